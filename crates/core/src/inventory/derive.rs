@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::edges::journal;
 use super::merge::{Proven, take};
 use super::observe::Observing;
-use crate::estate::{Dirty, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, Stage, covering};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource};
+use crate::estate::{Dirty, Disposition, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource, Vital};
 use crate::ownership::Ownership;
 
 /// What deriving came to.
@@ -29,8 +29,8 @@ struct Service {
 
 /// Derives services and their `depends_on` edges from the tags of live instances, pools and load balancers.
 ///
-/// A service whose members are all gone counts as absent once per run, so that the usual timers retire it; it keeps its last edges,
-/// whose ends' scopes are its evidence. Of other services an edge goes when the scope of its member is complete and the member lives on
+/// A service whose members are all gone counts as absent once per run in which the scopes of its last members are complete, so that the
+/// usual timers retire it; it keeps its last edges until then. Of other services an edge goes when the scope of its member is complete and the member lives on
 /// without the tag. Narrow reads count no absence.
 pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<'_>) -> Derived {
     let services = wanted(estate, ownership);
@@ -40,13 +40,15 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
     drop_edges(estate, &services, observing);
     add_edges(estate, &services, &new, observing);
 
+    let lost: Vec<(Key, bool)> = service_rows(&estate.resources)
+        .filter(|(key, known)| !services.contains_key(*key) && known.end.is_none())
+        .map(|(key, _)| (key.clone(), is_proven(estate, key)))
+        .collect();
     let Estate { resources, dirty, .. } = estate;
-    for (key, known) in service_rows(resources) {
-        if services.contains_key(key) || known.end.is_some() {
-            continue;
-        }
+    for (key, is_proven) in &lost {
         derived.memberless += 1;
-        if observing.narrow || known.fence >= observing.fence {
+        let Some(known) = resources.get_mut(key) else { continue };
+        if observing.narrow || !is_proven || known.fence >= observing.fence {
             continue;
         }
         known.missing = known.missing.saturating_add(1);
@@ -61,16 +63,23 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
 }
 
 /// Services have their own corner of the key space, so that finding them does not mean reading the whole estate.
-fn service_rows(resources: &mut BTreeMap<Key, Known>) -> impl Iterator<Item = (&Key, &mut Known)> {
+fn service_rows(resources: &BTreeMap<Key, Known>) -> impl Iterator<Item = (&Key, &Known)> {
     let corner = (Bound::Included("service:"), Bound::Excluded("service;"));
-    resources.range_mut::<str, _>(corner).filter(|(_, known)| known.resource.derived)
+    resources.range::<str, _>(corner).filter(|(_, known)| known.resource.derived)
+}
+
+/// Whether the latest listings of all scopes of a service's last members are complete.
+fn is_proven(estate: &Estate, service: &Key) -> bool {
+    edges_from(&estate.edges, service)
+        .filter_map(|id| estate.resources.get(&id.to))
+        .all(|member| estate.covering(&member.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete()))
 }
 
 fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
     let mut services: BTreeMap<Key, Service> = BTreeMap::new();
     for (key, known) in &estate.resources {
         let can_serve = matches!(known.resource.kind, Kind::Instance | Kind::Pool | Kind::LoadBalancer);
-        if !can_serve || known.is_ended() || matches!(known.stage, Stage::Retired | Stage::Purged) {
+        if !can_serve || !is_live(known) {
             continue;
         }
         let Some(name) = ownership.service(&known.resource.tags) else { continue };
@@ -83,6 +92,15 @@ fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
         service.members.insert(key.clone());
     }
     services
+}
+
+/// Whether a resource lives, as this run's decisions will have it: those come after, and must not make a second pass differ.
+fn is_live(known: &Known) -> bool {
+    let is_shown_alive = known.missing == 0 && known.resource.vital() != Vital::Ended;
+    match &known.end {
+        Some(end) => matches!(end.cause, EndCause::Absent | EndCause::Unwanted) && is_shown_alive,
+        None => is_shown_alive || (known.missing > 0 && !known.is_ended() && known.disposition != Disposition::Defer),
+    }
 }
 
 /// Returns whether the service is new.

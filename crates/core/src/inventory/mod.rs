@@ -17,3 +17,6 @@ pub use emptied::{EMPTIED_MIN, emptied_scopes};
 pub use gather::{Coverage, SourceCoverage, gather};
 pub(crate) use merge::read_narrowly;
 pub use observe::{Observed, Observing, observe};
+
+#[cfg(test)]
+mod tests;

@@ -14,3 +14,8 @@ pub use confirm::{Confirmed, conclude, confirm};
 pub use decide::{Decisions, decide, reason};
 pub use explain::{Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain, timers};
 pub use policy::{Judgement, Policy, Timers};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
