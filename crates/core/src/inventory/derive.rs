@@ -48,7 +48,15 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
     for (key, is_proven) in &lost {
         derived.memberless += 1;
         let Some(known) = resources.get_mut(key) else { continue };
-        if observing.narrow || !is_proven || known.fence >= observing.fence {
+        if observing.narrow || known.fence >= observing.fence {
+            continue;
+        }
+        if !is_proven {
+            // Frozen, and as such still standing: the ledger takes derived rows that nothing missed for seen in every run.
+            if known.missing == 0 {
+                known.last_seen = observing.at;
+                known.fence = observing.fence;
+            }
             continue;
         }
         known.missing = known.missing.saturating_add(1);

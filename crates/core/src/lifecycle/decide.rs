@@ -49,6 +49,7 @@ pub struct Decisions {
 /// Changes are journalled, save that a new resource is simply recorded.
 pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
     let mut decisions = Decisions::default();
+    revive(estate);
     dispose(estate, policy, at);
 
     let Estate { resources, edges, scopes, dirty } = estate;
@@ -71,6 +72,22 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
     }
     decisions.emptied = emptied_scopes(estate);
     decisions
+}
+
+/// Takes back the ends that a sighting disproves, before anything is decided on them.
+fn revive(estate: &mut Estate) {
+    let Estate { resources, dirty, .. } = estate;
+    for (key, known) in resources.iter_mut() {
+        let for_absence = known.end.as_ref().is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::Unwanted));
+        if for_absence && is_shown_alive(known) {
+            known.end = None;
+            dirty.resources.insert(key.clone());
+        }
+    }
+}
+
+fn is_shown_alive(known: &Known) -> bool {
+    known.missing == 0 && known.resource.vital() != Vital::Ended
 }
 
 /// Dispositions: machines first, then what depends on them.
@@ -148,8 +165,6 @@ enum Step {
     Stage(Stage),
     /// Its end is concluded.
     End(EndCause, Reason),
-    /// Its end is taken back.
-    Revive,
     /// It stays ended.
     Ended,
     /// It stays ended until a look-up shows it.
@@ -163,13 +178,9 @@ enum Step {
 fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnce() -> Option<Scope>) -> Step {
     let vital = known.resource.vital();
     if let Some(end) = &known.end {
-        let is_shown_alive = known.missing == 0 && vital != Vital::Ended;
-        return match end.cause {
-            _ if !is_shown_alive => Step::Ended,
-            EndCause::Absent | EndCause::Unwanted => Step::Revive,
-            EndCause::Stated | EndCause::LookedUp if elapsed(end.at, at) >= timers.min_dwell => Step::ConfirmRevival,
-            EndCause::Stated | EndCause::LookedUp => Step::Ended,
-        };
+        // Ends for absence were taken back already where something shows it alive.
+        let may_return = is_shown_alive(known) && elapsed(end.at, at) >= timers.min_dwell;
+        return if may_return { Step::ConfirmRevival } else { Step::Ended };
     }
     if vital == Vital::Ended {
         return Step::End(EndCause::Stated, stated(known));
@@ -224,8 +235,7 @@ fn take_step(
                 Stage::Missing if known.recovered => "found at a target, shown by no listing yet".to_owned(),
                 Stage::Missing => format!("absent from {}", listings(known.missing)),
                 Stage::Inactive => format!("its provider says {}", known.resource.state.as_deref().unwrap_or("stopped")),
-                _ if known.stage == Stage::Missing => "seen again".to_owned(),
-                _ if matches!(known.stage, Stage::Retired | Stage::Purged) => "a new life under the same id".to_owned(),
+                _ if matches!(known.stage, Stage::Missing | Stage::Retired | Stage::Purged) => "seen again".to_owned(),
                 _ => format!("rule {}", judgement.rule),
             };
             set_stage(key, known, stage, cause, at, dirty);
@@ -234,12 +244,6 @@ fn take_step(
             known.end = Some(End { at, cause });
             let text = format!("{}: {}", reason.rule, reason.text);
             set_stage(key, known, Stage::Retired, text, at, dirty);
-            dirty.resources.insert(key.clone());
-        }
-        Step::Revive => {
-            known.end = None;
-            let stage = stage_alive(known);
-            set_stage(key, known, stage, "seen again".to_owned(), at, dirty);
             dirty.resources.insert(key.clone());
         }
         Step::Ended => stay_ended(key, known, at, dirty),
