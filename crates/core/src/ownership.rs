@@ -82,9 +82,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(tags: &[(&str, &str)], want: OwnershipFacts) {
+    fn check(tags: &[(&str, &str)], want: &OwnershipFacts) {
         let tags = tags.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        assert_eq!(Ownership::default().resolve(&tags), want);
+        assert_eq!(Ownership::default().resolve(&tags), *want);
     }
 
     fn some(text: &str) -> Option<String> {
@@ -94,19 +94,19 @@ mod tests {
     #[test]
     fn first_hit_wins_and_blank_is_no_hit() {
         let none = OwnershipFacts::default();
-        check(&[], none.clone());
-        check(&[("owner", "  "), ("Owner", " ann ")], OwnershipFacts { owner: some("ann"), ..none.clone() });
-        check(&[("technical-contact", "bob"), ("owner", "ann")], OwnershipFacts { owner: some("ann"), ..none.clone() });
-        check(&[("application", "Shop")], OwnershipFacts { service: some("Shop"), ..none.clone() });
-        check(&[("service", ""), ("application", "shop")], OwnershipFacts { service: some("shop"), ..none.clone() });
-        check(&[("CostCentre", "42")], OwnershipFacts { cost_center: some("42"), ..none });
+        check(&[], &none);
+        check(&[("owner", "  "), ("Owner", " ann ")], &OwnershipFacts { owner: some("ann"), ..none.clone() });
+        check(&[("technical-contact", "bob"), ("owner", "ann")], &OwnershipFacts { owner: some("ann"), ..none.clone() });
+        check(&[("application", "Shop")], &OwnershipFacts { service: some("Shop"), ..none.clone() });
+        check(&[("service", ""), ("application", "shop")], &OwnershipFacts { service: some("shop"), ..none.clone() });
+        check(&[("CostCentre", "42")], &OwnershipFacts { cost_center: some("42"), ..none });
     }
 
     #[test]
     fn environments_are_mapped_without_regard_to_case() {
         let environment = |word| OwnershipFacts { environment: some(word), ..OwnershipFacts::default() };
-        check(&[("env", " PRD ")], environment("production"));
-        check(&[("env", "Staging")], environment("Staging"));
-        check(&[("env", "\t"), ("environment", "prod")], environment("production"));
+        check(&[("env", " PRD ")], &environment("production"));
+        check(&[("env", "Staging")], &environment("Staging"));
+        check(&[("env", "\t"), ("environment", "prod")], &environment("production"));
     }
 }

@@ -1,4 +1,4 @@
-#![expect(clippy::indexing_slicing, clippy::expect_used, reason = "tests may")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, clippy::cloned_ref_to_slice_refs, reason = "tests may")]
 
 use std::collections::BTreeMap;
 
