@@ -405,3 +405,16 @@ fn an_explanation_says_what_is_next_and_why() {
     assert_eq!((told.evidence[0].fact.as_str(), told.evidence[0].outcome), ("attributes", Some(Outcome::Denied)));
     assert!(explain(&estate, &key(&instances(), "i-9"), &policy(), minute(60)).is_none());
 }
+
+#[test]
+fn what_is_missing_gets_no_record_when_its_machine_does() {
+    let volume = resource(&volumes(), "v");
+    let mut edge = relation(RelationType::AttachedTo, &volume.key, &id());
+    edge.attributes.insert("delete_on_termination".to_owned(), json!(true));
+    let receipts = [(instances(), Outcome::Complete), (volumes(), Outcome::Complete)];
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &pull(receipts.clone(), [young(0), volume.clone()], [edge]), 5);
+    let _ = step(&mut estate, &pull(receipts, [young(0)], []), 30);
+    let known = &estate.resources[&volume.key];
+    assert_eq!((stand(&estate).0, known.disposition, known.stage), (Record, Defer, Missing));
+}
