@@ -4,16 +4,18 @@
 #   tests/run.sh [ARGUMENT…]                    cargo test over the workspace, with these arguments added
 #   tests/run.sh --services-only -- COMMAND…    any command, with the same services and environment
 #
-# Needs Rust, a C compiler and Python 3.11; installs PostgreSQL (Debian package, where none is found) and moto with boto3
-# (a Python environment in the cache directory). The services listen on loopback only and end with this script.
+# Needs Rust, a C compiler and Python 3.11. Installs moto and boto3 (a Python environment in the cache directory) and, as
+# Debian packages, what is missing of Python's venv module and PostgreSQL (Debian's package also sets up its usual server,
+# which the tests leave alone). The services listen on loopback only and end with this script.
 #
-# Read:    DATABASE_URL       use this PostgreSQL server and start none
-#          DEWPOINT_TEST_CACHE  where the Python environment is kept (default ~/.cache/dewpoint-tests)
-#          CARGO_TARGET_DIR     default ~/.cache/dewpoint-target
-# Exported to the tests, beside those:
-#          DEWPOINT_TEST_MOTO         URL of a running moto server
-#          DEWPOINT_TEST_MOTO_SERVER  the moto_server program, for a test that wants a server of its own
-#          DEWPOINT_TEST_PYTHON       a Python that has boto3
+# Read, with the default:
+#   DATABASE_URL         none: a throw-away PostgreSQL server is started. Given: that server is used, as an administrator
+#   DEWPOINT_TEST_CACHE  ~/.cache/dewpoint-tests: keeps the Python environment
+#   CARGO_TARGET_DIR     ~/.cache/dewpoint-target
+# Exported to the tests, beside these:
+#   DEWPOINT_TEST_MOTO         URL of a running moto server
+#   DEWPOINT_TEST_MOTO_SERVER  the moto_server program, for a test that wants a server of its own
+#   DEWPOINT_TEST_PYTHON       a Python that has boto3
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
