@@ -1,0 +1,1 @@
+//! From pulls to what is known: merging, absence, derived resources.

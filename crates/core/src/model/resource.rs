@@ -1,0 +1,111 @@
+//! Resources: what a cloud says exists, in provider-neutral form.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::attributes;
+use super::digest::Digest;
+use super::key::{Account, Key, Region};
+use super::kind::{InstanceState, Kind, Provider};
+use super::scope::Scope;
+
+/// Attributes by name; which names a kind knows stands in [`attributes::of`]. Unknown names are kept as they came.
+pub type Attributes = BTreeMap<String, Value>;
+
+/// One thing a cloud says exists. Its serde form is an entry of the inventory file's `resources` and the ledger's payload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Identity.
+    pub key: Key,
+    /// What it is.
+    pub kind: Kind,
+    /// Who runs it.
+    pub provider: Provider,
+    /// The provider's own id, in the provider's own spelling.
+    pub native_id: String,
+    /// Account or subscription.
+    pub account: Account,
+    /// Region; `*` for what has none.
+    pub region: Region,
+    /// Display name, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// For instances a word of [`InstanceState`]; for other kinds the provider's own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Tags; keys are case-sensitive.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Birth of the machine (not of its last start), where the provider tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// When it was read. Data: neither identity nor order rests on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Timestamp>,
+    /// The attributes of its kind.
+    #[serde(default)]
+    pub attributes: Attributes,
+    /// Whether Dewpoint derived it (fleet, service): such a resource has no cloud object and is derived anew in every run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub derived: bool,
+    /// Fields of the inventory file that this version does not know; kept, never read.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Where in its life a resource says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vital {
+    /// In use.
+    Live,
+    /// Exists, but stopped or deallocated.
+    Inactive,
+    /// Ended by the provider's own word: positive evidence.
+    Ended,
+}
+
+impl Resource {
+    /// The scope whose listing shows it, at its own region (a receipt over region `*` may cover it, see [`super::Receipts::covering`]).
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { provider: self.provider, account: self.account.clone(), region: self.region.clone(), kind: self.kind }
+    }
+
+    /// The neutral state, for instances.
+    #[must_use]
+    pub fn instance_state(&self) -> Option<InstanceState> {
+        match self.kind {
+            Kind::Instance => Some(self.state.as_deref().and_then(|word| word.parse().ok()).unwrap_or(InstanceState::Unknown)),
+            _ => None,
+        }
+    }
+
+    /// Where in its life it says it is. Only instances and accounts (`closed`) can say that they have ended.
+    #[must_use]
+    pub fn vital(&self) -> Vital {
+        match (self.instance_state(), self.kind, self.state.as_deref()) {
+            (Some(InstanceState::Terminated), ..) | (None, Kind::Account, Some("closed")) => Vital::Ended,
+            (Some(InstanceState::Stopped), ..) => Vital::Inactive,
+            _ => Vital::Live,
+        }
+    }
+
+    /// What tells one life under this id from the next (Azure: `vmId`). `None` where ids are never used again.
+    #[must_use]
+    pub fn life(&self) -> Option<&str> {
+        self.attributes.get(attributes::LIFE).and_then(Value::as_str)
+    }
+
+    /// Digest of everything that was observed, save the time of observation.
+    ///
+    /// # Errors
+    /// Never in practice: serde_json fails only on maps with keys that are no strings.
+    pub fn digest(&self) -> Result<Digest, serde_json::Error> {
+        let mut still = self.clone();
+        still.observed_at = None;
+        Digest::of_json(&still)
+    }
+}

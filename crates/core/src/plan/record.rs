@@ -1,0 +1,139 @@
+//! What the ledger knows of a target: records, edges, and the changes of the last day.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::change::{ChangeId, ChangeKind};
+use super::guard::Verdict;
+use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
+use crate::target::RecordId;
+
+vocabulary! {
+    /// State of a record at a target.
+    DeliveryState, "delivery state" {
+        /// Wanted, not sent yet.
+        Pending => "pending",
+        /// The target has it as we want it.
+        Delivered => "delivered",
+        /// A guardrail stopped it.
+        Held => "held",
+        /// The target refused it; it will be tried again.
+        Failed => "failed",
+        /// It failed too often; it waits for `dewpoint retry`.
+        Parked => "parked",
+        /// Its retirement was delivered.
+        Retired => "retired",
+        /// Its removal was delivered.
+        Purged => "purged",
+        /// The target does not want this CI (`include`).
+        Excluded => "excluded",
+    }
+}
+
+/// One field of a record, as guardrail 5 needs it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FieldState {
+    /// What we last wanted.
+    pub desired: Value,
+    /// What we last wrote; absent for fields we never write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Value>,
+    /// What the target showed when last read; cleared by every delivery that writes the field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub echoed: Option<Value>,
+    /// Written once more already because `echoed` differed from `sent`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rewritten: bool,
+    /// The target keeps its own form of it; it rests until the desired value or the mapping changes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rests: bool,
+}
+
+/// One record × target row, without its fields unless they were asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordBrief {
+    /// The target's id of the record; `None` where a create failed and never succeeded.
+    pub record: Option<RecordId>,
+    /// The target's class.
+    pub class: String,
+    /// Kind of the CI, kept for guardrail groups after the resource is gone.
+    pub kind: Kind,
+    /// Account of the CI.
+    pub account: Account,
+    /// Its state.
+    pub state: DeliveryState,
+    /// Counts deliveries and other changes of this row; a saved plan's precondition.
+    pub revision: i64,
+    /// Digest of everything the delivered record was made from.
+    pub basis: Option<Digest>,
+    /// When the record was created there (base of guardrail 3).
+    pub created_at: Option<Timestamp>,
+    /// When its retirement was delivered, if it is retired.
+    pub retired_at: Option<Timestamp>,
+    /// When anything was last delivered.
+    pub delivered_at: Option<Timestamp>,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Not before this, after a failure.
+    pub next_try_at: Option<Timestamp>,
+    /// The target's last words about it.
+    pub error: Option<String>,
+    /// A stranger's record to which we only contribute fields: never retired or purged by us.
+    pub contributed: bool,
+    /// Its fields, where they were loaded.
+    pub fields: Option<BTreeMap<String, FieldState>>,
+}
+
+/// One delivered edge at a target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordEdge {
+    /// Digest of the attributes that were delivered.
+    pub basis: Option<Digest>,
+    /// When it was delivered; `None` while it has only failed.
+    pub delivered_at: Option<Timestamp>,
+    /// State: delivered, failed or parked.
+    pub state: DeliveryState,
+    /// Counts deliveries of this row.
+    pub revision: i64,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Not before this, after a failure.
+    pub next_try_at: Option<Timestamp>,
+    /// The target's last words about it.
+    pub error: Option<String>,
+}
+
+/// One change sent within guardrail 3's window that counts against its limits (approved ones are not here).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// What was sent.
+    pub change: ChangeKind,
+    /// The change.
+    pub id: ChangeId,
+    /// Kind of the CI.
+    pub kind: Kind,
+    /// Account of the CI.
+    pub account: Account,
+    /// When. Entries from the future count.
+    pub at: Timestamp,
+}
+
+/// Everything the ledger knows of one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetState {
+    /// The target.
+    pub target: TargetName,
+    /// Planned and reported, not sent.
+    pub paused: bool,
+    /// Rows by key.
+    pub records: BTreeMap<Key, RecordBrief>,
+    /// Edges delivered, or failed and not delivered yet.
+    pub edges: BTreeMap<EdgeId, RecordEdge>,
+    /// What was sent within the last 24 hours and counts.
+    pub tallies: Vec<Tally>,
+    /// Verdicts of people on held changes.
+    pub verdicts: BTreeMap<ChangeId, Verdict>,
+}

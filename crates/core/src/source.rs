@@ -1,0 +1,188 @@
+//! The seam to the clouds: what a source must promise.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+
+use crate::doctor::Finding;
+use crate::model::{EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Relation, Resource, Scope, SourceName};
+
+/// What one pull of one source (or, merged, of all sources) read. Absence is evidence only where the receipts say `complete`.
+#[derive(Debug, Clone, Default)]
+pub struct Pull {
+    /// What was read.
+    pub resources: BTreeMap<Key, Resource>,
+    /// Edges that were read. An end may lie outside `resources`.
+    pub relations: BTreeMap<EdgeId, Relation>,
+    /// How each scope's listing ended.
+    pub receipts: Receipts,
+    /// Whether the source knew all its accounts and regions, so that a scope without a receipt here is no longer covered by it.
+    pub exhaustive: bool,
+    /// What was left out or is odd, for the report.
+    pub remarks: Vec<Remark>,
+}
+
+/// Something about a pull that people should read: an item refused, an edge whose end is not there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Remark {
+    /// What it is about: a key, a native id, or a scope.
+    pub subject: String,
+    /// What is the matter.
+    pub text: String,
+}
+
+/// What a look-up found. "Could not look" is an error, never one of these.
+#[derive(Debug, Clone)]
+pub enum Presence {
+    /// It exists; this is how it looks.
+    Present(Box<Resource>),
+    /// The provider answered completely, and it is not there.
+    Gone,
+}
+
+/// What a running pull tells of its progress. Implementations draw bars, count calls, or do nothing.
+pub trait Progress: Send + Sync {
+    /// A scope's listing began.
+    fn scope_started(&self, source: &SourceName, scope: &Scope);
+    /// A scope's listing ended with so many resources.
+    fn scope_finished(&self, source: &SourceName, scope: &Scope, outcome: Outcome, count: u64);
+    /// One API call was made.
+    fn called(&self, name: &str, operation: &str);
+    /// Time was spent waiting for a rate limit.
+    fn waited(&self, name: &str, seconds: f64);
+}
+
+/// Where resources come from.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// Name from the configuration; used in logs, metrics and the ledger.
+    fn name(&self) -> &SourceName;
+
+    /// Reads everything the source covers. A scope that could not be read ends in its own receipt, never in an empty list.
+    ///
+    /// # Errors
+    /// Only when nothing at all could be read: credentials refused, a file that is broken.
+    async fn pull(&self, progress: &dyn Progress) -> Result<Pull, SourceError>;
+
+    /// Asks for resources by their keys, in bulk. One entry for each key asked. Only [`Presence::Gone`] confirms an absence; an error says nothing.
+    async fn look_up(&self, keys: &[(Key, Kind)], progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>>;
+
+    /// Whether a key would be listed by this source, so that a look-up of it belongs here.
+    fn covers(&self, scope: &Scope) -> bool;
+
+    /// Credentials, permissions and reachability, each with the way to mend it.
+    async fn doctor(&self) -> Vec<Finding>;
+}
+
+/// Why a source could not be read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// The provider did not accept the credentials, or there are none.
+    #[error("source `{source_name}` has no credentials that are accepted: {text}")]
+    Credentials {
+        /// The source.
+        source_name: SourceName,
+        /// The provider's own words, without secrets.
+        text: String,
+    },
+    /// The credentials are good but not for this.
+    #[error("source `{source_name}` may not {operation}: {text}")]
+    Denied {
+        /// The source.
+        source_name: SourceName,
+        /// The API action.
+        operation: String,
+        /// The provider's own words.
+        text: String,
+    },
+    /// The rate limit won over every retry.
+    #[error("source `{source_name}` was throttled at {operation}")]
+    Throttled {
+        /// The source.
+        source_name: SourceName,
+        /// The API action.
+        operation: String,
+    },
+    /// The answer was cut off or could not be understood as a whole.
+    #[error("source `{source_name}` got an incomplete answer to {operation}: {text}")]
+    Truncated {
+        /// The source.
+        source_name: SourceName,
+        /// The API action.
+        operation: String,
+        /// What is missing.
+        text: String,
+    },
+    /// The region or API is not enabled for this account.
+    #[error("source `{source_name}` cannot use {operation}: {text}")]
+    Disabled {
+        /// The source.
+        source_name: SourceName,
+        /// The API action.
+        operation: String,
+        /// The provider's own words.
+        text: String,
+    },
+    /// Any other failure to get an answer.
+    #[error("source `{source_name}` failed at {operation}: {text}")]
+    Failed {
+        /// The source.
+        source_name: SourceName,
+        /// The API action, or `read`.
+        operation: String,
+        /// What went wrong, without secrets.
+        text: String,
+    },
+    /// An inventory file that cannot be read whole; it is used not at all.
+    #[error("{path}:{line}:{column}: {text}")]
+    File {
+        /// The file, as configured.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// What is wrong there.
+        text: String,
+        /// The way to mend it.
+        hint: Option<String>,
+    },
+    /// Two sources cover one scope.
+    #[error(transparent)]
+    Overlap(#[from] Overlap),
+}
+
+impl SourceError {
+    /// How a scope ends whose listing failed this way.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Self::Credentials { .. } | Self::Denied { .. } => Outcome::Denied,
+            Self::Throttled { .. } => Outcome::Throttled,
+            Self::Truncated { .. } => Outcome::Truncated,
+            Self::Disabled { .. } => Outcome::Disabled,
+            Self::Failed { .. } | Self::File { .. } | Self::Overlap(_) => Outcome::Failed,
+        }
+    }
+
+    /// The user's next step.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Credentials { .. } => Some("check the credentials, then run `dewpoint doctor`".to_owned()),
+            Self::Denied { operation, .. } => Some(format!("allow {operation}, or accept the gap with `dewpoint coverage accept`")),
+            Self::Throttled { .. } => Some("run again later; nothing was concluded from the gap".to_owned()),
+            Self::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers".to_owned()),
+            Self::Disabled { .. } => Some("leave the region out of `regions`, or enable it for the account".to_owned()),
+            Self::Failed { .. } => None,
+            Self::File { hint, .. } => hint.clone(),
+            Self::Overlap(_) => Some("let one source only cover each account, region and kind".to_owned()),
+        }
+    }
+
+    /// The receipt of a scope whose listing failed this way.
+    #[must_use]
+    pub fn receipt(&self, source: &SourceName, count: Option<u64>) -> Receipt {
+        Receipt { source: source.clone(), outcome: self.outcome(), count, error: Some(self.to_string()) }
+    }
+}

@@ -1,0 +1,375 @@
+//! The seam to the CMDBs: what a target must promise.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::doctor::Finding;
+use crate::estate::{EstateId, Stage};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, TargetName, vocabulary};
+
+/// A target's own id of a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordId(pub String);
+
+/// The record we want a CMDB to hold, in our own words. A target turns it into its own class and fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ci {
+    /// Identity; also the external id at the target.
+    pub key: Key,
+    /// Kind.
+    pub kind: Kind,
+    /// Provider.
+    pub provider: Provider,
+    /// Account or subscription.
+    pub account: Account,
+    /// Region.
+    pub region: Region,
+    /// The provider's own id.
+    pub native_id: String,
+    /// Display name; the native id where the resource has none.
+    pub name: String,
+    /// The resource's state in neutral words.
+    pub state: Option<String>,
+    /// Where it stands in its life.
+    pub stage: Stage,
+    /// Technical and ownership attributes (`owner`, `support_group`, `cost_center`, `environment`, `service`), volatile ones included.
+    pub attributes: Attributes,
+    /// Tags.
+    pub tags: BTreeMap<String, String>,
+    /// Birth of the machine.
+    pub created_at: Option<Timestamp>,
+}
+
+vocabulary! {
+    /// Who may write a field, and when.
+    Authority, "field authority" {
+        /// Ours: drift is corrected.
+        Owned => "owned",
+        /// Written at creation, then people's.
+        Initial => "initial",
+        /// Written only where the target has no value.
+        IfEmpty => "if_empty",
+        /// Written at creation; a difference is reported, never mended.
+        Report => "report",
+        /// Written when the stage changes, then people's until it changes again.
+        Transition => "transition",
+    }
+}
+
+vocabulary! {
+    /// What to do where a stranger's record stands for the same thing.
+    Adopt, "adoption" {
+        /// Hold our create and list it.
+        Never => "never",
+        /// The record becomes ours.
+        Match => "match",
+        /// Only our fields are written; never retired or purged by us.
+        Contribute => "contribute",
+    }
+}
+
+vocabulary! {
+    /// What becomes of retired records.
+    Purge, "purge mode" {
+        /// They stay.
+        Keep => "keep",
+        /// They are removed `purge_after` their retirement was delivered.
+        Delete => "delete",
+    }
+}
+
+/// One field of a desired record, in the target's own shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredField {
+    /// The value. `null` empties the field.
+    pub value: Value,
+    /// Who may write it.
+    pub authority: Authority,
+    /// Moves without a cause: sent with the next change, never a reason for one.
+    pub volatile: bool,
+    /// The target identifies the record by it.
+    pub identifying: bool,
+}
+
+/// A CI in a target's own form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adapted {
+    /// The target's class.
+    pub class: String,
+    /// Fields by the target's names.
+    pub fields: BTreeMap<String, DesiredField>,
+}
+
+/// How to ask a target whether a record for a CI stands there already, ours or a stranger's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Our external id.
+    pub key: Key,
+    /// Kind.
+    pub kind: Kind,
+    /// The provider's own id.
+    pub native_id: String,
+    /// Account it lies in: native ids of strangers' records are compared within it where the target knows it.
+    pub account: Account,
+}
+
+/// A record as the target shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FoundRecord {
+    /// The target's id.
+    pub id: RecordId,
+    /// The target's class.
+    pub class: String,
+    /// Our external id, where it carries one.
+    pub external_id: Option<Key>,
+    /// The estate id it carries; `None` for a stranger's.
+    pub estate: Option<EstateId>,
+    /// When we last delivered to it, as the record says.
+    pub delivered_at: Option<Timestamp>,
+    /// Whether the record says that it is retired.
+    pub retired: bool,
+    /// Its fields in the target's own shape.
+    pub fields: BTreeMap<String, Value>,
+}
+
+/// What a target is, so that a moved or cloned one is noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    /// The instance's, workspace's or tenant's own id.
+    pub instance: String,
+    /// The newest `delivered_at` among our records, where the target can sort by it.
+    pub newest_delivered_at: Option<Timestamp>,
+}
+
+/// One write. `estate` and `delivered_at` go onto every record written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// The CI; for edges the `from` end.
+    pub key: Key,
+    /// Its kind.
+    pub kind: Kind,
+    /// What to do.
+    pub operation: Operation,
+}
+
+/// What a write does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// A new record. Upsert by the external id: repeating it never makes a second one.
+    Create {
+        /// The target's class.
+        class: String,
+        /// The provider's own id.
+        native_id: String,
+        /// All fields.
+        fields: BTreeMap<String, Value>,
+    },
+    /// Fields of a record: an update, a revival (`retired: Some(false)`), a retirement (`Some(true)`) or an adoption (`take_over`).
+    Update {
+        /// The record.
+        record: RecordId,
+        /// The target's class.
+        class: String,
+        /// Fields to write; `null` empties.
+        fields: BTreeMap<String, Value>,
+        /// Whether the record is marked as retired, as live again, or left as it is.
+        retired: Option<bool>,
+        /// Writes our external id and estate id onto a stranger's record (`adopt: match`).
+        take_over: bool,
+    },
+    /// Removal of a record.
+    Purge {
+        /// The record.
+        record: RecordId,
+    },
+    /// An edge, added or with other attributes.
+    Relate {
+        /// The edge.
+        edge: EdgeId,
+        /// Record of the `from` end.
+        from: RecordId,
+        /// Record of the `to` end.
+        to: RecordId,
+        /// Its attributes.
+        attributes: Attributes,
+    },
+    /// Removal of an edge. An edge that is not there is a success.
+    Unrelate {
+        /// The edge.
+        edge: EdgeId,
+        /// Record of the `from` end.
+        from: RecordId,
+        /// Record of the `to` end.
+        to: RecordId,
+    },
+}
+
+/// What a target answered to one write.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// The record that was written (for edges that of the `from` end).
+    pub record: RecordId,
+    /// The class the target gave it.
+    pub class: String,
+    /// The fields as the answer showed them, where it did.
+    pub echoed: Option<BTreeMap<String, Value>>,
+}
+
+/// A page of a full read.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Records that carry an estate id (any: more than one estate is for the caller to judge).
+    pub records: Vec<FoundRecord>,
+    /// Where the next page starts; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// Under what a batch is sent.
+#[derive(Debug, Clone)]
+pub struct Sending<'a> {
+    /// Goes onto every record.
+    pub estate: &'a EstateId,
+    /// The run's clock; goes onto every record as `delivered_at`.
+    pub at: Timestamp,
+    /// The request must end before this: the lease ends then.
+    pub deadline: Instant,
+}
+
+/// One configured CMDB.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Name from the configuration; used in logs, metrics and the ledger.
+    fn name(&self) -> &TargetName;
+
+    /// Narrows a desired CI to what this target can store, so that a second plan is empty. Pure. `None` where the target has no class for its kind.
+    fn adapt(&self, ci: &Ci) -> Option<Adapted>;
+
+    /// Whether the target stores edges of this type between these kinds. Pure.
+    fn relates(&self, relation: crate::model::RelationType, from: Kind, to: Kind) -> bool;
+
+    /// Digest of what decides [`Target::adapt`]: its mapping and its version.
+    fn mapping_digest(&self) -> crate::model::Digest;
+
+    /// What the target is, by one request.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn fingerprint(&self) -> Result<Fingerprint, TargetError>;
+
+    /// Records by external or native id, ours and strangers', before a create. One entry for each identity asked.
+    async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;
+
+    /// One page of all records that carry an estate id, in a stable order. An error means that the read as a whole says nothing.
+    ///
+    /// # Errors
+    /// When a page cannot be read.
+    async fn read(&self, after: Option<&str>) -> Result<Page, TargetError>;
+
+    /// Sends writes in order, one answer each. Safe to repeat after a crash or a lost reply.
+    ///
+    /// # Errors
+    /// When the batch failed as a whole: none of its writes is known to have been done.
+    async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError>;
+
+    /// How many writes [`Target::apply`] takes at once.
+    fn batch_size(&self) -> usize;
+
+    /// Credentials, permissions, schema and clock, each with the way to mend it.
+    async fn doctor(&self) -> Vec<Finding>;
+}
+
+/// What a caller should do about a [`TargetError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// A repeat cannot help; someone must act.
+    Never,
+    /// Try again later, with back-off.
+    Backoff,
+}
+
+/// Why a target did not do what was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TargetError {
+    /// The target did not accept the credentials.
+    #[error("target `{target}` did not accept the credentials: {text}")]
+    Credentials {
+        /// The target.
+        target: TargetName,
+        /// Its own words, without secrets.
+        text: String,
+    },
+    /// The credentials lack a permission.
+    #[error("target `{target}` refused to {operation}: {text}")]
+    Forbidden {
+        /// The target.
+        target: TargetName,
+        /// What was asked.
+        operation: &'static str,
+        /// Its own words.
+        text: String,
+    },
+    /// The target took the request and refused this record.
+    #[error("target `{target}` refused the record: {text}")]
+    Rejected {
+        /// The target.
+        target: TargetName,
+        /// Its own words.
+        text: String,
+    },
+    /// No answer, or one that says nothing.
+    #[error("target `{target}` did not answer `{operation}`: {text}")]
+    Unreachable {
+        /// The target.
+        target: TargetName,
+        /// What was asked.
+        operation: &'static str,
+        /// What happened.
+        text: String,
+    },
+    /// The rate limit asks for a longer wait than there is time.
+    #[error("target `{target}` asks to wait {seconds} s")]
+    Busy {
+        /// The target.
+        target: TargetName,
+        /// How long it asks.
+        seconds: u64,
+    },
+    /// The target is not the one that the ledger knows, or is damaged.
+    #[error("target `{target}` is not usable: {text}")]
+    Unusable {
+        /// The target.
+        target: TargetName,
+        /// What is wrong.
+        text: String,
+        /// The way on.
+        hint: String,
+    },
+}
+
+impl TargetError {
+    /// Whether a repeat can help. Exhaustive on purpose: a new variant has to decide.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Credentials { .. } | Self::Forbidden { .. } | Self::Unusable { .. } => Retry::Never,
+            Self::Rejected { .. } | Self::Unreachable { .. } | Self::Busy { .. } => Retry::Backoff,
+        }
+    }
+
+    /// The user's next step.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Credentials { .. } | Self::Forbidden { .. } => Some("run `dewpoint doctor`: it names what is missing".to_owned()),
+            Self::Rejected { .. } => Some("mend the record or its mapping, then `dewpoint retry`".to_owned()),
+            Self::Unreachable { .. } | Self::Busy { .. } => Some("run again later: what was not delivered is kept".to_owned()),
+            Self::Unusable { hint, .. } => Some(hint.clone()),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The sources: where resources come from.
+
+pub use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};

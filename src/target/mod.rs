@@ -1,0 +1,6 @@
+//! The targets: the CMDBs that are kept true.
+
+pub use dewpoint_core::target::{
+    Adapted, Adopt, Authority, Ci, Delivered, DesiredField, Fingerprint, FoundRecord, Identity, Operation, Page, Purge, RecordId, Retry,
+    Sending, Target, TargetError, Write,
+};
