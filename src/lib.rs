@@ -4,5 +4,6 @@
 
 pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, plan};
 
+pub mod config;
 pub mod source;
 pub mod target;
