@@ -2,14 +2,14 @@
 //!
 //! It knows the part of JSON Schema that [`super::schema`] makes: `type`, `properties`, `required`,
 //! `additionalProperties`, `enum`, `const`, `oneOf` told apart by a constant property, `anyOf` told apart by type,
-//! `items`, `minItems`, `uniqueItems`, `minimum`, `maximum`, `$ref`, and our own `x-leaf`, `x-expected`, `x-help`.
+//! `items`, `minItems`, `uniqueItems`, `minimum`, `maximum`, `$ref`, and our own `x-leaf`, `x-key-leaf`, `x-expected`, `x-help`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde_json::Value as Json;
 
-use super::diagnostic::{Report, Span, quote};
+use super::diagnostic::{Report, Span, quote, quote_path};
 use super::leaf::{self, Problem};
 use super::tree::{Entry, Node, Value};
 
@@ -35,8 +35,8 @@ impl Path {
 
     fn item(&self, index: usize, node: &Node) -> Self {
         match node.get("name").and_then(Node::text) {
-            Some(name) => self.key(name),
-            None => Self(format!("{}[{index}]", self.0)),
+            Some(name) if !name.trim().is_empty() => self.key(name),
+            _ => Self(format!("{}[{index}]", self.0)),
         }
     }
 
@@ -48,7 +48,7 @@ impl Path {
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("the configuration") } else { f.write_str(&quote(&self.0)) }
+        if self.0.is_empty() { f.write_str("the configuration") } else { f.write_str(&quote_path(&self.0)) }
     }
 }
 
@@ -95,23 +95,33 @@ impl<'s> Checker<'s, '_> {
             self.report.hide(node.span);
         }
         // A bare number or word where a text is needed: what the text would be says more than its type.
-        if let (Some(leaf), Some(text)) = (leaf, bare(&node.value)) {
-            if let Some(Err(problem)) = leaf::try_as(leaf, &text) {
-                self.problem(node.span, problem, path);
-                return None;
-            }
+        if let (Some(leaf), Some(text)) = (leaf, bare(&node.value))
+            && let Some(Err(problem)) = leaf::try_as(leaf, &text)
+        {
+            self.problem(node.span, problem, path);
+            return None;
         }
-        let text = format!("{path}: expected {}, found {}", expected(self.schema, schema), found(&node.value));
+        // One item where a list of them is expected: what is wrong with the item comes first.
+        let item = schema.get("items").and_then(|items| items.get("x-leaf")).and_then(Json::as_str);
+        let list_of = match (item, &node.value) {
+            (Some(leaf), Value::Text(text)) => leaf::try_as(leaf, text).map(|result| (text, result)),
+            _ => None,
+        };
+        if let Some((_, Err(problem))) = list_of {
+            self.problem(node.span, problem, path);
+            return None;
+        }
+        let text = format!("{path}: expected {}, found {}", expected(self.schema, schema), found(schema, &node.value));
         let error = self.report.error(node.span, text);
         match (schema.get("type").and_then(Json::as_str), &node.value) {
-            (_, Value::Null) => {
-                error.help("leave the key out if it has no value");
-            }
             (Some("string"), value) if bare(value).is_some() => {
                 error.help(format!("put it in quotes: `\"{}\"`", bare(value).unwrap_or_default()));
             }
             (Some("string"), Value::Map(entries)) if entries.iter().any(|entry| matches!(entry.key.as_str(), "env" | "file")) => {
                 error.help("write it without a blank behind the colon: `env:NAME`");
+            }
+            (Some("array"), _) if let Some((text, Ok(()))) = &list_of => {
+                error.help(format!("put it in brackets: {}", quote(&format!("[{text}]"))));
             }
             (Some("array" | "object"), _) => {
                 if let Some(example) = schema.get("examples").and_then(|examples| examples.get(0)) {
@@ -231,6 +241,10 @@ impl<'s> Checker<'s, '_> {
         let properties = schema.get("properties").and_then(Json::as_object);
         let known: Vec<&str> = properties.unwrap_or(&none).keys().map(String::as_str).collect();
         let others = schema.get("additionalProperties");
+        let key_leaf = schema.get("x-key-leaf").and_then(Json::as_str);
+        let present: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+        let free: Vec<&str> = known.iter().copied().filter(|key| !present.contains(key)).collect();
+        let required: Vec<&str> = schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str).collect();
         let mut sound = Vec::new();
         let mut meant = BTreeSet::new();
         for entry in entries {
@@ -238,26 +252,45 @@ impl<'s> Checker<'s, '_> {
             let property = properties.and_then(|properties| properties.get(&entry.key)).or(others.filter(|others| others.is_object()));
             match property {
                 Some(property) => {
-                    if let Some(node) = self.node(&entry.node, property, &path) {
+                    let key = key_leaf.and_then(|leaf| leaf::try_as(leaf, &entry.key));
+                    if matches!(entry.node.value, Value::Null) {
+                        self.no_value(entry, property, required.contains(&entry.key.as_str()), &path);
+                        continue;
+                    }
+                    let key_fits = match key {
+                        Some(Err(problem)) => {
+                            self.problem(entry.key_span, problem, &path);
+                            false
+                        }
+                        _ => true,
+                    };
+                    if let Some(node) = self.node(&entry.node, property, &path).filter(|_| key_fits) {
                         sound.push(Entry { node, ..entry.clone() });
                     }
                 }
                 None => {
-                    let free: Vec<&str> = known.iter().copied().filter(|key| node.entry(key).is_none()).collect();
-                    meant.extend(self.unknown_key(entry, &known, &free, &path));
+                    let near = self.unknown_key(entry, &known, &free, &path);
+                    let property = near.and_then(|near| properties?.get(near));
+                    // Shown only where it is clear what it is: a slip in a secret's key must not print the secret.
+                    let open = property.map_or(self.homes.contains_key(&entry.key), |property| !is_secret(property));
+                    if !open {
+                        self.report.hide(entry.node.span);
+                    }
+                    meant.extend(near);
                 }
             }
         }
 
         let mut whole = true;
-        for key in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+        for key in required {
             if sound.iter().any(|entry| entry.key == key) {
                 continue;
             }
             let property = properties.and_then(|properties| properties.get(key));
-            if node.entry(key).is_none() && !meant.contains(key) {
+            if !present.contains(key) && !meant.contains(key) {
                 let text = format!("key `{key}` is missing{}", path.within());
                 let error = self.report.error(opening(node, entries), text);
+                error.label("missing here");
                 if let Some(description) = property.and_then(|property| property.get("description")).and_then(Json::as_str) {
                     error.help(format!("`{key}`: {}", first_sentence(description)));
                 }
@@ -270,12 +303,21 @@ impl<'s> Checker<'s, '_> {
                 whole = false;
             }
         }
-        whole.then(|| Node { span: node.span, value: Value::Map(sound) })
+        whole.then_some(Node { span: node.span, value: Value::Map(sound) })
+    }
+
+    /// A key with nothing behind it, which YAML calls null.
+    fn no_value(&mut self, entry: &Entry, property: &'s Json, required: bool, path: &Path) {
+        let text = format!("{path}: expected {}, found nothing", expected(self.schema, property));
+        let error = self.report.error(entry.node.span, text);
+        if !required {
+            let default = property.get("default").is_some();
+            error.help(if default { "leave the key out to get its default" } else { "leave the key out if it has no value" });
+        }
     }
 
     /// Reports an unknown key, and returns the key that is meant, if one is near.
     fn unknown_key<'k>(&mut self, entry: &Entry, known: &[&'k str], free: &[&'k str], path: &Path) -> Option<&'k str> {
-        self.report.hide(entry.node.span);
         let parent = Path(path.0.strip_suffix(&entry.key).unwrap_or_default().trim_end_matches('.').to_owned());
         let near = nearest(&entry.key, free.iter().copied());
         let homes = self.homes.get(&entry.key);
@@ -300,7 +342,10 @@ impl<'s> Checker<'s, '_> {
     fn list(&mut self, node: &Node, items: &[Node], schema: &'s Json, path: &Path) -> Option<Node> {
         let least = schema.get("minItems").and_then(Json::as_u64).unwrap_or(0);
         if u64::try_from(items.len()).is_ok_and(|count| count < least) {
-            self.report.error(node.span, format!("{path} is empty: expected at least {least}"));
+            self.report.error(
+                node.span,
+                format!("{path} is empty: expected at least {}", if least == 1 { "one".to_owned() } else { least.to_string() }),
+            );
             return None;
         }
         let unique = schema.get("uniqueItems") == Some(&Json::Bool(true));
@@ -354,6 +399,11 @@ fn words(schema: &Json) -> Option<Vec<Json>> {
         all.extend(branch.get("enum").and_then(Json::as_array).cloned().or_else(|| Some(vec![branch.get("const")?.clone()]))?);
     }
     Some(all)
+}
+
+/// Whether a key's value can be, or can hold, a secret.
+fn is_secret(property: &Json) -> bool {
+    matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url"))
 }
 
 /// Whether a node is of the type of one branch of `anyOf`.
@@ -418,10 +468,11 @@ fn any_of(words: &[Json]) -> String {
     }
 }
 
-/// What stands there, without the texts: they may be anything.
-fn found(value: &Value) -> String {
+/// What stands there; a text only where a number is expected: elsewhere it may be anything, a secret too.
+fn found(schema: &Json, value: &Value) -> String {
+    let number = schema.get("anyOf").is_some() || schema.get("type") == Some(&Json::from("integer"));
     match value {
-        Value::Text(_) => "a text".to_owned(),
+        Value::Text(_) if !number => "a text".to_owned(),
         value => shown(value),
     }
 }

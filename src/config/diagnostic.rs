@@ -6,7 +6,7 @@ use std::sync::Arc;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde::Serialize;
 
-use super::mask::{LINE_MAX, Masked};
+use super::mask::{LINE_MAX, Masked, mask_urls};
 
 /// Errors kept of one file. A file of a megabyte can hold more than anyone reads.
 pub const ERRORS_MAX: usize = 100;
@@ -234,9 +234,17 @@ impl Report {
     }
 }
 
-/// A text of the file as it may be printed: quoted, without control characters, cut to a readable length.
+/// A text of the file as it may be printed: quoted, without control characters and passwords in URLs, cut to a readable
+/// length.
 pub(super) fn quote(text: &str) -> String {
-    format!("`{}`", printable(text, 60))
+    let mut text: Vec<char> = text.chars().collect();
+    mask_urls(&mut text);
+    format!("`{}`", printable(&text.into_iter().collect::<String>(), 60))
+}
+
+/// As [`quote`], for the path of a key, whose end tells most.
+pub(super) fn quote_path(path: &str) -> String {
+    format!("`{}`", printable(path, 300))
 }
 
 fn printable(text: &str, length_max: usize) -> String {

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
-use dewpoint_core::model::{Kind, Region};
+use dewpoint_core::model::{Kind, Region, attributes};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use super::check::nearest;
 use super::diagnostic::quote;
 use super::secret::SecretRef;
 
@@ -112,6 +113,8 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         Kind::NAME => attempt::<Kind>,
         Region::NAME => attempt::<Region>,
         TagName::NAME => attempt::<TagName>,
+        EnvironmentName::NAME => attempt::<EnvironmentName>,
+        FieldName::NAME => attempt::<FieldName>,
         FilePath::NAME => attempt::<FilePath>,
         HttpUrl::NAME => attempt::<HttpUrl>,
         LedgerAddress::NAME => attempt::<LedgerAddress>,
@@ -222,6 +225,74 @@ impl Leaf for TagName {
     }
 }
 
+/// What a tag says about the environment, in our words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EnvironmentName(pub(super) String);
+
+impl fmt::Display for EnvironmentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Leaf for EnvironmentName {
+    const NAME: &'static str = "environment";
+    const EXPECTED: &'static str = "the name of an environment, such as `production`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Err(Problem::new("the name of an environment is empty").help("write a name such as `production`, or remove the line"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Fields of every record besides the attributes of its kind, by our names.
+const COMMON_FIELDS: &[&str] = &[
+    "account",
+    "cost_center",
+    "created_at",
+    "environment",
+    "name",
+    "native_id",
+    "owner",
+    "region",
+    "service",
+    "stage",
+    "state",
+    "support_group",
+    "tags",
+];
+
+/// Name of a field of records. One that no record has would be silently without effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldName(String);
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Leaf for FieldName {
+    const NAME: &'static str = "field";
+    const EXPECTED: &'static str = "the name of a field, such as `owner`";
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let attributes = Kind::ALL.iter().flat_map(|kind| attributes::of(*kind)).map(|attribute| attribute.name);
+        let known: Vec<&str> = COMMON_FIELDS.iter().copied().chain(attributes).collect();
+        if known.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("no record has a field {}", quote(text)));
+        Err(match nearest(text, known) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("fields are those that `dewpoint show` prints, such as `owner` or `size`"),
+        })
+    }
+}
+
 /// Path of a file, relative to the configuration's folder or absolute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FilePath(pub(super) String);
@@ -279,13 +350,12 @@ impl Leaf for HttpUrl {
             let problem = Problem::new("a user name or password in a URL is refused").secret();
             return Err(problem.help("remove everything between `://` and `@`; credentials have keys or the environment of their own"));
         }
-        let secret_if_long = |problem: Problem| if text.contains('?') { problem.secret() } else { problem };
-        let url = Url::parse(text)
-            .map_err(|error| secret_if_long(Problem::new(format!("not a URL: {error}")).help(format!("expected {}", Self::EXPECTED))))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            let problem = Problem::new(format!("a URL of scheme {} is not possible here", quote(url.scheme())));
-            return Err(secret_if_long(problem.help("expected `http://…` or `https://…`")));
+        let secret_if_query = |problem: Problem| if text.contains('?') { problem.secret() } else { problem };
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            let problem = Problem::new("expected a URL that begins with `http://` or `https://`");
+            return Err(secret_if_query(problem.help("for example `http://127.0.0.1:5000`")));
         }
+        let url = Url::parse(text).map_err(|error| secret_if_query(Problem::new(format!("not a URL: {error}"))))?;
         if url.query().is_some() || url.fragment().is_some() {
             return Err(Problem::new("expected a URL without `?` and `#`").secret());
         }

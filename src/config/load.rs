@@ -9,7 +9,7 @@ use super::check;
 use super::diagnostic::{ConfigErrors, Position, Report, Span};
 use super::schema::WORKING;
 use super::tree::{self, Value};
-use super::validate::validate;
+use super::validate::{convert, cross_check};
 
 /// Largest configuration file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -27,10 +27,14 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
         let text = format!("the file is larger than {FILE_BYTES_MAX} bytes");
         return Err(ConfigErrors::about_file(&name, Position::START, text, "is it a configuration, and not an inventory?"));
     }
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
-    let text = std::str::from_utf8(bytes).map_err(|error| not_text(&name, bytes, error.valid_up_to()))?;
     let absolute = std::path::absolute(path).map_err(|error| unreadable(&name, &error))?;
-    load_str(&name, text, absolute.parent().unwrap_or(Path::new("/")))
+    load_bytes(&name, &bytes, absolute.parent().unwrap_or(Path::new("/")))
+}
+
+pub(super) fn load_bytes(name: &str, bytes: &[u8], dir: &Path) -> Result<Config, ConfigErrors> {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let text = std::str::from_utf8(bytes).map_err(|error| not_text(name, bytes, error.valid_up_to()))?;
+    load_str(name, text, dir)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -89,9 +93,10 @@ fn read_text(text: &str, dir: &Path, report: &mut Report) -> Option<Config> {
         error.help("`config/example.yaml` shows every key");
         return None;
     }
+    cross_check(&root, dir, report);
     let sound = check::check(&root, &WORKING, report)?;
     match serde_json::from_value(sound.to_json()) {
-        Ok(raw) => validate(raw, &sound, dir, report),
+        Ok(raw) => convert(raw, &sound, dir, report),
         Err(error) => {
             // The schema is made from the same types, so that this is a slip of ours; it must not pass for valid.
             if report.is_empty() {

@@ -179,21 +179,24 @@ fn is_reference(text: &[char]) -> bool {
 }
 
 /// Masks user and password in `scheme://user:password@host`, and a `password=` among a URL's parameters.
-fn mask_urls(line: &mut [char]) {
-    let text: String = line.iter().collect();
-    let characters_before = |byte: usize| text.get(..byte).map_or(0, |before| before.chars().count());
-    if let (Some(start), Some(end)) = (text.find("://"), text.rfind('@')) {
-        let start = start + "://".len();
-        if start < end {
-            mask(line, characters_before(start)..characters_before(end));
-        }
+pub(super) fn mask_urls(line: &mut [char]) {
+    if let (Some(scheme), Some(end)) = (find(line, 0, "://"), line.iter().rposition(|c| *c == '@')) {
+        mask(line, scheme + "://".len()..end);
     }
-    let lower = text.to_ascii_lowercase();
-    for (at, found) in lower.match_indices("password=") {
-        let start = at + found.len();
-        let end = lower.get(start..).and_then(|rest| rest.find(['&', ' ', '"', '\''])).map_or(lower.len(), |length| start + length);
-        mask(line, characters_before(start)..characters_before(end));
+    let mut from = 0;
+    while let Some(at) = find(line, from, "password=") {
+        let start = at + "password=".len();
+        let rest = line.get(start..).unwrap_or_default();
+        let length = rest.iter().position(|c| matches!(c, '&' | ' ' | '"' | '\'')).unwrap_or(rest.len());
+        mask(line, start..start + length);
+        from = start + length;
     }
+}
+
+/// Where a text of ASCII letters begins in a line, whatever its case.
+fn find(line: &[char], from: usize, text: &str) -> Option<usize> {
+    let found = |window: &[char]| window.iter().zip(text.chars()).all(|(c, wanted)| c.to_ascii_lowercase() == wanted);
+    line.get(from..)?.windows(text.len()).position(found).map(|at| from + at)
 }
 
 #[cfg(test)]

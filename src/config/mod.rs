@@ -1,7 +1,7 @@
 //! The configuration: one YAML file, validated whole before anything runs.
 //!
-//! [`raw`] is the file as written; its types make the JSON Schema. [`tree`] reads the YAML with every place, [`check`]
-//! holds it against the schema, [`validate`] turns it into [`Config`], the file as meant. All errors come at once, as
+//! `raw` is the file as written; its types make the JSON Schema. `tree` reads the YAML with every place, `check` holds it
+//! against the schema, `validate` turns it into [`Config`], the file as meant. All errors come at once, as
 //! [`ConfigErrors`]. Nothing here touches the network, and secrets stay references until [`Secret::resolve`].
 
 mod check;

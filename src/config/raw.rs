@@ -10,7 +10,10 @@ use dewpoint_core::plan::Limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::leaf::{AnyDuration, DurationOrNever, FilePath, HttpUrl, LedgerAddress, Name, PositiveDuration, TagName, Written};
+use super::leaf::{
+    AnyDuration, DurationOrNever, EnvironmentName, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, TagName,
+    Written,
+};
 use super::secret::SecretRef;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -56,7 +59,7 @@ pub(super) struct RawConfig {
     pub(super) exit_ok: BTreeSet<ExitOk>,
 }
 
-fn default_ledger() -> Written<LedgerAddress> {
+pub(super) fn default_ledger() -> Written<LedgerAddress> {
     Written(LedgerAddress::Sqlite("dewpoint.db".to_owned()))
 }
 
@@ -139,7 +142,7 @@ pub(super) struct RawEnvironment {
     pub(super) tags: Vec<Written<TagName>>,
     /// Values of the tag, and the environment that each means. A value that is not here is taken as it is.
     #[schemars(example = BTreeMap::from([("prod", "production")]))]
-    pub(super) values: BTreeMap<String, String>,
+    pub(super) values: BTreeMap<String, Written<EnvironmentName>>,
 }
 
 impl Default for RawEnvironment {
@@ -207,7 +210,7 @@ pub(super) enum RawTarget {
         adopt: RawAdopt,
         /// Who decides about a field, where the default is not right: field and authority.
         #[serde(default)]
-        #[schemars(example = BTreeMap::from([("support_group", "if_empty")]))]
+        #[schemars(example = BTreeMap::from([("support_group", "if_empty")]), extend("x-key-leaf" = FieldName::NAME))]
         authority: BTreeMap<String, RawAuthority>,
         /// How often the target is read in full to find what others changed; `never` does not look.
         #[serde(default = "default_verify_every")]

@@ -10,7 +10,10 @@ use super::raw::RawConfig;
 /// The schema as the validator reads it, with our own keywords (`x-…`).
 pub(super) static WORKING: LazyLock<Value> = LazyLock::new(|| {
     let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawConfig>().to_value();
-    for_each_schema(&mut schema, &mut drop_null);
+    for_each_schema(&mut schema, &mut |schema| {
+        drop_null(schema);
+        unwrap_lines(schema);
+    });
     schema
 });
 
@@ -39,6 +42,14 @@ fn drop_null(schema: &mut Map<String, Value>) {
     }
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
+    }
+}
+
+/// Comments are broken into lines for the source's width; only empty lines between paragraphs are meant.
+fn unwrap_lines(schema: &mut Map<String, Value>) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        let paragraphs: Vec<String> = description.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect();
+        *description = paragraphs.join("\n\n");
     }
 }
 

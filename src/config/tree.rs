@@ -89,8 +89,14 @@ pub(super) fn parse(text: &str, report: &mut Report) -> Option<Node> {
         Ok(node) => Some(node),
         Err(Stop::Syntax(error)) => {
             let position = position(error.marker());
-            let error = report.error(Span { start: position, end: position }, format!("not valid YAML: {}", error.info()));
-            error.help("check the indentation, the quotes, and the blank after each `:`");
+            let help = match error.info() {
+                info if info.contains("mapping values") => {
+                    "check the indentation; a text with `: ` in it needs quotes, and a reference has no blank: `env:NAME`"
+                }
+                info if info.contains("anchor") => "aliases (`*name`) are not supported; put a text that begins with `*` or `&` in quotes",
+                _ => "check the indentation, the quotes, and the blank after each `:`",
+            };
+            report.error(Span { start: position, end: position }, format!("not valid YAML: {}", error.info())).help(help);
             None
         }
         Err(Stop::Reported) => None,

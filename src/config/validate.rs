@@ -1,63 +1,122 @@
 //! From the file as written to the file as meant: what no schema can say.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dewpoint_core::lifecycle::Timers;
-use dewpoint_core::model::{Kind, attributes};
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 
-use super::check::nearest;
 use super::diagnostic::{Report, Span, quote};
-use super::leaf::{LedgerAddress, TagName, Written};
-use super::raw::{RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawOwnership, RawPurge, RawSource, RawTarget, RawTimers};
+use super::leaf::{Leaf, LedgerAddress, TagName, Written};
+use super::raw::{
+    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawOwnership, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
+};
 use super::secret::{Secret, SecretRef};
 use super::tree::{Node, Value};
 use super::{Config, LedgerConfig, LifecycleConfig, OwnershipConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
 
-/// Fields of every record besides the attributes of its kind, by our names.
-const COMMON_FIELDS: &[&str] = &[
-    "account",
-    "cost_center",
-    "created_at",
-    "environment",
-    "name",
-    "native_id",
-    "owner",
-    "region",
-    "service",
-    "stage",
-    "state",
-    "support_group",
-    "tags",
-];
-
-/// Turns the raw configuration into the meant one; `root` is the tree it was read from, for the places.
-pub(super) fn validate(raw: RawConfig, root: &Node, dir: &Path, report: &mut Report) -> Option<Config> {
+/// Checks what only several keys together can get wrong. Works on the tree as written, so that nothing is missed where
+/// something else is wrong as well.
+pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
     let mut files = Files { dir, seen: BTreeMap::new() };
-    let ledger = ledger(&raw, root, &mut files, report);
+    ledger_and_password(root, &mut files, report);
+    for (list, what) in [("sources", "source"), ("targets", "target")] {
+        let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+        for node in root.get(list).map_or(&[][..], Node::items) {
+            let Some((name, node_name)) = node.get("name").and_then(|node| Some((node.text()?, node))) else { continue };
+            if let Some(first) = names.get(name) {
+                let text = format!("two {what}s are named {}: the first in line {}", quote(name), first.start.line);
+                let help = format!("the ledger and `--{what}` tell them apart by name: give each its own");
+                report.error(node_name.span, text).label("again here").other(*first, "first here").help(help);
+            } else {
+                names.insert(name, node_name.span);
+            }
+            if let Some((path, node)) = node.get("path").and_then(|node| Some((node.text()?, node))) {
+                files.add(path, format!("{what} {}", quote(name)), node.span, report);
+            }
+        }
+    }
+}
 
+fn ledger_and_password(root: &Node, files: &mut Files<'_>, report: &mut Report) {
+    let ledger = root.get("ledger");
+    let address = match ledger.and_then(Node::text).map(LedgerAddress::parse) {
+        Some(Ok(address)) => address,
+        Some(Err(_)) => return,
+        None => default_ledger().0,
+    };
+    let (text, help) = match &address {
+        LedgerAddress::Postgres(_) => return,
+        LedgerAddress::Sqlite(path) => {
+            files.add(path, "the ledger".to_owned(), ledger.map_or(Span::START, |node| node.span), report);
+            ("an SQLite ledger has no password", "remove `ledger_password`, or write `ledger: postgres://HOST/DATABASE`")
+        }
+        LedgerAddress::Secret(_) => (
+            "`ledger_password` does not go with a ledger whose whole address is a secret",
+            "put the password into the address, or write `ledger: postgres://HOST/DATABASE`",
+        ),
+    };
+    if let Some(entry) = root.entry("ledger_password").filter(|entry| entry.node.value != Value::Null) {
+        report.error(entry.key_span, text).help(help);
+    }
+}
+
+/// Files that are named so far: two of them must not be one.
+struct Files<'a> {
+    dir: &'a Path,
+    seen: BTreeMap<PathBuf, (String, Span)>,
+}
+
+impl Files<'_> {
+    fn add(&mut self, path: &str, what: String, span: Span, report: &mut Report) {
+        match self.seen.entry(resolved(self.dir, path)) {
+            Entry::Occupied(first) => {
+                let (other, first) = first.get();
+                let text = format!("{what} and {other} (line {}) are the same file", first.start.line);
+                report.error(span, text).label("again here").other(*first, "first here").help("give each its own file");
+            }
+            Entry::Vacant(place) => {
+                place.insert((what, span));
+            }
+        }
+    }
+}
+
+/// Joined by components, so that `./a` and `a` are the same; links are not followed, which would be I/O.
+fn resolved(dir: &Path, path: impl AsRef<Path>) -> PathBuf {
+    dir.join(path).components().collect()
+}
+
+/// Turns the raw configuration into the meant one; `root` is the tree that it was made from, for the places.
+pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Report) -> Option<Config> {
+    let items = |key: &str| root.get(key).map_or(&[][..], Node::items);
+    let ledger = match raw.ledger.0 {
+        LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(resolved(dir, path)),
+        LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, root, "ledger", dir, report)),
+        LedgerAddress::Postgres(url) => {
+            let password = raw.ledger_password.map(|reference| secret(reference.0, root, "ledger_password", dir, report));
+            LedgerConfig::Postgres { url, password }
+        }
+    };
     let mut sources = Vec::new();
-    let mut names = Names::new("source");
-    for (raw, node) in raw.sources.into_iter().zip(list(root, "sources")) {
-        sources.extend(source(raw, node, &mut names, &mut files, report));
+    for (raw, node) in raw.sources.into_iter().zip(items("sources")) {
+        sources.push(source(raw, node, dir, report)?);
     }
     let mut targets = Vec::new();
-    let mut names = Names::new("target");
-    for (raw, node) in raw.targets.into_iter().zip(list(root, "targets")) {
-        targets.extend(target(raw, node, &mut names, &mut files, report));
+    for (raw, node) in raw.targets.into_iter().zip(items("targets")) {
+        targets.push(target(raw, node, dir, report)?);
     }
-
     let RawGuardrails { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = raw.guardrails;
     Some(Config {
         file: report.place(root.span.start).file,
         dir: dir.to_owned(),
-        ledger: ledger?,
+        ledger,
         journal_keep: raw.journal_keep.0.0,
         sources,
-        ownership: ownership(raw.ownership, root, report),
+        ownership: ownership(raw.ownership),
         lifecycle: lifecycle(&raw.lifecycle),
         targets,
         guardrails: Limits {
@@ -71,122 +130,42 @@ pub(super) fn validate(raw: RawConfig, root: &Node, dir: &Path, report: &mut Rep
     })
 }
 
-fn list<'n>(root: &'n Node, key: &str) -> &'n [Node] {
-    root.get(key).map_or(&[], Node::items)
-}
-
 fn span(node: &Node, key: &str) -> Span {
     node.get(key).map_or(node.span, |node| node.span)
 }
 
-/// Names that were given so far, each with its place.
-struct Names {
-    what: &'static str,
-    seen: BTreeMap<String, Span>,
-}
-
-impl Names {
-    fn new(what: &'static str) -> Self {
-        Self { what, seen: BTreeMap::new() }
-    }
-
-    fn add(&mut self, name: &str, span: Span, report: &mut Report) {
-        let Some(first) = self.seen.get(name) else {
-            self.seen.insert(name.to_owned(), span);
-            return;
-        };
-        let line = first.start.line;
-        let text = format!("two {}s are named {}: the first in line {line}", self.what, quote(name));
-        let help = format!("the ledger and `--{}` tell them apart by name: give each its own", self.what);
-        report.error(span, text).label("again here").other(*first, "first here").help(help);
-    }
-}
-
-/// Files that are named so far: two of them must not be one.
-struct Files<'a> {
-    dir: &'a Path,
-    seen: BTreeMap<PathBuf, (String, Span)>,
-}
-
-impl Files<'_> {
-    fn add(&mut self, path: &str, what: String, span: Span, report: &mut Report) -> PathBuf {
-        // Joined by components, so that `./a` and `a` are the same; links are not followed, which would be I/O.
-        let path: PathBuf = self.dir.join(path).components().collect();
-        if let Some((other, first)) = self.seen.get(&path) {
-            let text = format!("{what} and {other} (line {}) are the same file", first.start.line);
-            report.error(span, text).label("again here").other(*first, "first here").help("give each its own file");
-        } else {
-            self.seen.insert(path.clone(), (what, span));
-        }
-        path
-    }
-}
-
-fn secret(reference: &SecretRef, span: Span, dir: &Path, report: &Report) -> Secret {
+fn secret(reference: SecretRef, root: &Node, key: &str, dir: &Path, report: &Report) -> Secret {
     let reference = match reference {
-        SecretRef::Env(name) => SecretRef::Env(name.clone()),
-        SecretRef::File(path) => SecretRef::File(dir.join(path)),
+        SecretRef::Env(name) => SecretRef::Env(name),
+        SecretRef::File(path) => SecretRef::File(resolved(dir, path)),
     };
-    Secret { reference, place: report.place(span.start) }
+    Secret { reference, place: report.place(span(root, key).start) }
 }
 
-fn ledger(raw: &RawConfig, root: &Node, files: &mut Files<'_>, report: &mut Report) -> Option<LedgerConfig> {
-    let at = span(root, "ledger");
-    let password = raw.ledger_password.as_ref();
-    let password_at = span(root, "ledger_password");
-    let config = match &raw.ledger.0 {
-        LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(files.add(path, "the ledger".to_owned(), at, report)),
-        LedgerAddress::Postgres(url) => {
-            let password = password.map(|reference| secret(&reference.0, password_at, files.dir, report));
-            return Some(LedgerConfig::Postgres { url: url.clone(), password });
-        }
-        LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, at, files.dir, report)),
-    };
-    if password.is_some() {
-        let (text, help) = match config {
-            LedgerConfig::Sqlite(_) => ("an SQLite ledger has no password", "remove `ledger_password`"),
-            _ => (
-                "`ledger_password` does not go with a ledger whose whole address is a secret",
-                "put the password into the address, or write `ledger: postgres://HOST/DATABASE`",
-            ),
-        };
-        report.error(password_at, text).help(help);
-        return None;
-    }
-    Some(config)
-}
-
-/// A name as the model's own type; its syntax is narrower here, so that this cannot fail.
+/// A name as the model's own type; its syntax is narrower here, so that this does not fail.
 fn named<T: FromStr<Err: std::fmt::Display>>(name: &str, span: Span, report: &mut Report) -> Option<T> {
     name.parse().map_err(|error: T::Err| report.error(span, error.to_string()).label("here")).ok()
 }
 
-fn source(raw: RawSource, node: &Node, names: &mut Names, files: &mut Files<'_>, report: &mut Report) -> Option<SourceConfig> {
+fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Option<SourceConfig> {
     let at = span(node, "name");
     let (name, kind) = match raw {
         RawSource::Aws { name, regions, endpoint_url } => {
             let regions = regions.into_iter().map(|region| region.0).collect();
             (name, SourceKind::Aws { regions, endpoint_url: endpoint_url.map(|url| url.0.0) })
         }
-        RawSource::File { name, path, max_file_bytes } => {
-            let path = files.add(&path.0.0, format!("source {}", quote(&name.0.0)), span(node, "path"), report);
-            (name, SourceKind::File { path, max_file_bytes })
-        }
+        RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: resolved(dir, path.0.0), max_file_bytes }),
     };
-    names.add(&name.0.0, at, report);
     Some(SourceConfig { name: named(&name.0.0, at, report)?, place: report.place(at.start), kind })
 }
 
-fn target(raw: RawTarget, node: &Node, names: &mut Names, files: &mut Files<'_>, report: &mut Report) -> Option<TargetConfig> {
+fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Option<TargetConfig> {
     let RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } = raw;
     let at = span(node, "name");
-    names.add(&name.0.0, at, report);
-    let path = files.add(&path.0.0, format!("target {}", quote(&name.0.0)), span(node, "path"), report);
-    check_fields(&name.0.0, node, report);
     Some(TargetConfig {
         name: named(&name.0.0, at, report)?,
         place: report.place(at.start),
-        kind: TargetKind::Local { path },
+        kind: TargetKind::Local { path: resolved(dir, path.0.0) },
         include: include.kinds.into_iter().map(|kind| kind.0).collect(),
         adopt: match adopt {
             RawAdopt::Never => Adopt::Never,
@@ -217,37 +196,15 @@ impl From<RawAuthority> for Authority {
     }
 }
 
-/// An authority over a field that no record has would be silently without effect.
-fn check_fields(target: &str, node: &Node, report: &mut Report) {
-    let Some(Value::Map(entries)) = node.get("authority").map(|node| &node.value) else { return };
-    let attributes = Kind::ALL.iter().flat_map(|kind| attributes::of(*kind)).map(|attribute| attribute.name);
-    let known: Vec<&str> = COMMON_FIELDS.iter().copied().chain(attributes).collect();
-    for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-        let text = format!("no record has a field {}: set in `targets.{target}.authority`", quote(&entry.key));
-        let error = report.error(entry.key_span, text);
-        match nearest(&entry.key, known.iter().copied()) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("fields are those that `dewpoint show` prints, such as `owner` or `size`"),
-        };
-    }
-}
-
-fn ownership(raw: RawOwnership, root: &Node, report: &mut Report) -> OwnershipConfig {
+fn ownership(raw: RawOwnership) -> OwnershipConfig {
     let plain = |tags: Vec<Written<TagName>>| tags.into_iter().map(|tag| tag.0.0).collect();
-    let values = root.get("ownership").and_then(|node| node.get("environment")).and_then(|node| node.get("values"));
-    if let Some(Value::Map(entries)) = values.map(|node| &node.value) {
-        for entry in entries.iter().filter(|entry| entry.node.text().is_some_and(|text| text.trim().is_empty())) {
-            let text = format!("the environment that {} means is empty", quote(&entry.key));
-            report.error(entry.node.span, text).help("write its name, such as `production`, or remove the line");
-        }
-    }
     OwnershipConfig {
         owner: plain(raw.owner),
         support_group: plain(raw.support_group),
         cost_center: plain(raw.cost_center),
         service: plain(raw.service),
         environment: plain(raw.environment.tags),
-        environment_values: raw.environment.values,
+        environment_values: raw.environment.values.into_iter().map(|(value, meaning)| (value, meaning.0.0)).collect(),
     }
 }
 
