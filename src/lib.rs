@@ -5,5 +5,6 @@
 pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, plan};
 
 pub mod config;
+pub mod ledger;
 pub mod source;
 pub mod target;
