@@ -135,8 +135,6 @@ fn missing_keys() {
     assert_snapshot!(errors_with("journal_keep:\nledger_password: ~\nlifecycle:\n  defaults:"), @r#"
     1:1: `journal_keep`: expected a duration such as `90d`, or `never`, found nothing
       help: leave the key out to get its default
-    2:1: an SQLite ledger has no password
-      help: remove `ledger_password`, or write `ledger: postgres://HOST/DATABASE`
     2:18: `ledger_password`: expected a reference to a secret: `env:NAME` or `file:PATH`, found nothing
       help: leave the key out if it has no value
     4:3: `lifecycle.defaults`: expected a mapping, found nothing

@@ -1,6 +1,6 @@
 //! Tests of the configuration as a whole: bad inputs, the example, random inputs, files.
 
-#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
 mod bad_input;
 mod example;

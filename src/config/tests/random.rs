@@ -46,7 +46,7 @@ fn large_files_are_answered() {
         fill(&|index| if index == 0 { "sources:\n".to_owned() } else { "- { name: a, kind: file, path: x, y: [ }]\n".to_owned() }),
         fill(&|index| if index == 0 { "sources:\n".to_owned() } else { "- { name: a, kind: file, path: x, y: z }\n".to_owned() }),
         fill(&|index| if index == 0 { "a: &a 1\nsources:\n".to_owned() } else { "- *a\n".to_owned() }),
-        fill(&|index| if index == 0 { "password: ".to_owned() } else { "password: ".to_owned() }),
+        fill(&|_| "password: ".to_owned()),
         fill(&|_| "://@password=".to_owned()),
         "x".repeat(size),
         format!("? {}", "x".repeat(size - 10)),
