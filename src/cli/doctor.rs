@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::App;
-use super::exit::Exit;
+use crate::exit::Exit;
 use super::output::CommandError;
 use crate::doctor::{Finding, Health};
 use crate::ledger::Mode;

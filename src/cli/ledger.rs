@@ -6,7 +6,7 @@ use serde_json::json;
 use super::App;
 use super::args::LedgerCommand;
 use super::doctor::findings_text;
-use super::exit::Exit;
+use crate::exit::Exit;
 use super::ledger_error;
 use super::output::CommandError;
 use crate::clock::earlier;

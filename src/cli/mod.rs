@@ -3,7 +3,6 @@
 pub mod args;
 mod coverage;
 mod doctor;
-pub mod exit;
 mod explain;
 mod export;
 mod holds;
@@ -24,7 +23,7 @@ use clap::{CommandFactory, Parser};
 use serde_json::Value;
 
 use self::args::{Cli, Command, Global, LogForm};
-use self::exit::Exit;
+use crate::exit::Exit;
 use self::output::{CommandError, Output, write_out};
 use crate::config::{self, Config};
 use crate::ledger::{Ledger, LedgerError, Mode};

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{Global, OutputForm};
-use super::exit::Exit;
+use crate::exit::Exit;
 
 /// Version of every JSON document on standard output.
 pub const SCHEMA_VERSION: u32 = 1;

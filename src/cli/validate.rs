@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::App;
-use super::exit::Exit;
+use crate::exit::Exit;
 use super::output::CommandError;
 use crate::config;
 

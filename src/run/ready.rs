@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::cli::exit::Exit;
+use crate::exit::Exit;
 use crate::clock::{earlier, later};
 use crate::config::TargetConfig;
 use crate::deliver::{self, HeldLease, LeaseError};
