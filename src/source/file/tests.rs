@@ -475,3 +475,40 @@ async fn doctor_counts() {
     assert_eq!(findings[0].text, "inventory.json: 3 resources, 1 relations, 3 receipts of which 2 complete, taken at 2026-01-02T03:04:05Z");
     assert_eq!(findings.len(), 2, "the edge whose end is not in the file: {findings:?}");
 }
+
+const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/quickstart");
+
+#[test]
+fn the_quick_start_is_a_complete_estate() {
+    let document = read(&std::fs::read(format!("{QUICKSTART}/inventory.json")).unwrap(), u64::MAX).unwrap();
+    let Pull { resources, relations, receipts, remarks, .. } = document.pull;
+    assert_eq!(remarks, []);
+    assert!(resources.len() >= 200, "{}", resources.len());
+    assert!(relations.len() >= 400, "{}", relations.len());
+    let distinct = |of: fn(&Resource) -> &str| resources.values().map(of).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(distinct(|resource| resource.account.as_str()).len(), 4);
+    let regions = ["*", "eu-central-1", "eu-west-1", "northeurope", "us-east-1", "westeurope"];
+    assert_eq!(distinct(|resource| resource.region.as_str()), regions.into());
+    assert!(receipts.iter().all(|(_, receipt)| receipt.is_complete() && receipt.count.is_some()));
+    for resource in resources.values() {
+        assert!(receipts.proves_absence(&resource.scope()), "no receipt covers {}", resource.key);
+        let born = resource.created_at.is_some_and(|born| Some(born) < document.taken_at);
+        assert!(born || resource.kind != Kind::Instance, "{} would be too young for a record", resource.key);
+        for name in resource.attributes.keys() {
+            assert!(crate::model::attributes::find(resource.kind, name).is_some(), "attribute `{name}` of {}", resource.key);
+        }
+    }
+    for state in ["running", "stopped", "terminated"] {
+        assert!(resources.values().any(|resource| resource.state.as_deref() == Some(state)), "{state}");
+    }
+    let spot = |resource: &Resource| resource.attributes.get("purchase").is_some_and(|word| word == "spot");
+    assert!(resources.values().any(spot));
+}
+
+#[test]
+fn the_quick_start_is_what_its_script_writes() {
+    let script = std::process::Command::new("python3").arg(format!("{QUICKSTART}/generate.py")).output().expect("python3 runs");
+    assert!(script.status.success(), "{}", String::from_utf8_lossy(&script.stderr));
+    let same = script.stdout == std::fs::read(format!("{QUICKSTART}/inventory.json")).unwrap();
+    assert!(same, "write it again: cd config/quickstart && python3 generate.py > inventory.json");
+}
