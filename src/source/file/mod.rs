@@ -11,7 +11,7 @@ mod wire;
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +41,8 @@ pub struct FileConfig {
     pub max_file_bytes: u64,
 }
 
-/// An inventory file as a source. Look-ups are answered from the last pull, whatever became of the file since.
+/// An inventory file as a source. Look-ups are answered from the last pull, whatever became of the file since, or
+/// by an error when it was overwritten in place.
 #[derive(Debug)]
 pub struct FileSource {
     config: FileConfig,
@@ -85,9 +86,15 @@ impl FileSource {
         let (path, bytes_max) = (self.config.path.clone(), self.config.max_file_bytes);
         let read = tokio::task::spawn_blocking(move || load(&path, bytes_max, cancelled)).await;
         let loaded = read.map_err(|error| self.failed(&error.to_string()))?;
-        let loaded = loaded.map_err(|fault| fault.into_error(&self.config.display_path))?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&loaded.index));
-        Ok(loaded)
+        loaded.map_err(|fault| fault.into_error(&self.config.display_path))
+    }
+
+    /// Reads the file for look-ups too. Where that fails, an older pull no longer answers: nothing is gone by the word of a file that is broken now.
+    async fn load_for_look_ups(&self) -> Result<Loaded, SourceError> {
+        let loaded = self.load().await;
+        let index = loaded.as_ref().ok().map(|loaded| Arc::clone(&loaded.index));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = index;
+        loaded
     }
 
     fn last(&self) -> Option<Arc<Index>> {
@@ -110,7 +117,7 @@ impl Source for FileSource {
     }
 
     async fn pull(&self, progress: &dyn Progress) -> Result<Pull, SourceError> {
-        let loaded = self.load().await?;
+        let loaded = self.load_for_look_ups().await?;
         let mut counts: BTreeMap<&Scope, u64> = BTreeMap::new();
         for resource in loaded.pull.resources.values() {
             if let Some((scope, _)) = loaded.pull.receipts.covering(&resource.scope()) {
@@ -127,7 +134,7 @@ impl Source for FileSource {
     async fn look_up(&self, keys: &[(Key, Kind)], _progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>> {
         let index = match self.last() {
             Some(index) => Ok(index),
-            None => self.load().await.map(|loaded| loaded.index),
+            None => self.load_for_look_ups().await.map(|loaded| loaded.index),
         };
         let index = match index {
             Ok(index) => index,
@@ -228,14 +235,15 @@ impl Index {
 }
 
 fn load(path: &Path, bytes_max: u64, cancelled: Arc<AtomicBool>) -> Result<Loaded, Fault> {
-    let file = open(path, bytes_max)?;
+    let (file, before) = open(path, bytes_max)?;
     let Document { pull, shared, taken_at } = document::read(&file, bytes_max, cancelled)?;
+    check_unchanged(&file, &before)?;
     let index = Index { file: Mutex::new(file), entries: shared.keys, receipts: pull.receipts.clone() };
     Ok(Loaded { pull, taken_at, index: Arc::new(index) })
 }
 
 /// Opens a regular file. Opening a FIFO would wait for a writer for ever, so the path is looked at first.
-fn open(path: &Path, bytes_max: u64) -> Result<File, Fault> {
+fn open(path: &Path, bytes_max: u64) -> Result<(File, Metadata), Fault> {
     let unreadable = |error: std::io::Error| {
         let fault = Fault::new(Place::START, format!("the file cannot be read: {error}"));
         match error.kind() {
@@ -245,7 +253,7 @@ fn open(path: &Path, bytes_max: u64) -> Result<File, Fault> {
             _ => fault,
         }
     };
-    let check = |about: &std::fs::Metadata| {
+    let check = |about: &Metadata| {
         if about.is_dir() {
             return Err(Fault::new(Place::START, "this is a directory, not a file").hint("name the inventory file in it"));
         }
@@ -259,6 +267,17 @@ fn open(path: &Path, bytes_max: u64) -> Result<File, Fault> {
     };
     check(&std::fs::metadata(path).map_err(unreadable)?)?;
     let file = File::open(path).map_err(unreadable)?;
-    check(&file.metadata().map_err(unreadable)?)?;
-    Ok(file)
+    let about = file.metadata().map_err(unreadable)?;
+    check(&about)?;
+    Ok((file, about))
+}
+
+/// Someone who writes into the file while it is read leaves a mixture of two inventories, each of which may be right.
+fn check_unchanged(file: &File, before: &Metadata) -> Result<(), Fault> {
+    let state = |about: &Metadata| (about.len(), about.modified().ok());
+    match file.metadata() {
+        Ok(after) if state(&after) == state(before) => Ok(()),
+        _ => Err(Fault::new(Place::START, "the file changed while it was read")
+            .hint("write a new file and rename it into place; then run again")),
+    }
 }

@@ -6,6 +6,7 @@
     reason = "a test that fails should stop at once"
 )]
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -474,6 +475,29 @@ async fn doctor_counts() {
     assert_eq!(findings[0].outcome, Health::Ok);
     assert_eq!(findings[0].text, "inventory.json: 3 resources, 1 relations, 3 receipts of which 2 complete, taken at 2026-01-02T03:04:05Z");
     assert_eq!(findings.len(), 2, "the edge whose end is not in the file: {findings:?}");
+}
+
+#[tokio::test]
+async fn a_broken_file_ends_the_answers_of_the_last_pull() {
+    let (folder, source) = source(SAMPLE);
+    let gone = "aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-9";
+    source.pull(&Heard::default()).await.unwrap();
+    assert!(ask(&source, gone, Kind::Instance).await.is_ok());
+    std::fs::write(folder.path().join("inventory.json"), "{").unwrap();
+    assert!(source.pull(&Heard::default()).await.is_err());
+    assert!(ask(&source, gone, Kind::Instance).await.is_err());
+}
+
+#[test]
+fn a_file_that_is_written_while_it_is_read_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.json");
+    std::fs::write(&path, SAMPLE).unwrap();
+    let (file, before) = open(&path, u64::MAX).unwrap();
+    assert!(check_unchanged(&file, &before).is_ok());
+    std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{").unwrap();
+    let fault = check_unchanged(&file, &before).expect_err("it grew");
+    assert!(fault.text.contains("changed while it was read"), "{fault:?}");
 }
 
 const QUICKSTART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/quickstart");
