@@ -6,7 +6,6 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::Exported;
 use crate::estate::{Estate, Known};
 
 const COLUMNS: [&str; 14] = [
@@ -35,7 +34,7 @@ const COLUMNS: [&str; 14] = [
 ///
 /// # Errors
 /// When `out` takes no more.
-pub fn write_csv(estate: &Estate, out: impl Write) -> io::Result<Exported> {
+pub fn write_csv(estate: &Estate, out: impl Write) -> io::Result<()> {
     let names: BTreeSet<&str> = estate
         .resources
         .values()
@@ -53,7 +52,6 @@ pub fn write_csv(estate: &Estate, out: impl Write) -> io::Result<Exported> {
     }
     table.write_record(None::<&[u8]>)?;
 
-    let mut exported = Exported::default();
     for known in estate.resources.values() {
         for text in fixed(known) {
             table.write_field(guarded(Cow::Owned(text)).as_ref())?;
@@ -63,10 +61,8 @@ pub fn write_csv(estate: &Estate, out: impl Write) -> io::Result<Exported> {
             table.write_field(text.as_ref())?;
         }
         table.write_record(None::<&[u8]>)?;
-        exported.resources += 1;
     }
-    table.flush()?;
-    Ok(exported)
+    table.flush()
 }
 
 fn fixed(known: &Known) -> [String; COLUMNS.len()] {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Exported, edges, exists, receipts, rows};
+use super::{edges, exists, receipts, rows};
 use crate::estate::{Estate, KnownEdge};
 use crate::model::{Attributes, EdgeId, Key, Kind, Outcome, Provider, Receipt, RelationType, Scope};
 use crate::source::file::SCHEMA_VERSION;
@@ -46,24 +46,22 @@ impl<'a> RelationRow<'a> {
     }
 }
 
-/// Writes the estate as an inventory file, entry by entry. `taken_at` is the time of the export or of the last sync; it is data only.
+/// Writes the estate as an inventory file, entry by entry; `out` should be buffered. `taken_at` is the time of the export or of the last sync; it is data only.
 ///
 /// # Errors
 /// When `out` takes no more.
-pub fn write_json(estate: &Estate, taken_at: Timestamp, mut out: impl Write) -> io::Result<Exported> {
+pub fn write_json(estate: &Estate, taken_at: Timestamp, mut out: impl Write) -> io::Result<()> {
     let receipts = receipts(estate);
     let rows = rows(estate, &receipts);
-    let mut exported = Exported::default();
 
     write!(out, "{{\"schema_version\":{SCHEMA_VERSION},\"taken_at\":\"{taken_at}\",\n\"receipts\":[")?;
-    exported.receipts = entries(&mut out, receipts.iter().map(|(scope, receipt)| row(scope, receipt, &rows)))?;
+    entries(&mut out, receipts.iter().map(|(scope, receipt)| row(scope, receipt, &rows)))?;
     write!(out, "],\n\"resources\":[")?;
-    exported.resources = entries(&mut out, estate.resources.values().filter(|known| exists(known)).map(|known| &known.resource))?;
+    entries(&mut out, estate.resources.values().filter(|known| exists(known)).map(|known| &known.resource))?;
     write!(out, "],\n\"relations\":[")?;
-    exported.relations = entries(&mut out, edges(estate).map(|(id, edge)| RelationRow::new(id, edge)))?;
+    entries(&mut out, edges(estate).map(|(id, edge)| RelationRow::new(id, edge)))?;
     writeln!(out, "]}}")?;
-    out.flush()?;
-    Ok(exported)
+    out.flush()
 }
 
 fn row<'a>(scope: &'a Scope, receipt: &'a Receipt, rows: &BTreeMap<Scope, u64>) -> ReceiptRow<'a> {
@@ -79,14 +77,13 @@ fn row<'a>(scope: &'a Scope, receipt: &'a Receipt, rows: &BTreeMap<Scope, u64>) 
     }
 }
 
-/// Writes each entry on a line of its own and counts them.
-fn entries<T: Serialize>(out: &mut impl Write, entries: impl Iterator<Item = T>) -> io::Result<u64> {
-    let mut count = 0;
+/// Writes each entry on a line of its own.
+fn entries<T: Serialize>(out: &mut impl Write, entries: impl Iterator<Item = T>) -> io::Result<()> {
+    let mut separator: &[u8] = b"\n";
     for entry in entries {
-        out.write_all(if count == 0 { b"\n" } else { b",\n" })?;
+        out.write_all(separator)?;
+        separator = b",\n";
         serde_json::to_writer(&mut *out, &entry)?;
-        count += 1;
     }
-    out.write_all(b"\n")?;
-    Ok(count)
+    out.write_all(b"\n")
 }

@@ -29,17 +29,6 @@ pub use self::json::write_json;
 use crate::estate::{EndCause, Estate, Known, KnownEdge, Stage};
 use crate::model::{EdgeId, Outcome, Receipts, Scope};
 
-/// What an export wrote.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Exported {
-    /// Resources.
-    pub resources: u64,
-    /// Relations; none in CSV.
-    pub relations: u64,
-    /// Receipts; none in CSV.
-    pub receipts: u64,
-}
-
 /// Whether the ledger last saw it exist.
 fn exists(known: &Known) -> bool {
     let gone = known.end.as_ref().is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::LookedUp));

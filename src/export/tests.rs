@@ -63,8 +63,7 @@ fn known_edge(edge: Relation) -> KnownEdge {
 
 fn written(estate: &Estate) -> String {
     let mut out = Vec::new();
-    let exported = write_json(estate, now(), &mut out).unwrap();
-    assert_eq!(exported.receipts, super::receipts(estate).len() as u64);
+    write_json(estate, now(), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -536,3 +536,11 @@ fn the_quick_start_is_what_its_script_writes() {
     let same = script.stdout == std::fs::read(format!("{QUICKSTART}/inventory.json")).unwrap();
     assert!(same, "write it again: cd config/quickstart && python3 generate.py > inventory.json");
 }
+
+#[test]
+fn the_quick_start_is_configured_to_read_it() {
+    let config = crate::config::load(Path::new(&format!("{QUICKSTART}/dewpoint.yaml"))).unwrap();
+    let [source] = config.sources.as_slice() else { panic!("one source: {:?}", config.sources) };
+    let crate::config::SourceKind::File { path, .. } = &source.kind else { panic!("a file: {source:?}") };
+    assert_eq!(path, Path::new(&format!("{QUICKSTART}/inventory.json")));
+}
