@@ -57,6 +57,9 @@ pub(super) async fn page(connection: &mut SqliteConnection, after: i64) -> Resul
     Ok((rows.into_iter().map(found).collect::<Result<_, _>>()?, next))
 }
 
+/// A found record, after its place among the identities asked for.
+type Hit = (i64, i64, String, Option<String>, Option<String>, Option<String>, bool, String);
+
 type Found = (i64, String, Option<String>, Option<String>, Option<String>, bool, String);
 
 fn found((id, class, external_id, estate, delivered_at, retired, fields): Found) -> Result<FoundRecord, sqlx::Error> {
@@ -78,7 +81,7 @@ pub(super) async fn find(
     identities: &[Identity],
 ) -> Result<BTreeMap<Key, Vec<FoundRecord>>, sqlx::Error> {
     let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str())).collect();
-    let rows: Vec<(i64, i64, String, Option<String>, Option<String>, Option<String>, bool, String)> = sqlx::query_as(
+    let rows: Vec<Hit> = sqlx::query_as(
         "WITH asked AS MATERIALIZED (
              SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account FROM json_each(?1)
          ), hit AS (
@@ -157,7 +160,7 @@ pub(super) async fn load(
              WHERE id IN (
                  SELECT value FROM json_each(?1)
                  UNION
-                 SELECT id FROM json_each(?2) AS asked CROSS JOIN record INDEXED BY record_external_id ON external_id = asked.value
+                 SELECT record.id FROM json_each(?2) AS asked CROSS JOIN record INDEXED BY record_external_id ON record.external_id = asked.value
              )",
         )
         .bind(encoded(&ids)?)
@@ -173,8 +176,8 @@ pub(super) async fn load(
     let mut standing = BTreeMap::new();
     if !edges.is_empty() {
         let found: Vec<(i64, String, i64, String)> = sqlx::query_as(
-            "SELECT from_id, type, to_id, attributes FROM json_each(?1) AS asked CROSS JOIN relation
-             ON from_id = asked.value ->> 0 AND type = asked.value ->> 1 AND to_id = asked.value ->> 2",
+            "SELECT from_id, relation.type, to_id, attributes FROM json_each(?1) AS asked CROSS JOIN relation
+             ON from_id = asked.value ->> 0 AND relation.type = asked.value ->> 1 AND to_id = asked.value ->> 2",
         )
         .bind(encoded(&edges)?)
         .fetch_all(&mut *connection)
