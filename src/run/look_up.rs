@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::estate::EstateId;
+use crate::inventory::{Coverage, SourceCoverage};
 use crate::lifecycle;
-use crate::model::{Digest, Key, Kind};
+use crate::model::{Digest, Key, Kind, Region, Scope, SourceName};
 use crate::source::{Presence, Remark, Source};
 
 use super::stand::Standing;
@@ -40,7 +41,7 @@ pub async fn confirm(
             continue;
         }
         let scope = known.resource.scope();
-        match sources.iter().zip(&mut asked).find(|(source, _)| source.covers(&scope)) {
+        match sources.iter().zip(&mut asked).find(|(source, _)| covers(&stand.coverage, source.name(), &scope)) {
             Some((_, list)) => list.push((key.clone(), known.resource.kind)),
             None => not_confirmed(stand, key, "no source covers it, so its absence cannot be confirmed"),
         }
@@ -69,6 +70,14 @@ pub async fn confirm(
         standing.plan(context, stand, own, approve).await?;
     }
     Ok(())
+}
+
+/// Whether a source listed a scope in the reading that this run rests on, by itself or over all regions.
+fn covers(coverage: &Coverage, source: &SourceName, scope: &Scope) -> bool {
+    match coverage.sources.get(source) {
+        Some(SourceCoverage::Read { scopes, .. }) => scopes.contains(scope) || scopes.contains(&Scope { region: Region::any(), ..scope.clone() }),
+        Some(SourceCoverage::Skipped | SourceCoverage::Failed { .. }) | None => false,
+    }
 }
 
 fn not_confirmed(stand: &mut Stand, key: &Key, why: &str) {
