@@ -4,6 +4,8 @@
 
 pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, plan};
 
+pub mod config;
+pub mod export;
 pub mod ledger;
 pub mod source;
 pub mod target;

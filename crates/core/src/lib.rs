@@ -9,6 +9,9 @@ pub mod estate;
 pub mod inventory;
 pub mod lifecycle;
 pub mod model;
+pub mod ownership;
 pub mod plan;
 pub mod source;
 pub mod target;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
