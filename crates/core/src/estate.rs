@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Attributes, Digest, EdgeId, Key, Outcome, Receipt, Resource, Scope, SourceName, vocabulary};
+use crate::model::{Attributes, Digest, EdgeId, Key, Outcome, Receipt, Region, Resource, Scope, SourceName, vocabulary};
 
 /// A ledger's random name, which every record it writes carries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -136,6 +136,25 @@ pub struct KnownScope {
     pub complete_fence: Fence,
     /// The outcome that people accepted as a known gap (`dewpoint coverage accept`), if any.
     pub accepted: Option<Outcome>,
+}
+
+/// When a resource was last seen, and under which fence: the rule that keeps an unchanged estate from being written anew by every sync.
+///
+/// A resource that no listing misses (`missing` 0) was shown by the last complete listing of its scope, so a listing with a higher
+/// fence than its own row's speaks for it: of its own region or, where one listing covers all regions, of region `*`.
+#[must_use]
+pub fn effective(known: &Known, scopes: &BTreeMap<Scope, KnownScope>) -> (Timestamp, Fence) {
+    let own = (known.last_seen, known.fence);
+    if known.missing > 0 {
+        return own;
+    }
+    let exact = known.resource.scope();
+    let wide = Scope { region: Region::any(), ..exact.clone() };
+    [exact, wide]
+        .iter()
+        .filter_map(|scope| scopes.get(scope))
+        .filter_map(|scope| scope.complete_at.map(|at| (at, scope.complete_fence)))
+        .fold(own, |newest, listing| if listing.1 > newest.1 { listing } else { newest })
 }
 
 /// The estate in memory. `dirty` says what differs from the ledger it was loaded from.
