@@ -213,12 +213,6 @@ impl<'a> Standing<'a> {
         changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
     }
 
-    /// Changes that people approved: guardrail 3 does not count them.
-    #[must_use]
-    pub fn approved(&self) -> BTreeSet<Digest> {
-        self.ready.state.verdicts.values().filter(|verdict| verdict.verdict == VerdictKind::Approved).map(|verdict| verdict.change).collect()
-    }
-
     /// Creates that wait because the target could not say whether the record is there.
     pub fn unanswered(&self) -> impl Iterator<Item = (&Key, &TargetError)> {
         self.guarded.iter().flat_map(|guarded| guarded.unanswered.iter().map(|unanswered| (&unanswered.key, &unanswered.error)))
