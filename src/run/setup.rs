@@ -114,7 +114,13 @@ pub fn ledger_place(config: &Config) -> Vec<Finding> {
         }
         _ => return Vec::new(),
     };
-    vec![Finding { subject: "ledger".to_owned(), check: "file system".to_owned(), outcome: Health::Warning, text, mend: Some(mend.to_owned()) }]
+    vec![Finding {
+        subject: "ledger".to_owned(),
+        check: "file system".to_owned(),
+        outcome: Health::Warning,
+        text,
+        mend: Some(mend.to_owned()),
+    }]
 }
 
 /// Type of the file system that a folder lies on, from `/proc/self/mounts`; `None` where that does not exist.
