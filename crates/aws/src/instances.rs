@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{Instance, InstanceState as WireState, PlatformValues, Reservation};
+use aws_sdk_ec2::types::{Instance, InstanceState as WireState, Reservation};
 use dewpoint_core::model::{InstanceState, Kind, Relation, Resource};
 use jiff::Timestamp;
 
@@ -163,8 +163,9 @@ fn purchase(instance: &Instance) -> String {
 
 /// EC2 tells Windows from all else; Mac instances run macOS only.
 fn os_family(instance: &Instance) -> &'static str {
-    let windows = instance.platform() == Some(&PlatformValues::Windows)
-        || instance.platform_details().is_some_and(|details| details.to_lowercase().starts_with("windows"));
+    // The wire says `windows`, the SDK's vocabulary `Windows`.
+    let says_windows = |word: Option<&str>| word.is_some_and(|word| word.to_lowercase().starts_with("windows"));
+    let windows = says_windows(instance.platform().map(|platform| platform.as_str())) || says_windows(instance.platform_details());
     let mac = instance.instance_type().is_some_and(|size| size.as_str().starts_with("mac"));
     match (windows, mac) {
         (true, _) => "windows",

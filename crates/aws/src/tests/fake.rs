@@ -157,7 +157,8 @@ fn answer(world: &mut World, authorization: Option<&str>, form: &str) -> (u16, S
             Some(script.fault.clone())
         });
     if let Some(Fault::Error(status, code, message)) = fault {
-        return whole(status, error(code, message));
+        let document = if action == "GetCallerIdentity" { sts_error } else { error };
+        return whole(status, document(code, message));
     }
     let result = match action.as_str() {
         "GetCallerIdentity" => Ok(format!(
@@ -252,9 +253,16 @@ fn whole(status: u16, body: String) -> (u16, String, usize) {
     (status, body, length)
 }
 
+/// EC2's error document.
 fn error(code: &str, message: &str) -> String {
-    // STS's error document differs; the SDK's reader of each finds code and message in this one, which holds both.
     format!("<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>")
+}
+
+/// The error document of STS and its like.
+fn sts_error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>r</RequestId></ErrorResponse>"
+    )
 }
 
 fn parse(form: &str) -> BTreeMap<String, String> {

@@ -57,7 +57,7 @@ async fn a_region_that_is_not_enabled_is_disabled_not_denied() {
         fake.fail(US, action, AUTH_FAILURE);
     }
     fake.with(|world| {
-        world.regions = [(EU.to_owned(), "opt-in-not-required".to_owned()), (US.to_owned(), "not-opted-in".to_owned())].into()
+        world.regions = [(EU.to_owned(), "opt-in-not-required".to_owned()), (US.to_owned(), "not-opted-in".to_owned())].into();
     });
     let pull = pull(&source(&fake, &[EU, US])).await;
     for kind in crate::KINDS {
