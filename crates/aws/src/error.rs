@@ -9,6 +9,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use dewpoint_core::model::SourceName;
 use dewpoint_core::source::SourceError;
 
+use crate::body::CutBody;
+
 /// Longest text of the provider's that is passed on, in characters.
 const TEXT_CHARS_MAX: usize = 400;
 
@@ -53,7 +55,7 @@ impl Fault {
             SdkError::ServiceError(context) => {
                 Self::answered(operation, context.raw().status().as_u16(), context.err().code(), context.err().message())
             }
-            SdkError::ResponseError(_) => Self { reason: Reason::Truncated, operation, text: words(error.source()) },
+            SdkError::ResponseError(_) => Self::unreadable(operation, error.source()),
             SdkError::TimeoutError(_) => Self { reason: Reason::Failed, operation, text: "no answer within the time allowed".to_owned() },
             _ => Self::on_the_way(operation, error.source()),
         }
@@ -77,14 +79,17 @@ impl Fault {
         Self { reason, operation, text: tidy(&text) }
     }
 
+    /// An answer that ended early.
+    fn unreadable(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
+        // The SDK wraps our own finding in words about its machinery.
+        let own = chain(source).find(|error| error.is::<CutBody>());
+        Self { reason: Reason::Truncated, operation, text: words(own.or(source)) }
+    }
+
     /// No answer: no credentials to sign with, or no connection.
     fn on_the_way(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
-        let mut cause = source;
-        while let Some(error) = cause {
-            if error.is::<CredentialsError>() {
-                return Self { reason: Reason::Credentials, operation, text: words(Some(error)) };
-            }
-            cause = error.source();
+        if let Some(error) = chain(source).find(|error| error.is::<CredentialsError>()) {
+            return Self { reason: Reason::Credentials, operation, text: words(Some(error)) };
         }
         Self { reason: Reason::Failed, operation, text: words(source) }
     }
@@ -143,17 +148,20 @@ fn reason_of(code: &str) -> Reason {
     }
 }
 
+/// An error and its causes.
+fn chain<'a>(error: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error, |&error| error.source())
+}
+
 /// A chain of causes in one line.
 fn words(error: Option<&(dyn Error + 'static)>) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let mut cause = error;
-    while let Some(error) = cause {
+    for error in chain(error) {
         let part = error.to_string();
         // Wrappers often repeat what they wrap.
         if parts.last().is_none_or(|last| !last.contains(&part)) {
             parts.push(part);
         }
-        cause = error.source();
     }
     if parts.is_empty() { "no reason given".to_owned() } else { tidy(&parts.join(": ")) }
 }

@@ -11,6 +11,9 @@ use crate::error::{Fault, Reason};
 
 pub(crate) const OPERATION: &str = "sts:GetCallerIdentity";
 
+/// Regions whose STS may fail to answer before the caller counts as unreachable.
+const UNANSWERED_MAX: usize = 2;
+
 /// The caller, as STS knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -50,7 +53,8 @@ pub(crate) struct Answer {
 /// Asks STS in the listed regions, one after the other, who the caller is.
 ///
 /// The first region may be one that the account has not enabled, whose STS refuses good credentials; so a refusal counts only
-/// when all regions agree. The error is that of the first region.
+/// when all regions agree. Where nobody answers, one more region is asked: each can take minutes to give up. The error is that
+/// of the first region.
 pub(crate) async fn identify(
     shared: &SdkConfig,
     regions: &[Region],
@@ -59,6 +63,7 @@ pub(crate) async fn identify(
     progress: &dyn Progress,
 ) -> Result<Answer, Fault> {
     let mut first: Option<Fault> = None;
+    let mut unanswered = 0;
     for region in regions {
         let meter = Meter::default();
         let call = client::sts(shared, region, endpoint_url).get_caller_identity().customize().interceptor(meter.clone());
@@ -71,8 +76,16 @@ pub(crate) async fn identify(
             },
             Err(fault) => fault,
         };
-        // Only what another region may answer differently is asked there: a missing credential is missing everywhere.
-        let elsewhere = matches!(fault.reason, Reason::Unrecognised | Reason::Disabled | Reason::Denied | Reason::Failed);
+        let elsewhere = match fault.reason {
+            Reason::Unrecognised | Reason::Disabled | Reason::Denied => true,
+            Reason::Failed => {
+                unanswered += 1;
+                // With an endpoint of the configuration, all regions are the same server.
+                unanswered < UNANSWERED_MAX && endpoint_url.is_none()
+            }
+            // Missing credentials are missing everywhere.
+            Reason::Credentials | Reason::Throttled | Reason::Truncated | Reason::StaleToken => false,
+        };
         let fault = first.get_or_insert(fault);
         if !elsewhere {
             return Err(fault.clone());

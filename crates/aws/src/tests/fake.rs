@@ -27,6 +27,8 @@ pub(super) enum Fault {
     Cut(usize),
     /// The connection ends before the announced length.
     Drop,
+    /// No answer ever.
+    Hang,
     /// The page's token is the one it was asked with.
     RepeatToken,
 }
@@ -127,7 +129,8 @@ async fn serve(mut stream: TcpStream, world: Arc<Mutex<World>>) {
         }
         let form = String::from_utf8(buffer[head..head + length].to_vec()).unwrap();
         buffer.drain(..head + length);
-        let (status, body, announced) = answer(&mut world.lock().unwrap(), header("authorization").as_deref(), &form);
+        let answer = answer(&mut world.lock().unwrap(), header("authorization").as_deref(), &form);
+        let Some((status, body, announced)) = answer else { std::future::pending().await };
         let head = format!(
             "HTTP/1.1 {status} X\r\nContent-Type: text/xml\r\nDate: Fri, 02 Jan 2026 03:04:05 GMT\r\nContent-Length: {announced}\r\n\r\n"
         );
@@ -137,8 +140,8 @@ async fn serve(mut stream: TcpStream, world: Arc<Mutex<World>>) {
     }
 }
 
-/// Status, body, announced length.
-fn answer(world: &mut World, authorization: Option<&str>, form: &str) -> (u16, String, usize) {
+/// Status, body, announced length; `None` for no answer.
+fn answer(world: &mut World, authorization: Option<&str>, form: &str) -> Option<(u16, String, usize)> {
     let parameters = parse(form);
     let action = parameters.get("Action").cloned().unwrap_or_default();
     let scope = authorization.and_then(|value| value.strip_prefix("AWS4-HMAC-SHA256 Credential=AKIDTEST/"));
@@ -184,10 +187,11 @@ fn answer(world: &mut World, authorization: Option<&str>, form: &str) -> (u16, S
     };
     match (result, fault) {
         (Err(body), _) => whole(400, body),
+        (Ok(_), Some(Fault::Hang)) => None,
         (Ok(body), Some(Fault::Cut(share))) => whole(200, body[..body.len() * share / 1000].to_owned()),
         (Ok(body), Some(Fault::Drop)) => {
             let announced = body.len();
-            (200, body[..announced / 2].to_owned(), announced)
+            Some((200, body[..announced / 2].to_owned(), announced))
         }
         (Ok(body), _) => whole(200, body),
     }
@@ -248,9 +252,9 @@ fn list(
     ))
 }
 
-fn whole(status: u16, body: String) -> (u16, String, usize) {
+fn whole(status: u16, body: String) -> Option<(u16, String, usize)> {
     let length = body.len();
-    (status, body, length)
+    Some((status, body, length))
 }
 
 /// EC2's error document.

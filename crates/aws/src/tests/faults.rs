@@ -116,6 +116,9 @@ async fn a_body_cut_anywhere_is_truncated() {
             let pull = pull(&source).await;
             outcome(&pull, EU, kind, Outcome::Truncated);
             others_complete(&pull, EU, kind);
+            let text = receipt(&pull, EU, kind).error.as_deref().unwrap();
+            let wanted = format!("source `cloud` got an incomplete answer to ec2:{action}: the body ");
+            assert!(text.starts_with(&wanted), "{text}");
         }
     }
 }
@@ -230,7 +233,8 @@ async fn missing_credentials_end_the_pull() {
     let fake = Fake::start().await;
     let nothing = aws_credential_types::provider::error::CredentialsError::not_loaded("nothing is configured");
     let nothing = std::sync::Mutex::new(Some(nothing));
-    let source = tuned(&fake, &[EU, US], Some(SharedCredentialsProvider::new(NoCredentials(nothing))));
+    let credentials = Some(SharedCredentialsProvider::new(NoCredentials(nothing)));
+    let source = tuned(&fake, &[EU, US], Tuning { credentials, ..tuning() });
     let error = source.pull(&Notes::default()).await.unwrap_err();
     assert!(matches!(&error, SourceError::Credentials { text, .. } if text.contains("nothing is configured")), "{error}");
     assert!(fake.with(|world| world.calls.is_empty()));
@@ -269,4 +273,17 @@ async fn an_endpoint_that_nobody_serves_is_a_failure() {
     fake.url = "http://127.0.0.1:1".to_owned();
     let error = source(&fake, &[EU]).pull(&Notes::default()).await.unwrap_err();
     assert!(matches!(error, SourceError::Failed { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_region_that_hangs_fails_in_time() {
+    let fake = Fake::start().await;
+    populate(&fake, EU, 1);
+    populate(&fake, US, 1);
+    fake.fail(US, "DescribeInstances", Fault::Hang);
+    let read = Duration::from_millis(300);
+    let pull = pull(&tuned(&fake, &[EU, US], Tuning { read, attempts_max: 2, ..tuning() })).await;
+    outcome(&pull, US, Kind::Instance, Outcome::Failed);
+    others_complete(&pull, US, Kind::Instance);
+    assert_eq!(fake.calls("DescribeInstances").iter().filter(|call| call.region == US).count(), 2);
 }

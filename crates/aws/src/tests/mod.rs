@@ -25,12 +25,21 @@ const EU: &str = "eu-test-1";
 const US: &str = "us-test-1";
 
 fn source(fake: &Fake, regions: &[&str]) -> AwsSource {
-    let credentials = Credentials::new("AKIDTEST", SECRET, None, None, "test");
-    tuned(fake, regions, Some(SharedCredentialsProvider::new(credentials)))
+    tuned(fake, regions, tuning())
 }
 
-fn tuned(fake: &Fake, regions: &[&str], credentials: Option<SharedCredentialsProvider>) -> AwsSource {
-    let tuning = Tuning { backoff: Duration::from_millis(1), proxy: ProxyConfig::disabled(), credentials, ..Tuning::default() };
+/// Credentials of the test's own, and no waiting between attempts.
+fn tuning() -> Tuning {
+    let credentials = Credentials::new("AKIDTEST", SECRET, None, None, "test");
+    Tuning {
+        backoff: Duration::from_millis(1),
+        proxy: ProxyConfig::disabled(),
+        credentials: Some(SharedCredentialsProvider::new(credentials)),
+        ..Tuning::default()
+    }
+}
+
+fn tuned(fake: &Fake, regions: &[&str], tuning: Tuning) -> AwsSource {
     let config = AwsConfig {
         name: "cloud".parse().unwrap(),
         regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
