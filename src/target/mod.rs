@@ -4,3 +4,8 @@ pub use dewpoint_core::target::{
     Adapted, Adopt, Authority, Ci, Delivered, DesiredField, Fingerprint, FoundRecord, Identity, Operation, Page, Purge, RecordId, Retry,
     Sending, Target, TargetError, Write,
 };
+
+pub mod local;
+
+#[cfg(test)]
+pub(crate) mod contract;

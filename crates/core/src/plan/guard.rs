@@ -50,7 +50,7 @@ impl Default for Limits {
     }
 }
 
-/// Digest of a hold's changes and of the last observation of each resource, never of receipts or times.
+/// Digest of the ids of a hold's changes, which name the last observation that each rests on; never of receipts or of the run's time.
 pub type HoldId = Digest;
 
 /// The part of a plan that guardrails stopped, until someone approves or rejects it.
@@ -77,7 +77,7 @@ vocabulary! {
     VerdictKind, "verdict" {
         /// Apply it as long as it is wanted.
         Approved => "approved",
-        /// Do not ask again until the resource is observed anew.
+        /// Do not ask again for this wish.
         Rejected => "rejected",
     }
 }
@@ -91,7 +91,7 @@ pub struct Verdict {
     pub target: TargetName,
     /// What they said.
     pub verdict: VerdictKind,
-    /// Fence of the resource's last observation when they said it: a rejection ends when that moves on.
+    /// The change's fence when they said it. A verdict ends when the change's id does, see [`ChangeId`].
     pub fence: Fence,
     /// When.
     pub at: Timestamp,

@@ -1,0 +1,397 @@
+//! Dewpoint's own database: what was seen, decided and delivered.
+//!
+//! One trait, two databases (SQLite and PostgreSQL), one test suite that runs on both. Every write that must not be torn is one
+//! method and one transaction here; callers never hold a transaction.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::doctor::Finding;
+use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
+use crate::model::{EdgeId, Key, Kind, Outcome, Scope, TargetName};
+use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
+use crate::target::RecordId;
+
+/// Identity of one run: sortable by time of start, unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub String);
+
+/// Proof of being a target's one holder. Every write for that target names it and fails with [`LedgerError::LeaseLost`] once another took over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The target.
+    pub target: TargetName,
+    /// Counts holders; grows with every take-over.
+    pub token: i64,
+    /// Who holds it: host, process and a random part.
+    pub holder: String,
+}
+
+/// The answer to a request for a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leasing {
+    /// It is ours now.
+    Granted(Lease),
+    /// Another holds it until then (real clock).
+    Held {
+        /// Who.
+        holder: String,
+        /// Until when.
+        until: Timestamp,
+    },
+}
+
+/// The estate as loaded, with what a later [`Ledger::commit`] is checked against.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The estate; `last_seen` and `fence` of resources are effective (see the row rule in [`crate::estate`]).
+    pub estate: Estate,
+    /// The ledger's commit counter at loading.
+    pub version: i64,
+}
+
+/// What the ledger knows of a target as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TargetRow {
+    /// Kind word of the target (`local`, …).
+    pub kind: String,
+    /// Its address as configured (URL or path), without secrets.
+    pub address: String,
+    /// The instance id of its fingerprint, once known.
+    pub instance: Option<String>,
+    /// Planned and reported, not sent.
+    pub paused: bool,
+    /// When anything was last delivered to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
+    pub delivered_at: Option<Timestamp>,
+    /// When it was last read in full.
+    pub verified_at: Option<Timestamp>,
+    /// When a sync last ended well for it.
+    pub succeeded_at: Option<Timestamp>,
+}
+
+/// A change that was sent and whose answer is not in the ledger.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InFlight {
+    /// Its row.
+    pub id: i64,
+    /// The run that sent it.
+    pub run: RunId,
+    /// The change.
+    pub change: Change,
+}
+
+/// How one change of a batch ended, for [`Ledger::finish_batch`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The target took it. The row's fields become these; the journal gets a `delivered` entry.
+    Done {
+        /// The record.
+        record: RecordId,
+        /// The class the target gave it.
+        class: String,
+        /// The row's fields afterwards, whole (`None` for edges and purges).
+        fields: Option<BTreeMap<String, FieldState>>,
+        /// Only our fields are written there (`adopt: contribute`).
+        contributed: bool,
+    },
+    /// The target refused it, or did not answer for it.
+    Failed {
+        /// Its words.
+        error: String,
+        /// Failed attempts in a row, this one included.
+        attempts: u32,
+        /// Not before this.
+        next_try_at: Option<Timestamp>,
+        /// Whether it waits for `dewpoint retry` from now on.
+        parked: bool,
+    },
+    /// It was not sent after all.
+    NotSent,
+}
+
+/// A record × target row as recovery or a read writes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Binding {
+    /// The CI.
+    pub key: Key,
+    /// The row, fields included.
+    pub row: RecordBrief,
+}
+
+/// One run, for `runs list | show`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Its identity.
+    pub run: RunId,
+    /// When it began, by its own clock.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while it runs, or when it was killed.
+    pub finished_at: Option<Timestamp>,
+    /// `done`, `partly`, `held`, `failed`, `interrupted`.
+    pub outcome: Option<String>,
+    /// Changes delivered, by target and change.
+    pub counts: BTreeMap<String, BTreeMap<String, u64>>,
+    /// The whole report, where it was asked for.
+    pub report: Option<Value>,
+}
+
+/// A resource as a search finds it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// Its key.
+    pub key: Key,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// What [`Ledger::prune`] removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// Journal entries.
+    pub journal: u64,
+    /// Runs.
+    pub runs: u64,
+    /// Tallies and verdicts that no longer count.
+    pub other: u64,
+}
+
+/// The ledger.
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// The ledger's random name, given at birth.
+    async fn estate_id(&self) -> Result<EstateId, LedgerError>;
+
+    /// Draws the next sequence number: the fence of a read that starts now.
+    async fn draw_fence(&self) -> Result<Fence, LedgerError>;
+
+    /// The last sequence number drawn; a plan notes it without drawing one.
+    async fn current_fence(&self) -> Result<Fence, LedgerError>;
+
+    /// Loads the whole estate in one consistent read.
+    async fn load_estate(&self) -> Result<Loaded, LedgerError>;
+
+    /// Writes `estate.dirty` in one transaction: resources, edges, scopes, journal.
+    ///
+    /// # Errors
+    /// [`LedgerError::Conflict`] when another commit came between loading and now; the caller loads anew and merges again.
+    async fn commit(&self, run: &RunId, expected_version: i64, estate: &Estate) -> Result<i64, LedgerError>;
+
+    /// One resource, as `show` and `explain` need it.
+    async fn resource(&self, key: &Key) -> Result<Option<Known>, LedgerError>;
+
+    /// Edges that start or end at a resource.
+    async fn edges_of(&self, key: &Key) -> Result<BTreeMap<EdgeId, KnownEdge>, LedgerError>;
+
+    /// Resources whose key, native id or name is exactly this text (Azure ids without regard to case), at most `limit`.
+    async fn search(&self, text: &str, limit: u32) -> Result<Vec<Candidate>, LedgerError>;
+
+    /// The journal of a resource, oldest first.
+    async fn history(&self, key: &Key) -> Result<Vec<JournalEntry>, LedgerError>;
+
+    /// Accepts the last outcome of these scopes as a known gap, or (with `None`) no longer.
+    async fn accept_scopes(&self, scopes: &[(Scope, Option<Outcome>)]) -> Result<(), LedgerError>;
+
+    /// What the ledger knows of a target as a whole; `None` before the first sync.
+    async fn target_row(&self, target: &TargetName) -> Result<Option<TargetRow>, LedgerError>;
+
+    /// Every target the ledger knows, also those no longer configured.
+    async fn target_rows(&self) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError>;
+
+    /// Writes a target's row.
+    async fn put_target_row(&self, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError>;
+
+    /// Loads a target's records (without fields), edges, verdicts, and tallies newer than `tallies_since`.
+    async fn load_target(&self, target: &TargetName, tallies_since: Timestamp) -> Result<TargetState, LedgerError>;
+
+    /// Loads the fields of some records.
+    async fn load_fields(&self, target: &TargetName, keys: &[Key]) -> Result<BTreeMap<Key, BTreeMap<String, FieldState>>, LedgerError>;
+
+    /// A resource's rows at every target, fields included.
+    async fn records_of(&self, key: &Key) -> Result<BTreeMap<TargetName, RecordBrief>, LedgerError>;
+
+    /// Asks to be the target's one holder for `ttl` from `now` (the real clock, whatever `--at` says).
+    async fn acquire_lease(&self, target: &TargetName, holder: &str, ttl: Duration, now: Timestamp) -> Result<Leasing, LedgerError>;
+
+    /// Prolongs a lease.
+    ///
+    /// # Errors
+    /// [`LedgerError::LeaseLost`] when another took over.
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration, now: Timestamp) -> Result<(), LedgerError>;
+
+    /// Gives a lease back. One that was lost already is no error.
+    async fn release_lease(&self, lease: &Lease) -> Result<(), LedgerError>;
+
+    /// Notes changes as sent, before they are: one transaction with a compare-and-set on the lease. Tallies count from here.
+    async fn begin_batch(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        changes: &[Change],
+        tallies: &[Tally],
+        at: Timestamp,
+    ) -> Result<Vec<i64>, LedgerError>;
+
+    /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; removes the in-flight rows.
+    async fn finish_batch(&self, lease: &Lease, run: &RunId, answers: &[(InFlight, Answer)], at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Changes that were sent by a run that did not live to note the answers.
+    async fn in_flight(&self, target: &TargetName) -> Result<Vec<InFlight>, LedgerError>;
+
+    /// Writes rows that a read or a recovery found (`Some`), and removes rows whose record a read proved gone (`None`).
+    async fn bind(&self, lease: &Lease, bindings: &[Binding], gone: &[Key], at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Moves a target's rows and edges from one key to another (a machine that kept its life under a new id).
+    async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError>;
+
+    /// Makes parked (and failed) changes due at once; `None` for all targets, an empty list for all keys. Returns how many.
+    async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError>;
+
+    /// Rows and edges that failed or are parked: target, key, edge if it is one, state, error.
+    async fn troubles(&self) -> Result<Vec<Trouble>, LedgerError>;
+
+    /// Replaces a target's open holds.
+    async fn put_holds(&self, target: &TargetName, holds: &[Hold], at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Open holds of all targets.
+    async fn holds(&self) -> Result<Vec<Hold>, LedgerError>;
+
+    /// Stores what people said.
+    async fn put_verdicts(&self, verdicts: &[Verdict]) -> Result<(), LedgerError>;
+
+    /// Notes that a run began.
+    async fn start_run(&self, run: &RunId, at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Notes how a run ended.
+    async fn finish_run(&self, row: &RunRow) -> Result<(), LedgerError>;
+
+    /// The latest runs, newest first, without reports.
+    async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, LedgerError>;
+
+    /// One run with its report.
+    async fn run(&self, run: &RunId) -> Result<Option<RunRow>, LedgerError>;
+
+    /// Removes journal entries and finished runs older than `before`, and tallies and verdicts that no longer count. Never what the present state rests on.
+    async fn prune(&self, before: Timestamp) -> Result<Pruned, LedgerError>;
+
+    /// Checks the database's own integrity and the ledger's invariants.
+    async fn check(&self) -> Result<Vec<Finding>, LedgerError>;
+
+    /// Writes a consistent copy while others go on. SQLite: a file. PostgreSQL: refused with the way to do it (`pg_dump`).
+    async fn backup(&self, to: &Path) -> Result<(), LedgerError>;
+
+    /// Finishes outstanding work and closes the connections.
+    async fn close(&self);
+}
+
+/// A row or edge that waits after failures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Trouble {
+    /// The target.
+    pub target: TargetName,
+    /// The CI, or the `from` end.
+    pub key: Key,
+    /// The edge, if it is one.
+    pub relation: Option<EdgeId>,
+    /// `failed` or `parked`.
+    pub state: DeliveryState,
+    /// The target's words.
+    pub error: Option<String>,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Not before this.
+    pub next_try_at: Option<Timestamp>,
+}
+
+/// Why the ledger did not do what was asked. No variant carries a password.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// Another commit came first.
+    #[error("the ledger changed while this run was deciding")]
+    Conflict,
+    /// Another holder took the target over.
+    #[error("another process took over target `{target}`")]
+    LeaseLost {
+        /// The target.
+        target: TargetName,
+    },
+    /// Written by a newer version.
+    #[error("the ledger {address} was written by a newer Dewpoint (schema {found}, this one knows {known})")]
+    Newer {
+        /// Where.
+        address: String,
+        /// Version found.
+        found: i64,
+        /// Newest version known.
+        known: i64,
+    },
+    /// Not a ledger, or damaged.
+    #[error("{address} is no usable ledger: {text}")]
+    Unusable {
+        /// Where.
+        address: String,
+        /// What is wrong.
+        text: String,
+    },
+    /// Another process holds the database's lock for longer than we wait.
+    #[error("the ledger {address} is locked by another process")]
+    Locked {
+        /// Where.
+        address: String,
+    },
+    /// It cannot be written: permissions, or a read-only file system.
+    #[error("the ledger {address} cannot be written: {text}")]
+    ReadOnly {
+        /// Where.
+        address: String,
+        /// The system's words.
+        text: String,
+    },
+    /// No room.
+    #[error("no room left for the ledger {address}: {text}")]
+    Full {
+        /// Where.
+        address: String,
+        /// The system's words.
+        text: String,
+    },
+    /// It cannot be reached or opened.
+    #[error("cannot open the ledger {address}: {text}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What happened.
+        text: String,
+    },
+    /// The database refused a statement.
+    #[error("the ledger failed to {operation}")]
+    Database {
+        /// What was tried.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Something stored cannot be read back.
+    #[error("the ledger holds a {what} that cannot be read: {text}")]
+    Corrupt {
+        /// What kind of row.
+        what: &'static str,
+        /// Why.
+        text: String,
+    },
+    /// Asked for something this database cannot do.
+    #[error("{text}")]
+    Unsupported {
+        /// What, and the way to do it instead.
+        text: String,
+    },
+}

@@ -1,0 +1,376 @@
+//! What every target must do, as one suite: a target's tests run it over a [`Rig`] of their own by [`suite!`].
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Target, TargetError, Write};
+use crate::estate::{EstateId, Stage};
+use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
+
+/// An empty CMDB with the target under test, and what the tests must see or do behind its back.
+#[async_trait]
+pub(crate) trait Rig: Send + Sync {
+    /// The target.
+    fn target(&self) -> &dyn Target;
+    /// Adds a record that people keep, for the thing with this native id; `account` where it says in which one it lies.
+    async fn stranger(&self, native_id: &str, account: Option<&str>) -> RecordId;
+    /// Every record there is, anybody's, with its fields.
+    async fn records(&self) -> BTreeMap<RecordId, BTreeMap<String, Value>>;
+    /// Every edge there is.
+    async fn edges(&self) -> BTreeSet<(RecordId, RelationType, RecordId)>;
+}
+
+/// The account of the suite's CIs.
+pub(crate) const ACCOUNT: &str = "123456789012";
+
+pub(crate) fn key(number: usize) -> Key {
+    Key::aws(&format!("arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/{}", native_id(number))).unwrap()
+}
+
+pub(crate) fn native_id(number: usize) -> String {
+    format!("i-{number:04}")
+}
+
+pub(crate) fn ci(number: usize) -> Ci {
+    Ci {
+        key: key(number),
+        kind: Kind::Instance,
+        provider: Provider::Aws,
+        account: ACCOUNT.parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        native_id: native_id(number),
+        name: format!("web-{number}"),
+        state: Some("running".to_owned()),
+        stage: Stage::Active,
+        attributes: [("size".to_owned(), json!("t3.micro")), ("vcpus".to_owned(), json!(2)), ("owner".to_owned(), json!("team-a"))].into(),
+        tags: [("env".to_owned(), "prod".to_owned())].into(),
+        created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+    }
+}
+
+pub(crate) fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_770_000_000 + second).unwrap()
+}
+
+pub(crate) fn estate(name: &str) -> EstateId {
+    EstateId(name.to_owned())
+}
+
+pub(crate) fn identity(number: usize) -> Identity {
+    Identity { key: key(number), kind: Kind::Instance, native_id: native_id(number), account: ACCOUNT.parse().unwrap() }
+}
+
+/// The fields a target wants for a CI.
+pub(crate) fn fields(target: &dyn Target, ci: &Ci) -> (String, BTreeMap<String, Value>) {
+    let adapted = target.adapt(ci).expect("the suite's kind has a class everywhere");
+    (adapted.class, adapted.fields.into_iter().map(|(name, field)| (name, field.value)).collect())
+}
+
+pub(crate) fn create(target: &dyn Target, number: usize) -> Write {
+    let (class, fields) = fields(target, &ci(number));
+    Write { key: key(number), kind: Kind::Instance, operation: Operation::Create { class, native_id: native_id(number), fields } }
+}
+
+pub(crate) fn update(target: &dyn Target, number: usize, record: &RecordId, retired: Option<bool>, changed: &[(&str, Value)]) -> Write {
+    let (class, _) = fields(target, &ci(number));
+    let fields = changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let operation = Operation::Update { record: record.clone(), class, fields, retired, take_over: false };
+    Write { key: key(number), kind: Kind::Instance, operation }
+}
+
+pub(crate) fn take_over(target: &dyn Target, number: usize, record: &RecordId) -> Write {
+    let (class, fields) = fields(target, &ci(number));
+    let operation = Operation::Update { record: record.clone(), class, fields, retired: None, take_over: true };
+    Write { key: key(number), kind: Kind::Instance, operation }
+}
+
+pub(crate) fn purge(number: usize, record: &RecordId) -> Write {
+    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: record.clone() } }
+}
+
+fn edge(from: usize, to: usize) -> EdgeId {
+    EdgeId { from: key(from), relation: RelationType::RoutesTo, to: key(to) }
+}
+
+pub(crate) fn relate(numbers: (usize, usize), from: &RecordId, to: &RecordId, attributes: Attributes) -> Write {
+    let operation = Operation::Relate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone(), attributes };
+    Write { key: key(numbers.0), kind: Kind::Instance, operation }
+}
+
+pub(crate) fn unrelate(numbers: (usize, usize), from: &RecordId, to: &RecordId) -> Write {
+    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone() };
+    Write { key: key(numbers.0), kind: Kind::Instance, operation }
+}
+
+/// Sends a batch with time enough.
+pub(crate) async fn send_as(
+    target: &dyn Target,
+    who: &EstateId,
+    second: i64,
+    batch: &[Write],
+) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+    let sending = Sending { estate: who, at: at(second), deadline: Instant::now() + Duration::from_secs(60) };
+    let answers = target.apply(batch, &sending).await?;
+    assert_eq!(answers.len(), batch.len(), "one answer for each write");
+    Ok(answers)
+}
+
+/// Sends a batch that must go through, and gives the records written.
+pub(crate) async fn send(target: &dyn Target, second: i64, batch: &[Write]) -> Vec<RecordId> {
+    let answers = send_as(target, &estate("ours"), second, batch).await.unwrap();
+    answers.into_iter().map(|answer| answer.unwrap().record).collect()
+}
+
+pub(crate) async fn find(target: &dyn Target, number: usize) -> Vec<FoundRecord> {
+    target.find(&[identity(number)]).await.remove(&key(number)).expect("an answer for each identity").unwrap()
+}
+
+pub(crate) async fn read_all(target: &dyn Target) -> Vec<FoundRecord> {
+    let mut records = Vec::new();
+    let mut after = None;
+    loop {
+        let page = target.read(after.as_deref()).await.unwrap();
+        records.extend(page.records);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return records,
+        }
+    }
+}
+
+#[track_caller]
+fn assert_rejected(answer: &Result<Delivered, TargetError>) {
+    assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
+}
+
+pub(crate) async fn create_is_idempotent(rig: &dyn Rig) {
+    let target = rig.target();
+    let batch = [create(target, 1), create(target, 2)];
+    let first = send(target, 0, &batch).await;
+    // As after a lost reply: the same batch again, within one batch too.
+    assert_eq!(send(target, 0, &batch).await, first);
+    assert_eq!(send(target, 5, &[create(target, 1), create(target, 1)]).await, [first[0].clone(), first[0].clone()]);
+    assert_eq!(rig.records().await.len(), 2);
+}
+
+pub(crate) async fn a_record_shows_what_was_sent(rig: &dyn Rig) {
+    let target = rig.target();
+    let records = send(target, 7, &[create(target, 1)]).await;
+    let (class, fields) = fields(target, &ci(1));
+    let expected = FoundRecord {
+        id: records[0].clone(),
+        class,
+        external_id: Some(key(1)),
+        estate: Some(estate("ours")),
+        delivered_at: Some(at(7)),
+        retired: false,
+        fields,
+    };
+    assert_eq!(find(target, 1).await, std::slice::from_ref(&expected));
+    assert_eq!(read_all(target).await, [expected]);
+    assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at.unwrap_or(at(7)), at(7));
+}
+
+pub(crate) async fn one_bad_write_stops_no_other(rig: &dyn Rig) {
+    let target = rig.target();
+    let nobody = RecordId("999999999".to_owned());
+    let batch = [create(target, 1), update(target, 2, &nobody, None, &[("size", json!("t3.large"))]), create(target, 3)];
+    let answers = send_as(target, &estate("ours"), 0, &batch).await.unwrap();
+    assert!(answers[0].is_ok() && answers[2].is_ok(), "{answers:?}");
+    assert_rejected(&answers[1]);
+    assert_eq!(read_all(target).await.len(), 2);
+}
+
+pub(crate) async fn fields_are_changed_and_emptied_one_by_one(rig: &dyn Rig) {
+    let target = rig.target();
+    let record = send(target, 0, &[create(target, 1)]).await.remove(0);
+    send(target, 1, &[update(target, 1, &record, None, &[("size", json!("t3.large")), ("owner", Value::Null)])]).await;
+    let (_, mut expected) = fields(target, &ci(1));
+    expected.insert("size".to_owned(), json!("t3.large"));
+    expected.remove("owner");
+    let mut found = find(target, 1).await.remove(0);
+    // An emptied field may be shown as `null` or not at all.
+    found.fields.retain(|_, value| !value.is_null());
+    assert_eq!(found.fields, expected);
+    assert_eq!(found.delivered_at, Some(at(1)));
+}
+
+pub(crate) async fn retire_revive_purge(rig: &dyn Rig) {
+    let target = rig.target();
+    let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
+    let record = &records[0];
+    let retire = update(target, 1, record, Some(true), &[("stage", json!("retired"))]);
+    send(target, 1, std::slice::from_ref(&retire)).await;
+    send(target, 1, &[retire]).await;
+    assert!(find(target, 1).await[0].retired);
+    send(target, 2, &[update(target, 1, record, None, &[("size", json!("t3.large"))])]).await;
+    assert!(find(target, 1).await[0].retired, "an update leaves the mark as it is");
+    send(target, 3, &[update(target, 1, record, Some(false), &[("stage", json!("active"))])]).await;
+    assert!(!find(target, 1).await[0].retired);
+    send(target, 4, &[relate((1, 2), record, &records[1], Attributes::new())]).await;
+    send(target, 5, &[purge(1, record)]).await;
+    send(target, 5, &[purge(1, record)]).await;
+    assert_eq!(find(target, 1).await, []);
+    assert_eq!(rig.records().await.len(), 1);
+    assert_eq!(rig.edges().await.len(), 0, "edges go with their ends");
+    let again = send(target, 6, &[create(target, 1)]).await.remove(0);
+    assert_ne!(&again, record, "a purged record's id is not given to another");
+}
+
+pub(crate) async fn other_estates_are_left_alone(rig: &dyn Rig) {
+    let target = rig.target();
+    let theirs = send_as(target, &estate("theirs"), 0, &[create(target, 1), create(target, 2)]).await.unwrap();
+    let theirs: Vec<_> = theirs.into_iter().map(|answer| answer.unwrap().record).collect();
+    let before = (rig.records().await, rig.edges().await);
+    let batch = [
+        create(target, 1),
+        update(target, 1, &theirs[0], None, &[("size", json!("t3.large"))]),
+        update(target, 1, &theirs[0], Some(true), &[]),
+        take_over(target, 1, &theirs[0]),
+        purge(1, &theirs[0]),
+        relate((1, 2), &theirs[0], &theirs[1], Attributes::new()),
+    ];
+    for answer in send_as(target, &estate("ours"), 1, &batch).await.unwrap() {
+        assert_rejected(&answer);
+    }
+    assert_eq!((rig.records().await, rig.edges().await), before);
+    // Both reads say whose it is, so that the caller can stop.
+    assert_eq!(find(target, 1).await[0].estate, Some(estate("theirs")));
+    assert!(read_all(target).await.iter().all(|record| record.estate == Some(estate("theirs")) && record.delivered_at == Some(at(0))));
+}
+
+pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
+    let target = rig.target();
+    let same = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
+    let nowhere = rig.stranger(&native_id(1), None).await;
+    let elsewhere = rig.stranger(&native_id(1), Some("999999999999")).await;
+    let found = find(target, 1).await;
+    let ids: BTreeSet<_> = found.iter().map(|record| record.id.clone()).collect();
+    assert_eq!(ids, BTreeSet::from([same.clone(), nowhere]), "by native id within the account, where the record names one");
+    assert!(!ids.contains(&elsewhere));
+    assert!(found.iter().all(|record| record.estate.is_none() && record.external_id.is_none()));
+    assert_eq!(read_all(target).await, [], "a full read is about records with an estate id");
+
+    let before = rig.records().await;
+    let refused = [purge(1, &same), update(target, 1, &same, Some(true), &[])];
+    for answer in send_as(target, &estate("ours"), 0, &refused).await.unwrap() {
+        assert_rejected(&answer);
+    }
+    let own = send(target, 0, &[create(target, 1)]).await.remove(0);
+    send(target, 1, &[purge(1, &own)]).await;
+    assert_eq!(rig.records().await, before);
+}
+
+pub(crate) async fn strangers_are_adopted(rig: &dyn Rig) {
+    let target = rig.target();
+    let record = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
+    // Contribution: our fields, and no mark of ours.
+    send(target, 0, &[update(target, 1, &record, None, &[("size", json!("t3.large"))])]).await;
+    let found = find(target, 1).await.remove(0);
+    assert_eq!((found.estate, found.external_id, found.fields["size"].clone()), (None, None, json!("t3.large")));
+    // Taking over: ours from then on. Twice, as after a lost reply.
+    for _ in 0..2 {
+        send(target, 1, &[take_over(target, 1, &record)]).await;
+    }
+    let found = find(target, 1).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!((&found[0].id, &found[0].estate, &found[0].external_id), (&record, &Some(estate("ours")), &Some(key(1))));
+    assert_eq!(send(target, 2, &[create(target, 1)]).await, [record]);
+    assert_eq!(rig.records().await.len(), 1);
+}
+
+pub(crate) async fn a_record_takes_a_new_key(rig: &dyn Rig) {
+    let target = rig.target();
+    let record = send(target, 0, &[create(target, 1)]).await.remove(0);
+    // A machine that moved keeps its record: the update goes by record id and names the new key.
+    send(target, 1, &[update(target, 2, &record, None, &[("native_id", json!(native_id(2)))])]).await;
+    assert_eq!(find(target, 1).await, []);
+    assert_eq!(find(target, 2).await[0].id, record);
+}
+
+pub(crate) async fn edges_are_idempotent(rig: &dyn Rig) {
+    let target = rig.target();
+    let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
+    let (from, to) = (&records[0], &records[1]);
+    let expected = BTreeSet::from([(from.clone(), RelationType::RoutesTo, to.clone())]);
+    for port in [80, 80, 443] {
+        let answer = send(target, 1, &[relate((1, 2), from, to, [("port".to_owned(), json!(port))].into())]).await;
+        assert_eq!(&answer[0], from);
+        assert_eq!(rig.edges().await, expected);
+    }
+    for _ in 0..2 {
+        send(target, 2, &[unrelate((1, 2), from, to)]).await;
+        assert_eq!(rig.edges().await, BTreeSet::new());
+    }
+    let nobody = RecordId("999999999".to_owned());
+    let answers = send_as(target, &estate("ours"), 3, &[relate((1, 2), from, &nobody, Attributes::new())]).await.unwrap();
+    assert_rejected(&answers[0]);
+    send(target, 3, &[unrelate((1, 2), from, &nobody)]).await;
+}
+
+pub(crate) async fn reads_go_to_the_end_in_a_stable_order(rig: &dyn Rig) {
+    let target = rig.target();
+    let count = 2500;
+    let writes: Vec<_> = (0..count).map(|number| create(target, number)).collect();
+    for batch in writes.chunks(target.batch_size()) {
+        send(target, 0, batch).await;
+    }
+    let first = read_all(target).await;
+    let keys: BTreeSet<_> = first.iter().filter_map(|record| record.external_id.clone()).collect();
+    assert_eq!((first.len(), keys.len()), (count, count));
+    assert_eq!(read_all(target).await, first);
+}
+
+pub(crate) async fn find_answers_every_identity(rig: &dyn Rig) {
+    let target = rig.target();
+    send(target, 0, &[create(target, 1)]).await;
+    let found = target.find(&[identity(1), identity(2), identity(1)]).await;
+    let counts: Vec<_> = found.iter().map(|(key, answer)| (key.clone(), answer.as_ref().unwrap().len())).collect();
+    assert_eq!(counts, [(key(1), 1), (key(2), 0)]);
+    assert!(target.find(&[]).await.is_empty());
+}
+
+pub(crate) async fn odd_values_come_back_as_they_went(rig: &dyn Rig) {
+    let target = rig.target();
+    let mut odd = ci(1);
+    odd.name = "quote \" back \\ line\n tab\t nul\u{0} emoji 🌧 rtl \u{202e} 'single' {{x}} $1 %".to_owned();
+    odd.tags = [("a.b".to_owned(), String::new()), ("\"q\"".to_owned(), "ü".to_owned()), ("$".to_owned(), "null".to_owned())].into();
+    odd.attributes.insert("open_to_world".to_owned(), json!(["0.0.0.0/0:22", "::/0:22"]));
+    odd.attributes.insert("memory_mib".to_owned(), json!(u64::MAX));
+    let (class, fields) = fields(target, &odd);
+    let operation = Operation::Create { class, native_id: native_id(1), fields: fields.clone() };
+    send(target, 0, &[Write { key: key(1), kind: Kind::Instance, operation }]).await;
+    assert_eq!(find(target, 1).await[0].fields, fields);
+}
+
+pub(crate) async fn nothing_is_sent_after_the_deadline(rig: &dyn Rig) {
+    let target = rig.target();
+    let who = estate("ours");
+    let sending = Sending { estate: &who, at: at(0), deadline: Instant::now() };
+    let answer = target.apply(&[create(target, 1)], &sending).await;
+    assert!(matches!(answer, Err(TargetError::Unreachable { .. })), "{answer:?}");
+    assert_eq!(rig.records().await.len(), 0);
+}
+
+/// Runs the whole suite, each test over a rig of its own: `suite!(async_function_that_makes_a_rig)`.
+macro_rules! suite {
+    ($rig:path) => { $crate::target::contract::suite!($rig:
+        create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
+        retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone, strangers_are_adopted,
+        a_record_takes_a_new_key, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
+        odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
+    ); };
+    ($rig:path: $($test:ident,)+) => {
+        $(#[tokio::test]
+        async fn $test() {
+            $crate::target::contract::$test(&$rig().await).await;
+        })+
+    };
+}
+pub(crate) use suite;
