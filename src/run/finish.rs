@@ -55,7 +55,7 @@ async fn deliver_one(
         let waiting = changes.len() as u64;
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
-    let approved = standing.approved();
+    let verdicts = std::mem::take(&mut standing.ready.state.verdicts);
     let state = standing.take_state();
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
@@ -70,7 +70,9 @@ async fn deliver_one(
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
         native_ids: &native_ids,
-        approved: &approved,
+        adopt: standing.ready.configured.adopt,
+        limits: &context.config.guardrails,
+        verdicts: &verdicts,
         progress: &|count| bar.inc(count),
     };
     let outcome = delivery.deliver(changes, state).await;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::estate::EstateId;
+use crate::estate::{EndCause, EstateId};
 use crate::inventory::{Coverage, SourceCoverage};
 use crate::lifecycle;
 use crate::model::{Digest, Key, Kind, Region, Scope, SourceName};
@@ -30,6 +30,7 @@ pub async fn confirm(
         return Ok(());
     }
     let mut gone_or_there: BTreeMap<Key, Presence> = BTreeMap::new();
+    let mut disowned = Vec::new();
     let mut asked: Vec<Vec<(Key, Kind)>> = sources.iter().map(|_| Vec::new()).collect();
     for key in &keys {
         let Some(known) = stand.estate.resources.get(key) else { continue };
@@ -41,6 +42,13 @@ pub async fn confirm(
             continue;
         }
         let scope = known.resource.scope();
+        if let Some((covering, _)) = stand.estate.covering(&scope)
+            && stand.decisions.disowned.contains(covering)
+        {
+            // People approved it: there is nobody to ask.
+            disowned.extend(stand.decisions.proposed.get_key_value(key).map(|(key, reason)| (key.clone(), reason.clone())));
+            continue;
+        }
         match sources.iter().zip(&mut asked).find(|(source, _)| covers(&stand.coverage, source.name(), &scope)) {
             Some((_, list)) => list.push((key.clone(), known.resource.kind)),
             None => not_confirmed(stand, key, "no source covers it, so its absence cannot be confirmed"),
@@ -58,6 +66,10 @@ pub async fn confirm(
                 Err(error) => not_confirmed(stand, &key, &error.to_string()),
             }
         }
+    }
+    for (key, reason) in &disowned {
+        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Absent, reason, context.at());
+        keys.remove(key);
     }
     for key in &keys {
         if !gone_or_there.contains_key(key) && !stand.unconfirmed.contains(key) {

@@ -206,7 +206,7 @@ async fn settle_in_flight(context: &Context<'_>, configured: &TargetConfig, targ
             (ChangeKind::Create, Some(Ok(found))) => {
                 match found.into_iter().find(|record| record.external_id.as_ref() == Some(&sent.change.key) && record.estate.as_ref() == Some(estate)) {
                     Some(record) => {
-                        let fields = deliver::fields_after(BTreeMap::new(), &sent.change, Some(&record.fields));
+                        let fields = deliver::fields_after(&BTreeMap::new(), &sent.change, Some(&record.fields));
                         Answer::Done { record: record.id, class: record.class, fields: Some(fields), contributed: false }
                     }
                     None => Answer::NotSent,

@@ -136,7 +136,7 @@ impl<'a> Standing<'a> {
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
             let draft = plan::draft(input).adopt(input, estate, self.answers.clone());
-            let guards = Guards { limits: &context.config.guardrails, emptied: &stand.decisions.emptied, recovering: self.ready.recovering };
+            let guards = Guards { limits: &context.config.guardrails, emptied: &stand.decisions.emptied, disowned: &stand.decisions.disowned, recovering: self.ready.recovering };
             plan::guard(draft, input, &guards)
         })
     }
@@ -211,12 +211,6 @@ impl<'a> Standing<'a> {
     pub fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
         let changes = self.guarded.as_ref().map_or(&[][..], |guarded| guarded.changes.as_slice());
         changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
-    }
-
-    /// Changes that people approved: guardrail 3 does not count them.
-    #[must_use]
-    pub fn approved(&self) -> BTreeSet<Digest> {
-        self.ready.state.verdicts.values().filter(|verdict| verdict.verdict == VerdictKind::Approved).map(|verdict| verdict.change).collect()
     }
 
     /// Creates that wait because the target could not say whether the record is there.
