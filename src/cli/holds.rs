@@ -44,8 +44,12 @@ impl App {
         ledger.put_verdicts(&verdicts).await.map_err(ledger_error)?;
         let document = json!({ "hold": id, "verdict": verdict, "changes": verdicts.len() });
         self.output.answer(&document, || match verdict {
-            VerdictKind::Approved => format!("approved {} changes of hold {id}; the next sync applies those that are still wanted", verdicts.len()),
-            VerdictKind::Rejected => format!("rejected {} changes of hold {id}; they are silent until their resources are observed anew", verdicts.len()),
+            VerdictKind::Approved => {
+                format!("approved {} changes of hold {id}; the next sync applies those that are still wanted", verdicts.len())
+            }
+            VerdictKind::Rejected => {
+                format!("rejected {} changes of hold {id}; they are silent until their resources are observed anew", verdicts.len())
+            }
         })
     }
 
@@ -76,7 +80,8 @@ pub(crate) fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<
 
 fn one(holds: Vec<Hold>, id: Digest) -> Result<Hold, CommandError> {
     holds.into_iter().find(|hold| hold.id == id).ok_or_else(|| {
-        CommandError::usage(format!("no hold {id} is open")).hint("`dewpoint holds list` shows what is open; a hold's id changes when what it holds changes")
+        CommandError::usage(format!("no hold {id} is open"))
+            .hint("`dewpoint holds list` shows what is open; a hold's id changes when what it holds changes")
     })
 }
 
@@ -85,6 +90,13 @@ fn list_text(holds: &[Hold]) -> String {
         return "nothing is held".to_owned();
     }
     let mut rows = vec![vec!["HOLD".to_owned(), "TARGET".to_owned(), "CHANGES".to_owned(), "WHY".to_owned()]];
-    rows.extend(holds.iter().map(|hold| vec![hold.id.to_string(), hold.target.to_string(), hold.changes.len().to_string(), hold.text.lines().next().unwrap_or_default().to_owned()]));
+    rows.extend(holds.iter().map(|hold| {
+        vec![
+            hold.id.to_string(),
+            hold.target.to_string(),
+            hold.changes.len().to_string(),
+            hold.text.lines().next().unwrap_or_default().to_owned(),
+        ]
+    }));
     format!("{}\n`dewpoint holds show ID` lists the changes, `dewpoint holds approve ID` lets them go", table(&rows))
 }

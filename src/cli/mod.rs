@@ -23,9 +23,9 @@ use clap::{CommandFactory, Parser};
 use serde_json::Value;
 
 use self::args::{Cli, Command, Global, LogForm};
-use crate::exit::Exit;
 use self::output::{CommandError, Output, write_out};
 use crate::config::{self, Config};
+use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerError, Mode};
 use crate::model::{Key, Kind};
 use crate::telemetry::{self, Verbosity};
@@ -77,7 +77,8 @@ fn usage(args: &[OsString], error: &clap::Error) -> u8 {
         let _ = error.print();
         return Exit::Done.code();
     }
-    let json = args.windows(2).any(|pair| matches!(pair, [flag, form] if flag == "--output" && form == "json")) || args.iter().any(|arg| arg == "--output=json");
+    let json = args.windows(2).any(|pair| matches!(pair, [flag, form] if flag == "--output" && form == "json"))
+        || args.iter().any(|arg| arg == "--output=json");
     if json {
         let global = Global { output: args::OutputForm::Json, ..Global::default() };
         let rendered = error.render().to_string();
@@ -181,7 +182,10 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
         many => {
             let names: Vec<String> = many.iter().map(|candidate| format!("  {} ({})", candidate.key, candidate.kind)).collect();
             let mut error = CommandError::usage(format!("`{text}` is ambiguous:\n{}", names.join("\n"))).hint("give one of the keys");
-            error.errors = many.iter().map(|candidate| serde_json::json!({ "key": candidate.key, "kind": candidate.kind, "name": candidate.name })).collect();
+            error.errors = many
+                .iter()
+                .map(|candidate| serde_json::json!({ "key": candidate.key, "kind": candidate.kind, "name": candidate.name }))
+                .collect();
             Err(error)
         }
     }
@@ -190,7 +194,9 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
 /// A table for people: columns padded to their widest cell, no borders.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default())
+        .collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();

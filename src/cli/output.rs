@@ -30,7 +30,13 @@ impl Output {
     pub fn new(global: &Global) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { form: global.output, quiet: global.quiet, verbose: global.verbose, colour, progress: terminal && !global.quiet && global.verbose == 0 }
+        Self {
+            form: global.output,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            colour,
+            progress: terminal && !global.quiet && global.verbose == 0,
+        }
     }
 
     /// Whether one JSON document is wanted.
@@ -45,7 +51,8 @@ impl Output {
     /// When standard output cannot be written (a closed pipe counts as written).
     pub fn answer<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
         if self.is_json() {
-            let value = serde_json::to_value(document).map_err(|error| CommandError::failed(format!("cannot write the answer as JSON: {error}")))?;
+            let value = serde_json::to_value(document)
+                .map_err(|error| CommandError::failed(format!("cannot write the answer as JSON: {error}")))?;
             self.document(value)
         } else {
             let mut text = text();
@@ -172,7 +179,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 pub fn write_out(text: &str) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::failed(format!("cannot write to standard output: {error}"))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::failed(format!("cannot write to standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }

@@ -18,7 +18,9 @@ use serde_json::Value;
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
+use crate::plan::{
+    self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState, Verdict,
+};
 use crate::target::{Adopt, Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
@@ -110,7 +112,14 @@ struct Engine<'a, 'd> {
 impl Delivery<'_> {
     /// Sends changes in their order, phase by phase, and notes every answer.
     pub async fn deliver(&self, changes: Vec<Change>, state: TargetState) -> Outcome {
-        let mut engine = Engine { delivery: self, records: state.records, edges: state.edges, born: BTreeMap::new(), outcome: Outcome::default(), whole_failures: 0 };
+        let mut engine = Engine {
+            delivery: self,
+            records: state.records,
+            edges: state.edges,
+            born: BTreeMap::new(),
+            outcome: Outcome::default(),
+            whole_failures: 0,
+        };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
             phases.entry(change.change).or_default().push(change);
@@ -213,8 +222,13 @@ impl Engine<'_, '_> {
 
     async fn begin(&self, changes: Vec<Change>) -> Result<Vec<InFlight>, Stop> {
         let delivery = self.delivery;
-        let tallies: Vec<Tally> = changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.verdicts, delivery.at)).collect();
-        let ids = delivery.ledger.begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at).await.map_err(Stop::Ledger)?;
+        let tallies: Vec<Tally> =
+            changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.verdicts, delivery.at)).collect();
+        let ids = delivery
+            .ledger
+            .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)
+            .await
+            .map_err(Stop::Ledger)?;
         Ok(ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect())
     }
 
@@ -268,7 +282,13 @@ impl Engine<'_, '_> {
         };
         let parked = attempts >= ATTEMPTS_MAX;
         let error = error.to_string();
-        self.outcome.failed.push(Failure { key: change.key.clone(), relation: change.relation.clone(), change: change.change, error: error.clone(), parked });
+        self.outcome.failed.push(Failure {
+            key: change.key.clone(),
+            relation: change.relation.clone(),
+            change: change.change,
+            error: error.clone(),
+            parked,
+        });
         Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked }
     }
 
@@ -330,7 +350,11 @@ enum Sendable {
 }
 
 /// A row's fields after a change was taken; what the answer showed of them is their echo.
-pub fn fields_after(fields: &BTreeMap<String, FieldState>, change: &Change, echoed: Option<&BTreeMap<String, Value>>) -> BTreeMap<String, FieldState> {
+pub fn fields_after(
+    fields: &BTreeMap<String, FieldState>,
+    change: &Change,
+    echoed: Option<&BTreeMap<String, Value>>,
+) -> BTreeMap<String, FieldState> {
     let mut after = plan::delivered_fields(fields, change);
     for name in change.fields.keys() {
         if let (Some(state), Some(shown)) = (after.get_mut(name), echoed.and_then(|shown| shown.get(name))) {

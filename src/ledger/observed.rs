@@ -349,7 +349,8 @@ pub(super) async fn accept_scopes(db: &dyn Database, scopes: &[(Scope, Option<Ou
 
 async fn load_scopes(session: &mut dyn Session) -> Result<BTreeMap<Scope, KnownScope>, LedgerError> {
     let mut scopes = BTreeMap::new();
-    let select = "SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire FROM scope";
+    let select =
+        "SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire FROM scope";
     session
         .each("load scopes", select, cells![], &mut |row| {
             let scope = Scope { provider: row.parse()?, account: row.parse()?, region: row.parse()?, kind: row.parse()? };

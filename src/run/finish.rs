@@ -152,10 +152,17 @@ pub async fn report(
                 problems.push(problem);
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
-            None if paused => remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() }),
+            None if paused => {
+                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() })
+            }
             None => {}
         }
-        failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument { target: name.clone(), key: failure.key, error: failure.error, parked: failure.parked }));
+        failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
+            target: name.clone(),
+            key: failure.key,
+            error: failure.error,
+            parked: failure.parked,
+        }));
         counts.insert(name.clone(), outcome.done);
         waiting.insert(name, outcome.waiting);
     }
@@ -194,13 +201,18 @@ pub async fn report(
 async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
     for standing in standings {
         let name = &standing.ready.configured.name;
-        let ended_well = report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
+        let ended_well =
+            report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
         if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
             row.succeeded_at = Some(context.at());
             context.ledger.put_target_row(name, &row).await?;
         }
     }
-    let counts = report.counts.iter().map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect())).collect();
+    let counts = report
+        .counts
+        .iter()
+        .map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect()))
+        .collect();
     let row = RunRow {
         run: context.run.clone(),
         started_at: report.started_at,
@@ -238,12 +250,20 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error @ crate::ledger::LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error) => (Exit::Failed, problem(crate::cli::output::chain(error), error.hint())),
-        Stop::Deadline => {
-            (Exit::Partly, problem("its deadline passed; the rest is kept for the next sync".to_owned(), Some("raise `deadline`, or sync more often".to_owned())))
-        }
-        Stop::Interrupted => {
-            (Exit::Interrupted, problem("interrupted; the change in hand was finished and recorded".to_owned(), Some("run `dewpoint sync` again: it goes on from there".to_owned())))
-        }
+        Stop::Deadline => (
+            Exit::Partly,
+            problem(
+                "its deadline passed; the rest is kept for the next sync".to_owned(),
+                Some("raise `deadline`, or sync more often".to_owned()),
+            ),
+        ),
+        Stop::Interrupted => (
+            Exit::Interrupted,
+            problem(
+                "interrupted; the change in hand was finished and recorded".to_owned(),
+                Some("run `dewpoint sync` again: it goes on from there".to_owned()),
+            ),
+        ),
     }
 }
 
@@ -251,14 +271,21 @@ fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::s
     let plain = crate::cli::plain;
     crate::source::Remark {
         subject: drifted.key.to_string(),
-        text: format!("{name}: `{}` is {} and should be {} ({})", drifted.field, plain(&drifted.found), plain(&drifted.desired), drifted.action.words()),
+        text: format!(
+            "{name}: `{}` is {} and should be {} ({})",
+            drifted.field,
+            plain(&drifted.found),
+            plain(&drifted.desired),
+            drifted.action.words()
+        ),
     }
 }
 
 /// Changes of a saved plan that no longer fit: the record or the wish is not the one that was planned from.
 fn skipped(plan: &Plan, standings: &[Standing<'_>], only: Option<&Only>) -> Vec<String> {
     let Some(only) = only else { return Vec::new() };
-    let held: BTreeSet<_> = standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();
+    let held: BTreeSet<_> =
+        standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();
     let sent: BTreeSet<_> = plan.changes.iter().map(|change| change.id).collect();
     only.keys().filter(|id| !sent.contains(*id) && !held.contains(*id)).map(ToString::to_string).collect()
 }

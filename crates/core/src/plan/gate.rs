@@ -149,7 +149,13 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
 /// each scope.
-fn by_scope(wishes: &[Wish], estate: &Estate, suspect: &BTreeSet<Scope>, guardrail: Guardrail, open: &impl Fn(&usize) -> bool) -> Vec<Gate> {
+fn by_scope(
+    wishes: &[Wish],
+    estate: &Estate,
+    suspect: &BTreeSet<Scope>,
+    guardrail: Guardrail,
+    open: &impl Fn(&usize) -> bool,
+) -> Vec<Gate> {
     let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
     if suspect.is_empty() {
         return Vec::new();
@@ -168,7 +174,9 @@ fn by_scope(wishes: &[Wish], estate: &Estate, suspect: &BTreeSet<Scope>, guardra
             Guardrail::Receipts => {
                 format!("no source covers scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
             }
-            _ => format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records")),
+            _ => {
+                format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records"))
+            }
         },
         share: None,
         limit: None,
