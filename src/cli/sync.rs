@@ -84,7 +84,8 @@ impl App {
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
         let options = Options::default();
-        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &|plan| self.show_plan(plan));
+        let show = |plan: &Plan| self.show_plan(plan);
+        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
         let ended = self.told(&context, ended).await;
         ledger.close().await;
         let mut ended = ended.map_err(run_error)?;

@@ -8,7 +8,7 @@ use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::RunRow;
 use crate::model::{Key, Outcome, TargetName};
-use crate::plan::{Change, Plan, document};
+use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::SourceError;
 
 use super::ready::NotReady;
@@ -268,7 +268,7 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
-    let plain = crate::cli::plain;
+    let plain = crate::cli::output::plain;
     crate::source::Remark {
         subject: drifted.key.to_string(),
         text: format!(
@@ -276,8 +276,18 @@ fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::s
             drifted.field,
             plain(&drifted.found),
             plain(&drifted.desired),
-            drifted.action.words()
+            action_words(drifted.action)
         ),
+    }
+}
+
+fn action_words(action: DriftAction) -> &'static str {
+    match action {
+        DriftAction::None => "as it should be",
+        DriftAction::WriteOnceMore => "written once more",
+        DriftAction::Rest => "left: the target keeps a form of its own",
+        DriftAction::Correct => "corrected",
+        DriftAction::Report => "left to people",
     }
 }
 
