@@ -138,7 +138,7 @@ impl App {
             let hint = error.source.hint();
             CommandError::of(Exit::Usage, "secret", &error).hint(hint)
         })?;
-        crate::ledger::open(&location, mode).await.map_err(ledger_error)
+        crate::ledger::open(&address(location)?, mode).await.map(Arc::from).map_err(ledger_error)
     }
 
     /// The configuration and the ledger, for commands that only read.
@@ -151,7 +151,7 @@ impl App {
     /// The configuration and the ledger, for commands that write to one that exists.
     async fn writing(&self) -> Result<(Config, Arc<dyn Ledger>), CommandError> {
         let config = self.config()?;
-        let ledger = self.ledger(&config, Mode::Write { create: false }).await?;
+        let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
         Ok((config, ledger))
     }
 }

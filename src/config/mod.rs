@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::model::{Digest, Kind, Region, SourceName, TargetName};
+use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::{ExposeSecret, SecretString};
@@ -49,8 +50,83 @@ pub struct Config {
     /// What to read, in the order of the file; never empty.
     pub sources: Vec<SourceConfig>,
     /// Which tags say who owns a resource.
-    pub ownership: OwnershipConfig,
+    pub ownership: Ownership,
     /// When a resource gets a record, and when the record ends.
+    pub lifecycle: LifecycleConfig,
+    /// What to keep true, in the order of the file; never empty.
+    pub targets: Vec<TargetConfig>,
+    /// The guardrails' limits.
+    pub guardrails: Limits,
+    /// Exit codes, out of 3, 4 and 6, that count as success.
+    pub exit_ok: BTreeSet<u8>,
+}
+
+/// Where the ledger is, as configured.
+#[derive(Clone, PartialEq)]
+pub enum LedgerConfig {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// Its URL, without password.
+        url: Url,
+        /// Its password.
+        password: Option<Secret>,
+    },
+    /// The whole address is a secret.
+    Secret(Secret),
+}
+
+impl fmt::Debug for LedgerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres { url, password } => f.debug_struct("Postgres").field("url", &url.as_str()).field("password", password).finish(),
+            Self::Secret(secret) => f.debug_tuple("Secret").field(secret).finish(),
+        }
+    }
+}
+
+/// Where the ledger is, with its secrets read.
+#[derive(Debug, Clone)]
+pub enum LedgerLocation {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL with its password.
+    Postgres(SecretString),
+}
+
+/// One configured estate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Its name.
+    pub name: SourceName,
+    /// Where it is configured.
+    pub place: Place,
+    /// What it is.
+    pub kind: SourceKind,
+}
+
+/// The kinds of sources, with what only they need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The caller's own AWS account.
+    Aws {
+        /// Regions to list; never empty.
+        regions: BTreeSet<Region>,
+        /// Address to call instead of AWS.
+        endpoint_url: Option<Url>,
+    },
+    /// An inventory file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Largest size that is read, in bytes.
+        max_file_bytes: u64,
+    },
+}
+
+/// When a resource gets a record, and when the record ends.
     pub lifecycle: LifecycleConfig,
     /// What to keep true, in the order of the file; never empty.
     pub targets: Vec<TargetConfig>,
@@ -265,7 +341,7 @@ impl Config {
                 (target.name.as_str(), view)
             })
             .collect();
-        let OwnershipConfig { owner, support_group, cost_center, service, environment, environment_values } = &self.ownership;
+        let Ownership { owner, support_group, cost_center, service, environment_tags: environment, environment_values } = &self.ownership;
         let Timers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = &self.lifecycle.defaults;
         let Limits { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = &self.guardrails;
         let view = json!({

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 
@@ -16,7 +17,7 @@ use super::raw::{
 };
 use super::secret::{Secret, SecretRef};
 use super::tree::{Node, Value};
-use super::{Config, LedgerConfig, LifecycleConfig, OwnershipConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
+use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
 
 /// Checks what only several keys together can get wrong. Works on the tree as written, so that nothing is missed where
 /// something else is wrong as well.
@@ -196,14 +197,14 @@ impl From<RawAuthority> for Authority {
     }
 }
 
-fn ownership(raw: RawOwnership) -> OwnershipConfig {
+fn ownership(raw: RawOwnership) -> Ownership {
     let plain = |tags: Vec<Written<TagName>>| tags.into_iter().map(|tag| tag.0.0).collect();
-    OwnershipConfig {
+    Ownership {
         owner: plain(raw.owner),
         support_group: plain(raw.support_group),
         cost_center: plain(raw.cost_center),
         service: plain(raw.service),
-        environment: plain(raw.environment.tags),
+        environment_tags: plain(raw.environment.tags),
         environment_values: raw.environment.values.into_iter().map(|(value, meaning)| (value, meaning.0.0)).collect(),
     }
 }

@@ -14,12 +14,11 @@ pub const LEASE_TTL: Duration = Duration::from_secs(30);
 /// How often a waiting sync asks again.
 const ASK_EVERY: Duration = Duration::from_millis(250);
 
-/// A lease that is renewed in the background until it is dropped or given back.
+/// A lease that is renewed in the background until this is dropped. Giving it back is the run's, which does so however it ends.
 pub struct HeldLease {
     lease: Lease,
     validity: Arc<Mutex<Validity>>,
     renewal: tokio::task::JoinHandle<()>,
-    ledger: Arc<dyn Ledger>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +80,7 @@ impl HeldLease {
                 }
             }
         });
-        Self { lease, validity, renewal, ledger }
+        Self { lease, validity, renewal }
     }
 
     /// The lease, as writes name it.
@@ -104,15 +103,6 @@ impl HeldLease {
             Err(broken) => *broken.into_inner(),
         };
         now.lost || Instant::now() >= now.until
-    }
-
-    /// Gives it back, so that the next run need not wait.
-    ///
-    /// # Errors
-    /// When the ledger cannot be written; the lease then ends by itself.
-    pub async fn release(self) -> Result<(), LedgerError> {
-        self.renewal.abort();
-        self.ledger.release_lease(&self.lease).await
     }
 }
 

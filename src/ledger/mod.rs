@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
-use crate::model::{EdgeId, Key, Kind, Outcome, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Scope, TargetName};
 use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
@@ -66,9 +66,13 @@ pub struct TargetRow {
     pub address: String,
     /// The instance id of its fingerprint, once known.
     pub instance: Option<String>,
+    /// The estate id that its records carry, where it is not the ledger's own: records of an earlier ledger that this one took over.
+    pub estate: Option<EstateId>,
     /// Planned and reported, not sent.
     pub paused: bool,
-    /// When anything was last delivered to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
+    /// The next sync rebuilds the map of its records from the target itself.
+    pub recover: bool,
+    /// When anything was last sent to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
     pub delivered_at: Option<Timestamp>,
     /// When it was last read in full.
     pub verified_at: Option<Timestamp>,
@@ -123,6 +127,19 @@ pub struct Binding {
     pub key: Key,
     /// The row, fields included.
     pub row: RecordBrief,
+}
+
+/// What a run found out about a target's rows without sending anything, for [`Ledger::bind`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// Rows as a read, a look-up or a recovery found them.
+    pub bound: Vec<Binding>,
+    /// Rows whose record is as wanted under a new basis: stored as `delivered` with it, without error.
+    pub settled: BTreeMap<Key, Digest>,
+    /// Rows that remember nothing that is still wanted.
+    pub forgotten: Vec<Key>,
+    /// The same for edges.
+    pub forgotten_edges: Vec<EdgeId>,
 }
 
 /// One run, for `runs list | show`.
@@ -200,13 +217,16 @@ pub trait Ledger: Send + Sync {
     /// Accepts the last outcome of these scopes as a known gap, or (with `None`) no longer.
     async fn accept_scopes(&self, scopes: &[(Scope, Option<Outcome>)]) -> Result<(), LedgerError>;
 
+    /// Asks for the retirement of what these orphaned scopes hold: the next run makes a hold of it.
+    async fn retire_scopes(&self, scopes: &[Scope]) -> Result<(), LedgerError>;
+
     /// What the ledger knows of a target as a whole; `None` before the first sync.
     async fn target_row(&self, target: &TargetName) -> Result<Option<TargetRow>, LedgerError>;
 
     /// Every target the ledger knows, also those no longer configured.
     async fn target_rows(&self) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError>;
 
-    /// Writes a target's row.
+    /// Writes a target's row, save `delivered_at`, which batches move.
     async fn put_target_row(&self, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError>;
 
     /// Loads a target's records (without fields), edges, verdicts, and tallies newer than `tallies_since`.
@@ -246,8 +266,8 @@ pub trait Ledger: Send + Sync {
     /// Changes that were sent by a run that did not live to note the answers.
     async fn in_flight(&self, target: &TargetName) -> Result<Vec<InFlight>, LedgerError>;
 
-    /// Writes rows that a read or a recovery found (`Some`), and removes rows whose record a read proved gone (`None`).
-    async fn bind(&self, lease: &Lease, bindings: &[Binding], gone: &[Key], at: Timestamp) -> Result<(), LedgerError>;
+    /// Writes what a run found out about a target's rows without sending anything.
+    async fn bind(&self, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError>;
 
     /// Moves a target's rows and edges from one key to another (a machine that kept its life under a new id).
     async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError>;

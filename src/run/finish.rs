@@ -186,7 +186,7 @@ pub async fn report(
     if context.mode == Mode::Sync {
         close(context, standings, &report).await?;
     }
-    Ok(Ended { exit, report, plan })
+    Ok(Ended { exits, report, plan })
 }
 
 async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
@@ -196,9 +196,6 @@ async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Rep
         if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
             row.succeeded_at = Some(context.at());
             context.ledger.put_target_row(name, &row).await?;
-        }
-        if let Some(lease) = standing.ready.lease {
-            lease.release().await?;
         }
     }
     let counts = report.counts.iter().map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect())).collect();

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::estate::EstateId;
+use crate::estate::{EndCause, EstateId};
+use crate::inventory::{Coverage, SourceCoverage};
 use crate::lifecycle;
-use crate::model::{Digest, Key, Kind};
+use crate::model::{Digest, Key, Kind, Region, Scope, SourceName};
 use crate::source::{Presence, Remark, Source};
 
 use super::stand::Standing;
@@ -29,6 +30,7 @@ pub async fn confirm(
         return Ok(());
     }
     let mut gone_or_there: BTreeMap<Key, Presence> = BTreeMap::new();
+    let mut disowned = Vec::new();
     let mut asked: Vec<Vec<(Key, Kind)>> = sources.iter().map(|_| Vec::new()).collect();
     for key in &keys {
         let Some(known) = stand.estate.resources.get(key) else { continue };
@@ -40,7 +42,14 @@ pub async fn confirm(
             continue;
         }
         let scope = known.resource.scope();
-        match sources.iter().zip(&mut asked).find(|(source, _)| source.covers(&scope)) {
+        if let Some((covering, _)) = stand.estate.covering(&scope)
+            && stand.decisions.disowned.contains(covering)
+        {
+            // People approved it: there is nobody to ask.
+            disowned.extend(stand.decisions.proposed.get_key_value(key).map(|(key, reason)| (key.clone(), reason.clone())));
+            continue;
+        }
+        match sources.iter().zip(&mut asked).find(|(source, _)| covers(&stand.coverage, source.name(), &scope)) {
             Some((_, list)) => list.push((key.clone(), known.resource.kind)),
             None => not_confirmed(stand, key, "no source covers it, so its absence cannot be confirmed"),
         }
@@ -58,6 +67,10 @@ pub async fn confirm(
             }
         }
     }
+    for (key, reason) in &disowned {
+        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Absent, reason, context.at());
+        keys.remove(key);
+    }
     for key in &keys {
         if !gone_or_there.contains_key(key) && !stand.unconfirmed.contains(key) {
             not_confirmed(stand, key, "the source gave no answer about it");
@@ -69,6 +82,14 @@ pub async fn confirm(
         standing.plan(context, stand, own, approve).await?;
     }
     Ok(())
+}
+
+/// Whether a source listed a scope in the reading that this run rests on, by itself or over all regions.
+fn covers(coverage: &Coverage, source: &SourceName, scope: &Scope) -> bool {
+    match coverage.sources.get(source) {
+        Some(SourceCoverage::Read { scopes, .. }) => scopes.contains(scope) || scopes.contains(&Scope { region: Region::any(), ..scope.clone() }),
+        Some(SourceCoverage::Skipped | SourceCoverage::Failed { .. }) | None => false,
+    }
 }
 
 fn not_confirmed(stand: &mut Stand, key: &Key, why: &str) {

@@ -13,7 +13,7 @@ pub mod setup;
 mod stand;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -21,11 +21,11 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::deliver::{self, HeldLease};
+use crate::deliver::{self, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
 use crate::inventory::{self, Coverage, Observing};
-use crate::ledger::{Ledger, LedgerError, RunId};
+use crate::ledger::{Lease, Ledger, LedgerError, RunId};
 use crate::lifecycle::{self, Decisions, Policy};
 use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
 use crate::ownership::Ownership;
@@ -64,6 +64,8 @@ pub struct Context<'a> {
     pub run: RunId,
     /// Who holds leases: host, process and a random part.
     pub holder: String,
+    /// Leases taken by this run, so that none outlives it, however it ends.
+    pub leases: Mutex<Vec<Lease>>,
 }
 
 impl Context<'_> {
@@ -73,8 +75,25 @@ impl Context<'_> {
         self.clock.now()
     }
 
-    fn is_interrupted(&self) -> bool {
-        *self.interrupt.borrow()
+    /// Waits for a lease and remembers it.
+    async fn lease(&self, name: &TargetName) -> Result<HeldLease, LeaseError> {
+        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder).await?;
+        self.leases_mut().push(held.lease().clone());
+        Ok(held)
+    }
+
+    /// Gives back every lease that this run took. One that another took over since is left alone.
+    pub async fn release_leases(&self) {
+        let leases = std::mem::take(&mut *self.leases_mut());
+        for lease in leases {
+            if let Err(error) = self.ledger.release_lease(&lease).await {
+                tracing::warn!(target.name = %lease.target, %error, "could not give the lease back; it ends by itself");
+            }
+        }
+    }
+
+    fn leases_mut(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {
+        self.leases.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -106,12 +125,20 @@ pub struct Reading {
 
 /// How a run ended.
 pub struct Ended {
-    /// The exit code's meaning.
-    pub exit: Exit,
+    /// Everything that says how it ended; the first counts.
+    pub exits: BTreeSet<Exit>,
     /// The report.
     pub report: Report,
     /// The plan, after the guardrails.
     pub plan: Plan,
+}
+
+impl Ended {
+    /// How the run ended.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exits.first().copied().unwrap_or(Exit::Done)
+    }
 }
 
 /// Why a run ended without a report.
@@ -269,7 +296,7 @@ pub async fn run(
         Mode::Sync => {
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
             if let Some(lease) = estate_lease {
-                lease.release().await?;
+                context.ledger.release_lease(lease.lease()).await?;
             }
             finish::deliver(context, &stand, &mut standings, options, only).await?
         }
@@ -291,9 +318,9 @@ async fn prepare(context: &Context<'_>, stand: &mut Stand, standings: &mut Vec<S
 
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
     let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    deliver::hold(Arc::clone(&context.ledger), Arc::clone(&context.clock), &name, &context.holder).await.map_err(|error| match error {
-        deliver::LeaseError::Held { .. } => RunError::Busy,
-        deliver::LeaseError::Ledger(error) => RunError::Ledger(error),
+    context.lease(&name).await.map_err(|error| match error {
+        LeaseError::Held { .. } => RunError::Busy,
+        LeaseError::Ledger(error) => RunError::Ledger(error),
     })
 }
 
@@ -313,6 +340,8 @@ pub struct Stand {
     pub fence: Fence,
     /// Sources that could not be read at all.
     pub failed: Vec<(SourceName, SourceError)>,
+    /// What became of each configured source.
+    pub coverage: Coverage,
     /// How many sources were asked.
     pub asked: usize,
     /// Proposed retirements whose look-up failed: nothing is concluded for them in this run.
@@ -331,7 +360,7 @@ impl Stand {
         let ownership = context.config.ownership.clone();
         let _ = inventory::derive(&mut estate, &ownership, context.at(), fence);
         let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
-        Self { estate, observed, decisions: Decisions::default(), policy, ownership, fence, failed, asked, unconfirmed: BTreeSet::new(), remarks }
+        Self { estate, observed, decisions: Decisions::default(), policy, ownership, fence, failed, coverage, asked, unconfirmed: BTreeSet::new(), remarks }
     }
 
     fn decide(&mut self, context: &Context<'_>) {

@@ -1,7 +1,6 @@
 //! Making one target ready for planning: the right place, the one writer, and what became of changes whose answers were lost.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::exit::Exit;
 use crate::clock::{earlier, later};
@@ -179,7 +178,7 @@ fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Re
 }
 
 async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldLease, Trouble> {
-    deliver::hold(Arc::clone(&context.ledger), Arc::clone(&context.clock), &configured.name, &context.holder).await.map_err(|error| match error {
+    context.lease(&configured.name).await.map_err(|error| match error {
         LeaseError::Held { .. } => {
             Trouble::Target(NotReady::new(configured, Exit::Partly, error.to_string(), Some("run again when the other sync is done".to_owned())))
         }

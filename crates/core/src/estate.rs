@@ -174,6 +174,8 @@ pub struct KnownScope {
     pub complete_fence: Fence,
     /// The outcome that people accepted as a known gap (`dewpoint coverage accept`), if any.
     pub accepted: Option<Outcome>,
+    /// People asked to retire what it holds (`dewpoint scopes retire`); only while it is orphaned.
+    pub retire: bool,
 }
 
 /// The estate in memory. `dirty` says what differs from the ledger it was loaded from.

@@ -67,7 +67,7 @@ exit_ok: [3, 6]
     assert_eq!(file.kind, SourceKind::File { path: "/data/x.json".into(), max_file_bytes: 10 });
     assert_eq!(config.ownership.owner, ["who"]);
     assert!(config.ownership.support_group.is_empty());
-    assert_eq!(config.ownership.environment, ["env", "environment"]);
+    assert_eq!(config.ownership.environment_tags, ["env", "environment"]);
     assert_eq!(config.ownership.environment_values.get("1").map(String::as_str), Some("one"));
     let timers = &config.lifecycle.defaults;
     assert_eq!(timers.min_age, Duration::ZERO);

@@ -70,12 +70,14 @@ fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, o
         complete_at: None,
         complete_fence: Fence::default(),
         accepted: None,
+        retire: false,
     });
     if known.fence <= observing.fence {
         known.receipt = receipt.clone();
         known.source = source.clone();
         known.fence = observing.fence;
         known.at = observing.at;
+        known.retire = false;
         if receipt.is_complete() {
             known.accepted = None;
         }

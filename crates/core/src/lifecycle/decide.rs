@@ -11,7 +11,7 @@ use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Stage, covering,
 };
 use crate::inventory::emptied_scopes;
-use crate::model::{EdgeId, Key, Kind, RelationType, Scope, Vital};
+use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Scope, Vital};
 use crate::plan::Reason;
 
 /// What was decided, beyond what stands in the estate.
@@ -24,6 +24,8 @@ pub struct Decisions {
     pub revivals_to_confirm: BTreeSet<Key>,
     /// Scopes that were suddenly emptied: retirements for absence there are held (guardrail 2).
     pub emptied: BTreeSet<Scope>,
+    /// Orphaned scopes whose members people asked to retire: each is among `proposed`, and is held until it is approved.
+    pub disowned: BTreeSet<Scope>,
     /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
     pub frozen: BTreeMap<Key, Scope>,
     /// Resources that wait for their age, without retired ones.
@@ -70,7 +72,27 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
         }
     }
     decisions.emptied = emptied_scopes(estate);
+    propose_disowned(estate, &mut decisions);
     decisions
+}
+
+/// What lies in orphaned scopes that people asked to retire. No listing can prove its absence any more, so people have to.
+fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
+    let is_disowned = |known: &KnownScope| known.retire && known.receipt.outcome == Outcome::Orphaned;
+    decisions.disowned = estate.scopes.iter().filter(|(_, known)| is_disowned(known)).map(|(scope, _)| scope.clone()).collect();
+    if decisions.disowned.is_empty() {
+        return;
+    }
+    for (key, known) in &estate.resources {
+        let covered = covering(&estate.scopes, &known.resource.scope()).filter(|(scope, _)| decisions.disowned.contains(*scope));
+        if let Some((scope, _)) = covered
+            && !known.resource.derived
+            && known.end.is_none()
+        {
+            let text = format!("no source covers {scope} any more, and its retirement was asked for");
+            decisions.proposed.insert(key.clone(), Reason { rule: "scopes retire".to_owned(), text });
+        }
+    }
 }
 
 /// Dispositions: machines first, then what depends on them.

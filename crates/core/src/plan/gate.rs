@@ -21,6 +21,8 @@ pub struct Guards<'a> {
     pub limits: &'a Limits,
     /// Scopes that held live resources and list none ([`crate::inventory`]), as their receipts name them.
     pub emptied: &'a BTreeSet<Scope>,
+    /// Orphaned scopes whose members people asked to retire ([`crate::lifecycle::Decisions::disowned`]).
+    pub disowned: &'a BTreeSet<Scope>,
     /// The target is being recovered: nothing is retired, purged or unrelated in this run.
     pub recovering: bool,
 }
@@ -79,7 +81,8 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
 
     let mut gates = Vec::new();
     gates.extend(duplicates(&wishes, input, &open));
-    gates.extend(emptied(&wishes, input.estate, guards.emptied, &open));
+    gates.extend(by_scope(&wishes, input.estate, guards.disowned, Guardrail::Receipts, &open));
+    gates.extend(by_scope(&wishes, input.estate, guards.emptied, Guardrail::SuddenEmptiness, &open));
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
@@ -146,23 +149,37 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
     Some(Gate { guardrail: Guardrail::Ownership, text, share: None, limit: None, stopped })
 }
 
-/// Guardrail 2: retirements that rest on absence from a scope that lists nothing any more. One gate for each scope.
-fn emptied(wishes: &[Wish], estate: &Estate, emptied: &BTreeSet<Scope>, open: &impl Fn(&usize) -> bool) -> Vec<Gate> {
+/// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
+/// each scope.
+fn by_scope(
+    wishes: &[Wish],
+    estate: &Estate,
+    suspect: &BTreeSet<Scope>,
+    guardrail: Guardrail,
+    open: &impl Fn(&usize) -> bool,
+) -> Vec<Gate> {
     let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
-    if emptied.is_empty() {
+    if suspect.is_empty() {
         return Vec::new();
     }
     for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
         let known = wishes.get(place).and_then(|wish| estate.resources.get(&wish.change.key));
         let Some(own) = known.map(|known| known.resource.scope()) else { continue };
         let wide = Scope { region: crate::model::Region::any(), ..own.clone() };
-        if let Some(scope) = emptied.get(&own).or_else(|| emptied.get(&wide)) {
+        if let Some(scope) = suspect.get(&own).or_else(|| suspect.get(&wide)) {
             scopes.entry(scope).or_default().insert(place);
         }
     }
     let gate = |(scope, stopped): (&Scope, BTreeSet<usize>)| Gate {
-        guardrail: Guardrail::SuddenEmptiness,
-        text: format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records")),
+        guardrail,
+        text: match guardrail {
+            Guardrail::Receipts => {
+                format!("no source covers scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
+            }
+            _ => {
+                format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records"))
+            }
+        },
         share: None,
         limit: None,
         stopped,

@@ -12,6 +12,8 @@ use crate::model::{Digest, TargetName, vocabulary};
 vocabulary! {
     /// The guards that can stop a change.
     Guardrail, "guardrail" {
+        /// No complete listing proves the absence: the scope is orphaned, and people asked to retire what it holds.
+        Receipts => "receipts",
         /// A scope that held live resources lists none.
         SuddenEmptiness => "sudden_emptiness",
         /// Too many of one kind of change in 24 hours.

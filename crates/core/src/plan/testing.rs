@@ -130,6 +130,7 @@ pub(super) struct World {
     pub(super) now: Timestamp,
     pub(super) limits: Limits,
     pub(super) emptied: BTreeSet<Scope>,
+    pub(super) disowned: BTreeSet<Scope>,
     pub(super) recovering: bool,
     pub(super) ours: EstateId,
     /// What the target answers about creates; nothing found for keys that are not here.
@@ -160,6 +161,7 @@ impl World {
             now: at(0),
             limits: Limits::default(),
             emptied: BTreeSet::new(),
+            disowned: BTreeSet::new(),
             recovering: false,
             ours: EstateId("ours".to_owned()),
             answers: BTreeMap::new(),
@@ -314,7 +316,7 @@ impl World {
 
     pub(super) fn plan(&self) -> Guarded {
         let draft = self.draft();
-        let guards = Guards { limits: &self.limits, emptied: &self.emptied, recovering: self.recovering };
+        let guards = Guards { limits: &self.limits, emptied: &self.emptied, disowned: &self.disowned, recovering: self.recovering };
         self.input(|input| guard(draft, input, &guards))
     }
 

@@ -56,6 +56,19 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
 }
 
 #[test]
+fn what_an_orphaned_scope_holds_waits_for_people() {
+    let mut world = World::with_instances(40);
+    world.propose("i-000");
+    assert_eq!(world.plan().look_up.len(), 1, "too few for any other guardrail");
+    world.disowned = [scope(&mut world)].into();
+    let plan = world.plan();
+    assert_eq!((plan.look_up.len(), held(&plan)), (0, 1));
+    assert_eq!(plan.holds[0].guardrails, [Guardrail::Receipts]);
+    world.say(&plan.holds[0], VerdictKind::Approved);
+    assert_eq!(world.plan().look_up.len(), 1);
+}
+
+#[test]
 fn a_proposed_retirement_is_looked_up_never_sent() {
     let mut world = World::with_instances(3);
     world.propose("i-000");
