@@ -210,9 +210,8 @@ fn plan_exit(ended: &Ended, exit_code: bool) -> Exit {
 }
 
 fn plan_document(ended: &Ended) -> Value {
-    let mut document = document::plan(&ended.plan);
+    let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
-        fields.insert("receipts".to_owned(), json!(ended.report.receipts));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
     }

@@ -55,7 +55,7 @@ async fn deliver_one(
         let waiting = changes.len() as u64;
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
-    let verdicts = std::mem::take(&mut standing.ready.state.verdicts);
+    let approved = standing.ready.state.approved();
     let state = standing.take_state();
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
@@ -72,7 +72,7 @@ async fn deliver_one(
         native_ids: &native_ids,
         adopt: standing.ready.configured.adopt,
         limits: &context.config.guardrails,
-        verdicts: &verdicts,
+        approved: &approved,
         progress: &|count| bar.inc(count),
     };
     let outcome = delivery.deliver(changes, state).await;
