@@ -8,7 +8,7 @@ use super::args::HoldsCommand;
 use super::output::CommandError;
 use super::{App, ledger_error, resolve, table};
 use crate::model::{Digest, TargetName};
-use crate::plan::{Hold, Verdict, VerdictKind, document};
+use crate::plan::{Hold, VerdictKind, document};
 
 #[derive(Serialize)]
 struct Document {
@@ -40,7 +40,7 @@ impl App {
         let (_, ledger) = self.writing().await?;
         let hold = one(ledger.holds().await.map_err(ledger_error)?, id)?;
         let at = Timestamp::now();
-        let verdicts = verdicts(&hold, verdict, at);
+        let verdicts = hold.verdicts(verdict, at);
         ledger.put_verdicts(&verdicts).await.map_err(ledger_error)?;
         let document = json!({ "hold": id, "verdict": verdict, "changes": verdicts.len() });
         self.output.answer(&document, || match verdict {
@@ -71,11 +71,6 @@ impl App {
             count => format!("{count} deliveries are due again; the next sync sends them"),
         })
     }
-}
-
-/// One verdict for each change of a hold, so that a hold that grows keeps what was decided.
-pub(crate) fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
-    hold.changes.iter().map(|change| Verdict { change: change.id, target: hold.target.clone(), verdict, fence: change.fence, at }).collect()
 }
 
 fn one(holds: Vec<Hold>, id: Digest) -> Result<Hold, CommandError> {

@@ -39,6 +39,12 @@ impl Output {
         }
     }
 
+    /// For errors in a command line that asked for JSON.
+    #[must_use]
+    pub fn json() -> Self {
+        Self { form: OutputForm::Json, quiet: false, verbose: 0, colour: false, progress: false }
+    }
+
     /// Whether one JSON document is wanted.
     #[must_use]
     pub fn is_json(&self) -> bool {
@@ -189,4 +195,17 @@ pub fn write_out(text: &str) -> Result<(), CommandError> {
 fn write_err(text: &str) {
     // Standard error is where failures are told: there is nowhere to tell that it failed.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A value as people read it: texts without quotes, lists with commas.
+#[must_use]
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            items.iter().map(plain).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
 }

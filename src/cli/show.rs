@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::output::CommandError;
+use super::output::{CommandError, plain};
 use super::{App, ledger_error, resolve};
 use crate::estate::{Disposition, FieldChange, JournalKind, Stage};
 use crate::model::{Key, Kind, TargetName};
@@ -207,18 +207,6 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
         for line in lines {
             let _ = writeln!(text, "  {line}");
         }
-    }
-}
-
-/// A value as people read it: texts without quotes, lists with commas.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
-            items.iter().map(plain).collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
     }
 }
 

@@ -84,7 +84,8 @@ impl App {
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
         let options = Options::default();
-        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &|plan| self.show_plan(plan));
+        let show = |plan: &Plan| self.show_plan(plan);
+        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
         let ended = self.told(&context, ended).await;
         ledger.close().await;
         let mut ended = ended.map_err(run_error)?;
@@ -209,9 +210,8 @@ fn plan_exit(ended: &Ended, exit_code: bool) -> Exit {
 }
 
 fn plan_document(ended: &Ended) -> Value {
-    let mut document = document::plan(&ended.plan);
+    let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
-        fields.insert("receipts".to_owned(), json!(ended.report.receipts));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
     }

@@ -9,7 +9,7 @@ mod retry;
 pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -18,9 +18,7 @@ use serde_json::Value;
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{
-    self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState, Verdict,
-};
+use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
 use crate::target::{Adopt, Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
@@ -47,8 +45,8 @@ pub struct Delivery<'a> {
     pub adopt: Adopt,
     /// What guardrail 3 counts.
     pub limits: &'a Limits,
-    /// What people said of changes: approved ones do not count.
-    pub verdicts: &'a BTreeMap<ChangeId, Verdict>,
+    /// Changes that people approved: they do not count.
+    pub approved: &'a BTreeSet<ChangeId>,
     /// Called after every batch with the number of changes that it brought to an end.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -223,7 +221,7 @@ impl Engine<'_, '_> {
     async fn begin(&self, changes: Vec<Change>) -> Result<Vec<InFlight>, Stop> {
         let delivery = self.delivery;
         let tallies: Vec<Tally> =
-            changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.verdicts, delivery.at)).collect();
+            changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.approved, delivery.at)).collect();
         let ids = delivery
             .ledger
             .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)

@@ -8,7 +8,7 @@ use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::RunRow;
 use crate::model::{Key, Outcome, TargetName};
-use crate::plan::{Change, Plan, document};
+use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::SourceError;
 
 use super::ready::NotReady;
@@ -55,7 +55,7 @@ async fn deliver_one(
         let waiting = changes.len() as u64;
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
-    let verdicts = std::mem::take(&mut standing.ready.state.verdicts);
+    let approved = standing.ready.state.approved();
     let state = standing.take_state();
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
@@ -72,7 +72,7 @@ async fn deliver_one(
         native_ids: &native_ids,
         adopt: standing.ready.configured.adopt,
         limits: &context.config.guardrails,
-        verdicts: &verdicts,
+        approved: &approved,
         progress: &|count| bar.inc(count),
     };
     let outcome = delivery.deliver(changes, state).await;
@@ -268,7 +268,7 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
-    let plain = crate::cli::plain;
+    let plain = crate::cli::output::plain;
     crate::source::Remark {
         subject: drifted.key.to_string(),
         text: format!(
@@ -276,8 +276,18 @@ fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::s
             drifted.field,
             plain(&drifted.found),
             plain(&drifted.desired),
-            drifted.action.words()
+            action_words(drifted.action)
         ),
+    }
+}
+
+fn action_words(action: DriftAction) -> &'static str {
+    match action {
+        DriftAction::None => "as it should be",
+        DriftAction::WriteOnceMore => "written once more",
+        DriftAction::Rest => "left: the target keeps a form of its own",
+        DriftAction::Correct => "corrected",
+        DriftAction::Report => "left to people",
     }
 }
 

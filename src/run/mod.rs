@@ -364,7 +364,7 @@ impl Stand {
         let mut observed = inventory::observe(&mut estate, pull, &observing);
         let remarks = std::mem::take(&mut observed.remarks);
         let ownership = context.config.ownership.clone();
-        let _ = inventory::derive(&mut estate, &ownership, context.at(), fence);
+        let _ = inventory::derive(&mut estate, &ownership, &observing);
         let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
         Self {
             estate,

@@ -7,7 +7,7 @@ use crate::config::TargetConfig;
 use crate::deliver::{self, HeldLease, LeaseError};
 use crate::estate::EstateId;
 use crate::exit::Exit;
-use crate::ledger::{Answer, Ledger, LedgerError, TargetRow};
+use crate::ledger::{Answer, LedgerError, TargetRow};
 use crate::model::Key;
 use crate::plan::{ChangeKind, TargetState};
 use crate::target::{FoundRecord, Identity, Target, TargetError};

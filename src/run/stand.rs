@@ -128,8 +128,7 @@ impl<'a> Standing<'a> {
         let mut guarded = self.guard(context, stand, &estate);
         let approved: Vec<&Hold> = guarded.holds.iter().filter(|hold| approve.contains(&hold.id)).collect();
         if !approved.is_empty() {
-            let verdicts: Vec<Verdict> =
-                approved.into_iter().flat_map(|hold| crate::plan::verdicts(hold, VerdictKind::Approved, context.at())).collect();
+            let verdicts: Vec<Verdict> = approved.into_iter().flat_map(|hold| hold.verdicts(VerdictKind::Approved, context.at())).collect();
             if self.ready.lease.is_some() {
                 context.ledger.put_verdicts(&verdicts).await?;
             }

@@ -99,6 +99,7 @@ impl Draft {
                 let why = reason("adopt", text);
                 let mut change = drafter.record_change(ChangeKind::Adopt, known, row, &stranger.class, written, why, basis.digest());
                 change.record = Some(stranger.id.clone());
+                change.contributed = contributes;
                 self.wishes.push(Wish { change, evidence: None, duplicate: None });
             }
             (strangers, _) => {

@@ -93,7 +93,6 @@ impl Asked {
 
     /// Percent of base; `None` where there was nothing.
     fn share(&self) -> Option<f64> {
-        #[allow(clippy::cast_precision_loss, reason = "a share that is shown; the decision is made in whole numbers")]
         (self.base > 0).then(|| self.total as f64 * 100.0 / self.base as f64)
     }
 

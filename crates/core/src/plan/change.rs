@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Hold;
+use super::record::TargetState;
 use crate::estate::{EstateId, Fence, FieldChange};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
@@ -72,7 +73,8 @@ pub struct Change {
     pub record: Option<RecordId>,
     /// Revision of the record × target row in the ledger that this was planned from; 0 where there is no row.
     pub revision: i64,
-    /// Fence of the last observation of the resource. It moves with every listing, so no identity rests on it.
+    /// Fence of the last read that brought news of the resource (for edges: of the edge, or of the end that proves its absence). A
+    /// rejection ends when it moves on.
     pub fence: Fence,
     /// Whether this changes a field by which the target identifies the record (guardrail 3 counts these updates).
     pub identifying: bool,
@@ -82,10 +84,37 @@ pub struct Change {
     /// Whether it makes a record again that was there before: such creates count under guardrail 3.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recreates: bool,
+    /// For `adopt`: whether only our fields are written, and the record stays a stranger's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contributed: bool,
     /// Why.
     pub reason: Reason,
     /// Digest of everything the desired record was made from; stored with the record, so that the next plan can skip what did not change.
     pub basis: Digest,
+}
+
+impl Change {
+    /// Whether this only adds our fields to a stranger's record.
+    #[must_use]
+    pub fn contributes(&self) -> bool {
+        self.contributed
+    }
+
+    /// Whether this makes a record again that was there before.
+    #[must_use]
+    pub fn is_recreation(&self) -> bool {
+        self.recreates
+    }
+
+    /// Whether a saved plan's change still fits: the row it touches is the one that it was planned from (`revision` 0 where there is no row).
+    #[must_use]
+    pub fn fits(&self, state: &TargetState) -> bool {
+        let revision = match &self.relation {
+            Some(edge) => state.edges.get(edge).map(|row| row.revision),
+            None => state.records.get(&self.key).map(|row| row.revision),
+        };
+        revision.unwrap_or(0) == self.revision
+    }
 }
 
 /// A plan: what one sync would do, per target, after the guardrails.

@@ -299,7 +299,7 @@ impl<'a> Drafter<'a> {
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "the parts of one value, each used once")]
+    #[expect(clippy::too_many_arguments, reason = "the parts of one value, each used once")]
     pub(super) fn record_change(
         &self,
         change: ChangeKind,
@@ -327,10 +327,11 @@ impl<'a> Drafter<'a> {
             relation: None,
             record: row.and_then(|row| row.record.clone()),
             revision: row.map_or(0, |row| row.revision),
-            fence: known.fence,
+            fence: known.news_fence,
             identifying: change == ChangeKind::Update && written.identifying,
             people: written.people,
             recreates: false,
+            contributed: false,
             reason: why,
             basis,
         }

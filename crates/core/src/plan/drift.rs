@@ -23,6 +23,20 @@ vocabulary! {
     }
 }
 
+impl DriftAction {
+    /// What follows, in words for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::None => "left as it is",
+            Self::WriteOnceMore => "written once more",
+            Self::Rest => "the target keeps its own form; left so until the value or the mapping changes",
+            Self::Correct => "corrected",
+            Self::Report => "only reported",
+        }
+    }
+}
+
 /// What follows from finding `found` in a field that we write under `authority`.
 ///
 /// The first read after a delivery tells how the target shows what was sent, in its own shape; from then on drift is what differs from that.

@@ -56,13 +56,8 @@ impl<'a> Drafter<'a> {
         if !self.input.terms.target.relates(id.relation, from.kind, to.kind) {
             match row.filter(|row| row.delivered_at.is_some()) {
                 Some(row) => {
-                    self.unrelate(
-                        id,
-                        row,
-                        from,
-                        known.fence,
-                        reason("mapping", "this target does not keep such edges any more".to_owned()),
-                    );
+                    let why = reason("mapping", "this target does not keep such edges any more".to_owned());
+                    self.unrelate(id, row, from, known.fence, why);
                 }
                 None => self.forget_edge(id, row),
             }
@@ -99,7 +94,7 @@ impl<'a> Drafter<'a> {
         if row.delivered_at.is_none() {
             return self.forget_edge(id, Some(row));
         }
-        let fence = self.input.estate.resources.get(id.proving_end()).map_or(Fence::default(), |known| known.fence);
+        let fence = self.input.estate.resources.get(id.proving_end()).map_or(Fence::default(), |known| known.news_fence);
         let why = reason("relation", "a complete listing shows it no more".to_owned());
         self.unrelate(id, row, from, fence, why);
     }
@@ -144,6 +139,7 @@ impl<'a> Drafter<'a> {
             identifying: false,
             people: BTreeSet::new(),
             recreates: false,
+            contributed: false,
             reason: wish.why,
             basis: wish.basis,
         };

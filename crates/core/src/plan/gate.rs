@@ -107,8 +107,10 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
     guarded
 }
 
+/// What people said of a change, as far as it still speaks of it.
 fn verdict(state: &TargetState, change: &Change) -> Option<VerdictKind> {
-    state.verdicts.get(&change.id).map(|verdict| verdict.verdict)
+    let verdict = state.verdicts.get(&change.id)?;
+    (verdict.verdict == VerdictKind::Approved || change.fence <= verdict.fence).then_some(verdict.verdict)
 }
 
 fn take_out_rejected(wishes: &mut Vec<Wish>, state: &TargetState, absent: &mut BTreeSet<Key>) -> u64 {
@@ -201,7 +203,6 @@ fn budget(wishes: &[Wish], input: &Input<'_>, stopped: &BTreeSet<usize>, open: &
         return None;
     }
     let text = format!("the target would hold {wanted} records and may hold {limit} (max_records); {} too many", stopped.len());
-    #[allow(clippy::cast_precision_loss, reason = "a limit that is shown")]
     let limit = Some(limit as f64);
     Some(Gate { guardrail: Guardrail::Budget, text, share: None, limit, stopped })
 }

@@ -74,12 +74,21 @@ pub struct Hold {
     pub changes: Vec<Change>,
 }
 
+impl Hold {
+    /// One verdict for each of its changes, so that a hold that grows keeps what was decided.
+    #[must_use]
+    pub fn verdicts(&self, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
+        let of = |change: &Change| Verdict { change: change.id, target: self.target.clone(), verdict, fence: change.fence, at };
+        self.changes.iter().map(of).collect()
+    }
+}
+
 vocabulary! {
     /// What people said of a held change.
     VerdictKind, "verdict" {
         /// Apply it as long as it is wanted.
         Approved => "approved",
-        /// Do not ask again for this wish.
+        /// Do not ask again until there is news of the resource.
         Rejected => "rejected",
     }
 }
@@ -93,8 +102,15 @@ pub struct Verdict {
     pub target: TargetName,
     /// What they said.
     pub verdict: VerdictKind,
-    /// The change's fence when they said it. A verdict ends when the change's id does, see [`ChangeId`].
+    /// The change's fence when they said it: a rejection ends when that moves on. Any verdict ends when the change's id does, see [`ChangeId`].
     pub fence: Fence,
     /// When.
     pub at: Timestamp,
+}
+
+/// One verdict for each change of a hold, so that a hold that grows keeps what was decided.
+#[must_use]
+pub fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
+    let of = |change: &Change| Verdict { change: change.id, target: hold.target.clone(), verdict, fence: change.fence, at };
+    hold.changes.iter().map(of).collect()
 }

@@ -10,6 +10,7 @@ mod basis;
 mod blast;
 mod change;
 mod diff;
+pub mod document;
 mod draft;
 mod drift;
 mod edges;
@@ -17,6 +18,7 @@ mod gate;
 mod guard;
 mod input;
 mod record;
+pub mod render;
 mod standing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
@@ -33,7 +35,7 @@ pub use draft::{Draft, draft, stale};
 pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
-pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
+pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind, verdicts};
 pub use input::{Input, Terms};
 pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState};
 pub use window::{WINDOW, tallies, window_start};

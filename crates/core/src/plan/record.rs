@@ -1,13 +1,13 @@
 //! What the ledger knows of a target: records, edges, and the changes of the last day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::change::ChangeId;
-use super::guard::Verdict;
+use super::change::{Change, ChangeId};
+use super::guard::{Verdict, VerdictKind};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
 
@@ -102,6 +102,42 @@ pub struct RecordBrief {
     pub fields: Option<BTreeMap<String, FieldState>>,
 }
 
+impl RecordBrief {
+    /// The row of a record that a change is about to make: nothing stands at the target yet.
+    #[must_use]
+    pub fn unborn(change: &Change) -> Self {
+        Self {
+            record: None,
+            class: change.class.clone(),
+            kind: change.kind,
+            account: change.account.clone(),
+            state: DeliveryState::Pending,
+            revision: change.revision,
+            basis: None,
+            created_at: None,
+            retired_at: None,
+            delivered_at: None,
+            attempts: 0,
+            next_try_at: None,
+            error: None,
+            contributed: change.contributed,
+            fields: None,
+        }
+    }
+
+    /// Whether the target holds a record here, live or retired.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.record.is_some() && self.state != DeliveryState::Purged
+    }
+
+    /// Whether the target holds a live record here.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.exists() && self.retired_at.is_none()
+    }
+}
+
 /// One delivered edge at a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordEdge {
@@ -174,4 +210,12 @@ pub struct TargetState {
 /// A `null` that is there is a value: a field that we emptied is not one that we never write.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
+}
+
+impl TargetState {
+    /// Changes that people approved: guardrails let them through and guardrail 3 does not count them.
+    #[must_use]
+    pub fn approved(&self) -> BTreeSet<ChangeId> {
+        self.verdicts.values().filter(|verdict| verdict.verdict == VerdictKind::Approved).map(|verdict| verdict.change).collect()
+    }
 }

@@ -41,20 +41,6 @@ pub(super) enum Standing {
     Undecided,
 }
 
-impl RecordBrief {
-    /// Whether the target holds a record here, live or retired.
-    #[must_use]
-    pub fn exists(&self) -> bool {
-        self.record.is_some() && self.state != DeliveryState::Purged
-    }
-
-    /// Whether the target holds a live record here.
-    #[must_use]
-    pub fn is_live(&self) -> bool {
-        self.exists() && self.retired_at.is_none()
-    }
-}
-
 pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Standing {
     let kind = known.resource.kind;
     if let Stage::Retired | Stage::Purged = known.stage {

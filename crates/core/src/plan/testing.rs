@@ -175,7 +175,7 @@ impl World {
         for number in 0..count {
             world.add(&format!("i-{number:03}"), Kind::Instance);
         }
-        world.sync();
+        let _ = world.sync();
         world.now = at(0);
         world
     }
@@ -202,23 +202,9 @@ impl World {
             derived: false,
             extra: serde_json::Map::new(),
         };
-        let known = Known {
-            digest: resource.digest().unwrap(),
-            resource,
-            fence: Fence(1),
-            news_fence: Fence(1),
-            first_seen: self.now,
-            last_seen: self.now,
-            missing: 0,
-            disposition: Disposition::Record,
-            disposition_since: self.now,
-            stage: Stage::Active,
-            stage_since: self.now,
-            end: None,
-            life_since: self.now,
-            flag: None,
-            recovered: false,
-        };
+        let mut known = Known::new(resource, self.now, Fence(1));
+        known.disposition = Disposition::Record;
+        known.stage = Stage::Active;
         self.estate.resources.entry(key).insert_entry(known).into_mut()
     }
 
@@ -233,27 +219,30 @@ impl World {
     pub(super) fn set(&mut self, name: &str, attribute: &str, value: Value) {
         let known = self.known(name);
         known.resource.attributes.insert(attribute.to_owned(), value);
-        known.digest = known.resource.digest().unwrap();
+        news(known);
     }
 
     pub(super) fn unset(&mut self, name: &str, attribute: &str) {
         let known = self.known(name);
         known.resource.attributes.remove(attribute);
-        known.digest = known.resource.digest().unwrap();
+        news(known);
     }
 
     pub(super) fn rename(&mut self, name: &str, to: &str) {
         let known = self.known(name);
         known.resource.name = Some(to.to_owned());
-        known.digest = known.resource.digest().unwrap();
+        news(known);
     }
 
     /// Absent for long enough, and proposed for retirement.
     pub(super) fn propose(&mut self, name: &str) {
         let known = self.known(name);
         known.stage = Stage::Missing;
-        known.missing += 1;
         known.fence.0 += 1;
+        if known.missing == 0 {
+            news(known);
+        }
+        known.missing += 1;
         let reason = Reason { rule: "retire_after".to_owned(), text: "absent".to_owned() };
         self.proposed.insert(key(name), reason);
     }
@@ -274,7 +263,7 @@ impl World {
         known.resource.state = Some("terminated".to_owned());
         known.stage = Stage::Retired;
         known.end = Some(End { at: now, cause: EndCause::Stated });
-        known.digest = known.resource.digest().unwrap();
+        news(known);
     }
 
     pub(super) fn show_again(&mut self, name: &str) {
@@ -285,7 +274,7 @@ impl World {
         known.missing = 0;
         known.end = None;
         known.last_seen = now;
-        known.fence.0 += 1;
+        news(known);
     }
 
     pub(super) fn relate(&mut self, from: &str, to: &str) {
@@ -360,8 +349,9 @@ impl World {
         for edge in &plan.forgotten_edges {
             self.state.edges.remove(edge);
         }
+        let approved = self.state.approved();
         for change in &plan.changes {
-            self.state.tallies.extend(tallies(change, &self.limits, &self.state.verdicts, now));
+            self.state.tallies.extend(tallies(change, &self.limits, &approved, now));
             match &change.relation {
                 Some(edge) => self.apply_edge(change, edge),
                 None => self.apply_record(change),
@@ -430,11 +420,16 @@ impl World {
 
     /// Says the same of every change of a hold.
     pub(super) fn say(&mut self, hold: &Hold, verdict: VerdictKind) {
-        for change in &hold.changes {
-            let verdict = Verdict { change: change.id, target: self.state.target.clone(), verdict, fence: change.fence, at: self.now };
-            self.state.verdicts.insert(change.id, verdict);
-        }
+        let verdicts = verdicts(hold, verdict, self.now);
+        self.state.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.change, verdict)));
     }
+}
+
+/// A read that told something new.
+fn news(known: &mut Known) {
+    known.fence.0 += 1;
+    known.news_fence = known.fence;
+    known.digest = known.resource.digest().unwrap();
 }
 
 pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
@@ -445,6 +440,7 @@ pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
         estate: None,
         delivered_at: None,
         retired: false,
+        subject: None,
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
     }
 }

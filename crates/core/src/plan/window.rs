@@ -1,11 +1,11 @@
 //! Guardrail 3's counts: what was there when the window began, and what was sent since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::{Change, ChangeId, ChangeKind};
-use super::guard::{Limits, Verdict, VerdictKind};
+use super::guard::Limits;
 use super::record::{Counted, DeliveryState, RecordBrief, Tally, TargetState};
 use crate::model::{Account, Kind};
 
@@ -43,8 +43,8 @@ pub(super) fn counted(change: &Change, limits: &Limits) -> Vec<Counted> {
 
 /// What a change that is about to be sent leaves for the counts of the next 24 hours. Nothing for a change that people approved.
 #[must_use]
-pub fn tallies(change: &Change, limits: &Limits, verdicts: &BTreeMap<ChangeId, Verdict>, at: Timestamp) -> Vec<Tally> {
-    if verdicts.get(&change.id).is_some_and(|verdict| verdict.verdict == VerdictKind::Approved) {
+pub fn tallies(change: &Change, limits: &Limits, approved: &BTreeSet<ChangeId>, at: Timestamp) -> Vec<Tally> {
+    if approved.contains(&change.id) {
         return Vec::new();
     }
     counted(change, limits)

@@ -56,6 +56,19 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
 }
 
 #[test]
+fn what_an_orphaned_scope_holds_waits_for_people() {
+    let mut world = World::with_instances(40);
+    world.propose("i-000");
+    assert_eq!(world.plan().look_up.len(), 1, "too few for any other guardrail");
+    world.disowned = [scope(&mut world)].into();
+    let plan = world.plan();
+    assert_eq!((plan.look_up.len(), held(&plan)), (0, 1));
+    assert_eq!(plan.holds[0].guardrails, [Guardrail::Receipts]);
+    world.say(&plan.holds[0], VerdictKind::Approved);
+    assert_eq!(world.plan().look_up.len(), 1);
+}
+
+#[test]
 fn a_proposed_retirement_is_looked_up_never_sent() {
     let mut world = World::with_instances(3);
     world.propose("i-000");
@@ -330,6 +343,21 @@ fn rejections_silence_until_the_resource_is_seen_again() {
 }
 
 #[test]
+fn a_rejection_ends_with_any_news_of_the_resource() {
+    let mut world = World::with_instances(10);
+    for name in names(0..10) {
+        world.rename(&name, "same");
+    }
+    let hold = world.plan().holds.remove(0);
+    world.say(&hold, VerdictKind::Rejected);
+    assert_eq!(held(&world.plan()), 0);
+    // Nothing that this target would store, but it was observed anew.
+    world.set("i-000", "unmapped", json!(1));
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), plan.rejected), (vec!["update i-000".to_owned()], 9));
+}
+
+#[test]
 fn the_budget_holds_the_last_creates_and_their_edges_wait() {
     let mut world = World::with_instances(3);
     for name in ["p-1", "p-2", "p-3"] {
@@ -359,6 +387,18 @@ fn a_rejected_create_is_not_asked_about_and_its_edges_wait() {
     assert_eq!((plan.changes.len(), plan.holds.len(), plan.rejected), (0, 0, 1));
     world.set("p-1", "size", json!("m"));
     assert_eq!(world.plan().holds.len(), 1, "something new was seen");
+}
+
+#[test]
+fn a_saved_change_fits_only_the_row_it_was_planned_from() {
+    let mut world = World::with_instances(2);
+    world.relate("i-000", "i-001");
+    world.rename("i-000", "other");
+    let changes = world.plan().changes;
+    assert_eq!(words(&changes), ["update i-000", "relate i-000>i-001"]);
+    assert!(changes.iter().all(|change| change.fits(&world.state)));
+    world.sync();
+    assert!(!changes.iter().any(|change| change.fits(&world.state)));
 }
 
 #[test]
