@@ -64,7 +64,8 @@ mod tests {
 
     #[test]
     fn the_first_that_applies_wins() {
-        let precedence = [Exit::Interrupted, Exit::Usage, Exit::Failed, Exit::Credentials, Exit::Held, Exit::Partly, Exit::Pending, Exit::Done];
+        let precedence =
+            [Exit::Interrupted, Exit::Usage, Exit::Failed, Exit::Credentials, Exit::Held, Exit::Partly, Exit::Pending, Exit::Done];
         let codes: Vec<u8> = precedence.iter().map(|exit| exit.code()).collect();
         assert_eq!(codes, [130, 2, 1, 5, 4, 3, 6, 0]);
         assert!(precedence.is_sorted());

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::App;
-use crate::exit::Exit;
 use super::output::CommandError;
 use crate::doctor::{Finding, Health};
+use crate::exit::Exit;
 use crate::ledger::Mode;
 use crate::run::setup;
 

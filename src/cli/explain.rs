@@ -15,14 +15,17 @@ impl App {
         let key = resolve(ledger.as_ref(), text).await?;
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
         let policy = Policy { timers: config.lifecycle.defaults.clone() };
-        let explanation =
-            lifecycle::explain(&estate, &key, &policy, Timestamp::now()).ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
+        let explanation = lifecycle::explain(&estate, &key, &policy, Timestamp::now())
+            .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
         self.output.answer(&explanation, || explain_text(&explanation))
     }
 }
 
 fn explain_text(explanation: &Explanation) -> String {
-    let mut text = format!("{}\n\nstage        {}\ndisposition  {}\nnext         {}\n", explanation.key, explanation.stage, explanation.disposition, explanation.next);
+    let mut text = format!(
+        "{}\n\nstage        {}\ndisposition  {}\nnext         {}\n",
+        explanation.key, explanation.stage, explanation.disposition, explanation.next
+    );
     let _ = writeln!(text, "\nrules");
     for rule in &explanation.rules {
         let set: Vec<String> = rule.set.iter().map(|(name, value)| format!("{name} {value}")).collect();

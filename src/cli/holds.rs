@@ -8,7 +8,7 @@ use super::args::HoldsCommand;
 use super::output::CommandError;
 use super::{App, ledger_error, resolve, table};
 use crate::model::{Digest, TargetName};
-use crate::plan::{Hold, Verdict, VerdictKind, document};
+use crate::plan::{Hold, VerdictKind, document};
 
 #[derive(Serialize)]
 struct Document {
@@ -40,12 +40,16 @@ impl App {
         let (_, ledger) = self.writing().await?;
         let hold = one(ledger.holds().await.map_err(ledger_error)?, id)?;
         let at = Timestamp::now();
-        let verdicts = verdicts(&hold, verdict, at);
+        let verdicts = hold.verdicts(verdict, at);
         ledger.put_verdicts(&verdicts).await.map_err(ledger_error)?;
         let document = json!({ "hold": id, "verdict": verdict, "changes": verdicts.len() });
         self.output.answer(&document, || match verdict {
-            VerdictKind::Approved => format!("approved {} changes of hold {id}; the next sync applies those that are still wanted", verdicts.len()),
-            VerdictKind::Rejected => format!("rejected {} changes of hold {id}; they are silent until their resources are observed anew", verdicts.len()),
+            VerdictKind::Approved => {
+                format!("approved {} changes of hold {id}; the next sync applies those that are still wanted", verdicts.len())
+            }
+            VerdictKind::Rejected => {
+                format!("rejected {} changes of hold {id}; they are silent until their resources are observed anew", verdicts.len())
+            }
         })
     }
 
@@ -69,14 +73,10 @@ impl App {
     }
 }
 
-/// One verdict for each change of a hold, so that a hold that grows keeps what was decided.
-pub(crate) fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
-    hold.changes.iter().map(|change| Verdict { change: change.id, target: hold.target.clone(), verdict, fence: change.fence, at }).collect()
-}
-
 fn one(holds: Vec<Hold>, id: Digest) -> Result<Hold, CommandError> {
     holds.into_iter().find(|hold| hold.id == id).ok_or_else(|| {
-        CommandError::usage(format!("no hold {id} is open")).hint("`dewpoint holds list` shows what is open; a hold's id changes when what it holds changes")
+        CommandError::usage(format!("no hold {id} is open"))
+            .hint("`dewpoint holds list` shows what is open; a hold's id changes when what it holds changes")
     })
 }
 
@@ -85,6 +85,13 @@ fn list_text(holds: &[Hold]) -> String {
         return "nothing is held".to_owned();
     }
     let mut rows = vec![vec!["HOLD".to_owned(), "TARGET".to_owned(), "CHANGES".to_owned(), "WHY".to_owned()]];
-    rows.extend(holds.iter().map(|hold| vec![hold.id.to_string(), hold.target.to_string(), hold.changes.len().to_string(), hold.text.lines().next().unwrap_or_default().to_owned()]));
+    rows.extend(holds.iter().map(|hold| {
+        vec![
+            hold.id.to_string(),
+            hold.target.to_string(),
+            hold.changes.len().to_string(),
+            hold.text.lines().next().unwrap_or_default().to_owned(),
+        ]
+    }));
     format!("{}\n`dewpoint holds show ID` lists the changes, `dewpoint holds approve ID` lets them go", table(&rows))
 }

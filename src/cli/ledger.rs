@@ -6,11 +6,11 @@ use serde_json::json;
 use super::App;
 use super::args::LedgerCommand;
 use super::doctor::findings_text;
-use crate::exit::Exit;
 use super::ledger_error;
 use super::output::CommandError;
 use crate::clock::earlier;
 use crate::doctor::Health;
+use crate::exit::Exit;
 
 impl App {
     /// Checks, prunes or copies the ledger.
@@ -32,7 +32,10 @@ impl App {
                 let before = earlier(Timestamp::now(), keep);
                 let pruned = ledger.prune(before).await.map_err(ledger_error)?;
                 self.output.answer(&json!({ "before": before, "pruned": pruned }), || {
-                    format!("removed {} journal entries, {} runs and {} other rows older than {before}", pruned.journal, pruned.runs, pruned.other)
+                    format!(
+                        "removed {} journal entries, {} runs and {} other rows older than {before}",
+                        pruned.journal, pruned.runs, pruned.other
+                    )
                 })?;
                 Ok(Exit::Done.code())
             }

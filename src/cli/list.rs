@@ -33,7 +33,13 @@ impl App {
             .resources
             .into_iter()
             .filter(|(_, known)| fits(known, &args))
-            .map(|(key, known)| Line { key, kind: known.resource.kind, name: known.resource.name, stage: known.stage, disposition: known.disposition })
+            .map(|(key, known)| Line {
+                key,
+                kind: known.resource.kind,
+                name: known.resource.name,
+                stage: known.stage,
+                disposition: known.disposition,
+            })
             .collect();
         cis.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         let document = Document { cis };
@@ -54,7 +60,10 @@ fn fits(known: &Known, args: &ListArgs) -> bool {
 
 fn text(cis: &[Line]) -> String {
     let mut rows = vec![vec!["KIND".to_owned(), "STAGE".to_owned(), "NAME".to_owned(), "KEY".to_owned()]];
-    rows.extend(cis.iter().map(|line| vec![line.kind.to_string(), line.stage.to_string(), line.name.clone().unwrap_or_default(), line.key.to_string()]));
+    rows.extend(
+        cis.iter()
+            .map(|line| vec![line.kind.to_string(), line.stage.to_string(), line.name.clone().unwrap_or_default(), line.key.to_string()]),
+    );
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     for line in cis {
         *counts.entry(line.kind).or_default() += 1;

@@ -17,16 +17,18 @@ mod target;
 mod validate;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{CommandFactory, Parser};
+use secrecy::ExposeSecret as _;
 use serde_json::Value;
 
 use self::args::{Cli, Command, Global, LogForm};
-use crate::exit::Exit;
 use self::output::{CommandError, Output, write_out};
-use crate::config::{self, Config};
-use crate::ledger::{Ledger, LedgerError, Mode};
+use crate::config::{self, Config, LedgerLocation};
+use crate::exit::Exit;
+use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
 use crate::model::{Key, Kind};
 use crate::telemetry::{self, Verbosity};
 
@@ -77,12 +79,12 @@ fn usage(args: &[OsString], error: &clap::Error) -> u8 {
         let _ = error.print();
         return Exit::Done.code();
     }
-    let json = args.windows(2).any(|pair| matches!(pair, [flag, form] if flag == "--output" && form == "json")) || args.iter().any(|arg| arg == "--output=json");
+    let json = args.windows(2).any(|pair| matches!(pair, [flag, form] if flag == "--output" && form == "json"))
+        || args.iter().any(|arg| arg == "--output=json");
     if json {
-        let global = Global { output: args::OutputForm::Json, ..Global::default() };
         let rendered = error.render().to_string();
         let text = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        Output::new(&global).error(&CommandError { rendered: Some(rendered), ..CommandError::usage(text) });
+        Output::json().error(&CommandError { rendered: Some(rendered), ..CommandError::usage(text) });
     } else {
         let _ = error.print();
     }
@@ -135,10 +137,10 @@ impl App {
 
     async fn ledger(&self, config: &Config, mode: Mode) -> Result<Arc<dyn Ledger>, CommandError> {
         let location = config.ledger_location().map_err(|error| {
-            let hint = error.source.hint();
+            let hint = error.hint();
             CommandError::of(Exit::Usage, "secret", &error).hint(hint)
         })?;
-        crate::ledger::open(&address(location)?, mode).await.map(Arc::from).map_err(ledger_error)
+        crate::ledger::open(&address(&location)?, mode).await.map(Arc::from).map_err(ledger_error)
     }
 
     /// The configuration and the ledger, for commands that only read.
@@ -153,6 +155,15 @@ impl App {
         let config = self.config()?;
         let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
         Ok((config, ledger))
+    }
+}
+
+/// The ledger's address; the configuration has checked its form, save where the whole of it is a secret.
+fn address(location: &LedgerLocation) -> Result<LedgerAddress, CommandError> {
+    match location {
+        LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path: path.clone() }),
+        LedgerLocation::Postgres(url) => LedgerAddress::parse(url.expose_secret(), Path::new(""), None)
+            .map_err(|error| CommandError::of(Exit::Usage, "ledger", &error).hint("write it as `postgres://user@host:5432/database`")),
     }
 }
 
@@ -181,7 +192,10 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
         many => {
             let names: Vec<String> = many.iter().map(|candidate| format!("  {} ({})", candidate.key, candidate.kind)).collect();
             let mut error = CommandError::usage(format!("`{text}` is ambiguous:\n{}", names.join("\n"))).hint("give one of the keys");
-            error.errors = many.iter().map(|candidate| serde_json::json!({ "key": candidate.key, "kind": candidate.kind, "name": candidate.name })).collect();
+            error.errors = many
+                .iter()
+                .map(|candidate| serde_json::json!({ "key": candidate.key, "kind": candidate.kind, "name": candidate.name }))
+                .collect();
             Err(error)
         }
     }
@@ -190,7 +204,9 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
 /// A table for people: columns padded to their widest cell, no borders.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let widths: Vec<usize> = (0..columns).map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default())
+        .collect();
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();

@@ -30,7 +30,19 @@ impl Output {
     pub fn new(global: &Global) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { form: global.output, quiet: global.quiet, verbose: global.verbose, colour, progress: terminal && !global.quiet && global.verbose == 0 }
+        Self {
+            form: global.output,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            colour,
+            progress: terminal && !global.quiet && global.verbose == 0,
+        }
+    }
+
+    /// For errors in a command line that asked for JSON.
+    #[must_use]
+    pub fn json() -> Self {
+        Self { form: OutputForm::Json, quiet: false, verbose: 0, colour: false, progress: false }
     }
 
     /// Whether one JSON document is wanted.
@@ -45,7 +57,8 @@ impl Output {
     /// When standard output cannot be written (a closed pipe counts as written).
     pub fn answer<T: Serialize>(&self, document: &T, text: impl FnOnce() -> String) -> Result<(), CommandError> {
         if self.is_json() {
-            let value = serde_json::to_value(document).map_err(|error| CommandError::failed(format!("cannot write the answer as JSON: {error}")))?;
+            let value = serde_json::to_value(document)
+                .map_err(|error| CommandError::failed(format!("cannot write the answer as JSON: {error}")))?;
             self.document(value)
         } else {
             let mut text = text();
@@ -172,7 +185,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 pub fn write_out(text: &str) -> Result<(), CommandError> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(CommandError::failed(format!("cannot write to standard output: {error}"))),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::failed(format!("cannot write to standard output: {error}")))
+        }
         _ => Ok(()),
     }
 }
@@ -180,4 +195,17 @@ pub fn write_out(text: &str) -> Result<(), CommandError> {
 fn write_err(text: &str) {
     // Standard error is where failures are told: there is nowhere to tell that it failed.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A value as people read it: texts without quotes, lists with commas.
+#[must_use]
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
+            items.iter().map(plain).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
 }

@@ -30,7 +30,9 @@ impl App {
                         None => return Err(CommandError::usage("no run is in the ledger yet")),
                     },
                 };
-                let row = ledger.run(&id).await.map_err(ledger_error)?.ok_or_else(|| CommandError::usage(format!("no run `{}` is in the ledger", id.0)).hint("`dewpoint runs list` shows them"))?;
+                let row = ledger.run(&id).await.map_err(ledger_error)?.ok_or_else(|| {
+                    CommandError::usage(format!("no run `{}` is in the ledger", id.0)).hint("`dewpoint runs list` shows them")
+                })?;
                 self.output.answer(&row, || match &row.report {
                     Some(report) => report::text_of(report, self.output.verbose > 0),
                     None => format!("run {} began {} and left no report: it was killed", row.run.0, row.started_at),
@@ -46,9 +48,19 @@ fn list_text(runs: &[RunRow]) -> String {
     }
     let mut rows = vec![["RUN", "STARTED", "OUTCOME", "CHANGES"].map(str::to_owned).to_vec()];
     for run in runs {
-        let changes: Vec<String> = run.counts.iter().map(|(target, counts)| format!("{target}: {}", counts.iter().map(|(change, n)| format!("{n} {change}")).collect::<Vec<_>>().join(", "))).collect();
-        rows.push(vec![run.run.0.clone(), run.started_at.to_string(), run.outcome.clone().unwrap_or_else(|| "running, or killed".to_owned()), changes.join("; ")]);
+        let changes: Vec<String> = run
+            .counts
+            .iter()
+            .map(|(target, counts)| {
+                format!("{target}: {}", counts.iter().map(|(change, n)| format!("{n} {change}")).collect::<Vec<_>>().join(", "))
+            })
+            .collect();
+        rows.push(vec![
+            run.run.0.clone(),
+            run.started_at.to_string(),
+            run.outcome.clone().unwrap_or_else(|| "running, or killed".to_owned()),
+            changes.join("; "),
+        ]);
     }
     table(&rows)
 }
-

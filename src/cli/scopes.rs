@@ -38,13 +38,21 @@ impl App {
                 let (_, ledger) = self.writing().await?;
                 let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
                 let fits = |scope: &Scope| {
-                    scope.account.as_str() == account && region.as_deref().is_none_or(|region| scope.region.as_str() == region) && kind.is_none_or(|kind| scope.kind == kind)
+                    scope.account.as_str() == account
+                        && region.as_deref().is_none_or(|region| scope.region.as_str() == region)
+                        && kind.is_none_or(|kind| scope.kind == kind)
                 };
                 let fitting: Vec<_> = estate.scopes.iter().filter(|(scope, _)| fits(scope)).collect();
                 if fitting.is_empty() {
-                    return Err(CommandError::usage(format!("no scope of account `{account}` fits")).hint("`dewpoint scopes list` shows them"));
+                    return Err(
+                        CommandError::usage(format!("no scope of account `{account}` fits")).hint("`dewpoint scopes list` shows them")
+                    );
                 }
-                let orphaned: Vec<Scope> = fitting.into_iter().filter(|(_, known)| known.receipt.outcome == Outcome::Orphaned).map(|(scope, _)| scope.clone()).collect();
+                let orphaned: Vec<Scope> = fitting
+                    .into_iter()
+                    .filter(|(_, known)| known.receipt.outcome == Outcome::Orphaned)
+                    .map(|(scope, _)| scope.clone())
+                    .collect();
                 if orphaned.is_empty() {
                     return Err(CommandError::usage("a source still covers these scopes: what is gone there is retired by itself")
                         .hint("only orphaned scopes can be retired; `dewpoint scopes list` shows which are"));
@@ -69,7 +77,8 @@ fn live_by_scope(estate: &Estate) -> BTreeMap<Scope, u64> {
 }
 
 fn list_text(estate: &Estate, live: &BTreeMap<Scope, u64>) -> String {
-    let mut rows = vec![["PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "LIVE", "LAST COMPLETE", "SOURCE"].map(str::to_owned).to_vec()];
+    let mut rows =
+        vec![["PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "LIVE", "LAST COMPLETE", "SOURCE"].map(str::to_owned).to_vec()];
     for (scope, known) in &estate.scopes {
         rows.push(vec![
             scope.provider.to_string(),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::output::CommandError;
+use super::output::{CommandError, plain};
 use super::{App, ledger_error, resolve};
 use crate::estate::{Disposition, FieldChange, JournalKind, Stage};
 use crate::model::{Key, Kind, TargetName};
@@ -67,14 +67,35 @@ impl App {
     pub(super) async fn show(&self, text: &str) -> Result<(), CommandError> {
         let (config, ledger) = self.reading().await?;
         let key = resolve(ledger.as_ref(), text).await?;
-        let known = ledger.resource(&key).await.map_err(ledger_error)?.ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
+        let known = ledger
+            .resource(&key)
+            .await
+            .map_err(ledger_error)?
+            .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
         let edges = ledger.edges_of(&key).await.map_err(ledger_error)?;
         let records = ledger.records_of(&key).await.map_err(ledger_error)?;
-        let held: Vec<TargetName> = ledger.holds().await.map_err(ledger_error)?.into_iter().filter(|hold| hold.changes.iter().any(|change| change.key == key && change.relation.is_none())).map(|hold| hold.target).collect();
+        let held: Vec<TargetName> = ledger
+            .holds()
+            .await
+            .map_err(ledger_error)?
+            .into_iter()
+            .filter(|hold| hold.changes.iter().any(|change| change.key == key && change.relation.is_none()))
+            .map(|hold| hold.target)
+            .collect();
         let mut targets: BTreeMap<TargetName, RecordDocument> = records.into_iter().map(|(target, row)| (target, row.into())).collect();
         for target in &config.targets {
-            let state = if !target.include.contains(&known.resource.kind) || !wants_record(known.disposition) { DeliveryState::Excluded } else { DeliveryState::Pending };
-            targets.entry(target.name.clone()).or_insert(RecordDocument { state, record: None, class: String::new(), delivered_at: None, error: None });
+            let state = if !target.include.contains(&known.resource.kind) || !wants_record(known.disposition) {
+                DeliveryState::Excluded
+            } else {
+                DeliveryState::Pending
+            };
+            targets.entry(target.name.clone()).or_insert(RecordDocument {
+                state,
+                record: None,
+                class: String::new(),
+                delivered_at: None,
+                error: None,
+            });
         }
         for (name, record) in &mut targets {
             if held.contains(name) {
@@ -122,7 +143,10 @@ impl App {
         let (_, ledger) = self.reading().await?;
         let key = resolve(ledger.as_ref(), text).await?;
         let entries = ledger.history(&key).await.map_err(ledger_error)?;
-        let entries = entries.into_iter().map(|entry| Entry { at: entry.at, cause: entry.cause, change: entry.entry, fields: entry.fields }).collect();
+        let entries = entries
+            .into_iter()
+            .map(|entry| Entry { at: entry.at, cause: entry.cause, change: entry.entry, fields: entry.fields })
+            .collect();
         let document = HistoryDocument { key, entries };
         self.output.answer(&document, || history_text(&document))
     }
@@ -183,16 +207,6 @@ fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) 
         for line in lines {
             let _ = writeln!(text, "  {line}");
         }
-    }
-}
-
-/// A value as people read it: texts without quotes, lists with commas.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
     }
 }
 

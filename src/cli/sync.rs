@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::App;
 use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
-use super::App;
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, SourceKind};
 use crate::exit::Exit;
@@ -60,7 +60,8 @@ impl App {
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         if let (Some(path), Some(basis)) = (&args.out, basis) {
-            saved::save(path, &ended.plan, basis).map_err(|error| CommandError::failed(format!("cannot write {}: {error}", path.display())))?;
+            saved::save(path, &ended.plan, basis)
+                .map_err(|error| CommandError::failed(format!("cannot write {}: {error}", path.display())))?;
             self.output.note(&format!("saved the plan as {}; `dewpoint apply` applies it", path.display()));
         }
         let exit = plan_exit(&ended, args.exit_code);
@@ -83,7 +84,8 @@ impl App {
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
         let options = Options::default();
-        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &|plan| self.show_plan(plan));
+        let show = |plan: &Plan| self.show_plan(plan);
+        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
         let ended = self.told(&context, ended).await;
         ledger.close().await;
         let mut ended = ended.map_err(run_error)?;
@@ -153,7 +155,8 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
 }
 
 fn holder(random: u32) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown host".to_owned(), |name| name.trim().to_owned());
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown host".to_owned(), |name| name.trim().to_owned());
     format!("{host}, process {}, {random:08x}", std::process::id())
 }
 
@@ -207,9 +210,8 @@ fn plan_exit(ended: &Ended, exit_code: bool) -> Exit {
 }
 
 fn plan_document(ended: &Ended) -> Value {
-    let mut document = document::plan(&ended.plan);
+    let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
-        fields.insert("receipts".to_owned(), json!(ended.report.receipts));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
     }

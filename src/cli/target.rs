@@ -25,7 +25,8 @@ impl App {
                 row.recover = true;
                 ledger.put_target_row(&name, &row).await.map_err(ledger_error)?;
                 ledger.close().await;
-                let args = SyncArgs { selection: super::args::Selection { targets: vec![name], ..Default::default() }, ..SyncArgs::default() };
+                let args =
+                    SyncArgs { selection: super::args::Selection { targets: vec![name], ..Default::default() }, ..SyncArgs::default() };
                 Box::pin(self.sync(args)).await
             }
         }
@@ -53,8 +54,11 @@ impl App {
         if let Some(known) = &row.instance
             && *known != found.instance
         {
-            return Err(CommandError::usage(format!("{} is another CMDB than the one that the ledger knows as `{name}`", setup::address(configured)))
-                .hint(format!("to keep this one from now on, run `dewpoint target recover {name}`")));
+            return Err(CommandError::usage(format!(
+                "{} is another CMDB than the one that the ledger knows as `{name}`",
+                setup::address(configured)
+            ))
+            .hint(format!("to keep this one from now on, run `dewpoint target recover {name}`")));
         }
         row.address = setup::address(configured);
         ledger.put_target_row(name, &row).await.map_err(ledger_error)?;
@@ -72,5 +76,9 @@ fn configured<'a>(config: &'a Config, name: &TargetName) -> Result<&'a TargetCon
 
 async fn row(ledger: &dyn Ledger, configured: &TargetConfig) -> Result<TargetRow, CommandError> {
     let known = ledger.target_row(&configured.name).await.map_err(ledger_error)?;
-    Ok(known.unwrap_or_else(|| TargetRow { kind: configured.kind.as_str().to_owned(), address: setup::address(configured), ..TargetRow::default() }))
+    Ok(known.unwrap_or_else(|| TargetRow {
+        kind: configured.kind.as_str().to_owned(),
+        address: setup::address(configured),
+        ..TargetRow::default()
+    }))
 }

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::App;
-use crate::exit::Exit;
 use super::output::CommandError;
 use crate::config;
+use crate::exit::Exit;
 
 impl App {
     /// Checks the configuration without touching the network; says every error at once.

@@ -10,7 +10,7 @@ pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -18,8 +18,8 @@ use serde_json::Value;
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{Change, ChangeKind, DeliveryState, FieldState, RecordBrief, RecordEdge, TargetState, Tally};
-use crate::target::{Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
+use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
+use crate::target::{Adopt, Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
@@ -41,8 +41,12 @@ pub struct Delivery<'a> {
     pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
     /// Native ids of CIs, for creates.
     pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
-    /// Changes that were approved by people: they do not count against guardrail 3.
-    pub approved: &'a BTreeSet<crate::plan::ChangeId>,
+    /// What an `adopt` does with a stranger's record.
+    pub adopt: Adopt,
+    /// What guardrail 3 counts.
+    pub limits: &'a Limits,
+    /// Changes that people approved: they do not count.
+    pub approved: &'a BTreeSet<ChangeId>,
     /// Called after every batch with the number of changes that it brought to an end.
     pub progress: &'a (dyn Fn(u64) + Sync),
 }
@@ -94,11 +98,11 @@ pub enum Stop {
 /// Consecutive batches that may fail as a whole (each halved down to single records) before the target is given up for this run.
 const WHOLE_FAILURES_MAX: u32 = 3;
 
-/// One change of a batch that failed as a whole and is to be told apart.
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
     records: BTreeMap<Key, RecordBrief>,
     edges: BTreeMap<EdgeId, RecordEdge>,
+    born: BTreeMap<Key, RecordId>,
     outcome: Outcome,
     whole_failures: u32,
 }
@@ -106,7 +110,14 @@ struct Engine<'a, 'd> {
 impl Delivery<'_> {
     /// Sends changes in their order, phase by phase, and notes every answer.
     pub async fn deliver(&self, changes: Vec<Change>, state: TargetState) -> Outcome {
-        let mut engine = Engine { delivery: self, records: state.records, edges: state.edges, outcome: Outcome::default(), whole_failures: 0 };
+        let mut engine = Engine {
+            delivery: self,
+            records: state.records,
+            edges: state.edges,
+            born: BTreeMap::new(),
+            outcome: Outcome::default(),
+            whole_failures: 0,
+        };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
             phases.entry(change.change).or_default().push(change);
@@ -209,8 +220,13 @@ impl Engine<'_, '_> {
 
     async fn begin(&self, changes: Vec<Change>) -> Result<Vec<InFlight>, Stop> {
         let delivery = self.delivery;
-        let tallies: Vec<Tally> = changes.iter().filter(|change| counts(change) && !delivery.approved.contains(&change.id)).map(|change| tally(change, delivery.at)).collect();
-        let ids = delivery.ledger.begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at).await.map_err(Stop::Ledger)?;
+        let tallies: Vec<Tally> =
+            changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.approved, delivery.at)).collect();
+        let ids = delivery
+            .ledger
+            .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)
+            .await
+            .map_err(Stop::Ledger)?;
         Ok(ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect())
     }
 
@@ -239,12 +255,21 @@ impl Engine<'_, '_> {
         if change.relation.is_some() {
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
-        let contributed = change.change == ChangeKind::Adopt && change.contributes();
+        let contributed = match change.change {
+            ChangeKind::Adopt => self.delivery.adopt == Adopt::Contribute,
+            _ => self.records.get(&change.key).is_some_and(|row| row.contributed),
+        };
         let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
-        let fields = (change.change != ChangeKind::Purge).then(|| fields_after(before, change, delivered.echoed.as_ref()));
-        let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
-        row.record = Some(delivered.record.clone());
-        row.fields.clone_from(&fields);
+        let fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
+        match self.records.get_mut(&change.key) {
+            Some(row) => {
+                row.record = Some(delivered.record.clone());
+                row.fields.clone_from(&fields);
+            }
+            None => {
+                self.born.insert(change.key.clone(), delivered.record.clone());
+            }
+        }
         Answer::Done { record: delivered.record, class: delivered.class, fields, contributed }
     }
 
@@ -255,7 +280,13 @@ impl Engine<'_, '_> {
         };
         let parked = attempts >= ATTEMPTS_MAX;
         let error = error.to_string();
-        self.outcome.failed.push(Failure { key: change.key.clone(), relation: change.relation.clone(), change: change.change, error: error.clone(), parked });
+        self.outcome.failed.push(Failure {
+            key: change.key.clone(),
+            relation: change.relation.clone(),
+            change: change.change,
+            error: error.clone(),
+            parked,
+        });
         Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked }
     }
 
@@ -287,7 +318,7 @@ impl Engine<'_, '_> {
                 let native_id = (self.delivery.native_ids)(&change.key);
                 Some(Operation::Create { class: change.class.clone(), native_id, fields: values() })
             }
-            ChangeKind::Adopt => update(None, !change.contributes()),
+            ChangeKind::Adopt => update(None, self.delivery.adopt == Adopt::Match),
             ChangeKind::Update => update(None, false),
             ChangeKind::Revive => update(Some(false), false),
             ChangeKind::Retire => update(Some(true), false),
@@ -306,7 +337,7 @@ impl Engine<'_, '_> {
     }
 
     fn record(&self, key: &Key) -> Option<RecordId> {
-        self.records.get(key).and_then(|row| row.record.clone())
+        self.records.get(key).and_then(|row| row.record.clone()).or_else(|| self.born.get(key).cloned())
     }
 }
 
@@ -316,31 +347,17 @@ enum Sendable {
     Waits,
 }
 
-/// Whether guardrail 3 counts a change.
-fn counts(change: &Change) -> bool {
-    match change.change {
-        ChangeKind::Retire | ChangeKind::Purge | ChangeKind::Unrelate | ChangeKind::Update => true,
-        ChangeKind::Create => change.is_recreation(),
-        ChangeKind::Adopt | ChangeKind::Revive | ChangeKind::Relate => false,
-    }
-}
-
-fn tally(change: &Change, at: Timestamp) -> Tally {
-    Tally { change: change.change, id: change.id, kind: change.kind, account: change.account.clone(), at }
-}
-
-/// A row's fields after a change was taken: what was written is desired and sent, and nothing is known of its echo unless the answer showed it.
-fn fields_after(mut fields: BTreeMap<String, FieldState>, change: &Change, echoed: Option<&BTreeMap<String, Value>>) -> BTreeMap<String, FieldState> {
-    for (name, field) in &change.fields {
-        if field.to.is_null() {
-            fields.remove(name);
-            continue;
+/// A row's fields after a change was taken; what the answer showed of them is their echo.
+pub fn fields_after(
+    fields: &BTreeMap<String, FieldState>,
+    change: &Change,
+    echoed: Option<&BTreeMap<String, Value>>,
+) -> BTreeMap<String, FieldState> {
+    let mut after = plan::delivered_fields(fields, change);
+    for name in change.fields.keys() {
+        if let (Some(state), Some(shown)) = (after.get_mut(name), echoed.and_then(|shown| shown.get(name))) {
+            state.echoed = Some(shown.clone());
         }
-        let echo = echoed.and_then(|shown| shown.get(name).cloned());
-        fields.insert(name.clone(), FieldState { desired: field.to.clone(), sent: Some(field.to.clone()), echoed: echo, rewritten: false, rests: false });
     }
-    fields
+    after
 }
-
-/// How long a target may take to answer one request, within its lease.
-pub const REQUEST_MAX: Duration = Duration::from_secs(20);

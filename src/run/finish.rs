@@ -8,7 +8,7 @@ use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::RunRow;
 use crate::model::{Key, Outcome, TargetName};
-use crate::plan::{Change, Plan, document};
+use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::SourceError;
 
 use super::ready::NotReady;
@@ -55,7 +55,7 @@ async fn deliver_one(
         let waiting = changes.len() as u64;
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
-    let approved = standing.approved();
+    let approved = standing.ready.state.approved();
     let state = standing.take_state();
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
@@ -70,6 +70,8 @@ async fn deliver_one(
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
         native_ids: &native_ids,
+        adopt: standing.ready.configured.adopt,
+        limits: &context.config.guardrails,
         approved: &approved,
         progress: &|count| bar.inc(count),
     };
@@ -150,10 +152,17 @@ pub async fn report(
                 problems.push(problem);
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
-            None if paused => remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() }),
+            None if paused => {
+                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() })
+            }
             None => {}
         }
-        failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument { target: name.clone(), key: failure.key, error: failure.error, parked: failure.parked }));
+        failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
+            target: name.clone(),
+            key: failure.key,
+            error: failure.error,
+            parked: failure.parked,
+        }));
         counts.insert(name.clone(), outcome.done);
         waiting.insert(name, outcome.waiting);
     }
@@ -192,13 +201,18 @@ pub async fn report(
 async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
     for standing in standings {
         let name = &standing.ready.configured.name;
-        let ended_well = report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
+        let ended_well =
+            report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
         if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
             row.succeeded_at = Some(context.at());
             context.ledger.put_target_row(name, &row).await?;
         }
     }
-    let counts = report.counts.iter().map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect())).collect();
+    let counts = report
+        .counts
+        .iter()
+        .map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect()))
+        .collect();
     let row = RunRow {
         run: context.run.clone(),
         started_at: report.started_at,
@@ -236,27 +250,52 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error @ crate::ledger::LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error) => (Exit::Failed, problem(crate::cli::output::chain(error), error.hint())),
-        Stop::Deadline => {
-            (Exit::Partly, problem("its deadline passed; the rest is kept for the next sync".to_owned(), Some("raise `deadline`, or sync more often".to_owned())))
-        }
-        Stop::Interrupted => {
-            (Exit::Interrupted, problem("interrupted; the change in hand was finished and recorded".to_owned(), Some("run `dewpoint sync` again: it goes on from there".to_owned())))
-        }
+        Stop::Deadline => (
+            Exit::Partly,
+            problem(
+                "its deadline passed; the rest is kept for the next sync".to_owned(),
+                Some("raise `deadline`, or sync more often".to_owned()),
+            ),
+        ),
+        Stop::Interrupted => (
+            Exit::Interrupted,
+            problem(
+                "interrupted; the change in hand was finished and recorded".to_owned(),
+                Some("run `dewpoint sync` again: it goes on from there".to_owned()),
+            ),
+        ),
     }
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
-    let plain = crate::cli::plain;
+    let plain = crate::cli::output::plain;
     crate::source::Remark {
         subject: drifted.key.to_string(),
-        text: format!("{name}: `{}` is {} and should be {} ({})", drifted.field, plain(&drifted.found), plain(&drifted.desired), drifted.action.words()),
+        text: format!(
+            "{name}: `{}` is {} and should be {} ({})",
+            drifted.field,
+            plain(&drifted.found),
+            plain(&drifted.desired),
+            action_words(drifted.action)
+        ),
+    }
+}
+
+fn action_words(action: DriftAction) -> &'static str {
+    match action {
+        DriftAction::None => "as it should be",
+        DriftAction::WriteOnceMore => "written once more",
+        DriftAction::Rest => "left: the target keeps a form of its own",
+        DriftAction::Correct => "corrected",
+        DriftAction::Report => "left to people",
     }
 }
 
 /// Changes of a saved plan that no longer fit: the record or the wish is not the one that was planned from.
 fn skipped(plan: &Plan, standings: &[Standing<'_>], only: Option<&Only>) -> Vec<String> {
     let Some(only) = only else { return Vec::new() };
-    let held: BTreeSet<_> = standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();
+    let held: BTreeSet<_> =
+        standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();
     let sent: BTreeSet<_> = plan.changes.iter().map(|change| change.id).collect();
     only.keys().filter(|id| !sent.contains(*id) && !held.contains(*id)).map(ToString::to_string).collect()
 }

@@ -87,7 +87,9 @@ pub async fn confirm(
 /// Whether a source listed a scope in the reading that this run rests on, by itself or over all regions.
 fn covers(coverage: &Coverage, source: &SourceName, scope: &Scope) -> bool {
     match coverage.sources.get(source) {
-        Some(SourceCoverage::Read { scopes, .. }) => scopes.contains(scope) || scopes.contains(&Scope { region: Region::any(), ..scope.clone() }),
+        Some(SourceCoverage::Read { scopes, .. }) => {
+            scopes.contains(scope) || scopes.contains(&Scope { region: Region::any(), ..scope.clone() })
+        }
         Some(SourceCoverage::Skipped | SourceCoverage::Failed { .. }) | None => false,
     }
 }

@@ -264,7 +264,8 @@ pub async fn run(
 
     // Where no source could be read, nothing is concluded and nothing is sent.
     let readable = stand.failed.len() < stand.asked.max(1);
-    let chosen = context.config.targets.iter().filter(|target| readable && (options.targets.is_empty() || options.targets.contains(&target.name)));
+    let chosen =
+        context.config.targets.iter().filter(|target| readable && (options.targets.is_empty() || options.targets.contains(&target.name)));
     let answers = futures::future::join_all(chosen.map(|target| ready::ready(context, target, &own))).await;
     let mut standings = Vec::new();
     let mut not_ready = Vec::new();
@@ -304,7 +305,12 @@ pub async fn run(
     finish::report(context, stand, standings, not_ready, outcomes, plan, only, began).await
 }
 
-async fn prepare(context: &Context<'_>, stand: &mut Stand, standings: &mut Vec<Standing<'_>>, not_ready: &mut Vec<NotReady>) -> Result<(), RunError> {
+async fn prepare(
+    context: &Context<'_>,
+    stand: &mut Stand,
+    standings: &mut Vec<Standing<'_>>,
+    not_ready: &mut Vec<NotReady>,
+) -> Result<(), RunError> {
     let mut kept = Vec::with_capacity(standings.len());
     for mut standing in standings.drain(..) {
         match standing.prepare(context, stand).await? {
@@ -358,9 +364,21 @@ impl Stand {
         let mut observed = inventory::observe(&mut estate, pull, &observing);
         let remarks = std::mem::take(&mut observed.remarks);
         let ownership = context.config.ownership.clone();
-        let _ = inventory::derive(&mut estate, &ownership, context.at(), fence);
+        let _ = inventory::derive(&mut estate, &ownership, &observing);
         let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
-        Self { estate, observed, decisions: Decisions::default(), policy, ownership, fence, failed, coverage, asked, unconfirmed: BTreeSet::new(), remarks }
+        Self {
+            estate,
+            observed,
+            decisions: Decisions::default(),
+            policy,
+            ownership,
+            fence,
+            failed,
+            coverage,
+            asked,
+            unconfirmed: BTreeSet::new(),
+            remarks,
+        }
     }
 
     fn decide(&mut self, context: &Context<'_>) {
@@ -390,4 +408,3 @@ impl Stand {
         self.failed.iter().map(|(name, error)| Problem { subject: name.to_string(), text: error.to_string(), hint: error.hint() })
     }
 }
-

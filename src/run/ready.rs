@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::exit::Exit;
 use crate::clock::{earlier, later};
 use crate::config::TargetConfig;
 use crate::deliver::{self, HeldLease, LeaseError};
 use crate::estate::EstateId;
-use crate::ledger::{Answer, Ledger, LedgerError, TargetRow};
+use crate::exit::Exit;
+use crate::ledger::{Answer, LedgerError, TargetRow};
 use crate::model::Key;
 use crate::plan::{ChangeKind, TargetState};
 use crate::target::{FoundRecord, Identity, Target, TargetError};
@@ -56,7 +56,9 @@ impl NotReady {
         let exit = match error {
             TargetError::Credentials { .. } => Exit::Credentials,
             TargetError::Unusable { .. } => Exit::Usage,
-            TargetError::Forbidden { .. } | TargetError::Rejected { .. } | TargetError::Unreachable { .. } | TargetError::Busy { .. } => Exit::Partly,
+            TargetError::Forbidden { .. } | TargetError::Rejected { .. } | TargetError::Unreachable { .. } | TargetError::Busy { .. } => {
+                Exit::Partly
+            }
         };
         Self::new(configured, exit, error.to_string(), error.hint())
     }
@@ -81,7 +83,11 @@ pub const WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600
 ///
 /// # Errors
 /// When the ledger fails: that ends the run, not only the target.
-pub async fn ready<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &EstateId) -> Result<Result<Ready<'a>, NotReady>, LedgerError> {
+pub async fn ready<'a>(
+    context: &Context<'_>,
+    configured: &'a TargetConfig,
+    own: &EstateId,
+) -> Result<Result<Ready<'a>, NotReady>, LedgerError> {
     match prepare(context, configured, own).await {
         Ok(ready) => Ok(Ok(ready)),
         Err(Trouble::Target(not_ready)) => Ok(Err(not_ready)),
@@ -124,7 +130,8 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (Some(_), None) => true,
         (None, _) => false,
     };
-    let verification_due = configured.verify_every.is_some_and(|every| row.verified_at.is_none_or(|last| later(last, every) <= context.at()));
+    let verification_due =
+        configured.verify_every.is_some_and(|every| row.verified_at.is_none_or(|last| later(last, every) <= context.at()));
     let mut estate = row.estate.clone().unwrap_or_else(|| own.clone());
     let mut recovering = row.recover || (is_old_copy && !first_contact);
     let mut found = None;
@@ -171,7 +178,9 @@ fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Re
             configured,
             Exit::Usage,
             format!("target `{name}` moved from {} to {address}", row.address),
-            Some(format!("if it is the same CMDB under a new address, run `dewpoint target rebind {name}`; if it is a copy, `dewpoint target recover {name}`")),
+            Some(format!(
+                "if it is the same CMDB under a new address, run `dewpoint target rebind {name}`; if it is a copy, `dewpoint target recover {name}`"
+            )),
         )));
     }
     Ok(())
@@ -179,16 +188,25 @@ fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Re
 
 async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldLease, Trouble> {
     context.lease(&configured.name).await.map_err(|error| match error {
-        LeaseError::Held { .. } => {
-            Trouble::Target(NotReady::new(configured, Exit::Partly, error.to_string(), Some("run again when the other sync is done".to_owned())))
-        }
+        LeaseError::Held { .. } => Trouble::Target(NotReady::new(
+            configured,
+            Exit::Partly,
+            error.to_string(),
+            Some("run again when the other sync is done".to_owned()),
+        )),
         LeaseError::Ledger(error) => Trouble::Ledger(error),
     })
 }
 
 /// Finds out what became of changes that a killed run sent: a create may have arrived, so it is looked up by its external id before it
 /// can be planned again. Everything else has idempotent effect and is planned anew from what the ledger last knew to be delivered.
-async fn settle_in_flight(context: &Context<'_>, configured: &TargetConfig, target: &dyn Target, lease: &HeldLease, estate: &EstateId) -> Result<(), Trouble> {
+async fn settle_in_flight(
+    context: &Context<'_>,
+    configured: &TargetConfig,
+    target: &dyn Target,
+    lease: &HeldLease,
+    estate: &EstateId,
+) -> Result<(), Trouble> {
     let in_flight = context.ledger.in_flight(&configured.name).await?;
     if in_flight.is_empty() {
         return Ok(());
@@ -197,16 +215,24 @@ async fn settle_in_flight(context: &Context<'_>, configured: &TargetConfig, targ
     let identities: Vec<Identity> = in_flight
         .iter()
         .filter(|sent| sent.change.change == ChangeKind::Create)
-        .map(|sent| Identity { key: sent.change.key.clone(), kind: sent.change.kind, native_id: String::new(), account: sent.change.account.clone() })
+        .map(|sent| Identity {
+            key: sent.change.key.clone(),
+            kind: sent.change.kind,
+            native_id: String::new(),
+            account: sent.change.account.clone(),
+        })
         .collect();
     let mut answers = target.find(&identities).await;
     let mut notes = Vec::with_capacity(in_flight.len());
     for sent in in_flight {
         let answer = match (sent.change.change, answers.remove(&sent.change.key)) {
             (ChangeKind::Create, Some(Ok(found))) => {
-                match found.into_iter().find(|record| record.external_id.as_ref() == Some(&sent.change.key) && record.estate.as_ref() == Some(estate)) {
+                match found
+                    .into_iter()
+                    .find(|record| record.external_id.as_ref() == Some(&sent.change.key) && record.estate.as_ref() == Some(estate))
+                {
                     Some(record) => {
-                        let fields = deliver::fields_after(BTreeMap::new(), &sent.change, Some(&record.fields));
+                        let fields = deliver::fields_after(&BTreeMap::new(), &sent.change, Some(&record.fields));
                         Answer::Done { record: record.id, class: record.class, fields: Some(fields), contributed: false }
                     }
                     None => Answer::NotSent,
@@ -241,7 +267,11 @@ async fn read_all(target: &dyn Target) -> Result<Vec<FoundRecord>, TargetError> 
             Some(next) => after = Some(next),
         }
     }
-    Err(TargetError::Unreachable { target: target.name().clone(), operation: "read", text: "its listing does not come to an end".to_owned() })
+    Err(TargetError::Unreachable {
+        target: target.name().clone(),
+        operation: "read",
+        text: "its listing does not come to an end".to_owned(),
+    })
 }
 
 /// The one estate id that a target's records carry; `None` where there are no records of any.

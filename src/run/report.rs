@@ -156,10 +156,15 @@ pub fn text(report: &Report, verbose: bool) -> String {
     for (target, count) in report.waiting.iter().filter(|(_, count)| **count > 0) {
         let _ = writeln!(text, "waiting   {target}: {count} changes were not sent; the next sync sends them");
     }
-    list(&mut text, "failed", report.failed.iter().map(|failed| {
-        let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
-        format!("{} at {}: {}{parked}", failed.key, failed.target, failed.error)
-    }), verbose);
+    list(
+        &mut text,
+        "failed",
+        report.failed.iter().map(|failed| {
+            let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
+            format!("{} at {}: {}{parked}", failed.key, failed.target, failed.error)
+        }),
+        verbose,
+    );
     list(&mut text, "skipped", report.skipped.iter().cloned(), verbose);
     for hold in &report.holds {
         let part = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();

@@ -107,7 +107,8 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> 
         return Err(refuse("is no saved plan".to_owned(), again));
     }
     let file = std::fs::File::open(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
-    let file: File = serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| refuse(format!("is no saved plan: {error}"), again))?;
+    let file: File =
+        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| refuse(format!("is no saved plan: {error}"), again))?;
     if file.schema_version != SCHEMA_VERSION {
         return Err(refuse(format!("was written in form {}, this Dewpoint reads form {SCHEMA_VERSION}", file.schema_version), again));
     }
@@ -132,7 +133,10 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> 
         .changes
         .iter()
         .map(|change| {
-            let what = change.relation.as_ref().map_or_else(|| change.key.to_string(), |edge| format!("{} {} {}", edge.from, edge.relation, edge.to));
+            let what = change
+                .relation
+                .as_ref()
+                .map_or_else(|| change.key.to_string(), |edge| format!("{} {} {}", edge.from, edge.relation, edge.to));
             (change.id, format!("{}: {} {what}", change.target, change.change))
         })
         .collect();

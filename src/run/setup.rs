@@ -1,9 +1,11 @@
 //! From the configuration to sources and targets: the registry.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dewpoint_aws::{AwsConfig, AwsSource};
 
+use crate::clock::{Clock, RunClock};
 use crate::config::{Config, LedgerConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
@@ -24,6 +26,8 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
                     name: source.name.clone(),
                     regions: regions.iter().cloned().collect(),
                     endpoint_url: endpoint_url.as_ref().map(ToString::to_string),
+                    // The real clock, read anew: the clock check of `doctor` compares it with the cloud's.
+                    clock: Arc::new(|| RunClock::new(None).now()),
                 })),
                 SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
                     name: source.name.clone(),
@@ -114,7 +118,13 @@ pub fn ledger_place(config: &Config) -> Vec<Finding> {
         }
         _ => return Vec::new(),
     };
-    vec![Finding { subject: "ledger".to_owned(), check: "file system".to_owned(), outcome: Health::Warning, text, mend: Some(mend.to_owned()) }]
+    vec![Finding {
+        subject: "ledger".to_owned(),
+        check: "file system".to_owned(),
+        outcome: Health::Warning,
+        text,
+        mend: Some(mend.to_owned()),
+    }]
 }
 
 /// Type of the file system that a folder lies on, from `/proc/self/mounts`; `None` where that does not exist.

@@ -53,11 +53,17 @@ impl<'a> Standing<'a> {
         let unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
-                found.iter().filter_map(|(key, record)| Some((key.clone(), plan::recovered(input, key, record)?))).collect::<BTreeMap<_, _>>()
+                found
+                    .iter()
+                    .filter_map(|(key, record)| Some((key.clone(), plan::recovered(input, key, record)?)))
+                    .collect::<BTreeMap<_, _>>()
             });
             self.remarks.push(Remark {
                 subject: self.ready.configured.name.to_string(),
-                text: format!("recovered {} records from the target itself; nothing is retired, purged or unrelated in this run", rows.len()),
+                text: format!(
+                    "recovered {} records from the target itself; nothing is retired, purged or unrelated in this run",
+                    rows.len()
+                ),
             });
             self.rows.extend(rows);
         } else {
@@ -122,7 +128,7 @@ impl<'a> Standing<'a> {
         let mut guarded = self.guard(context, stand, &estate);
         let approved: Vec<&Hold> = guarded.holds.iter().filter(|hold| approve.contains(&hold.id)).collect();
         if !approved.is_empty() {
-            let verdicts: Vec<Verdict> = approved.into_iter().flat_map(|hold| crate::plan::verdicts(hold, VerdictKind::Approved, context.at())).collect();
+            let verdicts: Vec<Verdict> = approved.into_iter().flat_map(|hold| hold.verdicts(VerdictKind::Approved, context.at())).collect();
             if self.ready.lease.is_some() {
                 context.ledger.put_verdicts(&verdicts).await?;
             }
@@ -136,7 +142,12 @@ impl<'a> Standing<'a> {
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
             let draft = plan::draft(input).adopt(input, estate, self.answers.clone());
-            let guards = Guards { limits: &context.config.guardrails, emptied: &stand.decisions.emptied, disowned: &stand.decisions.disowned, recovering: self.ready.recovering };
+            let guards = Guards {
+                limits: &context.config.guardrails,
+                emptied: &stand.decisions.emptied,
+                disowned: &stand.decisions.disowned,
+                recovering: self.ready.recovering,
+            };
             plan::guard(draft, input, &guards)
         })
     }
@@ -211,12 +222,6 @@ impl<'a> Standing<'a> {
     pub fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
         let changes = self.guarded.as_ref().map_or(&[][..], |guarded| guarded.changes.as_slice());
         changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
-    }
-
-    /// Changes that people approved: guardrail 3 does not count them.
-    #[must_use]
-    pub fn approved(&self) -> BTreeSet<Digest> {
-        self.ready.state.verdicts.values().filter(|verdict| verdict.verdict == VerdictKind::Approved).map(|verdict| verdict.change).collect()
     }
 
     /// Creates that wait because the target could not say whether the record is there.

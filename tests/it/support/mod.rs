@@ -119,7 +119,8 @@ impl Ran {
     /// Standard output as the one JSON document that it must be.
     #[track_caller]
     pub fn document(&self) -> Value {
-        let document: Value = serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in\n{}\n--- err\n{}", self.out, self.err));
+        let document: Value =
+            serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error} in\n{}\n--- err\n{}", self.out, self.err));
         assert_eq!(document["schema_version"], 1);
         document
     }

@@ -74,6 +74,15 @@ pub struct Hold {
     pub changes: Vec<Change>,
 }
 
+impl Hold {
+    /// One verdict for each of its changes, so that a hold that grows keeps what was decided.
+    #[must_use]
+    pub fn verdicts(&self, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
+        let of = |change: &Change| Verdict { change: change.id, target: self.target.clone(), verdict, fence: change.fence, at };
+        self.changes.iter().map(of).collect()
+    }
+}
+
 vocabulary! {
     /// What people said of a held change.
     VerdictKind, "verdict" {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::change::{Change, ChangeId};
@@ -42,10 +42,10 @@ pub struct FieldState {
     /// What we last wanted.
     pub desired: Value,
     /// What we last wrote; absent where we never wrote, or where a read asked to write again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub sent: Option<Value>,
     /// What the target showed when last read; cleared by every delivery that writes the field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub echoed: Option<Value>,
     /// Written once more already because `echoed` differed from `sent`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -205,6 +205,11 @@ pub struct TargetState {
     pub tallies: Vec<Tally>,
     /// Verdicts of people on held changes.
     pub verdicts: BTreeMap<ChangeId, Verdict>,
+}
+
+/// A `null` that is there is a value: a field that we emptied is not one that we never write.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 impl TargetState {

@@ -440,6 +440,7 @@ pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
         estate: None,
         delivered_at: None,
         retired: false,
+        subject: None,
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
     }
 }
