@@ -91,6 +91,14 @@ pub fn conclude(estate: &mut Estate, key: &Key, cause: EndCause, reason: &Reason
     true
 }
 
+/// Notes that every target that purges has removed the record of a retired resource. Returns whether its stage changed.
+pub fn purged(estate: &mut Estate, key: &Key, at: Timestamp) -> bool {
+    let Estate { resources, dirty, .. } = estate;
+    let Some(known) = resources.get_mut(key).filter(|known| known.stage == Stage::Retired) else { return false };
+    set_stage(key, known, Stage::Purged, "every target that purges has removed its record".to_owned(), at, dirty);
+    true
+}
+
 /// An ended life is one that nothing shows: from now on only a new sighting can say otherwise.
 fn end(key: &Key, known: &mut Known, cause: EndCause, text: String, at: Timestamp, dirty: &mut Dirty) {
     known.end = Some(End { at, cause });
