@@ -3,3 +3,12 @@
 #![allow(unreachable_pub, missing_docs, reason = "nobody links to a test")]
 
 mod support;
+
+mod bad_input;
+mod commands;
+mod guardrails;
+mod kill;
+mod moto;
+mod properties;
+mod quickstart;
+mod recovery;

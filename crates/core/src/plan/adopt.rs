@@ -152,7 +152,7 @@ pub(super) fn bound(
         attempts: 0,
         next_try_at: None,
         error: None,
-        contributed: false,
+        contributed: previous.is_some_and(|row| row.contributed),
         fields: Some(fields),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::change::ChangeId;
 use super::draft::Wish;
 use super::gate::Gate;
 use super::guard::{Guardrail, Limits};
@@ -21,13 +22,15 @@ pub(super) fn gates(wishes: &[Wish], input: &Input<'_>, limits: &Limits, open: &
     }
     let mut gates = Vec::new();
     for (counted, groups) in groups {
-        let sent = sent(input.state, counted, input.at);
+        let places = groups.values().flatten();
+        let again: BTreeSet<ChangeId> = places.filter_map(|place| wishes.get(*place)).map(|wish| wish.change.id).collect();
+        let sent = sent(input.state, counted, input.at, &again);
         // Walking all rows is left out where no count comes near a limit, which is nearly always.
         let is_near = |(group, places): (&Group, &BTreeSet<usize>)| total(&sent, group, places) >= lowest(limits);
         if !groups.iter().any(is_near) {
             continue;
         }
-        let bases = bases(input.state, counted, input.at);
+        let bases = bases(input.state, counted, input.at, &again);
         for (group, places) in groups {
             let total = total(&sent, &group, &places);
             let base = bases.get(&group).copied().unwrap_or(0);

@@ -46,6 +46,7 @@ pub struct Draft {
     /// Our external id on records of another estate: two ledgers on one CMDB (guardrail 7). Nothing may be sent.
     pub other_estates: BTreeMap<Key, EstateId>,
     pub(super) creates_left_out: BTreeSet<Key>,
+    pub(super) is_lean: bool,
 }
 
 /// What stands at one end of an edge after the draft.
@@ -95,7 +96,32 @@ pub fn stale(input: &Input<'_>) -> BTreeSet<Key> {
 
 /// All changes that would make the target true, before the guardrails. Input order does not matter, the output is sorted.
 pub fn draft(input: &Input<'_>) -> Draft {
+    make(Drafter::new(input))
+}
+
+/// The same, but with creates whose fields are left out: a first plan of a large estate holds very many, and each is needed only when its
+/// batch is sent. [`fill`] puts them in. All else is as in [`draft`], ids included; what a guardrail holds is filled.
+pub fn draft_lean(input: &Input<'_>) -> Draft {
     let mut drafter = Drafter::new(input);
+    drafter.draft.is_lean = true;
+    make(drafter)
+}
+
+/// Puts the fields of a create in that [`draft_lean`] left out. The input must be the draft's own.
+pub fn fill(input: &Input<'_>, change: &mut Change) {
+    if change.change != ChangeKind::Create || !change.fields.is_empty() {
+        return;
+    }
+    let Some(known) = input.estate.resources.get(&change.key) else { return };
+    if let Some(adapted) = input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)) {
+        let written = diff::create(&adapted, input.terms.authority);
+        change.fields = written.fields;
+        change.people = written.people;
+    }
+}
+
+fn make<'a>(mut drafter: Drafter<'a>) -> Draft {
+    let input = drafter.input;
     let mut ends: HashMap<&Key, End<'_>> = HashMap::with_capacity(input.estate.resources.len());
     each(input, |key, known, row| {
         if let Some(end) = drafter.resource(key, known, row) {
@@ -135,6 +161,7 @@ impl Draft {
             unanswered: Vec::new(),
             other_estates: BTreeMap::new(),
             creates_left_out: BTreeSet::new(),
+            is_lean: false,
         }
     }
 
@@ -249,6 +276,10 @@ impl<'a> Drafter<'a> {
         let basis = self.bases.make(known, stage).digest();
         let mut change = self.record_change(ChangeKind::Create, known, row, &adapted.class, written, why, basis);
         change.recreates = row.is_some_and(is_gone);
+        if self.draft.is_lean {
+            change.fields = BTreeMap::new();
+            change.people = BTreeSet::new();
+        }
         self.wish(change, None);
         Some(End {
             is_live: true,

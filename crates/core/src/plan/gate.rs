@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::adopt::Unanswered;
 use super::blast;
 use super::change::{Change, ChangeKind};
-use super::draft::{Draft, Wish};
+use super::draft::{Draft, Wish, fill};
 use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
 use super::input::Input;
 use super::record::{RecordBrief, TargetState};
@@ -103,6 +103,9 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
         other_estates: draft.other_estates,
     };
     split(wishes, &gates, absent, &mut guarded);
+    if draft.is_lean {
+        guarded.holds.iter_mut().flat_map(|hold| hold.changes.iter_mut()).for_each(|change| fill(input, change));
+    }
     guarded.forecast = forecast(input, &guarded);
     guarded
 }

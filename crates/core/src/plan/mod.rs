@@ -31,7 +31,7 @@ pub use absorb::{Absorbed, Drifted, absorb, gone};
 pub use adopt::{Unanswered, recovered};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
 pub use diff::delivered_fields;
-pub use draft::{Draft, draft, stale};
+pub use draft::{Draft, draft, draft_lean, fill, stale};
 pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};

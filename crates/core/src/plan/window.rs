@@ -62,18 +62,22 @@ pub fn window_start(at: Timestamp) -> Timestamp {
 /// Numbers of one kind of change, by group.
 pub(super) type Counts = BTreeMap<Group, u64>;
 
-/// What was sent within the window; entries from the future count.
-pub(super) fn sent(state: &TargetState, counted: Counted, at: Timestamp) -> Counts {
+/// What was sent within the window, apart from `again`, which a draft wants once more; entries from the future count. A change that was
+/// tried more than once counts once.
+pub(super) fn sent(state: &TargetState, counted: Counted, at: Timestamp, again: &BTreeSet<ChangeId>) -> Counts {
     let start = window_start(at);
     let mut counts = Counts::new();
+    let mut seen = BTreeSet::new();
     for tally in state.tallies.iter().filter(|tally| tally.change == counted && tally.at > start) {
-        add(&mut counts, tally.kind, &tally.account);
+        if !again.contains(&tally.id) && seen.insert(tally.id) {
+            add(&mut counts, tally.kind, &tally.account);
+        }
     }
     counts
 }
 
 /// What there was to be changed when the window began, or when the group first had any.
-pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp) -> Counts {
+pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp, again: &BTreeSet<ChangeId>) -> Counts {
     let mut base = Base { start: window_start(at), at_start: Counts::new(), first: BTreeMap::new(), removed: Counts::new() };
     match counted {
         Counted::Retire | Counted::Identify | Counted::Update | Counted::Recreate => {
@@ -99,7 +103,7 @@ pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp) -> Cou
                 }
             }
             // Edges removed since then have no row any more, but they were there.
-            base.removed = sent(state, counted, at);
+            base.removed = sent(state, counted, at, again);
         }
     }
     base.finish()

@@ -243,3 +243,27 @@ fn the_mapping_brings_what_rests_back() {
     assert_eq!(plan.changes[0].reason.rule, "drift");
     check(&world, &[]);
 }
+
+#[test]
+fn a_lean_draft_is_the_same_once_filled() {
+    let mut world = World::with_instances(1);
+    for name in ["p-1", "p-2"] {
+        world.add(name, Kind::Pool);
+        world.set(name, "notes", json!("n"));
+    }
+    world.rename("i-000", "other");
+    world.relate("p-1", "i-000");
+    world.max_records = Some(2);
+    let full = world.plan();
+    let lean = world.input(|input| {
+        let draft = draft_lean(input);
+        let answers = draft.identities(input).into_iter().map(|identity| (identity.key, Ok(Vec::new()))).collect();
+        let guards = Guards { limits: &world.limits, emptied: &world.emptied, disowned: &world.disowned, recovering: false };
+        let mut lean = guard(draft.adopt(input, &world.ours, answers), input, &guards);
+        assert!(lean.changes[0].fields.is_empty());
+        lean.changes.iter_mut().for_each(|change| fill(input, change));
+        lean
+    });
+    assert_eq!(words(&full.holds[0].changes), ["create p-2"]);
+    assert_eq!((lean.changes, lean.holds), (full.changes, full.holds));
+}

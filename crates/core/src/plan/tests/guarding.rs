@@ -138,6 +138,23 @@ fn slicing_over_runs_does_not_pass_the_gate() {
 }
 
 #[test]
+fn a_change_that_is_tried_again_counts_once() {
+    let mut world = World::with_instances(30);
+    vanish(&mut world, 0..6);
+    for hour in 0..3 {
+        world.now = at(hours(hour));
+        let plan = world.plan();
+        assert_eq!((plan.changes.len(), held(&plan)), (6, 0));
+        // Sent, and refused by the target.
+        let tallies = plan.changes.iter().flat_map(|change| tallies(change, &world.limits, &world.state.approved(), world.now));
+        world.state.tallies.extend(tallies.collect::<Vec<_>>());
+    }
+    world.sync();
+    vanish(&mut world, 6..10);
+    assert_eq!(held(&world.plan()), 4);
+}
+
+#[test]
 fn entries_from_the_future_count() {
     let mut world = World::with_instances(30);
     world.now = at(hours(100));
