@@ -55,7 +55,7 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
                     confirmed.superseded.push(key);
                     continue;
                 }
-                let was_missing = known.missing;
+                let (was_missing, had_ended) = (known.missing, known.end.is_some());
                 let Some(mut fields) = read_narrowly(known, *resource, at, fence) else { continue };
                 if was_missing > 0 {
                     fields.insert("missing".to_owned(), FieldChange { from: was_missing.into(), to: 0.into() });
@@ -69,7 +69,8 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
                 if known.resource.vital() == Vital::Ended {
                     continue;
                 }
-                if known.end.take().is_some() {
+                known.end = None;
+                if had_ended {
                     let stage = stage_alive(known);
                     set_stage(&key, known, stage, "a look-up shows it alive".to_owned(), at, dirty);
                     confirmed.revived.push(key);
