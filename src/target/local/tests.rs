@@ -419,6 +419,19 @@ async fn peoples_own_constraint_refuses_the_batch_in_their_words() {
 }
 
 #[tokio::test]
+async fn a_text_that_is_no_object_is_no_record() {
+    let rig = LocalRig::new().await;
+    rig.target.fingerprint().await.unwrap();
+    for fields in ["not json", "[]", "\"text\""] {
+        let inserted = sqlx::query("INSERT INTO record (class, fields) VALUES ('server', ?1)")
+            .bind(fields)
+            .execute(&mut visitor(&rig.path()).await)
+            .await;
+        assert!(inserted.is_err(), "{fields}");
+    }
+}
+
+#[tokio::test]
 async fn a_dropped_request_leaves_nothing_behind() {
     let rig = LocalRig::new().await;
     let target = &rig.target;
