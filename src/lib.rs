@@ -2,8 +2,16 @@
 //!
 //! The pure middle (model, lifecycle, plan) is [`dewpoint_core`]; this crate owns everything that touches the world.
 
-pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, plan};
+pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, ownership, plan};
 
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod deliver;
+pub mod exit;
+pub mod export;
 pub mod ledger;
+pub mod run;
 pub mod source;
 pub mod target;
+pub mod telemetry;

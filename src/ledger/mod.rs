@@ -3,6 +3,23 @@
 //! One trait, two databases (SQLite and PostgreSQL), one test suite that runs on both. Every write that must not be torn is one
 //! method and one transaction here; callers never hold a transaction.
 
+mod address;
+mod batches;
+mod birth;
+mod books;
+mod check;
+mod codec;
+mod keys;
+mod leases;
+mod observed;
+mod postgres;
+mod records;
+mod session;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod suite;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -12,11 +29,39 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
-use crate::model::{EdgeId, Key, Kind, Outcome, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Scope, TargetName};
 use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
 use crate::target::RecordId;
+
+/// What a ledger is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// To read only. Writes nothing anywhere; where there is no ledger yet, an empty one stands in for it.
+    Read,
+    /// To read and write. Brings a ledger of an older version up to date.
+    ReadWrite {
+        /// Whether to make one where there is none.
+        create: bool,
+    },
+}
+
+/// Opens a ledger.
+///
+/// # Errors
+/// Every variant of [`LedgerError`] that names an address: it cannot be reached, is locked, of a newer version, or no ledger at all.
+pub async fn open(address: &LedgerAddress, mode: Mode) -> Result<Box<dyn Ledger>, LedgerError> {
+    let shown = address.to_string();
+    match address {
+        LedgerAddress::Sqlite { path } => Ok(Box::new(store::Store::new(sqlite::open(path, &shown, mode).await?))),
+        LedgerAddress::Postgres(target) => match postgres::open(target, &shown, mode).await? {
+            Some(database) => Ok(Box::new(store::Store::new(database))),
+            None => Ok(Box::new(store::Store::new(sqlite::memory(&shown).await?))),
+        },
+    }
+}
 
 /// Identity of one run: sortable by time of start, unique.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,9 +111,13 @@ pub struct TargetRow {
     pub address: String,
     /// The instance id of its fingerprint, once known.
     pub instance: Option<String>,
+    /// The estate id that its records carry, where it is not the ledger's own: records of an earlier ledger that this one took over.
+    pub estate: Option<EstateId>,
     /// Planned and reported, not sent.
     pub paused: bool,
-    /// When anything was last delivered to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
+    /// The next sync rebuilds the map of its records from the target itself.
+    pub recover: bool,
+    /// When anything was last sent to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
     pub delivered_at: Option<Timestamp>,
     /// When it was last read in full.
     pub verified_at: Option<Timestamp>,
@@ -125,6 +174,19 @@ pub struct Binding {
     pub row: RecordBrief,
 }
 
+/// What a run found out about a target's rows without sending anything, for [`Ledger::bind`].
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rows {
+    /// Rows as a read, a look-up or a recovery found them.
+    pub bound: Vec<Binding>,
+    /// Rows whose record is as wanted under a new basis: stored as `delivered` with it, without error.
+    pub settled: BTreeMap<Key, Digest>,
+    /// Rows that remember nothing that is still wanted.
+    pub forgotten: Vec<Key>,
+    /// The same for edges.
+    pub forgotten_edges: Vec<EdgeId>,
+}
+
 /// One run, for `runs list | show`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRow {
@@ -164,7 +226,7 @@ pub struct Pruned {
     pub other: u64,
 }
 
-/// The ledger.
+/// The ledger. Times in its columns are kept to the microsecond, finer digits are cut off; inside resources and changes they stay whole.
 #[async_trait]
 pub trait Ledger: Send + Sync {
     /// The ledger's random name, given at birth.
@@ -200,13 +262,16 @@ pub trait Ledger: Send + Sync {
     /// Accepts the last outcome of these scopes as a known gap, or (with `None`) no longer.
     async fn accept_scopes(&self, scopes: &[(Scope, Option<Outcome>)]) -> Result<(), LedgerError>;
 
+    /// Asks for the retirement of what these orphaned scopes hold: the next run makes a hold of it.
+    async fn retire_scopes(&self, scopes: &[Scope]) -> Result<(), LedgerError>;
+
     /// What the ledger knows of a target as a whole; `None` before the first sync.
     async fn target_row(&self, target: &TargetName) -> Result<Option<TargetRow>, LedgerError>;
 
     /// Every target the ledger knows, also those no longer configured.
     async fn target_rows(&self) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError>;
 
-    /// Writes a target's row.
+    /// Writes a target's row, save `delivered_at`, which batches move.
     async fn put_target_row(&self, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError>;
 
     /// Loads a target's records (without fields), edges, verdicts, and tallies newer than `tallies_since`.
@@ -219,6 +284,10 @@ pub trait Ledger: Send + Sync {
     async fn records_of(&self, key: &Key) -> Result<BTreeMap<TargetName, RecordBrief>, LedgerError>;
 
     /// Asks to be the target's one holder for `ttl` from `now` (the real clock, whatever `--at` says).
+    ///
+    /// Another's lease is honoured until `now` reaches its end, however far ahead that lies: clocks differ, and two holders are worse than
+    /// a wait. Whoever has watched the same `until` for a whole `ttl` by a clock of its own has seen that nobody renews it, and may ask
+    /// with `now` set to that `until`. A holder that asks again gets a new lease; its old one is void.
     async fn acquire_lease(&self, target: &TargetName, holder: &str, ttl: Duration, now: Timestamp) -> Result<Leasing, LedgerError>;
 
     /// Prolongs a lease.
@@ -241,13 +310,16 @@ pub trait Ledger: Send + Sync {
     ) -> Result<Vec<i64>, LedgerError>;
 
     /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; removes the in-flight rows.
+    ///
+    /// A retirement or a purge takes the rows of the edges with it that start or end at its key. A failure leaves a row's revision as it is.
+    /// The tally of a change that was not sent stays: counting too much is the safe side, and a repeat of it counts once.
     async fn finish_batch(&self, lease: &Lease, run: &RunId, answers: &[(InFlight, Answer)], at: Timestamp) -> Result<(), LedgerError>;
 
     /// Changes that were sent by a run that did not live to note the answers.
     async fn in_flight(&self, target: &TargetName) -> Result<Vec<InFlight>, LedgerError>;
 
-    /// Writes rows that a read or a recovery found (`Some`), and removes rows whose record a read proved gone (`None`).
-    async fn bind(&self, lease: &Lease, bindings: &[Binding], gone: &[Key], at: Timestamp) -> Result<(), LedgerError>;
+    /// Writes what a run found out about a target's rows without sending anything.
+    async fn bind(&self, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError>;
 
     /// Moves a target's rows and edges from one key to another (a machine that kept its life under a new id).
     async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError>;
@@ -394,4 +466,26 @@ pub enum LedgerError {
         /// What, and the way to do it instead.
         text: String,
     },
+}
+
+impl LedgerError {
+    /// The user's next step.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Conflict => "run again: what the other run wrote is taken into account",
+            Self::LeaseLost { .. } => "another process serves this target now; run again when it is done",
+            Self::Newer { .. } => "use the Dewpoint that wrote it, or a newer one; an older one would lose what it does not know",
+            Self::Unusable { .. } => {
+                "check the path; a damaged ledger is replaced by its newest backup, or by none: the next sync recovers it"
+            }
+            Self::Locked { .. } => "wait for the other process, or end it; a ledger on a network file system cannot be locked safely",
+            Self::ReadOnly { .. } => "give the user that runs Dewpoint leave to write the ledger (for a file: its folder too)",
+            Self::Full { .. } => "make room, or lift the file-size limit, and run again: nothing is half written",
+            Self::Unreachable { .. } => "check the address under `ledger:`, that the server runs or the folder exists, and the credentials",
+            Self::Corrupt { .. } => "run `dewpoint ledger check`, then restore the newest backup",
+            Self::Database { .. } | Self::Unsupported { .. } => return None,
+        };
+        Some(hint.to_owned())
+    }
 }

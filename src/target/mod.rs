@@ -2,7 +2,7 @@
 
 pub use dewpoint_core::target::{
     Adapted, Adopt, Authority, Ci, Delivered, DesiredField, Fingerprint, FoundRecord, Identity, Operation, Page, Purge, RecordId, Retry,
-    Sending, Target, TargetError, Write,
+    Sending, Subject, Target, TargetError, Write,
 };
 
 pub mod local;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Attributes, Digest, EdgeId, Key, Outcome, Receipt, Resource, Scope, SourceName, vocabulary};
+use crate::model::{Attributes, Digest, EdgeId, Key, Outcome, Receipt, Region, Resource, Scope, SourceName, Vital, vocabulary};
 
 /// A ledger's random name, which every record it writes carries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -82,6 +82,9 @@ pub struct Known {
     pub digest: Digest,
     /// Fence of the last read that showed it or proved it absent.
     pub fence: Fence,
+    /// Fence of the last read that brought news: other facts (volatile ones aside), its first absence, its return, a new life. `fence` moves
+    /// with every run; what must hold from run to run (a hold's id, a rejection) rests on this.
+    pub news_fence: Fence,
     /// When this key was first seen.
     pub first_seen: Timestamp,
     /// When it was last seen.
@@ -106,6 +109,41 @@ pub struct Known {
     pub recovered: bool,
 }
 
+impl Known {
+    /// A resource at its first sight. It waits as `deferred` for [`crate::lifecycle::decide`], which runs in the same run.
+    #[must_use]
+    pub fn new(resource: Resource, at: Timestamp, fence: Fence) -> Self {
+        Self {
+            digest: digest(&resource),
+            resource,
+            fence,
+            news_fence: fence,
+            first_seen: at,
+            last_seen: at,
+            missing: 0,
+            disposition: Disposition::Defer,
+            disposition_since: at,
+            stage: Stage::Deferred,
+            stage_since: at,
+            end: None,
+            life_since: at,
+            flag: None,
+            recovered: false,
+        }
+    }
+
+    /// Whether its present life has ended: concluded, or said by the provider. What has ended keeps its last attributes and edges.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.end.is_some() || self.resource.vital() == Vital::Ended
+    }
+}
+
+/// [`Resource::digest`]; should JSON ever fail, the digest of its debug form, which rests on the content as well.
+pub(crate) fn digest(resource: &Resource) -> Digest {
+    resource.digest().unwrap_or_else(|_| Digest::of_parts([format!("{resource:?}").as_bytes()]))
+}
+
 /// One edge as the ledger knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownEdge {
@@ -115,7 +153,7 @@ pub struct KnownEdge {
     pub derived: bool,
     /// Fields of the inventory file that this version does not know.
     pub extra: serde_json::Map<String, Value>,
-    /// Fence of the last read that showed it.
+    /// Fence of the read that last changed it. Whether an older read may touch it rests on the fence of its proving end as well.
     pub fence: Fence,
 }
 
@@ -136,6 +174,8 @@ pub struct KnownScope {
     pub complete_fence: Fence,
     /// The outcome that people accepted as a known gap (`dewpoint coverage accept`), if any.
     pub accepted: Option<Outcome>,
+    /// People asked to retire what it holds (`dewpoint scopes retire`); only while it is orphaned.
+    pub retire: bool,
 }
 
 /// The estate in memory. `dirty` says what differs from the ledger it was loaded from.
@@ -149,6 +189,87 @@ pub struct Estate {
     pub scopes: BTreeMap<Scope, KnownScope>,
     /// What changed since loading, and what is to be remembered of it.
     pub dirty: Dirty,
+}
+
+impl Estate {
+    /// The known scope that covers another: itself, or the same over all regions.
+    #[must_use]
+    pub fn covering(&self, scope: &Scope) -> Option<(&Scope, &KnownScope)> {
+        covering(&self.scopes, scope)
+    }
+
+    /// Brings all rows to what they stand for, after loading them from the ledger; see [`Settler`].
+    pub fn settle(&mut self) {
+        let mut settler = Settler::new(&self.scopes);
+        for known in self.resources.values_mut() {
+            settler.settle(known);
+        }
+    }
+}
+
+/// The known scope that covers another: itself, or the same over all regions.
+pub(crate) fn covering<'a>(scopes: &'a BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(&'a Scope, &'a KnownScope)> {
+    scopes.get_key_value(scope).or_else(|| scopes.get_key_value(&Scope { region: Region::any(), ..scope.clone() }))
+}
+
+/// The last complete listing that covers a scope: its own or the one over all regions, whichever came later.
+pub(crate) fn last_complete(scopes: &BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(Fence, Timestamp)> {
+    let of = |scope: &Scope| scopes.get(scope).and_then(|known| Some((known.complete_fence, known.complete_at?)));
+    of(scope).max(of(&Scope { region: Region::any(), ..scope.clone() }))
+}
+
+/// Turns stored rows into what they stand for.
+///
+/// A resource that a complete listing shows unchanged is not written: that listing's receipt stands for it. So a row that nothing
+/// missed was last seen by the later of its own read and its scope's last complete listing, and a row that is missing was read
+/// (as absent) by that listing as well. Derived rows have no listing; every run derives them, so the latest receipt stands for them.
+#[derive(Debug)]
+pub struct Settler<'a> {
+    scopes: &'a BTreeMap<Scope, KnownScope>,
+    latest: Option<(Fence, Timestamp)>,
+    /// Neighbouring rows mostly share their scope.
+    last: Option<(Scope, Option<(Fence, Timestamp)>)>,
+}
+
+impl<'a> Settler<'a> {
+    /// A settler over the ledger's scopes.
+    #[must_use]
+    pub fn new(scopes: &'a BTreeMap<Scope, KnownScope>) -> Self {
+        Self { scopes, latest: scopes.values().map(|known| (known.fence, known.at)).max(), last: None }
+    }
+
+    /// Sets `last_seen` and `fence` of a stored row to what it stands for. Settling twice is settling once.
+    pub fn settle(&mut self, known: &mut Known) {
+        let derived = known.resource.derived;
+        let listing = if derived { self.latest } else { self.complete(&known.resource) };
+        let Some((fence, at)) = listing.filter(|(fence, _)| *fence > known.fence) else { return };
+        if known.missing == 0 {
+            known.last_seen = at;
+            known.fence = fence;
+        } else if !derived {
+            known.fence = fence;
+        }
+    }
+
+    fn complete(&mut self, resource: &Resource) -> Option<(Fence, Timestamp)> {
+        if let Some((scope, listing)) = &self.last
+            && is_scope_of(scope, resource)
+        {
+            return *listing;
+        }
+        let scope = resource.scope();
+        let listing = last_complete(self.scopes, &scope);
+        self.last = Some((scope, listing));
+        listing
+    }
+}
+
+/// Whether `scope` equals the resource's own scope, without building that.
+pub(crate) fn is_scope_of(scope: &Scope, resource: &Resource) -> bool {
+    scope.kind == resource.kind
+        && scope.provider == resource.provider
+        && scope.region == resource.region
+        && scope.account == resource.account
 }
 
 /// What to write back. A key here that is absent from the estate was removed.
@@ -195,7 +316,8 @@ pub struct JournalEntry {
     pub fence: Fence,
     /// Why, in words: the scope and its outcome, the rule, the target.
     pub cause: String,
-    /// Fields that changed, by name: `{from, to}`; for first sights only `to`.
+    /// Fields that changed, by name: `{from, to}`. Volatile attributes are not among them. How a resource looked earlier follows from
+    /// its present row by undoing later entries, so a first sight names only `kind`, `name` and `state`, and edges that came with it are not repeated.
     pub fields: BTreeMap<String, FieldChange>,
 }
 

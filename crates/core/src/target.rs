@@ -119,6 +119,21 @@ pub struct Identity {
     pub account: Account,
 }
 
+/// What a record says of the resource that it stands for, where the target keeps that apart from its fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Kind.
+    pub kind: Kind,
+    /// Account or subscription.
+    pub account: Account,
+    /// Region.
+    pub region: Region,
+    /// The provider's own id.
+    pub native_id: String,
+    /// Display name.
+    pub name: Option<String>,
+}
+
 /// A record as the target shows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FoundRecord {
@@ -134,6 +149,8 @@ pub struct FoundRecord {
     pub delivered_at: Option<Timestamp>,
     /// Whether the record says that it is retired.
     pub retired: bool,
+    /// The resource it stands for, as far as it says: what recovery needs where the ledger does not know it any more.
+    pub subject: Option<Subject>,
     /// Its fields in the target's own shape.
     pub fields: BTreeMap<String, Value>,
 }

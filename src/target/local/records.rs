@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
 use crate::model::{Attributes, Key};
-use crate::target::{FoundRecord, Identity, Operation, RecordId, Write};
+use crate::target::{FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
 const PAGE_ROWS: i64 = 1000;
@@ -63,15 +64,29 @@ type Hit = (i64, i64, String, Option<String>, Option<String>, Option<String>, bo
 type Found = (i64, String, Option<String>, Option<String>, Option<String>, bool, String);
 
 fn found((id, class, external_id, estate, delivered_at, retired, fields): Found) -> Result<FoundRecord, sqlx::Error> {
+    let fields: BTreeMap<String, Value> = decoded(&fields)?;
     Ok(FoundRecord {
         id: RecordId(id.to_string()),
-        class,
         // People may write what they like into records of their own: a text that is no key of ours says that it is not ours.
         external_id: external_id.and_then(|text| text.parse().ok()),
         estate: estate.map(EstateId),
         delivered_at: delivered_at.and_then(|text| text.parse().ok()),
+        subject: subject(&class, &fields),
+        class,
         retired,
-        fields: decoded(&fields)?,
+        fields,
+    })
+}
+
+/// Classes are the kinds' own words and fields the model's own names here, so that a record says all of its subject.
+fn subject(class: &str, fields: &BTreeMap<String, Value>) -> Option<Subject> {
+    let text = |name: &str| fields.get(name).and_then(Value::as_str);
+    Some(Subject {
+        kind: class.parse().ok()?,
+        account: text("account")?.parse().ok()?,
+        region: text("region")?.parse().ok()?,
+        native_id: text("native_id")?.to_owned(),
+        name: text("name").map(str::to_owned),
     })
 }
 

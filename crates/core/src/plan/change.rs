@@ -1,11 +1,12 @@
 //! Changes and plans as values: sorted, storable, complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Hold;
+use super::record::TargetState;
 use crate::estate::{EstateId, Fence, FieldChange};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
@@ -41,8 +42,10 @@ pub struct Reason {
     pub text: String,
 }
 
-/// Identity of a change's content: target, key or edge, kind, and the fields' new values.
-/// Two plans from the same facts give the same ids; verdicts are stored under it.
+/// Identity of a wish: target, key or edge, kind of change, the new values of its fields (volatile ones left out), and the episode it
+/// belongs to. The episode of a retirement for absence is the last time the resource was shown; of any other change, the last delivery
+/// to the record or edge. So the same wish has the same id over following runs, in `plan` as in `sync`, and a new one once the
+/// resource was observed anew or the wish was fulfilled: what people said of the old one no longer speaks of it.
 pub type ChangeId = Digest;
 
 /// One change of one record or edge at one target.
@@ -70,14 +73,48 @@ pub struct Change {
     pub record: Option<RecordId>,
     /// Revision of the record × target row in the ledger that this was planned from; 0 where there is no row.
     pub revision: i64,
-    /// Fence of the last observation of the resource.
+    /// Fence of the last read that brought news of the resource (for edges: of the edge, or of the end that proves its absence). A
+    /// rejection ends when it moves on.
     pub fence: Fence,
     /// Whether this changes a field by which the target identifies the record (guardrail 3 counts these updates).
     pub identifying: bool,
+    /// Names in `fields` that are people's once written (every authority but `owned`): never emptied when we have no value any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub people: BTreeSet<String>,
+    /// Whether it makes a record again that was there before: such creates count under guardrail 3.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recreates: bool,
+    /// For `adopt`: whether only our fields are written, and the record stays a stranger's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub contributed: bool,
     /// Why.
     pub reason: Reason,
     /// Digest of everything the desired record was made from; stored with the record, so that the next plan can skip what did not change.
     pub basis: Digest,
+}
+
+impl Change {
+    /// Whether this only adds our fields to a stranger's record.
+    #[must_use]
+    pub fn contributes(&self) -> bool {
+        self.contributed
+    }
+
+    /// Whether this makes a record again that was there before.
+    #[must_use]
+    pub fn is_recreation(&self) -> bool {
+        self.recreates
+    }
+
+    /// Whether a saved plan's change still fits: the row it touches is the one that it was planned from (`revision` 0 where there is no row).
+    #[must_use]
+    pub fn fits(&self, state: &TargetState) -> bool {
+        let revision = match &self.relation {
+            Some(edge) => state.edges.get(edge).map(|row| row.revision),
+            None => state.records.get(&self.key).map(|row| row.revision),
+        };
+        revision.unwrap_or(0) == self.revision
+    }
 }
 
 /// A plan: what one sync would do, per target, after the guardrails.

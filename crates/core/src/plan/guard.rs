@@ -12,6 +12,8 @@ use crate::model::{Digest, TargetName, vocabulary};
 vocabulary! {
     /// The guards that can stop a change.
     Guardrail, "guardrail" {
+        /// No complete listing proves the absence: the scope is orphaned, and people asked to retire what it holds.
+        Receipts => "receipts",
         /// A scope that held live resources lists none.
         SuddenEmptiness => "sudden_emptiness",
         /// Too many of one kind of change in 24 hours.
@@ -50,7 +52,7 @@ impl Default for Limits {
     }
 }
 
-/// Digest of a hold's changes and of the last observation of each resource, never of receipts or times.
+/// Digest of the ids of a hold's changes, which name the last observation that each rests on; never of receipts or of the run's time.
 pub type HoldId = Digest;
 
 /// The part of a plan that guardrails stopped, until someone approves or rejects it.
@@ -72,12 +74,21 @@ pub struct Hold {
     pub changes: Vec<Change>,
 }
 
+impl Hold {
+    /// One verdict for each of its changes, so that a hold that grows keeps what was decided.
+    #[must_use]
+    pub fn verdicts(&self, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
+        let of = |change: &Change| Verdict { change: change.id, target: self.target.clone(), verdict, fence: change.fence, at };
+        self.changes.iter().map(of).collect()
+    }
+}
+
 vocabulary! {
     /// What people said of a held change.
     VerdictKind, "verdict" {
         /// Apply it as long as it is wanted.
         Approved => "approved",
-        /// Do not ask again until the resource is observed anew.
+        /// Do not ask again until there is news of the resource.
         Rejected => "rejected",
     }
 }
@@ -91,8 +102,15 @@ pub struct Verdict {
     pub target: TargetName,
     /// What they said.
     pub verdict: VerdictKind,
-    /// Fence of the resource's last observation when they said it: a rejection ends when that moves on.
+    /// The change's fence when they said it: a rejection ends when that moves on. Any verdict ends when the change's id does, see [`ChangeId`].
     pub fence: Fence,
     /// When.
     pub at: Timestamp,
+}
+
+/// One verdict for each change of a hold, so that a hold that grows keeps what was decided.
+#[must_use]
+pub fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
+    let of = |change: &Change| Verdict { change: change.id, target: hold.target.clone(), verdict, fence: change.fence, at };
+    hold.changes.iter().map(of).collect()
 }

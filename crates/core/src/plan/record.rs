@@ -1,13 +1,13 @@
 //! What the ledger knows of a target: records, edges, and the changes of the last day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::change::{ChangeId, ChangeKind};
-use super::guard::Verdict;
+use super::change::{Change, ChangeId};
+use super::guard::{Verdict, VerdictKind};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
 
@@ -34,15 +34,18 @@ vocabulary! {
 }
 
 /// One field of a record, as guardrail 5 needs it.
+///
+/// A field that is ours and whose `sent` is absent is still to be written, whatever `desired` says: so a correction that a read asked
+/// for survives until it is delivered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FieldState {
     /// What we last wanted.
     pub desired: Value,
-    /// What we last wrote; absent for fields we never write.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// What we last wrote; absent where we never wrote, or where a read asked to write again.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub sent: Option<Value>,
     /// What the target showed when last read; cleared by every delivery that writes the field.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub echoed: Option<Value>,
     /// Written once more already because `echoed` differed from `sent`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -50,12 +53,24 @@ pub struct FieldState {
     /// The target keeps its own form of it; it rests until the desired value or the mapping changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rests: bool,
+    /// It was people's when it was last written (every authority but `owned`): not emptied when we have no value any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub people: bool,
+}
+
+impl FieldState {
+    /// A field right after `value` was delivered.
+    #[must_use]
+    pub fn delivered(value: Value, people: bool) -> Self {
+        Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: false, rests: false, people }
+    }
 }
 
 /// One record × target row, without its fields unless they were asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordBrief {
-    /// The target's id of the record; `None` where a create failed and never succeeded.
+    /// The target's id of the record; `None` where a create failed and never succeeded, and where a read proved the record gone
+    /// (then `created_at` is set, and making it again counts under guardrail 3).
     pub record: Option<RecordId>,
     /// The target's class.
     pub class: String,
@@ -67,7 +82,7 @@ pub struct RecordBrief {
     pub state: DeliveryState,
     /// Counts deliveries and other changes of this row; a saved plan's precondition.
     pub revision: i64,
-    /// Digest of everything the delivered record was made from.
+    /// Digest of everything the delivered record was made from; see [`super::Draft::settled`].
     pub basis: Option<Digest>,
     /// When the record was created there (base of guardrail 3).
     pub created_at: Option<Timestamp>,
@@ -85,6 +100,42 @@ pub struct RecordBrief {
     pub contributed: bool,
     /// Its fields, where they were loaded.
     pub fields: Option<BTreeMap<String, FieldState>>,
+}
+
+impl RecordBrief {
+    /// The row of a record that a change is about to make: nothing stands at the target yet.
+    #[must_use]
+    pub fn unborn(change: &Change) -> Self {
+        Self {
+            record: None,
+            class: change.class.clone(),
+            kind: change.kind,
+            account: change.account.clone(),
+            state: DeliveryState::Pending,
+            revision: change.revision,
+            basis: None,
+            created_at: None,
+            retired_at: None,
+            delivered_at: None,
+            attempts: 0,
+            next_try_at: None,
+            error: None,
+            contributed: change.contributed,
+            fields: None,
+        }
+    }
+
+    /// Whether the target holds a record here, live or retired.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.record.is_some() && self.state != DeliveryState::Purged
+    }
+
+    /// Whether the target holds a live record here.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.exists() && self.retired_at.is_none()
+    }
 }
 
 /// One delivered edge at a target.
@@ -106,11 +157,29 @@ pub struct RecordEdge {
     pub error: Option<String>,
 }
 
+vocabulary! {
+    /// What guardrail 3 counts, each by itself.
+    Counted, "counted change" {
+        /// Retirements.
+        Retire => "retire",
+        /// Removals of records.
+        Purge => "purge",
+        /// Removals of edges.
+        Unrelate => "unrelate",
+        /// Creates of records that were there before.
+        Recreate => "recreate",
+        /// Updates of fields by which the target identifies records.
+        Identify => "identify",
+        /// All updates, where `max_update_percent` is on.
+        Update => "update",
+    }
+}
+
 /// One change sent within guardrail 3's window that counts against its limits (approved ones are not here).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// What was sent.
-    pub change: ChangeKind,
+    /// As what it counts.
+    pub change: Counted,
     /// The change.
     pub id: ChangeId,
     /// Kind of the CI.
@@ -136,4 +205,17 @@ pub struct TargetState {
     pub tallies: Vec<Tally>,
     /// Verdicts of people on held changes.
     pub verdicts: BTreeMap<ChangeId, Verdict>,
+}
+
+/// A `null` that is there is a value: a field that we emptied is not one that we never write.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl TargetState {
+    /// Changes that people approved: guardrails let them through and guardrail 3 does not count them.
+    #[must_use]
+    pub fn approved(&self) -> BTreeSet<ChangeId> {
+        self.verdicts.values().filter(|verdict| verdict.verdict == VerdictKind::Approved).map(|verdict| verdict.change).collect()
+    }
 }

@@ -1,0 +1,213 @@
+//! From the SDK's errors to the source's.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use dewpoint_core::model::SourceName;
+use dewpoint_core::source::SourceError;
+
+use crate::body::CutBody;
+
+/// Longest text of the provider's that is passed on, in characters.
+const TEXT_CHARS_MAX: usize = 400;
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// No credentials, or such that no call accepts.
+    Credentials,
+    /// Good credentials that this call refused as if they were bad: what a region that is not enabled answers, too.
+    Unrecognised,
+    /// The credentials may not make this call.
+    Denied,
+    /// The rate limit won over every retry.
+    Throttled,
+    /// The answer is not whole, or not what was asked for.
+    Truncated,
+    /// The account does not have this region or API.
+    Disabled,
+    /// The token of the next page is no longer good.
+    StaleToken,
+    /// Anything else.
+    Failed,
+}
+
+/// A failed call, without the answer that it came from.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    /// `service:Action`, as in policies.
+    pub(crate) operation: &'static str,
+    /// The provider's code and message, or what went wrong on the way.
+    pub(crate) text: String,
+}
+
+impl Fault {
+    /// Reads an SDK error. Generic for as few lines as possible: all else is compiled once.
+    pub(crate) fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        match error {
+            SdkError::ServiceError(context) => {
+                Self::answered(operation, context.raw().status().as_u16(), context.err().code(), context.err().message())
+            }
+            SdkError::ResponseError(_) => Self::unreadable(operation, error.source()),
+            SdkError::TimeoutError(_) => Self { reason: Reason::Failed, operation, text: "no answer within the time allowed".to_owned() },
+            _ => Self::on_the_way(operation, error.source()),
+        }
+    }
+
+    /// The service answered with an error.
+    fn answered(operation: &'static str, status: u16, code: Option<&str>, message: Option<&str>) -> Self {
+        let code = code.map(str::trim).filter(|code| !code.is_empty());
+        let reason = match code {
+            _ if (200..300).contains(&status) => Reason::Truncated,
+            Some(code) => reason_of(code),
+            None if status == 429 => Reason::Throttled,
+            None => Reason::Failed,
+        };
+        let text = match (code, message) {
+            _ if reason == Reason::Truncated => "the answer could not be understood".to_owned(),
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.to_owned(),
+            (None, _) => format!("HTTP status {status} without an error code"),
+        };
+        Self { reason, operation, text: tidy(&text) }
+    }
+
+    /// An answer that ended early.
+    fn unreadable(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
+        // The SDK wraps our own finding in words about its machinery.
+        let own = chain(source).find(|error| error.is::<CutBody>());
+        Self { reason: Reason::Truncated, operation, text: words(own.or(source)) }
+    }
+
+    /// No answer: no credentials to sign with, or no connection.
+    fn on_the_way(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
+        if let Some(error) = chain(source).find(|error| error.is::<CredentialsError>()) {
+            return Self { reason: Reason::Credentials, operation, text: words(Some(error)) };
+        }
+        Self { reason: Reason::Failed, operation, text: words(source) }
+    }
+
+    /// An answer that is whole but breaks the protocol.
+    pub(crate) fn truncated(operation: &'static str, text: impl Into<String>) -> Self {
+        Self { reason: Reason::Truncated, operation, text: text.into() }
+    }
+
+    /// The source's error.
+    pub(crate) fn error(&self, source: &SourceName) -> SourceError {
+        let source_name = source.clone();
+        let operation = self.operation.to_owned();
+        let text = self.text.clone();
+        match self.reason {
+            Reason::Credentials => SourceError::Credentials { source_name, text },
+            Reason::Denied | Reason::Unrecognised => SourceError::Denied { source_name, operation, text },
+            Reason::Throttled => SourceError::Throttled { source_name, operation },
+            Reason::Truncated | Reason::StaleToken => SourceError::Truncated { source_name, operation, text },
+            Reason::Disabled => SourceError::Disabled { source_name, operation, text },
+            Reason::Failed => SourceError::Failed { source_name, operation, text },
+        }
+    }
+}
+
+/// What an error code means.
+///
+/// Sources: Amazon EC2 API Reference, "Error codes"; IAM User Guide, "Common errors"; the SDK's list of throttling codes.
+fn reason_of(code: &str) -> Reason {
+    match code {
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "TooManyRequestsException"
+        | "BandwidthLimitExceeded"
+        | "EC2ThrottledException"
+        | "SlowDown"
+        | "PriorRequestNotComplete" => Reason::Throttled,
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "UnauthorizedAccess" => Reason::Denied,
+        "AuthFailure" | "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidToken" => Reason::Unrecognised,
+        "OptInRequired" | "SubscriptionRequiredException" | "RegionDisabled" | "RegionDisabledException" => Reason::Disabled,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired"
+        | "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "RequestTimeTooSkewed" => Reason::Credentials,
+        "InvalidNextToken" | "InvalidPaginationToken" => Reason::StaleToken,
+        _ => Reason::Failed,
+    }
+}
+
+/// An error and its causes.
+fn chain<'a>(error: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error, |&error| error.source())
+}
+
+/// A chain of causes in one line.
+fn words(error: Option<&(dyn Error + 'static)>) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for error in chain(error) {
+        let part = error.to_string();
+        // Wrappers often repeat what they wrap.
+        if parts.last().is_none_or(|last| !last.contains(&part)) {
+            parts.push(part);
+        }
+    }
+    if parts.is_empty() { "no reason given".to_owned() } else { tidy(&parts.join(": ")) }
+}
+
+/// One line of bounded length, without the encoded blob that EC2 appends to denials.
+fn tidy(text: &str) -> String {
+    let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn expect(status: u16, code: Option<&str>, message: Option<&str>, reason: Reason, text: &str) {
+        let fault = Fault::answered("ec2:DescribeInstances", status, code, message);
+        assert_eq!((fault.reason, fault.text.as_str()), (reason, text));
+    }
+
+    #[test]
+    fn codes_have_reasons() {
+        expect(
+            503,
+            Some("RequestLimitExceeded"),
+            Some("Request limit exceeded."),
+            Reason::Throttled,
+            "RequestLimitExceeded: Request limit exceeded.",
+        );
+        expect(400, Some("Throttling"), None, Reason::Throttled, "Throttling");
+        expect(403, Some("UnauthorizedOperation"), Some("no"), Reason::Denied, "UnauthorizedOperation: no");
+        expect(401, Some("AuthFailure"), Some("no"), Reason::Unrecognised, "AuthFailure: no");
+        expect(400, Some("RequestExpired"), None, Reason::Credentials, "RequestExpired");
+        expect(500, Some("InternalError"), None, Reason::Failed, "InternalError");
+        expect(502, None, Some("<html>"), Reason::Failed, "HTTP status 502 without an error code");
+        expect(200, None, None, Reason::Truncated, "the answer could not be understood");
+    }
+
+    #[test]
+    fn texts_are_one_short_line_without_the_blob() {
+        let message = format!("You may\nnot. Encoded authorization failure message: {}", "x".repeat(2000));
+        expect(403, Some("UnauthorizedOperation"), Some(&message), Reason::Denied, "UnauthorizedOperation: You may not.");
+        assert_eq!(tidy(&"é".repeat(1000)).chars().count(), TEXT_CHARS_MAX + 1);
+    }
+}

@@ -1,0 +1,44 @@
+//! From what is known of a resource to the record we want a CMDB to hold.
+
+use serde_json::Value;
+
+use crate::estate::{Known, Stage};
+use crate::ownership::Ownership;
+use crate::target::Ci;
+
+/// The CI of a resource, as it should read at `stage`: its own attributes, the ownership that its tags tell, and the `flag` that a rule set.
+///
+/// An ownership attribute wins over one of the same name that the provider gave.
+#[must_use]
+pub fn ci(known: &Known, stage: Stage, ownership: &Ownership) -> Ci {
+    let resource = &known.resource;
+    let mut attributes = resource.attributes.clone();
+    let facts = ownership.resolve(&resource.tags);
+    let owned = [
+        ("owner", facts.owner),
+        ("support_group", facts.support_group),
+        ("cost_center", facts.cost_center),
+        ("environment", facts.environment),
+        ("service", facts.service),
+        ("flag", known.flag.clone()),
+    ];
+    for (name, value) in owned {
+        if let Some(value) = value {
+            attributes.insert(name.to_owned(), Value::String(value));
+        }
+    }
+    Ci {
+        key: resource.key.clone(),
+        kind: resource.kind,
+        provider: resource.provider,
+        account: resource.account.clone(),
+        region: resource.region.clone(),
+        native_id: resource.native_id.clone(),
+        name: resource.name.clone().unwrap_or_else(|| resource.native_id.clone()),
+        state: resource.state.clone(),
+        stage,
+        attributes,
+        tags: resource.tags.clone(),
+        created_at: resource.created_at,
+    }
+}

@@ -1,0 +1,217 @@
+//! Resources without a cloud object: services, from tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+
+use serde_json::Value;
+
+use super::edges::journal;
+use super::merge::{Proven, take};
+use super::observe::Observing;
+use crate::estate::{Dirty, Disposition, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource, Vital};
+use crate::ownership::Ownership;
+
+/// What deriving came to.
+#[must_use]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Derived {
+    /// Services with live members.
+    pub services: u64,
+    /// Services that lost their last member, not retired yet.
+    pub memberless: u64,
+}
+
+struct Service {
+    name: String,
+    members: BTreeSet<Key>,
+}
+
+/// Derives services and their `depends_on` edges from the tags of live instances, pools and load balancers.
+///
+/// A service whose members are all gone counts as absent once per run in which the scopes of its last members are complete, so that the
+/// usual timers retire it; it keeps its last edges until then. Of other services an edge goes when the scope of its member is complete and the member lives on
+/// without the tag. Narrow reads count no absence.
+pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<'_>) -> Derived {
+    let services = wanted(estate, ownership);
+    let mut derived = Derived { services: services.len() as u64, memberless: 0 };
+    let new: BTreeSet<&Key> =
+        services.iter().filter(|(key, service)| upsert(estate, key, service, observing)).map(|(key, _)| key).collect();
+    drop_edges(estate, &services, observing);
+    add_edges(estate, &services, &new, observing);
+
+    let lost: Vec<(Key, bool)> = service_rows(&estate.resources)
+        .filter(|(key, known)| !services.contains_key(*key) && known.end.is_none())
+        .map(|(key, _)| (key.clone(), is_proven(estate, key)))
+        .collect();
+    let Estate { resources, dirty, .. } = estate;
+    for (key, is_proven) in &lost {
+        derived.memberless += 1;
+        let Some(known) = resources.get_mut(key) else { continue };
+        if observing.narrow || known.fence >= observing.fence {
+            continue;
+        }
+        if !is_proven {
+            // Frozen, and as such still standing: the ledger takes derived rows that nothing missed for seen in every run.
+            if known.missing == 0 {
+                known.last_seen = observing.at;
+                known.fence = observing.fence;
+            }
+            continue;
+        }
+        known.missing = known.missing.saturating_add(1);
+        known.fence = observing.fence;
+        dirty.resources.insert(key.clone());
+        if known.missing == 1 {
+            known.news_fence = observing.fence;
+            note(dirty, observing, JournalKind::Absent, key, "no live member names it in a tag", BTreeMap::new());
+        }
+    }
+    derived
+}
+
+/// Services have their own corner of the key space, so that finding them does not mean reading the whole estate.
+fn service_rows(resources: &BTreeMap<Key, Known>) -> impl Iterator<Item = (&Key, &Known)> {
+    let corner = (Bound::Included("service:"), Bound::Excluded("service;"));
+    resources.range::<str, _>(corner).filter(|(_, known)| known.resource.derived)
+}
+
+/// Whether the latest listings of all scopes of a service's last members are complete.
+fn is_proven(estate: &Estate, service: &Key) -> bool {
+    edges_from(&estate.edges, service)
+        .filter_map(|id| estate.resources.get(&id.to))
+        .all(|member| estate.covering(&member.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete()))
+}
+
+fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
+    let mut services: BTreeMap<Key, Service> = BTreeMap::new();
+    for (key, known) in &estate.resources {
+        let can_serve = matches!(known.resource.kind, Kind::Instance | Kind::Pool | Kind::LoadBalancer);
+        if !can_serve || !is_live(known) {
+            continue;
+        }
+        let Some(name) = ownership.service(&known.resource.tags) else { continue };
+        let Some(service) = Key::service(name) else { continue };
+        let service = services.entry(service).or_insert_with(|| Service { name: name.to_owned(), members: BTreeSet::new() });
+        // Spellings differ; the smallest does not depend on who comes first.
+        if name < service.name.as_str() {
+            name.clone_into(&mut service.name);
+        }
+        service.members.insert(key.clone());
+    }
+    services
+}
+
+/// Whether a resource lives, as this run's decisions will have it: those come after, and must not make a second pass differ.
+fn is_live(known: &Known) -> bool {
+    let is_shown_alive = known.missing == 0 && known.resource.vital() != Vital::Ended;
+    match &known.end {
+        Some(end) => matches!(end.cause, EndCause::Absent | EndCause::Unwanted) && is_shown_alive,
+        None => is_shown_alive || (known.missing > 0 && !known.is_ended() && known.disposition != Disposition::Defer),
+    }
+}
+
+/// Returns whether the service is new.
+fn upsert(estate: &mut Estate, key: &Key, service: &Service, observing: &Observing<'_>) -> bool {
+    let resource = Resource {
+        key: key.clone(),
+        kind: Kind::Service,
+        provider: Provider::Any,
+        native_id: key.as_str().trim_start_matches("service:").to_owned(),
+        account: Account::any(),
+        region: Region::any(),
+        name: Some(service.name.clone()),
+        state: None,
+        tags: BTreeMap::new(),
+        created_at: None,
+        observed_at: None,
+        attributes: Attributes::from([("member_count".to_owned(), Value::from(service.members.len()))]),
+        derived: true,
+        extra: serde_json::Map::new(),
+    };
+    let dirty = &mut estate.dirty;
+    let Some(known) = estate.resources.get_mut(key) else {
+        dirty.resources.insert(key.clone());
+        let change = |to: &str| FieldChange { from: Value::Null, to: to.into() };
+        let fields = BTreeMap::from([("kind".to_owned(), change(Kind::Service.as_str())), ("name".to_owned(), change(&service.name))]);
+        note(dirty, observing, JournalKind::Observed, key, "derived from the tags of its members", fields);
+        estate.resources.insert(key.clone(), Known::new(resource, observing.at, observing.fence));
+        return true;
+    };
+    let mut taken = take(known, resource, Proven { own: true, addresses: true });
+    if known.missing > 0 {
+        taken.fields.insert("missing".to_owned(), FieldChange { from: known.missing.into(), to: 0.into() });
+    }
+    if taken.changed || known.missing > 0 || known.recovered {
+        dirty.resources.insert(key.clone());
+    }
+    if !taken.fields.is_empty() {
+        known.news_fence = known.news_fence.max(observing.fence);
+        note(dirty, observing, JournalKind::Observed, key, "derived from the tags of its members", taken.fields);
+    }
+    // The service follows from the merged view, which is right under any fence; only the time of the sighting may be an old one.
+    if known.fence <= observing.fence {
+        known.last_seen = observing.at;
+        known.fence = observing.fence;
+    }
+    known.missing = 0;
+    known.recovered = false;
+    false
+}
+
+fn drop_edges(estate: &mut Estate, services: &BTreeMap<Key, Service>, observing: &Observing<'_>) {
+    let Estate { resources, edges, scopes, dirty } = estate;
+    let gone: Vec<EdgeId> = services
+        .iter()
+        .flat_map(|(key, service)| edges_from(edges, key).map(move |id| (id, service)))
+        .filter(|(id, service)| !service.members.contains(&id.to))
+        .filter(|(id, _)| {
+            let Some(member) = resources.get(&id.to) else { return false };
+            let listed = covering(scopes, &member.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete());
+            listed && !member.is_ended()
+        })
+        .map(|(id, _)| id.clone())
+        .collect();
+    for id in gone {
+        edges.remove(&id);
+        let change = FieldChange { from: Value::Object(serde_json::Map::new()), to: Value::Null };
+        journal(dirty, observing, &id, "the member's tag no longer names it", &change);
+        dirty.edges.insert(id);
+    }
+}
+
+fn add_edges(estate: &mut Estate, services: &BTreeMap<Key, Service>, new: &BTreeSet<&Key>, observing: &Observing<'_>) {
+    let Estate { edges, dirty, .. } = estate;
+    for (key, service) in services {
+        for member in &service.members {
+            let id = EdgeId { from: key.clone(), relation: RelationType::DependsOn, to: member.clone() };
+            if edges.contains_key(&id) {
+                continue;
+            }
+            if !new.contains(key) {
+                let change = FieldChange { from: Value::Null, to: Value::Object(serde_json::Map::new()) };
+                journal(dirty, observing, &id, "the member's tag names it", &change);
+            }
+            dirty.edges.insert(id.clone());
+            let edge = KnownEdge { attributes: Attributes::new(), derived: true, extra: serde_json::Map::new(), fence: observing.fence };
+            edges.insert(id, edge);
+        }
+    }
+}
+
+/// The derived `depends_on` edges of a service.
+fn edges_from<'a>(edges: &'a BTreeMap<EdgeId, KnownEdge>, service: &Key) -> impl Iterator<Item = &'a EdgeId> {
+    let service = service.clone();
+    // A relation type that sorts before `depends_on`, so that every `to` end comes after the start.
+    let start = EdgeId { from: service.clone(), relation: RelationType::LocatedIn, to: service.clone() };
+    edges
+        .range(start..)
+        .take_while(move |(id, _)| id.from == service)
+        .filter(|(id, edge)| edge.derived && id.relation == RelationType::DependsOn)
+        .map(|(id, _)| id)
+}
+
+fn note(dirty: &mut Dirty, observing: &Observing<'_>, entry: JournalKind, key: &Key, cause: &str, fields: BTreeMap<String, FieldChange>) {
+    let Observing { at, fence, .. } = *observing;
+    dirty.journal.push(JournalEntry { entry, key: key.clone(), at, fence, cause: cause.to_owned(), fields });
+}

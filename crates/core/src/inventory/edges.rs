@@ -1,0 +1,174 @@
+//! A pull's edges into the estate.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::merge::{differing, is_nothing};
+use super::observe::{Observed, Observing, Sight, extend_sorted};
+use crate::estate::{Dirty, FieldChange, JournalEntry, JournalKind, Known, KnownEdge};
+use crate::model::attributes::is_volatile_on_edge;
+use crate::model::{Attributes, EdgeId, Key, Relation};
+
+/// Takes the edges of a pull in. `sights` tells, in the order of their keys, how the pull's resources were read.
+///
+/// An edge that the pull does not show is removed only if its proving end was seen in a complete scope, and neither end has ended
+/// (what has ended keeps its last edges). An edge whose proving end is no known resource therefore stays until that is known.
+pub(super) fn take_edges(
+    edges: &mut BTreeMap<EdgeId, KnownEdge>,
+    resources: &BTreeMap<Key, Known>,
+    dirty: &mut Dirty,
+    observed: &mut Observed,
+    sights: &[(Key, Sight)],
+    relations: BTreeMap<EdgeId, Relation>,
+    observing: &Observing<'_>,
+) {
+    let mut pass = EdgePass { resources, dirty, observed, sights, observing, new: Vec::new(), gone: Vec::new() };
+    let mut ledger = edges.iter_mut().peekable();
+    for (id, relation) in relations {
+        if relation.derived {
+            continue;
+        }
+        while let Some((absent, known)) = ledger.next_if(|(known, _)| **known < id) {
+            pass.absent(absent, known);
+        }
+        match ledger.next_if(|(known, _)| **known == id) {
+            Some((_, known)) => pass.seen(&id, known, relation),
+            None => pass.first_seen(id, relation),
+        }
+    }
+    for (absent, known) in ledger {
+        pass.absent(absent, known);
+    }
+    let EdgePass { new, gone, .. } = pass;
+    for id in gone {
+        edges.remove(&id);
+    }
+    extend_sorted(edges, new);
+}
+
+struct EdgePass<'a> {
+    resources: &'a BTreeMap<Key, Known>,
+    dirty: &'a mut Dirty,
+    observed: &'a mut Observed,
+    sights: &'a [(Key, Sight)],
+    observing: &'a Observing<'a>,
+    new: Vec<(EdgeId, KnownEdge)>,
+    gone: Vec<EdgeId>,
+}
+
+impl EdgePass<'_> {
+    fn sight(&self, key: &Key) -> Option<Sight> {
+        let index = self.sights.binary_search_by(|(seen, _)| seen.cmp(key)).ok()?;
+        self.sights.get(index).map(|(_, sight)| *sight)
+    }
+
+    /// Whether something newer than this pull is known of an edge's proving end.
+    fn is_superseded(&self, end: &Key, sight: Option<Sight>) -> bool {
+        match sight {
+            Some(sight) => sight.superseded,
+            None => self.resources.get(end).is_some_and(|known| known.fence > self.observing.fence),
+        }
+    }
+
+    fn first_seen(&mut self, id: EdgeId, relation: Relation) {
+        let end = id.proving_end();
+        let sight = self.sight(end);
+        if self.is_superseded(end, sight) {
+            self.observed.superseded += 1;
+            return;
+        }
+        self.observed.related += 1;
+        // Edges that a resource had at its first sight are part of that sight.
+        if !sight.is_some_and(|sight| sight.first) {
+            let now = Value::Object(relation.attributes.clone().into_iter().collect());
+            journal(self.dirty, self.observing, &id, "seen", &FieldChange { from: Value::Null, to: now });
+        }
+        self.dirty.edges.insert(id.clone());
+        let known = KnownEdge { attributes: relation.attributes, derived: false, extra: relation.extra, fence: self.observing.fence };
+        self.new.push((id, known));
+    }
+
+    fn seen(&mut self, id: &EdgeId, known: &mut KnownEdge, mut relation: Relation) {
+        if known.attributes == relation.attributes && known.extra == relation.extra && !known.derived {
+            return;
+        }
+        let end = id.proving_end();
+        let sight = self.sight(end);
+        if known.fence > self.observing.fence || self.is_superseded(end, sight) {
+            self.observed.superseded += 1;
+            return;
+        }
+        if !sight.is_some_and(|sight| sight.proves) {
+            fill_unproven(&mut relation, known);
+        }
+        if known.attributes == relation.attributes && known.extra == relation.extra && !known.derived {
+            return;
+        }
+        let mut firm = false;
+        differing(&known.attributes, &relation.attributes, |name, _, _| firm |= !is_volatile_on_edge(id.relation, name));
+        if firm {
+            self.observed.rerelated += 1;
+            let object = |attributes: &Attributes| Value::Object(attributes.clone().into_iter().collect());
+            let change = FieldChange { from: object(&known.attributes), to: object(&relation.attributes) };
+            journal(self.dirty, self.observing, id, "seen", &change);
+        }
+        self.dirty.edges.insert(id.clone());
+        known.attributes = relation.attributes;
+        known.extra = relation.extra;
+        known.derived = false;
+        known.fence = self.observing.fence;
+    }
+
+    fn absent(&mut self, id: &EdgeId, known: &KnownEdge) {
+        if known.derived || self.observing.narrow || known.fence > self.observing.fence {
+            return;
+        }
+        if !self.sight(id.proving_end()).is_some_and(|sight| sight.proves) {
+            return;
+        }
+        let is_ended = |end: &Key| self.resources.get(end).is_some_and(Known::is_ended);
+        if is_ended(&id.from) || is_ended(&id.to) {
+            return;
+        }
+        self.observed.unrelated += 1;
+        let before = Value::Object(known.attributes.clone().into_iter().collect());
+        journal(self.dirty, self.observing, id, "no longer listed", &FieldChange { from: before, to: Value::Null });
+        self.dirty.edges.insert(id.clone());
+        self.gone.push(id.clone());
+    }
+}
+
+/// Keeps what the pull does not show of an edge that it does not prove.
+fn fill_unproven(relation: &mut Relation, known: &KnownEdge) {
+    for (name, value) in &known.attributes {
+        if relation.attributes.get(name).is_none_or(is_nothing) {
+            relation.attributes.insert(name.clone(), value.clone());
+        }
+    }
+    for (name, value) in &known.extra {
+        if !relation.extra.contains_key(name) {
+            relation.extra.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Notes a change of an edge under its proving end, and under its `from` end where that is another. The field is named after the
+/// relation and the other end; its values are the edge's attributes, `null` where there is no edge.
+pub(super) fn journal(dirty: &mut Dirty, observing: &Observing<'_>, id: &EdgeId, cause: &str, change: &FieldChange) {
+    let mut note = |key: &Key, name: String| {
+        dirty.journal.push(JournalEntry {
+            entry: JournalKind::Related,
+            key: key.clone(),
+            at: observing.at,
+            fence: observing.fence,
+            cause: cause.to_owned(),
+            fields: BTreeMap::from([(name, change.clone())]),
+        });
+    };
+    let end = id.proving_end();
+    if *end != id.from {
+        note(end, format!("{} from {}", id.relation, id.from));
+    }
+    note(&id.from, format!("{} to {}", id.relation, id.to));
+}

@@ -1,0 +1,188 @@
+//! One resource as read, and the same as known: what is taken, what is kept, what changed.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::estate::{Fence, FieldChange, Known, digest};
+use crate::model::attributes::{self, FactGroup};
+use crate::model::{Resource, Vital};
+
+/// Whether absences of the two groups of facts are proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Proven {
+    pub(super) own: bool,
+    pub(super) addresses: bool,
+}
+
+impl Proven {
+    pub(super) const NOTHING: Self = Self { own: false, addresses: false };
+}
+
+/// What became of a known row by a read.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Taken {
+    /// Whether the resource differs from before in anything but the time of observation.
+    pub(super) changed: bool,
+    /// Fields that differ, without volatile ones.
+    pub(super) fields: BTreeMap<String, FieldChange>,
+    /// Whether this is a new life under the old id.
+    pub(super) reborn: bool,
+}
+
+/// Takes a read of a resource into its row. Bookkeeping of sightings is the caller's.
+pub(super) fn take(known: &mut Known, mut read: Resource, proven: Proven) -> Taken {
+    if is_same(&known.resource, &read) {
+        return Taken::default();
+    }
+    let reborn = matches!((known.resource.life(), read.life()), (Some(old), Some(new)) if old != new);
+    let born = read.created_at;
+    fill_unproven(&mut read, &known.resource, proven);
+    if reborn {
+        read.created_at = born;
+    }
+    if is_same(&known.resource, &read) {
+        return Taken::default();
+    }
+    let fields = differences(&known.resource, &read);
+    known.digest = digest(&read);
+    known.resource = read;
+    Taken { changed: true, fields, reborn }
+}
+
+/// A read of one resource outside its listing: what was read is taken, nothing is emptied, and it counts as seen.
+/// Returns the fields that differ; `None` where something newer is known.
+pub(crate) fn read_narrowly(known: &mut Known, read: Resource, at: Timestamp, fence: Fence) -> Option<BTreeMap<String, FieldChange>> {
+    if known.fence > fence {
+        return None;
+    }
+    let taken = take(known, read, Proven::NOTHING);
+    known.last_seen = at;
+    known.fence = fence;
+    known.missing = 0;
+    known.recovered = false;
+    Some(taken.fields)
+}
+
+/// Keeps from `old` what `read` does not show and its listing does not prove absent. The end of a life proves nothing absent: the
+/// listing of a terminated machine has lost its facts.
+fn fill_unproven(read: &mut Resource, old: &Resource, proven: Proven) {
+    let proven = if read.vital() == Vital::Ended { Proven::NOTHING } else { proven };
+    for (name, value) in &old.attributes {
+        let is_proven = match attributes::group(old.kind, name) {
+            FactGroup::Own => proven.own,
+            FactGroup::Addresses => proven.addresses,
+        };
+        if !is_proven && read.attributes.get(name).is_none_or(is_nothing) {
+            read.attributes.insert(name.clone(), value.clone());
+        }
+    }
+    if proven.own {
+        return;
+    }
+    read.name = read.name.take().or_else(|| old.name.clone());
+    read.state = read.state.take().or_else(|| old.state.clone());
+    read.created_at = read.created_at.or(old.created_at);
+    for (name, value) in &old.tags {
+        if !read.tags.contains_key(name) {
+            read.tags.insert(name.clone(), value.clone());
+        }
+    }
+    for (name, value) in &old.extra {
+        if !read.extra.contains_key(name) {
+            read.extra.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Whether a value says "no value": what an unread fact looks like.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+/// Equality of everything but the time of observation.
+fn is_same(a: &Resource, b: &Resource) -> bool {
+    // Spelt out, so that a new field has to decide.
+    let Resource {
+        key,
+        kind,
+        provider,
+        native_id,
+        account,
+        region,
+        name,
+        state,
+        tags,
+        created_at,
+        observed_at: _,
+        attributes,
+        derived,
+        extra,
+    } = a;
+    *kind == b.kind
+        && *state == b.state
+        && *created_at == b.created_at
+        && *derived == b.derived
+        && *provider == b.provider
+        && *name == b.name
+        && *native_id == b.native_id
+        && *account == b.account
+        && *region == b.region
+        && *key == b.key
+        && *tags == b.tags
+        && *attributes == b.attributes
+        && *extra == b.extra
+}
+
+/// The fields that differ, without volatile attributes. `null` and "not there" are one.
+fn differences(old: &Resource, new: &Resource) -> BTreeMap<String, FieldChange> {
+    let mut fields = BTreeMap::new();
+    let mut note = |name: String, from: Value, to: Value| {
+        if from != to {
+            fields.insert(name, FieldChange { from, to });
+        }
+    };
+    let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
+    let time = |time: Option<Timestamp>| time.map_or(Value::Null, |time| Value::String(time.to_string()));
+    note("kind".to_owned(), old.kind.as_str().into(), new.kind.as_str().into());
+    note("native_id".to_owned(), old.native_id.as_str().into(), new.native_id.as_str().into());
+    note("account".to_owned(), old.account.as_str().into(), new.account.as_str().into());
+    note("region".to_owned(), old.region.as_str().into(), new.region.as_str().into());
+    note("name".to_owned(), text(&old.name), text(&new.name));
+    note("state".to_owned(), text(&old.state), text(&new.state));
+    note("created_at".to_owned(), time(old.created_at), time(new.created_at));
+    differing(&old.tags, &new.tags, |name, from, to| {
+        let value = |tag: Option<&String>| tag.map_or(Value::Null, |tag| Value::String(tag.clone()));
+        note(format!("tags.{name}"), value(from), value(to));
+    });
+    differing(&old.attributes, &new.attributes, |name, from, to| {
+        if !attributes::is_volatile(new.kind, name) {
+            note(format!("attributes.{name}"), from.cloned().unwrap_or_default(), to.cloned().unwrap_or_default());
+        }
+    });
+    fields
+}
+
+/// Calls back for each name whose value differs between two maps.
+pub(super) fn differing<'a, V: PartialEq>(
+    old: &'a BTreeMap<String, V>,
+    new: &'a BTreeMap<String, V>,
+    mut differs: impl FnMut(&'a str, Option<&'a V>, Option<&'a V>),
+) {
+    for (name, from) in old {
+        let to = new.get(name);
+        if to != Some(from) {
+            differs(name, Some(from), to);
+        }
+    }
+    for (name, to) in new {
+        if !old.contains_key(name) {
+            differs(name, None, Some(to));
+        }
+    }
+}

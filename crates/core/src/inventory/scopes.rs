@@ -1,0 +1,105 @@
+//! Receipts into the ledger's scopes, and the scopes that this run did not list.
+
+use std::collections::BTreeMap;
+
+use super::gather::SourceCoverage;
+use super::observe::Observing;
+use crate::estate::{Dirty, Fence, KnownScope};
+use crate::model::{Outcome, Receipt, Receipts, Scope, SourceName};
+
+/// Takes the receipts of a pull, judges known scopes without one, and returns how every scope ended in this run.
+pub(super) fn take_receipts(
+    scopes: &mut BTreeMap<Scope, KnownScope>,
+    dirty: &mut Dirty,
+    receipts: &Receipts,
+    observing: &Observing<'_>,
+) -> BTreeMap<Scope, Receipt> {
+    let sources = observing.coverage.by_scope();
+    let mut run = BTreeMap::new();
+    for (scope, receipt) in receipts.iter() {
+        let source = sources.get(scope).map_or(&receipt.source, |name| *name);
+        let before = scopes.get(scope);
+        let after = listed(before, receipt, source, observing);
+        if before != Some(&after) {
+            scopes.insert(scope.clone(), after);
+            dirty.scopes.insert(scope.clone());
+        }
+        run.insert(scope.clone(), receipt.clone());
+    }
+
+    let mut covered_widely = Vec::new();
+    for (scope, known) in scopes.iter_mut() {
+        if run.contains_key(scope) {
+            continue;
+        }
+        let receipt = match receipts.covering(scope) {
+            // The listing over all regions proves as much; the row of the one region would only hide it.
+            Some((_, wide)) if wide.is_complete() => {
+                if known.fence <= observing.fence && known.complete_fence <= observing.fence {
+                    covered_widely.push(scope.clone());
+                }
+                continue;
+            }
+            Some((_, wide)) => wide.clone(),
+            None => unlisted(known, observing),
+        };
+        let before = known.clone();
+        if known.fence <= observing.fence {
+            known.receipt = receipt.clone();
+            known.fence = observing.fence;
+            known.at = observing.at;
+        }
+        if *known != before {
+            dirty.scopes.insert(scope.clone());
+        }
+        run.insert(scope.clone(), receipt);
+    }
+    for scope in covered_widely {
+        scopes.remove(&scope);
+        dirty.scopes.insert(scope);
+    }
+    run
+}
+
+fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, observing: &Observing<'_>) -> KnownScope {
+    let mut known = before.cloned().unwrap_or_else(|| KnownScope {
+        receipt: receipt.clone(),
+        source: source.clone(),
+        fence: observing.fence,
+        at: observing.at,
+        complete_at: None,
+        complete_fence: Fence::default(),
+        accepted: None,
+        retire: false,
+    });
+    if known.fence <= observing.fence {
+        known.receipt = receipt.clone();
+        known.source = source.clone();
+        known.fence = observing.fence;
+        known.at = observing.at;
+        known.retire = false;
+        if receipt.is_complete() {
+            known.accepted = None;
+        }
+    }
+    // Apart from the receipt: a complete listing stays evidence under its own fence, even if a later one failed.
+    if receipt.is_complete() && known.complete_fence <= observing.fence {
+        known.complete_at = Some(observing.at);
+        known.complete_fence = observing.fence;
+    }
+    known
+}
+
+/// The receipt of a known scope that this pull gave none for.
+fn unlisted(known: &KnownScope, observing: &Observing<'_>) -> Receipt {
+    let (outcome, error) = match observing.coverage.sources.get(&known.source) {
+        Some(SourceCoverage::Skipped) => (Outcome::Skipped, None),
+        Some(SourceCoverage::Failed { outcome, error }) => (*outcome, Some(error.clone())),
+        Some(SourceCoverage::Read { exhaustive: false, .. }) => {
+            (Outcome::Failed, Some("its source could not tell all its accounts and regions".to_owned()))
+        }
+        _ if observing.coverage.is_exhaustive() => (Outcome::Orphaned, None),
+        _ => (Outcome::Skipped, Some("no source listed it, but not every source told all its accounts and regions".to_owned())),
+    };
+    Receipt { source: known.receipt.source.clone(), outcome, count: None, error }
+}

@@ -1,0 +1,494 @@
+#![expect(clippy::indexing_slicing, clippy::expect_used, clippy::needless_pass_by_value, reason = "tests may")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
+use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
+use crate::ownership::Ownership;
+use crate::source::{Pull, SourceError};
+use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
+
+const A: &str = "111111111111";
+const HERE: &str = "eu-west-1";
+
+fn instances() -> Scope {
+    scope(A, HERE, Kind::Instance)
+}
+
+fn machine(attributes: Value) -> Resource {
+    let mut machine = resource(&instances(), "i-1");
+    machine.attributes = serde_json::from_value(attributes).expect("attributes");
+    machine
+}
+
+fn take(estate: &mut Estate, pull: &Pull, fence: i64) -> Observed {
+    take_with(estate, pull, fence, &coverage(pull), false)
+}
+
+fn take_with(estate: &mut Estate, pull: &Pull, fence: i64, coverage: &Coverage, narrow: bool) -> Observed {
+    estate.dirty = Dirty::default();
+    let observing = Observing { at: minute(fence), fence: Fence(fence), narrow, coverage };
+    observe(estate, pull.clone(), &observing)
+}
+
+fn complete(resources: impl IntoIterator<Item = Resource>) -> Pull {
+    pull([(instances(), Outcome::Complete)], resources, [])
+}
+
+fn row(estate: &Estate) -> &Known {
+    &estate.resources[&key(&instances(), "i-1")]
+}
+
+/// One machine seen complete, then read again under `outcome`: its attributes afterwards, and the fields that were journalled.
+#[track_caller]
+fn check_merge(before: Value, outcome: Outcome, read: Value, after: Value, journalled: &[&str]) {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(before)]), 1);
+    let _ = take(&mut estate, &pull([(instances(), outcome)], [machine(read)], []), 2);
+    assert_eq!(json!(row(&estate).resource.attributes), after);
+    let fields: Vec<&str> = estate.dirty.journal.iter().flat_map(|entry| entry.fields.keys()).map(String::as_str).collect();
+    assert_eq!(fields, journalled);
+}
+
+#[test]
+fn facts_are_replaced_only_where_their_scope_is_complete() {
+    use Outcome::{Complete, Truncated};
+    let both = json!({"size": "a", "private_addresses": ["10.0.0.1"]});
+    check_merge(both.clone(), Complete, both.clone(), both.clone(), &[]);
+    check_merge(both.clone(), Complete, json!({"size": "b"}), json!({"size": "b"}), &["attributes.private_addresses", "attributes.size"]);
+    check_merge(both.clone(), Truncated, json!({}), both.clone(), &[]);
+    check_merge(both.clone(), Truncated, json!({"size": null, "private_addresses": []}), both.clone(), &[]);
+    check_merge(
+        both.clone(),
+        Truncated,
+        json!({"size": "b", "vcpus": 2}),
+        json!({"size": "b", "vcpus": 2, "private_addresses": ["10.0.0.1"]}),
+        &["attributes.size", "attributes.vcpus"],
+    );
+    check_merge(both, Outcome::Denied, json!({"size": "c"}), json!({"size": "c", "private_addresses": ["10.0.0.1"]}), &["attributes.size"]);
+}
+
+#[test]
+fn addresses_are_frozen_with_the_interface_listing() {
+    let interfaces = scope(A, HERE, Kind::NetworkInterface);
+    for (outcome, kept) in [(Outcome::Denied, true), (Outcome::Complete, false)] {
+        let mut estate = Estate::default();
+        let _ = take(&mut estate, &complete([machine(json!({"size": "a", "macs": ["02:00"]}))]), 1);
+        let receipts = [(instances(), Outcome::Complete), (interfaces.clone(), outcome)];
+        let _ = take(&mut estate, &pull(receipts, [machine(json!({}))], []), 2);
+        assert_eq!(row(&estate).resource.attributes.contains_key("macs"), kept, "{outcome}");
+        assert!(!row(&estate).resource.attributes.contains_key("size"));
+    }
+}
+
+#[test]
+fn tags_names_and_births_are_facts_too() {
+    let mut first = machine(json!({}));
+    first.name = Some("web".to_owned());
+    first.created_at = Some(minute(-5));
+    first.tags = BTreeMap::from([("a".to_owned(), "1".to_owned()), ("b".to_owned(), "1".to_owned())]);
+    let mut second = machine(json!({}));
+    second.tags = BTreeMap::from([("a".to_owned(), "2".to_owned())]);
+
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([first.clone()]), 1);
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Throttled)], [second.clone()], []), 2);
+    let resource = &row(&estate).resource;
+    assert_eq!((resource.name.as_deref(), resource.created_at), (Some("web"), Some(minute(-5))));
+    assert_eq!(json!(resource.tags), json!({"a": "2", "b": "1"}));
+
+    let _ = take(&mut estate, &complete([second]), 3);
+    let resource = &row(&estate).resource;
+    assert_eq!((resource.name.as_deref(), resource.created_at), (None, None));
+    assert_eq!(json!(resource.tags), json!({"a": "2"}));
+    let fields: Vec<_> = estate.dirty.journal[0].fields.keys().map(String::as_str).collect();
+    assert_eq!(fields, ["created_at", "name", "tags.b"]);
+}
+
+#[test]
+fn an_unchanged_row_is_not_written() {
+    let mut estate = Estate::default();
+    let mut seen = machine(json!({"size": "a"}));
+    let _ = take(&mut estate, &complete([seen.clone()]), 1);
+    assert_eq!(estate.dirty.journal[0].cause, "first seen aws 111111111111 eu-west-1 instance (complete)");
+    seen.observed_at = Some(minute(2));
+    let observed = take(&mut estate, &complete([seen.clone()]), 2);
+    assert_eq!((observed.seen, observed.changed), (1, 0));
+    assert!(estate.dirty.resources.is_empty() && estate.dirty.journal.is_empty());
+    assert_eq!((row(&estate).last_seen, row(&estate).news_fence), (minute(2), Fence(1)));
+
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Truncated)], [seen], []), 3);
+    assert_eq!(estate.dirty.resources.len(), 1, "no complete receipt stands for this sighting");
+    assert!(estate.dirty.journal.is_empty());
+}
+
+#[test]
+fn volatile_attributes_are_stored_without_a_journal_entry() {
+    let pools = scope(A, HERE, Kind::Pool);
+    let targets = |healthy: u64, health: &str| {
+        let mut pool = resource(&pools, "p");
+        pool.attributes.insert("healthy_count".to_owned(), json!(healthy));
+        let mut edge = relation(RelationType::RoutesTo, &pool.key, &key(&instances(), "i-1"));
+        edge.attributes.insert("health".to_owned(), json!(health));
+        pull([(pools.clone(), Outcome::Complete)], [pool], [edge])
+    };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &targets(1, "healthy"), 1);
+    let observed = take(&mut estate, &targets(0, "unhealthy"), 2);
+    assert_eq!((observed.changed, observed.rerelated), (0, 0));
+    assert_eq!((estate.dirty.resources.len(), estate.dirty.edges.len(), estate.dirty.journal.len()), (1, 1, 0));
+    assert_eq!(estate.edges.values().next().expect("an edge").attributes["health"], "unhealthy");
+}
+
+#[test]
+fn absence_counts_once_per_complete_listing() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 1);
+    let absent = |estate: &mut Estate, outcome, fence| {
+        let observed = take(estate, &pull([(instances(), outcome)], [], []), fence);
+        (row(estate).missing, observed.newly_absent, row(estate).last_seen)
+    };
+    assert_eq!(absent(&mut estate, Outcome::Denied, 2), (0, 0, minute(1)));
+    assert_eq!(absent(&mut estate, Outcome::Complete, 3), (1, 1, minute(1)));
+    assert_eq!(estate.dirty.journal[0].entry, JournalKind::Absent);
+    assert_eq!(absent(&mut estate, Outcome::Complete, 3), (1, 0, minute(1)));
+    assert_eq!(absent(&mut estate, Outcome::Truncated, 4), (1, 0, minute(1)));
+    assert_eq!(absent(&mut estate, Outcome::Complete, 5), (2, 0, minute(1)));
+    assert!(estate.dirty.journal.is_empty(), "the first absence is news, the second is not");
+    assert_eq!(row(&estate).news_fence, Fence(3));
+    let narrow = Pull { resources: BTreeMap::new(), ..complete([]) };
+    let _ = take_with(&mut estate, &narrow, 6, &coverage(&narrow), true);
+    assert_eq!(row(&estate).missing, 2);
+    let observed = take(&mut estate, &complete([machine(json!({}))]), 7);
+    assert_eq!((row(&estate).missing, observed.returned), (0, 1));
+}
+
+#[test]
+fn a_narrow_read_empties_nothing_and_touches_no_receipt() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({"size": "a", "image": "x"}))]), 1);
+    let read = pull([(instances(), Outcome::Complete)], [machine(json!({"size": "b"}))], []);
+    let observed = take_with(&mut estate, &read, 2, &coverage(&read), true);
+    assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "b", "image": "x"}));
+    assert!(observed.receipts.is_empty() && estate.dirty.scopes.is_empty());
+    assert_eq!(estate.scopes[&instances()].complete_fence, Fence(1));
+}
+
+#[test]
+fn what_was_read_since_wins() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({"size": "a"}))]), 1);
+    let newer = complete([machine(json!({"size": "c"}))]);
+    let _ = take_with(&mut estate, &newer, 5, &coverage(&newer), true);
+
+    let observed = take(&mut estate, &complete([machine(json!({"size": "b"}))]), 3);
+    assert_eq!((observed.superseded, json!(row(&estate).resource.attributes)), (1, json!({"size": "c"})));
+    let _ = take(&mut estate, &complete([]), 4);
+    assert_eq!(row(&estate).missing, 0, "an older absence says nothing");
+
+    // A complete listing under 6 did not show i-2: an older one that does is old news.
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 6);
+    let _ = take(&mut estate, &complete([resource(&instances(), "i-2")]), 4);
+    assert!(!estate.resources.contains_key(&key(&instances(), "i-2")));
+    assert_eq!(estate.scopes[&instances()].fence, Fence(6));
+}
+
+#[test]
+fn the_ended_keep_their_last_facts_and_edges() {
+    let groups = scope(A, HERE, Kind::SecurityGroup);
+    let mut alive = machine(json!({"size": "a", "private_addresses": ["10.0.0.1"]}));
+    alive.tags.insert("owner".to_owned(), "ann".to_owned());
+    let edge = relation(RelationType::ProtectedBy, &alive.key, &key(&groups, "sg-1"));
+    let mut dead = machine(json!({"provider_state": "terminated"}));
+    dead.state = Some("terminated".to_owned());
+
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Complete)], [alive], [edge]), 1);
+    let _ = take(&mut estate, &complete([dead]), 2);
+    let resource = &row(&estate).resource;
+    assert_eq!(resource.state.as_deref(), Some("terminated"));
+    let want = json!({"size": "a", "private_addresses": ["10.0.0.1"], "provider_state": "terminated"});
+    assert_eq!((json!(resource.attributes), resource.tags.len(), estate.edges.len()), (want, 1, 1));
+}
+
+#[test]
+fn another_life_under_one_id_begins_anew() {
+    let born = |life: &str, at| {
+        let mut machine = machine(json!({"life": life}));
+        machine.created_at = Some(minute(at));
+        machine
+    };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([born("one", -100)]), 1);
+    let id = key(&instances(), "i-1");
+    estate.resources.get_mut(&id).expect("a row").end = Some(End { at: minute(1), cause: EndCause::Absent });
+    let observed = take(&mut estate, &complete([born("two", 1)]), 2);
+    let known = row(&estate);
+    assert_eq!((observed.reborn, known.end.as_ref(), known.missing), (1, None, 0));
+    assert_eq!((known.first_seen, known.life_since, known.resource.created_at), (minute(1), minute(2), Some(minute(1))));
+    let entry = &estate.dirty.journal[0];
+    assert_eq!(entry.entry, JournalKind::Reborn);
+    assert_eq!(entry.fields["attributes.life"].from, "one");
+    assert_eq!(entry.fields["created_at"].from, minute(-100).to_string());
+    assert_eq!(entry.fields["life_since"].from, minute(1).to_string());
+    assert_eq!(entry.fields["ended_at"].from, minute(1).to_string());
+}
+
+#[test]
+fn a_life_that_shows_up_under_another_key_has_moved() {
+    let other = |life: &str| {
+        let mut other = resource(&instances(), "i-2");
+        other.attributes.insert("life".to_owned(), json!(life));
+        other
+    };
+    let old = machine(json!({"life": "one"}));
+    #[track_caller]
+    fn check(first: Resource, second: Pull, want: &[(Key, Key)]) {
+        let mut estate = Estate::default();
+        let _ = take(&mut estate, &complete([first]), 1);
+        assert_eq!(take(&mut estate, &second, 2).moved, want);
+    }
+    let moved = [(old.key.clone(), other("one").key)];
+    check(old.clone(), complete([other("one")]), &moved);
+    check(old.clone(), complete([other("two")]), &[]);
+    check(old.clone(), complete([old.clone(), other("one")]), &[]);
+    check(old, pull([(instances(), Outcome::Truncated)], [other("one")], []), &[]);
+}
+
+/// An edge seen complete, then a pull without it: whether it stays.
+#[track_caller]
+fn check_edge(edge: &Relation, first: &[Resource], second: &Pull, stays: bool) {
+    let mut estate = Estate::default();
+    let receipts = second.receipts.iter().map(|(scope, _)| (scope.clone(), Outcome::Complete));
+    let _ = take(&mut estate, &pull(receipts, first.to_vec(), [edge.clone()]), 1);
+    let _ = take(&mut estate, second, 2);
+    assert_eq!(estate.edges.contains_key(&edge.id()), stays);
+    let removals = estate.dirty.journal.iter().filter(|entry| entry.entry == JournalKind::Related).count();
+    assert_eq!(removals > 0, !stays);
+}
+
+#[test]
+fn an_edge_goes_only_with_its_proof() {
+    use Outcome::{Complete, Denied, Truncated};
+    let groups = scope(A, HERE, Kind::ScalingGroup);
+    let (member, group) = (machine(json!({})), resource(&groups, "g"));
+    let mut dead = member.clone();
+    dead.state = Some("terminated".to_owned());
+    let both = [member.clone(), group.clone()];
+    let scopes = |instance, group| [(instances(), instance), (groups.clone(), group)];
+
+    let membership = relation(RelationType::MemberOf, &member.key, &group.key);
+    check_edge(&membership, &both, &pull(scopes(Complete, Complete), both.clone(), []), false);
+    check_edge(&membership, &both, &pull(scopes(Truncated, Complete), both.clone(), []), false);
+    check_edge(&membership, &both, &pull(scopes(Complete, Truncated), both.clone(), []), true);
+    check_edge(&membership, &both, &pull(scopes(Complete, Denied), [member.clone()], []), true);
+    check_edge(&membership, &both, &pull(scopes(Complete, Complete), [member.clone()], []), true);
+    check_edge(&membership, &both, &pull(scopes(Complete, Complete), [dead, group.clone()], []), true);
+    check_edge(&membership, &both, &pull(scopes(Complete, Complete), both.clone(), [membership.clone()]), true);
+
+    let unknown = relation(RelationType::AttachedTo, &key(&scope(A, HERE, Kind::Volume), "v"), &member.key);
+    check_edge(&unknown, &both, &pull(scopes(Complete, Complete), both.clone(), []), true);
+}
+
+#[test]
+fn edges_are_journalled_under_both_ends() {
+    let groups = scope(A, HERE, Kind::ScalingGroup);
+    let (member, group) = (machine(json!({})), resource(&groups, "g"));
+    let receipts = [(instances(), Outcome::Complete), (groups, Outcome::Complete)];
+    let edge = relation(RelationType::MemberOf, &member.key, &group.key);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &pull(receipts.clone(), [member.clone(), group.clone()], []), 1);
+    let _ = take(&mut estate, &pull(receipts, [member.clone(), group.clone()], [edge]), 2);
+    let entries: Vec<_> = estate.dirty.journal.iter().map(|e| (e.key.clone(), e.fields.keys().next().cloned())).collect();
+    assert_eq!(
+        entries,
+        [
+            (group.key.clone(), Some(format!("member_of from {}", member.key))),
+            (member.key.clone(), Some(format!("member_of to {}", group.key))),
+        ]
+    );
+}
+
+fn name(text: &str) -> SourceName {
+    text.parse().expect("a name")
+}
+
+/// A scope known from the test source, then a run without a receipt for it: how it ends.
+#[track_caller]
+fn check_unlisted(sources: impl IntoIterator<Item = (SourceName, SourceCoverage)>, want: Outcome) {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 1);
+    let coverage = Coverage { sources: sources.into_iter().collect() };
+    let observed = take_with(&mut estate, &Pull::default(), 2, &coverage, false);
+    assert_eq!(observed.receipts[&instances()].outcome, want);
+    let known = &estate.scopes[&instances()];
+    assert_eq!((known.receipt.outcome, known.complete_fence, known.complete_at), (want, Fence(1), Some(minute(1))));
+    assert_eq!((&known.source, row(&estate).missing), (&source(), 0));
+    assert!(estate.dirty.scopes.contains(&instances()));
+}
+
+#[test]
+fn scopes_without_a_receipt_are_told_apart() {
+    let read = |exhaustive| SourceCoverage::Read { exhaustive, scopes: BTreeSet::new() };
+    let failed = SourceCoverage::Failed { outcome: Outcome::Denied, error: "no".to_owned() };
+    check_unlisted([(source(), read(true))], Outcome::Orphaned);
+    check_unlisted([(name("other"), read(true))], Outcome::Orphaned);
+    check_unlisted([(source(), SourceCoverage::Skipped), (name("other"), read(true))], Outcome::Skipped);
+    check_unlisted([(source(), failed.clone())], Outcome::Denied);
+    check_unlisted([(source(), read(false))], Outcome::Failed);
+    check_unlisted([(source(), read(true)), (name("other"), failed)], Outcome::Skipped);
+    check_unlisted([(name("other"), SourceCoverage::Skipped)], Outcome::Skipped);
+}
+
+#[test]
+fn an_accepted_gap_ends_when_the_scope_is_complete() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 1);
+    estate.scopes.get_mut(&instances()).expect("a scope").accepted = Some(Outcome::Denied);
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 2);
+    assert_eq!(estate.scopes[&instances()].accepted, Some(Outcome::Denied));
+    let _ = take(&mut estate, &complete([]), 3);
+    assert_eq!(estate.scopes[&instances()].accepted, None);
+}
+
+#[test]
+fn a_listing_over_all_regions_takes_the_place_of_regional_ones() {
+    let wide = |outcome| pull([(everywhere(&instances()), outcome)], [], []);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 1);
+    let _ = take(&mut estate, &wide(Outcome::Denied), 2);
+    assert_eq!((estate.scopes[&instances()].receipt.outcome, row(&estate).missing), (Outcome::Denied, 0));
+    let _ = take(&mut estate, &wide(Outcome::Complete), 3);
+    let scopes: Vec<(&Scope, &KnownScope)> = estate.scopes.iter().collect();
+    assert_eq!((scopes.len(), scopes[0].0, row(&estate).missing), (1, &everywhere(&instances()), 1));
+    assert!(estate.dirty.scopes.contains(&instances()));
+}
+
+#[test]
+fn two_sources_over_one_scope_are_refused_and_one_that_failed_is_not() {
+    let both = BTreeMap::from([(name("a"), Ok(complete([]))), (name("b"), Ok(complete([])))]);
+    assert!(gather(both, [name("a"), name("b")]).is_err());
+
+    let error = SourceError::Throttled { source_name: name("b"), operation: "ListThings".to_owned() };
+    let one = BTreeMap::from([(name("a"), Ok(complete([]))), (name("b"), Err(error))]);
+    let (pull, coverage) = gather(one, [name("a"), name("b"), name("c")]).expect("no overlap");
+    assert_eq!((pull.receipts.len(), pull.exhaustive, coverage.is_exhaustive()), (1, false, false));
+    assert_eq!(coverage.sources[&name("c")], SourceCoverage::Skipped);
+    assert!(matches!(coverage.sources[&name("b")], SourceCoverage::Failed { outcome: Outcome::Throttled, .. }));
+    let text = serde_json::to_string(&coverage).expect("JSON");
+    assert_eq!(serde_json::from_str::<Coverage>(&text).expect("coverage"), coverage);
+}
+
+fn tagged(name: &str, service: &str) -> Resource {
+    let mut machine = resource(&instances(), name);
+    machine.tags.insert("service".to_owned(), service.to_owned());
+    machine
+}
+
+fn serve(estate: &mut Estate, pull: &Pull, fence: i64) -> Derived {
+    let _ = take(estate, pull, fence);
+    let coverage = coverage(pull);
+    derive(estate, &Ownership::default(), &Observing { at: minute(fence), fence: Fence(fence), narrow: false, coverage: &coverage })
+}
+
+fn service(estate: &Estate, name: &str) -> (String, u64, u32, Vec<String>) {
+    let key = Key::service(name).expect("a name");
+    let known = &estate.resources[&key];
+    let members = estate.edges.keys().filter(|id| id.from == key).map(|id| estate.resources[&id.to].resource.native_id.clone());
+    let count = known.resource.attributes["member_count"].as_u64().expect("a count");
+    (known.resource.name.clone().expect("a name"), count, known.missing, members.collect())
+}
+
+#[test]
+fn services_follow_their_members_tags() {
+    let mut estate = Estate::default();
+    let derived = serve(&mut estate, &complete([tagged("i-1", " shop"), tagged("i-2", "Shop "), tagged("i-3", "  ")]), 1);
+    assert_eq!(derived, Derived { services: 1, memberless: 0 });
+    let both = vec!["i-1".to_owned(), "i-2".to_owned()];
+    assert_eq!(service(&estate, "SHOP"), ("Shop".to_owned(), 2, 0, both.clone()));
+
+    // The tag moves on in a listing that was cut: the new edge is a fact, the old one's absence is not.
+    let cut = pull([(instances(), Outcome::Truncated)], [tagged("i-2", "billing")], []);
+    let _ = serve(&mut estate, &cut, 2);
+    assert_eq!(service(&estate, "shop"), ("shop".to_owned(), 1, 0, both));
+    assert_eq!(service(&estate, "billing"), ("billing".to_owned(), 1, 0, vec!["i-2".to_owned()]));
+
+    let _ = serve(&mut estate, &complete([tagged("i-1", "shop"), tagged("i-2", "billing")]), 3);
+    assert_eq!(service(&estate, "shop").3, ["i-1"]);
+}
+
+#[test]
+fn a_service_without_members_is_absent_once_per_proven_run() {
+    let mut estate = Estate::default();
+    let _ = serve(&mut estate, &complete([tagged("i-1", "shop")]), 1);
+    let untagged = resource(&instances(), "i-1");
+    for fence in [2, 2] {
+        let derived = serve(&mut estate, &complete([untagged.clone()]), fence);
+        assert_eq!((derived.memberless, service(&estate, "shop").2), (1, 1));
+    }
+    let _ = serve(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 3);
+    assert_eq!(service(&estate, "shop").2, 1, "nobody looked");
+    let _ = serve(&mut estate, &complete([untagged]), 4);
+    assert_eq!(service(&estate, "shop"), ("shop".to_owned(), 1, 2, vec!["i-1".to_owned()]));
+    let _ = serve(&mut estate, &complete([tagged("i-1", "shop")]), 5);
+    assert_eq!(service(&estate, "shop").2, 0);
+}
+
+#[test]
+fn derived_resources_of_a_file_are_passed_over() {
+    let mut fleet = resource(&instances(), "x");
+    fleet.key = Key::service("stale").expect("a key");
+    fleet.derived = true;
+    let mut edge = relation(RelationType::DependsOn, &fleet.key, &key(&instances(), "i-1"));
+    edge.derived = true;
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Complete)], [fleet, machine(json!({}))], [edge]), 1);
+    assert_eq!((estate.resources.len(), estate.edges.len()), (1, 0));
+}
+
+/// Members by (missing, end); whether the scope counts as emptied.
+#[track_caller]
+fn check_emptied(members: &[(u32, Option<EndCause>)], want: bool) {
+    let mut estate = Estate::default();
+    for (index, (missing, cause)) in members.iter().enumerate() {
+        let resource = resource(&instances(), &format!("i-{index}"));
+        let mut known = Known::new(resource, minute(0), Fence(1));
+        known.missing = *missing;
+        // Approved retirements of this emptiness; the scope was last seen alive at minute 0.
+        known.end = cause.map(|cause| End { at: minute(5), cause });
+        estate.resources.insert(known.resource.key.clone(), known);
+    }
+    let want: BTreeSet<Scope> = want.then(instances).into_iter().collect();
+    assert_eq!(emptied_scopes(&estate), want);
+}
+
+#[test]
+fn a_scope_is_emptied_when_five_live_ones_are_gone_at_once() {
+    use EndCause::{Absent, Stated};
+    check_emptied(&[(1, None); 5], true);
+    check_emptied(&[(3, None); 5], true);
+    check_emptied(&[(1, None); 4], false);
+    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (1, None), (0, None)], false);
+    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (0, Some(Stated))], false);
+    check_emptied(&[(2, None), (2, None), (2, Some(Absent)), (2, Some(Absent)), (2, Some(Absent))], true);
+    check_emptied(&[(2, Some(Absent)); 6], false);
+}
+
+#[test]
+fn those_retired_before_the_scope_was_last_seen_alive_do_not_count() {
+    let mut estate = Estate::default();
+    for index in 0..6 {
+        let mut known = Known::new(resource(&instances(), &format!("i-{index}")), minute(0), Fence(1));
+        known.missing = 2;
+        if index == 0 {
+            known.last_seen = minute(100);
+        } else {
+            known.end = Some(End { at: minute(5), cause: EndCause::Absent });
+        }
+        estate.resources.insert(known.resource.key.clone(), known);
+    }
+    assert_eq!(emptied_scopes(&estate), BTreeSet::new());
+}

@@ -1,0 +1,369 @@
+//! Dispositions, stages and proposed retirements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::dependents;
+use super::policy::{Judgement, Policy, Timers};
+use super::words::{after, elapsed, listings, spelt};
+use crate::estate::{
+    Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Stage, covering,
+};
+use crate::inventory::emptied_scopes;
+use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Scope, Vital};
+use crate::plan::Reason;
+
+/// What was decided, beyond what stands in the estate.
+#[must_use]
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Decisions {
+    /// Due absences: retired once a look-up says gone ([`super::confirm`]). Until then their stage stays `missing`.
+    pub proposed: BTreeMap<Key, Reason>,
+    /// Ended lives that a listing still shows, `min_dwell` after their end: revived once a look-up shows them.
+    pub revivals_to_confirm: BTreeSet<Key>,
+    /// Scopes that were suddenly emptied: retirements for absence there are held (guardrail 2).
+    pub emptied: BTreeSet<Scope>,
+    /// Orphaned scopes whose members people asked to retire: each is among `proposed`, and is held until it is approved.
+    pub disowned: BTreeSet<Scope>,
+    /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
+    pub frozen: BTreeMap<Key, Scope>,
+    /// Resources that wait for their age, without retired ones.
+    pub deferred: u64,
+    /// Resources folded into fleets, without retired ones.
+    pub folded: u64,
+    /// Resources ignored by rule, without retired ones.
+    pub ignored: u64,
+    /// Resources that ended in this run before they were old enough for a record.
+    pub died_deferred: u64,
+}
+
+/// Decides dispositions and stages of all resources, and proposes retirements.
+///
+/// - An instance younger than `min_age` is deferred as long as it never had another disposition; what ends with it is deferred with it.
+///   Its age is what was *seen* of it (from its birth to its last sighting), so a machine that is not listed does not grow old.
+/// - What the provider says has ended is retired at once. An absence is proposed after `confirm_missing` complete listings and
+///   `retire_after` since it was last seen, and only while the scope's latest receipt is complete. What was never recorded needs no
+///   look-up and is retired when due.
+/// - What was retired for its absence is revived when it is seen. What the provider, or a look-up, said had ended is not, until `min_dwell`
+///   has passed and a look-up shows it.
+///
+/// Changes are journalled, save that a new resource is simply recorded.
+pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
+    let mut decisions = Decisions::default();
+    revive(estate);
+    dispose(estate, policy, at);
+
+    let Estate { resources, edges, scopes, dirty } = estate;
+    let members = service_members(resources, edges);
+    for (key, known) in resources.iter_mut() {
+        let judgement = policy.judge(known);
+        let frozen = || unproven(key, known, &members, scopes);
+        let step = next_step(known, judgement.timers, at, frozen);
+        take_step(key, known, step, judgement, at, dirty, &mut decisions);
+        if known.stage != Stage::Retired && known.stage != Stage::Purged {
+            match known.disposition {
+                Disposition::Record => {}
+                Disposition::Defer => decisions.deferred += 1,
+                Disposition::Fold => decisions.folded += 1,
+                Disposition::Ignore => decisions.ignored += 1,
+            }
+        } else if known.disposition == Disposition::Defer && known.stage_since == at {
+            decisions.died_deferred += 1;
+        }
+    }
+    decisions.emptied = emptied_scopes(estate);
+    propose_disowned(estate, &mut decisions);
+    decisions
+}
+
+/// Takes back the ends that a sighting disproves, before anything is decided on them.
+fn revive(estate: &mut Estate) {
+    let Estate { resources, dirty, .. } = estate;
+    for (key, known) in resources.iter_mut() {
+        let for_absence = known.end.as_ref().is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::Unwanted));
+        if for_absence && is_shown_alive(known) {
+            known.end = None;
+            dirty.resources.insert(key.clone());
+        }
+    }
+}
+
+fn is_shown_alive(known: &Known) -> bool {
+    known.missing == 0 && known.resource.vital() != Vital::Ended
+}
+
+/// What lies in orphaned scopes that people asked to retire. No listing can prove its absence any more, so people have to.
+fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
+    let is_disowned = |known: &KnownScope| known.retire && known.receipt.outcome == Outcome::Orphaned;
+    decisions.disowned = estate.scopes.iter().filter(|(_, known)| is_disowned(known)).map(|(scope, _)| scope.clone()).collect();
+    if decisions.disowned.is_empty() {
+        return;
+    }
+    for (key, known) in &estate.resources {
+        let covered = covering(&estate.scopes, &known.resource.scope()).filter(|(scope, _)| decisions.disowned.contains(*scope));
+        if let Some((scope, _)) = covered
+            && !known.resource.derived
+            && known.end.is_none()
+        {
+            let text = format!("no source covers {scope} any more, and its retirement was asked for");
+            decisions.proposed.insert(key.clone(), Reason { rule: "scopes retire".to_owned(), text });
+        }
+    }
+}
+
+/// Dispositions: machines first, then what depends on them.
+fn dispose(estate: &mut Estate, policy: &Policy, at: Timestamp) {
+    let Estate { resources, dirty, .. } = estate;
+    for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind == Kind::Instance) {
+        dispose_one(key, known, policy, None, at, dirty);
+    }
+    let shared = dependents::shared(estate, policy);
+    let Estate { resources, dirty, .. } = estate;
+    for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind != Kind::Instance) {
+        dispose_one(key, known, policy, shared.get(key).copied(), at, dirty);
+    }
+}
+
+fn dispose_one(key: &Key, known: &mut Known, policy: &Policy, shared: Option<Disposition>, at: Timestamp, dirty: &mut Dirty) {
+    let judgement = policy.judge(known);
+    let wanted = shared.unwrap_or(judgement.disposition);
+    let is_young = known.resource.kind == Kind::Instance && age_seen(known) < judgement.timers.min_age;
+    let next = next_disposition(known, wanted, is_young, judgement.timers, at);
+    if next == known.disposition {
+        return;
+    }
+    let cause = match (shared, known.disposition) {
+        (Some(_), _) => "it ends with its machine and shares its disposition".to_owned(),
+        (None, Disposition::Defer) if known.resource.kind == Kind::Instance => {
+            format!("min_age: seen at an age of {} or more", spelt(judgement.timers.min_age))
+        }
+        (None, _) => format!("rule {}", judgement.rule),
+    };
+    let is_plain = is_new(known, at) && next == Disposition::Record;
+    if !is_plain {
+        journal(dirty, key, known, at, cause, "disposition", known.disposition.as_str(), next.as_str());
+    }
+    known.disposition = next;
+    known.disposition_since = at;
+    dirty.resources.insert(key.clone());
+}
+
+/// The disposition after this run, given what rules and machines want.
+fn next_disposition(known: &Known, wanted: Disposition, is_young: bool, timers: &Timers, at: Timestamp) -> Disposition {
+    let now = known.disposition;
+    match (now, wanted) {
+        // Ended, or not seen alive now: neither grows old enough for a record.
+        (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => now,
+        (Disposition::Defer, Disposition::Record) if is_young => now,
+        // What once had a record is not deferred any more.
+        (_, Disposition::Defer) => now,
+        (Disposition::Record, Disposition::Fold) | (Disposition::Fold, Disposition::Record)
+            if elapsed(known.disposition_since, at) < timers.min_dwell =>
+        {
+            now
+        }
+        _ => wanted,
+    }
+}
+
+/// When the present life was born, as far as is known.
+pub(super) fn born(known: &Known) -> Timestamp {
+    known.resource.created_at.unwrap_or(known.life_since)
+}
+
+fn age_seen(known: &Known) -> std::time::Duration {
+    elapsed(born(known), known.last_seen)
+}
+
+/// Whether the row came into being in this run.
+fn is_new(known: &Known, at: Timestamp) -> bool {
+    known.first_seen == at && known.life_since == at && known.stage_since == at
+}
+
+/// What the stage does in this run.
+enum Step {
+    /// It is, or becomes, this; no end is concluded or taken back.
+    Stage(Stage),
+    /// Its end is concluded.
+    End(EndCause, Reason),
+    /// It stays ended.
+    Ended,
+    /// It stays ended until a look-up shows it.
+    ConfirmRevival,
+    /// Missing, and due.
+    Propose(Reason),
+    /// Missing, and would be due if its scope proved it.
+    Frozen(Scope),
+}
+
+fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnce() -> Option<Scope>) -> Step {
+    let vital = known.resource.vital();
+    if let Some(end) = &known.end {
+        // Ends for absence were taken back already where something shows it alive.
+        let may_return = is_shown_alive(known) && elapsed(end.at, at) >= timers.min_dwell;
+        return if may_return { Step::ConfirmRevival } else { Step::Ended };
+    }
+    if vital == Vital::Ended {
+        return Step::End(EndCause::Stated, stated(known));
+    }
+    if known.missing == 0 {
+        return Step::Stage(if known.recovered { Stage::Missing } else { stage_alive(known) });
+    }
+    if !is_due(known, timers, at) {
+        return Step::Stage(Stage::Missing);
+    }
+    let text =
+        format!("absent from {}, last seen {}, {} or more ago", listings(known.missing), known.last_seen, spelt(timers.retire_after));
+    let reason = Reason { rule: "retire_after".to_owned(), text };
+    match unproven() {
+        Some(scope) => Step::Frozen(scope),
+        None if known.disposition == Disposition::Defer => Step::End(EndCause::Absent, reason),
+        None => Step::Propose(reason),
+    }
+}
+
+fn stated(known: &Known) -> Reason {
+    let text = format!("its provider says {}", known.resource.state.as_deref().unwrap_or("that it has ended"));
+    Reason { rule: "stated".to_owned(), text }
+}
+
+/// Whether an absence has lasted as often and as long as the timers ask.
+pub(super) fn is_due(known: &Known, timers: &Timers, at: Timestamp) -> bool {
+    known.missing >= timers.confirm_missing.max(1) && elapsed(known.last_seen, at) >= timers.retire_after
+}
+
+/// The stage of a resource that is there.
+pub(super) fn stage_alive(known: &Known) -> Stage {
+    match known.resource.vital() {
+        _ if known.disposition == Disposition::Defer => Stage::Deferred,
+        Vital::Inactive => Stage::Inactive,
+        Vital::Live | Vital::Ended => Stage::Active,
+    }
+}
+
+fn take_step(
+    key: &Key,
+    known: &mut Known,
+    step: Step,
+    judgement: Judgement<'_>,
+    at: Timestamp,
+    dirty: &mut Dirty,
+    decisions: &mut Decisions,
+) {
+    match step {
+        Step::Stage(stage) => {
+            let cause = match stage {
+                Stage::Missing if known.recovered => "found at a target, shown by no listing yet".to_owned(),
+                Stage::Missing => format!("absent from {}", listings(known.missing)),
+                Stage::Inactive => format!("its provider says {}", known.resource.state.as_deref().unwrap_or("stopped")),
+                _ if matches!(known.stage, Stage::Missing | Stage::Retired | Stage::Purged) => "seen again".to_owned(),
+                _ => format!("rule {}", judgement.rule),
+            };
+            set_stage(key, known, stage, cause, at, dirty);
+        }
+        Step::End(cause, reason) => {
+            known.end = Some(End { at, cause });
+            let text = format!("{}: {}", reason.rule, reason.text);
+            set_stage(key, known, Stage::Retired, text, at, dirty);
+            dirty.resources.insert(key.clone());
+        }
+        Step::Ended => stay_ended(key, known, at, dirty),
+        Step::ConfirmRevival => {
+            stay_ended(key, known, at, dirty);
+            decisions.revivals_to_confirm.insert(key.clone());
+        }
+        Step::Propose(reason) => {
+            set_stage(key, known, Stage::Missing, format!("absent from {}", listings(known.missing)), at, dirty);
+            decisions.proposed.insert(key.clone(), reason);
+        }
+        Step::Frozen(scope) => {
+            set_stage(key, known, Stage::Missing, format!("absent from {}", listings(known.missing)), at, dirty);
+            decisions.frozen.insert(key.clone(), scope);
+        }
+    }
+}
+
+fn stay_ended(key: &Key, known: &mut Known, at: Timestamp, dirty: &mut Dirty) {
+    if known.stage != Stage::Purged {
+        set_stage(key, known, Stage::Retired, "its life has ended".to_owned(), at, dirty);
+    }
+}
+
+/// Changes the stage and journals it; nothing when it is the same.
+pub(super) fn set_stage(key: &Key, known: &mut Known, stage: Stage, cause: String, at: Timestamp, dirty: &mut Dirty) {
+    if known.stage == stage {
+        return;
+    }
+    let is_plain = is_new(known, at) && matches!(stage, Stage::Active | Stage::Inactive);
+    if !is_plain {
+        journal(dirty, key, known, at, cause, "stage", known.stage.as_str(), stage.as_str());
+    }
+    known.stage = stage;
+    known.stage_since = at;
+    dirty.resources.insert(key.clone());
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of one journal entry")]
+fn journal(dirty: &mut Dirty, key: &Key, known: &Known, at: Timestamp, cause: String, field: &str, from: &str, to: &str) {
+    let change = FieldChange { from: from.into(), to: to.into() };
+    dirty.journal.push(JournalEntry {
+        entry: JournalKind::Decided,
+        key: key.clone(),
+        at,
+        fence: known.fence,
+        cause,
+        fields: BTreeMap::from([(field.to_owned(), change)]),
+    });
+}
+
+/// Own scopes of the members of services that have lost them all: the evidence of such a service.
+fn service_members(resources: &BTreeMap<Key, Known>, edges: &BTreeMap<EdgeId, KnownEdge>) -> BTreeMap<Key, BTreeSet<Scope>> {
+    let lost = resources.iter().filter(|(_, known)| known.resource.derived && known.missing > 0 && known.end.is_none());
+    lost.map(|(key, _)| {
+        let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
+        let members = edges.range(start..).take_while(|(id, _)| id.from == *key).map(|(id, _)| &id.to);
+        (key.clone(), members.filter_map(|member| resources.get(member)).map(|member| member.resource.scope()).collect())
+    })
+    .collect()
+}
+
+/// The scope whose latest receipt does not prove that a resource is absent; `None` where it is proven.
+fn unproven(key: &Key, known: &Known, members: &BTreeMap<Key, BTreeSet<Scope>>, scopes: &BTreeMap<Scope, KnownScope>) -> Option<Scope> {
+    let check = |scope: &Scope| match covering(scopes, scope) {
+        Some((_, known)) if known.receipt.is_complete() => None,
+        Some((scope, _)) => Some(scope.clone()),
+        None => Some(scope.clone()),
+    };
+    if known.resource.derived {
+        return members.get(key).into_iter().flatten().find_map(check);
+    }
+    check(&known.resource.scope())
+}
+
+/// Why a resource stands where it stands, in words: what its retirement or revival says as its reason.
+#[must_use]
+pub fn reason(known: &Known) -> Reason {
+    let reason = |rule: &str, text: String| Reason { rule: rule.to_owned(), text };
+    let Some(end) = &known.end else {
+        return match known.stage {
+            Stage::Missing => reason("confirm_missing", format!("absent from {}, last seen {}", listings(known.missing), known.last_seen)),
+            Stage::Deferred => reason("min_age", "too young for a record".to_owned()),
+            _ => reason("default", format!("seen {}", known.last_seen)),
+        };
+    };
+    match end.cause {
+        EndCause::Stated => stated(known),
+        EndCause::Absent => {
+            let text = format!("absent from {}, last seen {}, and a look-up found it gone", listings(known.missing), known.last_seen);
+            reason("retire_after", text)
+        }
+        EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),
+        EndCause::Unwanted => reason("unwanted", "the configuration no longer covers it".to_owned()),
+    }
+}
+
+/// When an absence is due by time, whatever its count.
+pub(super) fn due_by_time(known: &Known, timers: &Timers) -> Timestamp {
+    after(known.last_seen, timers.retire_after)
+}

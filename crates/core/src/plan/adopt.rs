@@ -1,0 +1,169 @@
+//! Strangers' records where ours would stand, and own ones whose create was answered by silence (guardrail 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::change::ChangeKind;
+use super::diff;
+use super::draft::{Draft, Drafter, Wish};
+use super::input::Input;
+use super::record::{DeliveryState, FieldState, RecordBrief};
+use super::standing::{reason, shown_stage};
+use crate::ci::ci;
+use crate::estate::{EstateId, Known};
+use crate::model::{Key, TargetName};
+use crate::target::{Adapted, Adopt, Authority, FoundRecord, TargetError};
+
+/// A create that is left out because the target could not say whether the record stands there already.
+#[derive(Debug, Clone)]
+pub struct Unanswered {
+    /// The CI.
+    pub key: Key,
+    /// What the target said.
+    pub error: TargetError,
+}
+
+impl Draft {
+    /// Takes the answers to [`Draft::identities`] into the draft. A create without an answer is left out: "could not look" is not "nothing there".
+    ///
+    /// - No record: the create stands.
+    /// - An own record (a create whose answer was lost): it is bound, and updated where it differs.
+    /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one: always held.
+    /// - Our external id under another estate: [`Draft::other_estates`].
+    pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
+        let mut answers = answers;
+        let drafter = Drafter::new(input);
+        let wishes = std::mem::take(&mut self.wishes);
+        for wish in wishes {
+            if wish.change.change != ChangeKind::Create {
+                self.wishes.push(wish);
+                continue;
+            }
+            let key = wish.change.key.clone();
+            match answers.remove(&key) {
+                Some(Ok(found)) => self.answer(&drafter, estate, wish, &found),
+                Some(Err(error)) => self.leave_out(key, error),
+                None => {
+                    let error = unanswered(&self.target);
+                    self.leave_out(key, error);
+                }
+            }
+        }
+        self.sort();
+        self
+    }
+
+    fn leave_out(&mut self, key: Key, error: TargetError) {
+        self.creates_left_out.insert(key.clone());
+        self.unanswered.push(Unanswered { key, error });
+    }
+
+    fn answer(&mut self, drafter: &Drafter<'_>, estate: &EstateId, mut wish: Wish, found: &[FoundRecord]) {
+        let key = wish.change.key.clone();
+        let input = drafter.input;
+        let Some(known) = input.estate.resources.get(&key) else { return };
+        if let Some(other) =
+            found.iter().find(|record| record.external_id.as_ref() == Some(&key) && record.estate.as_ref().is_some_and(|e| e != estate))
+        {
+            self.other_estates.extend(other.estate.clone().map(|other| (key.clone(), other)));
+            self.creates_left_out.insert(key);
+            return;
+        }
+        let mut own: Vec<&FoundRecord> =
+            found.iter().filter(|record| record.estate.as_ref() == Some(estate) && record.external_id.as_ref() == Some(&key)).collect();
+        own.sort_by(|a, b| (a.retired, &a.id).cmp(&(b.retired, &b.id)));
+        let stage = shown_stage(known);
+        let Some(adapted) = input.terms.target.adapt(&ci(known, stage, input.ownership)) else { return };
+        let basis = drafter.bases.make(known, stage);
+        if let Some(own) = own.first() {
+            let row = bound(input, known, own, &adapted, basis.digest(), input.state.records.get(&key));
+            if let Some(change) = drafter.bring_up(known, &row, &adapted, basis) {
+                self.wishes.push(Wish { change, evidence: None, duplicate: None });
+            }
+            self.bindings.insert(key, row);
+            return;
+        }
+        // Our own record of another key is neither a stranger's nor in the way: native ids repeat between regions.
+        let mut strangers: Vec<&FoundRecord> = found.iter().filter(|record| record.estate.is_none()).collect();
+        strangers.sort_by(|a, b| a.id.cmp(&b.id));
+        match (strangers.as_slice(), input.terms.adopt) {
+            ([], _) => self.wishes.push(wish),
+            ([stranger], Adopt::Match | Adopt::Contribute) => {
+                let contributes = input.terms.adopt == Adopt::Contribute;
+                let written = diff::adopt(&adapted, input.terms.authority, &stranger.fields, contributes);
+                let text = if contributes {
+                    format!("record {} stands for the same thing; only our fields are written", stranger.id.0)
+                } else {
+                    format!("record {} stands for the same thing; it becomes ours", stranger.id.0)
+                };
+                let row = input.state.records.get(&key);
+                let why = reason("adopt", text);
+                let mut change = drafter.record_change(ChangeKind::Adopt, known, row, &stranger.class, written, why, basis.digest());
+                change.record = Some(stranger.id.clone());
+                change.contributed = contributes;
+                self.wishes.push(Wish { change, evidence: None, duplicate: None });
+            }
+            (strangers, _) => {
+                let ids: BTreeSet<&str> = strangers.iter().map(|record| record.id.0.as_str()).collect();
+                wish.duplicate = Some(ids.into_iter().collect::<Vec<_>>().join(", "));
+                self.wishes.push(wish);
+            }
+        }
+    }
+}
+
+fn unanswered(target: &TargetName) -> TargetError {
+    TargetError::Unreachable { target: target.clone(), operation: "find", text: "no answer for this record".to_owned() }
+}
+
+/// The row of an own record that a look-up, a full read or a recovery found. Fields of ours that differ are still to be written
+/// ([`FieldState`]); all others are left as they were found.
+pub(super) fn bound(
+    input: &Input<'_>,
+    known: &Known,
+    found: &FoundRecord,
+    adapted: &Adapted,
+    basis: crate::model::Digest,
+    previous: Option<&RecordBrief>,
+) -> RecordBrief {
+    let mut is_pending = false;
+    let mut fields = BTreeMap::new();
+    for (name, field) in &adapted.fields {
+        let shown = found.fields.get(name).cloned().unwrap_or_default();
+        let is_ours = diff::authority(input.terms.authority, name, field) == Authority::Owned;
+        let is_equal = shown == field.value;
+        is_pending |= is_ours && !is_equal;
+        let sent = if is_ours { is_equal.then(|| field.value.clone()) } else { Some(shown.clone()) };
+        let state =
+            FieldState { desired: field.value.clone(), sent, echoed: Some(shown), rewritten: false, rests: false, people: !is_ours };
+        fields.insert(name.clone(), state);
+    }
+    let existed_since = |row: &RecordBrief| row.created_at.filter(|_| row.record.is_some());
+    RecordBrief {
+        record: Some(found.id.clone()),
+        class: found.class.clone(),
+        kind: known.resource.kind,
+        account: known.resource.account.clone(),
+        state: DeliveryState::Delivered,
+        revision: previous.map_or(0, |row| row.revision),
+        basis: (!is_pending).then_some(basis),
+        created_at: previous.and_then(existed_since).or(found.delivered_at).or(Some(input.at)),
+        retired_at: found.retired.then(|| found.delivered_at.unwrap_or(input.at)),
+        delivered_at: found.delivered_at,
+        attempts: 0,
+        next_try_at: None,
+        error: None,
+        contributed: previous.is_some_and(|row| row.contributed),
+        fields: Some(fields),
+    }
+}
+
+/// The row of an own record that the ledger does not know, as recovery binds it: fields of ours that differ are written by the next
+/// draft, all others are left. `None` where the estate does not know the resource, or the target has no class for it.
+#[must_use]
+pub fn recovered(input: &Input<'_>, key: &Key, found: &FoundRecord) -> Option<RecordBrief> {
+    let known = input.estate.resources.get(key)?;
+    let stage = if found.retired { crate::estate::Stage::Retired } else { shown_stage(known) };
+    let adapted = input.terms.target.adapt(&ci(known, stage, input.ownership))?;
+    let basis = Drafter::new(input).bases.make(known, stage).digest();
+    Some(bound(input, known, found, &adapted, basis, input.state.records.get(key)))
+}

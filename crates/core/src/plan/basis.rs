@@ -1,0 +1,115 @@
+//! What a delivered record was made from, in sixteen bytes.
+
+use super::input::Input;
+use crate::estate::{Disposition, Known, Stage};
+use crate::model::Digest;
+use crate::ownership::Ownership;
+
+/// Digest of the mapping, the settings, the resource and its decisions.
+///
+/// Four bytes are the mapping's alone and one is the stage's, because a later plan has to tell "the mapping changed" and "the stage
+/// changed" from other reasons (guardrail 5: what rests is tried again, `transition` fields are written).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Basis([u8; 16]);
+
+impl Basis {
+    pub(super) fn read(digest: Digest) -> Self {
+        Self(*digest.as_bytes())
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        // Sixteen bytes always make a digest; the other arm is for the type only.
+        Digest::from_bytes(&self.0).unwrap_or_else(|| Digest::of_parts([self.0.as_slice()]))
+    }
+
+    fn mapping(self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+
+    fn stage(self) -> u8 {
+        let [_, _, _, _, stage, ..] = self.0;
+        stage
+    }
+
+    pub(super) fn same_mapping(self, other: Self) -> bool {
+        self.mapping() == other.mapping()
+    }
+
+    pub(super) fn same_stage(self, other: Self) -> bool {
+        self.stage() == other.stage()
+    }
+}
+
+/// Makes bases; what is the same for all resources is digested once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BasisMaker {
+    mapping: Digest,
+    settings: Digest,
+}
+
+impl BasisMaker {
+    pub(super) fn new(input: &Input<'_>) -> Self {
+        let mut settings = Vec::new();
+        for (field, authority) in input.terms.authority {
+            settings.extend([field.as_bytes(), authority.as_str().as_bytes()]);
+        }
+        let ownership = ownership_digest(input.ownership);
+        settings.push(ownership.as_bytes());
+        Self { mapping: input.terms.target.mapping_digest(), settings: Digest::of_parts(settings) }
+    }
+
+    pub(super) fn make(&self, known: &Known, stage: Stage) -> Basis {
+        let flag = known.flag.as_deref().unwrap_or_default();
+        let has_flag = [u8::from(known.flag.is_some())];
+        let [a, b, c, d, ..] = *self.mapping.as_bytes();
+        let rest = Digest::of_parts([
+            self.mapping.as_bytes().as_slice(),
+            self.settings.as_bytes(),
+            known.digest.as_bytes(),
+            &[disposition_byte(known.disposition)],
+            &has_flag,
+            flag.as_bytes(),
+        ]);
+        let mut bytes = *rest.as_bytes();
+        for (byte, value) in bytes.iter_mut().zip([a, b, c, d, stage_byte(stage)]) {
+            *byte = value;
+        }
+        Basis(bytes)
+    }
+}
+
+fn ownership_digest(ownership: &Ownership) -> Digest {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    let lists = [&ownership.owner, &ownership.support_group, &ownership.cost_center, &ownership.service, &ownership.environment_tags];
+    for list in lists {
+        parts.extend(list.iter().map(String::as_bytes));
+        // No tag is named by a control character, so this cannot be one.
+        parts.push(b"\0");
+    }
+    for (from, to) in &ownership.environment_values {
+        parts.extend([from.as_bytes(), to.as_bytes()]);
+    }
+    Digest::of_parts(parts)
+}
+
+/// Numbers that are stored in ledgers: never given to another stage.
+fn stage_byte(stage: Stage) -> u8 {
+    match stage {
+        Stage::Deferred => 0,
+        Stage::Active => 1,
+        Stage::Inactive => 2,
+        Stage::Missing => 3,
+        Stage::Retired => 4,
+        Stage::Purged => 5,
+    }
+}
+
+fn disposition_byte(disposition: Disposition) -> u8 {
+    match disposition {
+        Disposition::Record => 0,
+        Disposition::Defer => 1,
+        Disposition::Fold => 2,
+        Disposition::Ignore => 3,
+    }
+}

@@ -1,0 +1,329 @@
+//! The guardrails: functions that only take changes out of a draft.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::adopt::Unanswered;
+use super::blast;
+use super::change::{Change, ChangeKind};
+use super::draft::{Draft, Wish, fill};
+use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
+use super::input::Input;
+use super::record::{RecordBrief, TargetState};
+use super::standing::Evidence;
+use crate::estate::{Estate, EstateId};
+use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
+use crate::target::Adopt;
+
+/// Under what a draft is guarded.
+#[derive(Debug, Clone, Copy)]
+pub struct Guards<'a> {
+    /// The limits.
+    pub limits: &'a Limits,
+    /// Scopes that held live resources and list none ([`crate::inventory`]), as their receipts name them.
+    pub emptied: &'a BTreeSet<Scope>,
+    /// Orphaned scopes whose members people asked to retire ([`crate::lifecycle::Decisions::disowned`]).
+    pub disowned: &'a BTreeSet<Scope>,
+    /// The target is being recovered: nothing is retired, purged or unrelated in this run.
+    pub recovering: bool,
+}
+
+/// A draft after the guardrails.
+#[derive(Debug)]
+#[must_use]
+pub struct Guarded {
+    /// The target.
+    pub target: TargetName,
+    /// What may be sent, in order.
+    pub changes: Vec<Change>,
+    /// What was stopped, ordered by guardrail.
+    pub holds: Vec<Hold>,
+    /// Proposed retirements that passed every gate of this target: to be looked up. None of them is in `changes`; one that a look-up
+    /// finds gone is `retired` in the estate of the next draft.
+    pub look_up: BTreeSet<Key>,
+    /// Changes that people rejected and that are not asked about again.
+    pub rejected: u64,
+    /// Records that the target would hold afterwards, live and retired, strangers' not counted.
+    pub forecast: u64,
+    /// See [`Draft::settled`].
+    pub settled: BTreeMap<Key, Digest>,
+    /// See [`Draft::bindings`].
+    pub bindings: BTreeMap<Key, RecordBrief>,
+    /// See [`Draft::forgotten`].
+    pub forgotten: BTreeSet<Key>,
+    /// See [`Draft::forgotten_edges`].
+    pub forgotten_edges: BTreeSet<EdgeId>,
+    /// See [`Draft::unanswered`].
+    pub unanswered: Vec<Unanswered>,
+    /// See [`Draft::other_estates`].
+    pub other_estates: BTreeMap<Key, EstateId>,
+}
+
+/// One reason to hold some of the wishes, by their place.
+#[derive(Debug)]
+pub(super) struct Gate {
+    pub(super) guardrail: Guardrail,
+    pub(super) text: String,
+    pub(super) share: Option<f64>,
+    pub(super) limit: Option<f64>,
+    pub(super) stopped: BTreeSet<usize>,
+}
+
+/// Takes out of a draft what the guardrails stop.
+pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
+    let mut wishes = draft.wishes;
+    let mut absent = draft.creates_left_out;
+    if guards.recovering {
+        wishes.retain(|wish| !matches!(wish.change.change, ChangeKind::Retire | ChangeKind::Purge | ChangeKind::Unrelate));
+    }
+    let rejected = take_out_rejected(&mut wishes, input.state, &mut absent);
+    let approved: Vec<bool> = wishes.iter().map(|wish| verdict(input.state, &wish.change) == Some(VerdictKind::Approved)).collect();
+    let open = |place: &usize| !approved.get(*place).copied().unwrap_or(false);
+
+    let mut gates = Vec::new();
+    gates.extend(duplicates(&wishes, input, &open));
+    gates.extend(by_scope(&wishes, input.estate, guards.disowned, Guardrail::Receipts, &open));
+    gates.extend(by_scope(&wishes, input.estate, guards.emptied, Guardrail::SuddenEmptiness, &open));
+    gates.extend(blast::gates(&wishes, input, guards.limits, &open));
+    add_riders(&mut gates, &wishes, &open);
+    let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
+    gates.extend(budget(&wishes, input, &stopped, &open));
+
+    let mut guarded = Guarded {
+        target: draft.target,
+        changes: Vec::new(),
+        holds: Vec::new(),
+        look_up: BTreeSet::new(),
+        rejected,
+        forecast: 0,
+        settled: draft.settled,
+        bindings: draft.bindings,
+        forgotten: draft.forgotten,
+        forgotten_edges: draft.forgotten_edges,
+        unanswered: draft.unanswered,
+        other_estates: draft.other_estates,
+    };
+    split(wishes, &gates, absent, &mut guarded);
+    if draft.is_lean {
+        guarded.holds.iter_mut().flat_map(|hold| hold.changes.iter_mut()).for_each(|change| fill(input, change));
+    }
+    guarded.forecast = forecast(input, &guarded);
+    guarded
+}
+
+/// What people said of a change, as far as it still speaks of it.
+fn verdict(state: &TargetState, change: &Change) -> Option<VerdictKind> {
+    let verdict = state.verdicts.get(&change.id)?;
+    (verdict.verdict == VerdictKind::Approved || change.fence <= verdict.fence).then_some(verdict.verdict)
+}
+
+fn take_out_rejected(wishes: &mut Vec<Wish>, state: &TargetState, absent: &mut BTreeSet<Key>) -> u64 {
+    let mut rejected = 0;
+    if state.verdicts.is_empty() {
+        return rejected;
+    }
+    wishes.retain(|wish| {
+        if verdict(state, &wish.change) != Some(VerdictKind::Rejected) {
+            return true;
+        }
+        rejected += 1;
+        if wish.change.change == ChangeKind::Create {
+            absent.insert(wish.change.key.clone());
+        }
+        false
+    });
+    rejected
+}
+
+/// Guardrail 4: creates that a stranger's record stands in the way of.
+fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool) -> Option<Gate> {
+    let stopped: BTreeSet<usize> = places(wishes, |wish| wish.duplicate.is_some()).filter(open).collect();
+    let first = wishes.get(*stopped.first()?)?;
+    let others = match stopped.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    let text = format!(
+        "{} would stand beside a stranger's record: {} is record {}{others} (adopt: {})",
+        count(stopped.len(), "create", "creates"),
+        first.change.key,
+        first.duplicate.as_deref().unwrap_or_default(),
+        input.terms.adopt
+    );
+    Some(Gate { guardrail: Guardrail::Ownership, text, share: None, limit: None, stopped })
+}
+
+/// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
+/// each scope.
+fn by_scope(
+    wishes: &[Wish],
+    estate: &Estate,
+    suspect: &BTreeSet<Scope>,
+    guardrail: Guardrail,
+    open: &impl Fn(&usize) -> bool,
+) -> Vec<Gate> {
+    let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
+    if suspect.is_empty() {
+        return Vec::new();
+    }
+    for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
+        let known = wishes.get(place).and_then(|wish| estate.resources.get(&wish.change.key));
+        let Some(own) = known.map(|known| known.resource.scope()) else { continue };
+        let wide = Scope { region: crate::model::Region::any(), ..own.clone() };
+        if let Some(scope) = suspect.get(&own).or_else(|| suspect.get(&wide)) {
+            scopes.entry(scope).or_default().insert(place);
+        }
+    }
+    let gate = |(scope, stopped): (&Scope, BTreeSet<usize>)| Gate {
+        guardrail,
+        text: match guardrail {
+            Guardrail::Receipts => {
+                format!("no source covers scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
+            }
+            _ => {
+                format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records"))
+            }
+        },
+        share: None,
+        limit: None,
+        stopped,
+    };
+    scopes.into_iter().map(gate).collect()
+}
+
+/// Guardrail 9: creates beyond what the target may hold, the last in order.
+fn budget(wishes: &[Wish], input: &Input<'_>, stopped: &BTreeSet<usize>, open: &impl Fn(&usize) -> bool) -> Option<Gate> {
+    let limit = input.terms.max_records?;
+    let held = existing(input.state);
+    let creates: Vec<usize> =
+        places(wishes, |wish| wish.change.change == ChangeKind::Create).filter(|place| !stopped.contains(place)).collect();
+    let wanted = held.saturating_add(u64::try_from(creates.len()).unwrap_or(u64::MAX));
+    // An approved create takes its place before those that were not asked about.
+    let approved = creates.iter().filter(|place| !open(place)).count();
+    let room = limit.saturating_sub(held).saturating_sub(u64::try_from(approved).unwrap_or(u64::MAX));
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    let stopped: BTreeSet<usize> = creates.into_iter().filter(open).skip(room).collect();
+    if stopped.is_empty() {
+        return None;
+    }
+    let text = format!("the target would hold {wanted} records and may hold {limit} (max_records); {} too many", stopped.len());
+    let limit = Some(limit as f64);
+    Some(Gate { guardrail: Guardrail::Budget, text, share: None, limit, stopped })
+}
+
+/// Guardrail 3, "with every other change to the same records and edges": they share the fate of the change that was stopped.
+fn add_riders(gates: &mut [Gate], wishes: &[Wish], open: &impl Fn(&usize) -> bool) {
+    if !gates.iter().any(|gate| gate.guardrail == Guardrail::BlastRadius) {
+        return;
+    }
+    let mut by_record: BTreeMap<&Key, Vec<usize>> = BTreeMap::new();
+    for (place, wish) in wishes.iter().enumerate() {
+        match &wish.change.relation {
+            None => by_record.entry(&wish.change.key).or_default().push(place),
+            Some(edge) => {
+                by_record.entry(&edge.from).or_default().push(place);
+                by_record.entry(&edge.to).or_default().push(place);
+            }
+        }
+    }
+    for gate in gates.iter_mut().filter(|gate| gate.guardrail == Guardrail::BlastRadius) {
+        let records = gate.stopped.iter().filter_map(|place| wishes.get(*place)).filter(|wish| wish.change.relation.is_none());
+        let riders = records.filter_map(|wish| by_record.get(&wish.change.key)).flatten().copied().filter(|place| open(place));
+        let riders: Vec<usize> = riders.collect();
+        gate.stopped.extend(riders);
+    }
+}
+
+/// Puts each wish where it belongs: into its first gate's hold, among what waits, or among what may be sent.
+fn split(wishes: Vec<Wish>, gates: &[Gate], mut absent: BTreeSet<Key>, guarded: &mut Guarded) {
+    let mut first_gate: BTreeMap<usize, usize> = BTreeMap::new();
+    for (number, gate) in gates.iter().enumerate() {
+        for place in &gate.stopped {
+            first_gate.entry(*place).or_insert(number);
+        }
+    }
+    absent.extend(
+        first_gate
+            .keys()
+            .filter_map(|place| wishes.get(*place))
+            .filter(|w| w.change.change == ChangeKind::Create)
+            .map(|w| w.change.key.clone()),
+    );
+
+    let mut holds: BTreeMap<usize, (Vec<Change>, BTreeSet<usize>)> = BTreeMap::new();
+    for (place, wish) in wishes.into_iter().enumerate() {
+        if let Some(number) = first_gate.get(&place) {
+            let (changes, also) = holds.entry(*number).or_default();
+            also.extend(gates.iter().enumerate().filter(|(_, gate)| gate.stopped.contains(&place)).map(|(other, _)| other));
+            changes.push(wish.change);
+        } else if wish.change.relation.as_ref().is_some_and(|edge| absent.contains(&edge.from) || absent.contains(&edge.to)) {
+            // It waits for a record that is not made now.
+        } else if wish.evidence == Some(Evidence::Proposed) {
+            guarded.look_up.insert(wish.change.key);
+        } else {
+            guarded.changes.push(wish.change);
+        }
+    }
+    for (number, (changes, also)) in holds {
+        guarded.holds.extend(gates.get(number).map(|gate| hold(&guarded.target, gate, changes, also.iter().filter_map(|n| gates.get(*n)))));
+    }
+}
+
+fn hold<'a>(target: &TargetName, gate: &Gate, changes: Vec<Change>, gates: impl Iterator<Item = &'a Gate>) -> Hold {
+    let id = hold_id(target, &changes);
+    let mut guardrails = BTreeSet::from([gate.guardrail]);
+    let mut also = BTreeSet::new();
+    let (mut share, mut limit) = (gate.share, gate.limit);
+    for other in gates.filter(|other| other.text != gate.text) {
+        guardrails.insert(other.guardrail);
+        if other.guardrail != gate.guardrail {
+            also.insert(other.text.as_str());
+            share = share.or(other.share);
+            limit = limit.or(other.limit);
+        }
+    }
+    let mut text = gate.text.clone();
+    if let Some(first) = also.first() {
+        text.push_str("; also ");
+        text.push_str(first);
+        if also.len() > 1 {
+            text.push_str(&format!(" and {} more", also.len() - 1));
+        }
+    }
+    text.push_str(&format!("; to go ahead: `dewpoint holds approve {id}`"));
+    Hold { id, target: target.clone(), guardrails: guardrails.into_iter().collect(), text, share, limit, changes }
+}
+
+/// See [`HoldId`].
+fn hold_id(target: &TargetName, changes: &[Change]) -> HoldId {
+    let ids: BTreeSet<Digest> = changes.iter().map(|change| change.id).collect();
+    Digest::of_parts(std::iter::once(target.as_str().as_bytes()).chain(ids.iter().map(|id| id.as_bytes().as_slice())))
+}
+
+/// Records of ours that stand at the target now.
+fn existing(state: &TargetState) -> u64 {
+    let records = state.records.values().filter(|row| row.exists() && !row.contributed).count();
+    u64::try_from(records).unwrap_or(u64::MAX)
+}
+
+fn forecast(input: &Input<'_>, guarded: &Guarded) -> u64 {
+    let state = input.state;
+    let bound = guarded.bindings.keys().filter(|key| !state.records.get(*key).is_some_and(RecordBrief::exists)).count();
+    let mut forecast = existing(state).saturating_add(u64::try_from(bound).unwrap_or(u64::MAX));
+    for change in &guarded.changes {
+        match change.change {
+            ChangeKind::Create => forecast = forecast.saturating_add(1),
+            ChangeKind::Adopt if input.terms.adopt == Adopt::Match => forecast = forecast.saturating_add(1),
+            ChangeKind::Purge => forecast = forecast.saturating_sub(1),
+            _ => {}
+        }
+    }
+    forecast
+}
+
+pub(super) fn places<'a>(wishes: &'a [Wish], is_meant: impl Fn(&Wish) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {
+    wishes.iter().enumerate().filter(move |(_, wish)| is_meant(wish)).map(|(place, _)| place)
+}
+
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}

@@ -1,0 +1,68 @@
+//! What planning reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::change::Reason;
+use super::record::TargetState;
+use crate::estate::{Estate, Known};
+use crate::lifecycle::Timers;
+use crate::model::{Key, Kind};
+use crate::ownership::Ownership;
+use crate::target::{Adopt, Authority, Purge, Target};
+
+/// What the configuration says of one target. Of the target itself only its pure functions are called.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    /// The target.
+    pub target: &'a dyn Target,
+    /// Kinds that it gets.
+    pub kinds: &'a BTreeSet<Kind>,
+    /// What to do where a stranger's record stands.
+    pub adopt: Adopt,
+    /// What becomes of retired records.
+    pub purge: Purge,
+    /// Field authorities that differ from the mapping's, by field.
+    pub authority: &'a BTreeMap<String, Authority>,
+    /// Records it may hold.
+    pub max_records: Option<u64>,
+}
+
+/// The facts that one target's plan is made from.
+#[derive(Clone, Copy)]
+pub struct Input<'a> {
+    /// What the configuration says of the target.
+    pub terms: &'a Terms<'a>,
+    /// The estate, decided.
+    pub estate: &'a Estate,
+    /// Retirements that wait for a look-up, with their reasons. A key whose end was confirmed is `retired` in the estate instead.
+    pub proposed: &'a BTreeMap<Key, Reason>,
+    /// What the ledger knows of the target. The fields of [`super::stale`] rows must be loaded.
+    pub state: &'a TargetState,
+    /// Which tags tell of ownership.
+    pub ownership: &'a Ownership,
+    /// The timers of a resource.
+    pub timers: &'a (dyn Fn(&Known) -> Timers + Send + Sync),
+    /// The run's clock.
+    pub at: Timestamp,
+}
+
+impl std::fmt::Debug for Terms<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terms")
+            .field("target", self.target.name())
+            .field("kinds", self.kinds)
+            .field("adopt", &self.adopt)
+            .field("purge", &self.purge)
+            .field("authority", self.authority)
+            .field("max_records", &self.max_records)
+            .finish()
+    }
+}
+
+impl std::fmt::Debug for Input<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").field("terms", self.terms).field("at", &self.at).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,464 @@
+//! A small world for this module's tests: a target that stores what it is sent, and an estate to plan from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::doctor::Finding;
+use crate::estate::{Disposition, End, EndCause, Estate, EstateId, Fence, Known, KnownEdge, Stage};
+use crate::lifecycle::Timers;
+use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Provider, RelationType, Resource, Scope, TargetName};
+use crate::ownership::Ownership;
+use crate::target::*;
+
+pub(super) const DAY: i64 = 86_400;
+
+/// Seconds after the tests' epoch.
+pub(super) fn at(seconds: i64) -> Timestamp {
+    "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
+}
+
+pub(super) fn key(name: &str) -> Key {
+    Key::aws(&format!("arn:aws:ec2:eu-west-1:1:thing/{name}")).unwrap()
+}
+
+pub(super) fn edge(from: &str, to: &str) -> EdgeId {
+    EdgeId { from: key(from), relation: RelationType::RoutesTo, to: key(to) }
+}
+
+pub(super) struct FakeTarget {
+    pub(super) name: TargetName,
+    pub(super) mapping: u8,
+}
+
+fn field(value: Value, authority: Authority) -> DesiredField {
+    DesiredField { value, authority, volatile: false, identifying: false }
+}
+
+#[async_trait]
+impl Target for FakeTarget {
+    fn name(&self) -> &TargetName {
+        &self.name
+    }
+
+    fn adapt(&self, ci: &Ci) -> Option<Adapted> {
+        if ci.kind == Kind::Zone {
+            return None;
+        }
+        let attribute = |name: &str| ci.attributes.get(name).cloned();
+        let mut fields = BTreeMap::new();
+        fields.insert("name".to_owned(), DesiredField { identifying: true, ..field(json!(ci.name), Authority::Owned) });
+        let status = match ci.stage {
+            Stage::Retired => "ended",
+            Stage::Inactive => "off",
+            _ => "on",
+        };
+        fields.insert("status".to_owned(), field(json!(status), Authority::Transition));
+        let plain = [
+            ("size", Authority::Owned),
+            ("notes", Authority::Initial),
+            ("group", Authority::IfEmpty),
+            ("serial", Authority::Report),
+            ("owner", Authority::Owned),
+        ];
+        for (name, authority) in plain {
+            if let Some(value) = attribute(name) {
+                fields.insert(name.to_owned(), field(value, authority));
+            }
+        }
+        if let Some(value) = attribute("member_count") {
+            fields.insert("members".to_owned(), DesiredField { volatile: true, ..field(value, Authority::Owned) });
+        }
+        Some(Adapted { class: format!("c_{}", ci.kind), fields })
+    }
+
+    fn relates(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
+        relation != RelationType::LocatedIn
+    }
+
+    fn mapping_digest(&self) -> Digest {
+        Digest::of_parts([[self.mapping].as_slice()])
+    }
+
+    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        Err(self.no())
+    }
+
+    async fn find(&self, _: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        BTreeMap::new()
+    }
+
+    async fn read(&self, _: Option<&str>) -> Result<Page, TargetError> {
+        Err(self.no())
+    }
+
+    async fn apply(&self, _: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+        Err(self.no())
+    }
+
+    fn batch_size(&self) -> usize {
+        1
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
+impl FakeTarget {
+    pub(super) fn no(&self) -> TargetError {
+        TargetError::Unreachable { target: self.name.clone(), operation: "find", text: "planning asks no target".to_owned() }
+    }
+}
+
+/// Everything a plan is made from, and the target's rows.
+pub(super) struct World {
+    pub(super) target: FakeTarget,
+    pub(super) kinds: BTreeSet<Kind>,
+    pub(super) adopt: Adopt,
+    pub(super) purge: Purge,
+    pub(super) authority: BTreeMap<String, Authority>,
+    pub(super) max_records: Option<u64>,
+    pub(super) estate: Estate,
+    pub(super) proposed: BTreeMap<Key, Reason>,
+    pub(super) state: TargetState,
+    pub(super) timers: Timers,
+    pub(super) now: Timestamp,
+    pub(super) limits: Limits,
+    pub(super) emptied: BTreeSet<Scope>,
+    pub(super) disowned: BTreeSet<Scope>,
+    pub(super) recovering: bool,
+    pub(super) ours: EstateId,
+    /// What the target answers about creates; nothing found for keys that are not here.
+    pub(super) answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let name: TargetName = "cmdb".parse().unwrap();
+        Self {
+            target: FakeTarget { name: name.clone(), mapping: 0 },
+            kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(),
+            adopt: Adopt::Never,
+            purge: Purge::Keep,
+            authority: BTreeMap::new(),
+            max_records: None,
+            estate: Estate::default(),
+            proposed: BTreeMap::new(),
+            state: TargetState {
+                target: name,
+                paused: false,
+                records: BTreeMap::new(),
+                edges: BTreeMap::new(),
+                tallies: Vec::new(),
+                verdicts: BTreeMap::new(),
+            },
+            timers: Timers::default(),
+            now: at(0),
+            limits: Limits::default(),
+            emptied: BTreeSet::new(),
+            disowned: BTreeSet::new(),
+            recovering: false,
+            ours: EstateId("ours".to_owned()),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    /// A world whose target has held `count` instances since long before the window.
+    pub(super) fn with_instances(count: usize) -> Self {
+        let mut world = Self::new();
+        world.now = at(-10 * DAY);
+        for number in 0..count {
+            world.add(&format!("i-{number:03}"), Kind::Instance);
+        }
+        let _ = world.sync();
+        world.now = at(0);
+        world
+    }
+
+    pub(super) fn add(&mut self, name: &str, kind: Kind) -> &mut Known {
+        self.add_in(name, kind, "1")
+    }
+
+    pub(super) fn add_in(&mut self, name: &str, kind: Kind, account: &str) -> &mut Known {
+        let key = key(name);
+        let resource = Resource {
+            key: key.clone(),
+            kind,
+            provider: Provider::Aws,
+            native_id: name.to_owned(),
+            account: account.parse().unwrap(),
+            region: "eu-west-1".parse().unwrap(),
+            name: Some(name.to_owned()),
+            state: (kind == Kind::Instance).then(|| "running".to_owned()),
+            tags: BTreeMap::new(),
+            created_at: None,
+            observed_at: None,
+            attributes: Attributes::new(),
+            derived: false,
+            extra: serde_json::Map::new(),
+        };
+        let mut known = Known::new(resource, self.now, Fence(1));
+        known.disposition = Disposition::Record;
+        known.stage = Stage::Active;
+        self.estate.resources.entry(key).insert_entry(known).into_mut()
+    }
+
+    pub(super) fn known(&mut self, name: &str) -> &mut Known {
+        self.estate.resources.get_mut(&key(name)).unwrap()
+    }
+
+    pub(super) fn row(&self, name: &str) -> &RecordBrief {
+        &self.state.records[&key(name)]
+    }
+
+    pub(super) fn set(&mut self, name: &str, attribute: &str, value: Value) {
+        let known = self.known(name);
+        known.resource.attributes.insert(attribute.to_owned(), value);
+        news(known);
+    }
+
+    pub(super) fn unset(&mut self, name: &str, attribute: &str) {
+        let known = self.known(name);
+        known.resource.attributes.remove(attribute);
+        news(known);
+    }
+
+    pub(super) fn rename(&mut self, name: &str, to: &str) {
+        let known = self.known(name);
+        known.resource.name = Some(to.to_owned());
+        news(known);
+    }
+
+    /// Absent for long enough, and proposed for retirement.
+    pub(super) fn propose(&mut self, name: &str) {
+        let known = self.known(name);
+        known.stage = Stage::Missing;
+        known.fence.0 += 1;
+        if known.missing == 0 {
+            news(known);
+        }
+        known.missing += 1;
+        let reason = Reason { rule: "retire_after".to_owned(), text: "absent".to_owned() };
+        self.proposed.insert(key(name), reason);
+    }
+
+    /// A look-up found it gone.
+    pub(super) fn confirm(&mut self, name: &str) {
+        let now = self.now;
+        self.proposed.remove(&key(name));
+        let known = self.known(name);
+        known.stage = Stage::Retired;
+        known.end = Some(End { at: now, cause: EndCause::Absent });
+    }
+
+    /// The provider says that it has ended.
+    pub(super) fn terminate(&mut self, name: &str) {
+        let now = self.now;
+        let known = self.known(name);
+        known.resource.state = Some("terminated".to_owned());
+        known.stage = Stage::Retired;
+        known.end = Some(End { at: now, cause: EndCause::Stated });
+        news(known);
+    }
+
+    pub(super) fn show_again(&mut self, name: &str) {
+        self.proposed.remove(&key(name));
+        let now = self.now;
+        let known = self.known(name);
+        known.stage = Stage::Active;
+        known.missing = 0;
+        known.end = None;
+        known.last_seen = now;
+        news(known);
+    }
+
+    pub(super) fn relate(&mut self, from: &str, to: &str) {
+        let known = KnownEdge { attributes: Attributes::new(), derived: false, extra: serde_json::Map::new(), fence: Fence(1) };
+        self.estate.edges.insert(edge(from, to), known);
+    }
+
+    pub(super) fn input<R>(&self, look: impl FnOnce(&Input<'_>) -> R) -> R {
+        let terms = Terms {
+            target: &self.target,
+            kinds: &self.kinds,
+            adopt: self.adopt,
+            purge: self.purge,
+            authority: &self.authority,
+            max_records: self.max_records,
+        };
+        let timers = |_: &Known| self.timers.clone();
+        look(&Input {
+            terms: &terms,
+            estate: &self.estate,
+            proposed: &self.proposed,
+            state: &self.state,
+            ownership: &Ownership::default(),
+            timers: &timers,
+            at: self.now,
+        })
+    }
+
+    pub(super) fn draft(&self) -> Draft {
+        self.input(|input| {
+            let draft = draft(input);
+            let mut answers = self.answers.clone();
+            for identity in draft.identities(input) {
+                answers.entry(identity.key).or_insert_with(|| Ok(Vec::new()));
+            }
+            draft.adopt(input, &self.ours, answers)
+        })
+    }
+
+    pub(super) fn plan(&self) -> Guarded {
+        let draft = self.draft();
+        let guards = Guards { limits: &self.limits, emptied: &self.emptied, disowned: &self.disowned, recovering: self.recovering };
+        self.input(|input| guard(draft, input, &guards))
+    }
+
+    /// Plans as it would be without guardrails: the damage.
+    pub(super) fn unguarded(&self) -> Vec<Change> {
+        self.draft().changes().cloned().collect()
+    }
+
+    /// Plans, applies, and gives the plan.
+    pub(super) fn sync(&mut self) -> Guarded {
+        let plan = self.plan();
+        self.apply(&plan);
+        plan
+    }
+
+    /// What a delivery engine and a ledger make of a plan, when every delivery succeeds.
+    pub(super) fn apply(&mut self, plan: &Guarded) {
+        let now = self.now;
+        for (key, row) in &plan.bindings {
+            self.state.records.insert(key.clone(), row.clone());
+        }
+        for (key, basis) in &plan.settled {
+            let row = self.state.records.get_mut(key).unwrap();
+            row.basis = Some(*basis);
+            row.state = DeliveryState::Delivered;
+        }
+        for key in &plan.forgotten {
+            self.state.records.remove(key);
+        }
+        for edge in &plan.forgotten_edges {
+            self.state.edges.remove(edge);
+        }
+        let approved = self.state.approved();
+        for change in &plan.changes {
+            self.state.tallies.extend(tallies(change, &self.limits, &approved, now));
+            match &change.relation {
+                Some(edge) => self.apply_edge(change, edge),
+                None => self.apply_record(change),
+            }
+        }
+    }
+
+    fn apply_edge(&mut self, change: &Change, edge: &EdgeId) {
+        if change.change == ChangeKind::Unrelate {
+            self.state.edges.remove(edge);
+            return;
+        }
+        for end in [&edge.from, &edge.to] {
+            assert!(self.state.records[end].is_live(), "an edge to a record that is not there: {edge:?}");
+        }
+        let row = RecordEdge {
+            basis: Some(change.basis),
+            delivered_at: Some(self.now),
+            state: DeliveryState::Delivered,
+            revision: change.revision + 1,
+            attempts: 0,
+            next_try_at: None,
+            error: None,
+        };
+        self.state.edges.insert(edge.clone(), row);
+    }
+
+    fn apply_record(&mut self, change: &Change) {
+        let now = self.now;
+        let previous = self.state.records.get(&change.key);
+        let fields = previous.filter(|row| row.exists()).and_then(|row| row.fields.clone()).unwrap_or_default();
+        let is_new = matches!(change.change, ChangeKind::Create | ChangeKind::Adopt);
+        let row = RecordBrief {
+            record: Some(change.record.clone().unwrap_or_else(|| RecordId(format!("r-{}", change.key)))),
+            class: change.class.clone(),
+            kind: change.kind,
+            account: change.account.clone(),
+            state: match change.change {
+                ChangeKind::Retire => DeliveryState::Retired,
+                ChangeKind::Purge => DeliveryState::Purged,
+                _ => DeliveryState::Delivered,
+            },
+            revision: change.revision + 1,
+            basis: Some(change.basis),
+            created_at: if is_new { Some(now) } else { previous.and_then(|row| row.created_at) },
+            retired_at: match change.change {
+                ChangeKind::Retire => Some(now),
+                ChangeKind::Purge => previous.and_then(|row| row.retired_at),
+                _ => None,
+            },
+            delivered_at: Some(now),
+            attempts: 0,
+            next_try_at: None,
+            error: None,
+            contributed: match change.change {
+                ChangeKind::Adopt => self.adopt == Adopt::Contribute,
+                _ => previous.is_some_and(|row| row.contributed),
+            },
+            fields: Some(delivered_fields(&fields, change)),
+        };
+        self.state.records.insert(change.key.clone(), row);
+        if matches!(change.change, ChangeKind::Retire | ChangeKind::Purge) {
+            self.state.edges.retain(|edge, _| edge.from != change.key && edge.to != change.key);
+        }
+    }
+
+    /// Says the same of every change of a hold.
+    pub(super) fn say(&mut self, hold: &Hold, verdict: VerdictKind) {
+        let verdicts = verdicts(hold, verdict, self.now);
+        self.state.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.change, verdict)));
+    }
+}
+
+/// A read that told something new.
+fn news(known: &mut Known) {
+    known.fence.0 += 1;
+    known.news_fence = known.fence;
+    known.digest = known.resource.digest().unwrap();
+}
+
+pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
+    FoundRecord {
+        id: RecordId(id.to_owned()),
+        class: "c_instance".to_owned(),
+        external_id: None,
+        estate: None,
+        delivered_at: None,
+        retired: false,
+        subject: None,
+        fields: fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+    }
+}
+
+/// `change key` of each change, in order.
+pub(super) fn words(changes: &[Change]) -> Vec<String> {
+    let name = |key: &Key| key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
+    let word = |change: &Change| match &change.relation {
+        Some(edge) => format!("{} {}>{}", change.change, name(&edge.from), name(&edge.to)),
+        None => format!("{} {}", change.change, name(&change.key)),
+    };
+    changes.iter().map(word).collect()
+}
+
+pub(super) fn hours(hours: i64) -> i64 {
+    hours * 3600
+}
+
+pub(super) fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
+}

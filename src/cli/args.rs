@@ -1,0 +1,322 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+use crate::estate::Stage;
+use crate::model::{Digest, Kind, SourceName, TargetName};
+
+/// Keeps a CMDB true about the clouds: pulls AWS and Azure, applies lifecycle rules, pushes reconciled configuration items.
+#[derive(Debug, Parser)]
+#[command(name = "dewpoint", version, max_term_width = 120, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file; paths inside it are relative to it.
+    #[arg(short, long, global = true, env = "DEWPOINT_CONFIG", default_value = "dewpoint.yaml", value_name = "PATH")]
+    pub config: PathBuf,
+    /// Form of the answer on standard output; everything else goes to standard error.
+    #[arg(long, global = true, value_enum, default_value_t = OutputForm::Text)]
+    pub output: OutputForm,
+    /// Form of the logs on standard error.
+    #[arg(long, global = true, value_enum, env = "DEWPOINT_LOG_FORMAT", default_value_t = LogForm::Text)]
+    pub log_format: LogForm,
+    /// More logs and longer lists; twice for still more.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Errors only.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// Form of the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputForm {
+    /// For people.
+    Text,
+    /// One JSON document with `schema_version`.
+    Json,
+}
+
+/// Form of the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogForm {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One sync: pull, decide, plan, apply.
+    Sync(SyncArgs),
+    /// What a sync would do, without doing it and without writing to the ledger.
+    Plan(PlanArgs),
+    /// Apply a saved plan.
+    Apply {
+        /// The file that `plan --out` wrote.
+        file: PathBuf,
+    },
+    /// Check the configuration, offline.
+    Validate,
+    /// Check every source, every target and the ledger, online.
+    Doctor,
+    /// List CIs.
+    List(ListArgs),
+    /// Show one CI: attributes, relations, records.
+    Show {
+        /// A key, or a native id or name that only one resource has.
+        key: String,
+    },
+    /// Say why a resource stands where it stands, and what will happen next.
+    Explain {
+        /// A key, or a native id or name that only one resource has.
+        key: String,
+    },
+    /// What was seen, decided and delivered about a resource.
+    History {
+        /// A key, or a native id or name that only one resource has.
+        key: String,
+    },
+    /// What guardrails stopped.
+    #[command(subcommand)]
+    Holds(HoldsCommand),
+    /// Make parked and failed deliveries due at once.
+    Retry {
+        /// Only these keys; all of them without.
+        keys: Vec<String>,
+        /// Only this target.
+        #[arg(long)]
+        target: Option<TargetName>,
+    },
+    /// Past runs.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// How each scope was last listed.
+    #[command(subcommand)]
+    Coverage(CoverageCommand),
+    /// Scopes that no source covers any more.
+    #[command(subcommand)]
+    Scopes(ScopesCommand),
+    /// Targets: pause, resume, rebind, recover.
+    #[command(subcommand)]
+    Target(TargetCommand),
+    /// Write the inventory as JSON (a valid `file` source) or CSV (for people).
+    Export {
+        /// Form of the export.
+        #[arg(long, value_enum, default_value_t = ExportForm::Json)]
+        format: ExportForm,
+        /// Where to; standard output without.
+        #[arg(short = 'o', long)]
+        out: Option<PathBuf>,
+    },
+    /// The ledger itself.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+    /// Print the JSON Schema of the configuration.
+    Schema,
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which sources and targets take part, and at what time.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selection {
+    /// Only this source; repeatable.
+    #[arg(long = "source", value_name = "NAME")]
+    pub sources: Vec<SourceName>,
+    /// Only this target; repeatable.
+    #[arg(long = "target", value_name = "NAME")]
+    pub targets: Vec<TargetName>,
+    /// Run as if it were this time (RFC 3339); only where all sources are files.
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+}
+
+/// Arguments of `sync`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SyncArgs {
+    /// Sources, targets, time.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Approve a hold, also one that only `plan` has shown; repeatable.
+    #[arg(long = "approve", value_name = "HOLD")]
+    pub approve: Vec<Digest>,
+    /// Pull, decide and remember, but send nothing to any target.
+    #[arg(long)]
+    pub pause_writes: bool,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PlanArgs {
+    /// Sources, targets, time.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// End with 6 when changes are pending, 4 when something is held, 3 when scopes are missing.
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Save the plan with what it rests on, for `dewpoint apply`.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ListArgs {
+    /// Only these kinds.
+    #[arg(long, value_name = "KIND")]
+    pub kind: Vec<Kind>,
+    /// Only these stages.
+    #[arg(long, value_name = "STAGE")]
+    pub stage: Vec<Stage>,
+    /// Only these accounts.
+    #[arg(long, value_name = "ACCOUNT")]
+    pub account: Vec<String>,
+    /// Only with this tag: `KEY` or `KEY=VALUE`; repeatable, all must fit.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Vec<String>,
+}
+
+/// Commands of `holds`.
+#[derive(Debug, Subcommand)]
+pub enum HoldsCommand {
+    /// Open holds.
+    List,
+    /// One hold with its changes.
+    Show {
+        /// The hold.
+        id: Digest,
+    },
+    /// Let its changes go in the next sync.
+    Approve {
+        /// The hold.
+        id: Digest,
+    },
+    /// Silence its changes until their resources are observed anew.
+    Reject {
+        /// The hold.
+        id: Digest,
+    },
+}
+
+/// Commands of `runs`.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// The latest runs.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: u32,
+    },
+    /// One run's report.
+    Show {
+        /// The run; the latest without.
+        run: Option<String>,
+    },
+}
+
+/// Commands of `coverage`.
+#[derive(Debug, Subcommand)]
+pub enum CoverageCommand {
+    /// The last receipt of each scope.
+    Show,
+    /// Accept the gaps that stand, so that they no longer end a sync with 3. Their CIs stay frozen.
+    Accept {
+        /// Only this account.
+        #[arg(long)]
+        account: Option<String>,
+        /// Only this region.
+        #[arg(long)]
+        region: Option<String>,
+        /// Only this kind.
+        #[arg(long)]
+        kind: Option<Kind>,
+        /// Take acceptances back instead.
+        #[arg(long)]
+        undo: bool,
+    },
+}
+
+/// Commands of `scopes`.
+#[derive(Debug, Subcommand)]
+pub enum ScopesCommand {
+    /// Every scope, with its source and what it holds.
+    List,
+    /// Propose to retire what an orphaned scope holds: the next sync makes a hold of it.
+    Retire {
+        /// The account.
+        #[arg(long)]
+        account: String,
+        /// Only this region.
+        #[arg(long)]
+        region: Option<String>,
+        /// Only this kind.
+        #[arg(long)]
+        kind: Option<Kind>,
+    },
+}
+
+/// Commands of `target`.
+#[derive(Debug, Subcommand)]
+pub enum TargetCommand {
+    /// Plan and report it, but send nothing.
+    Pause {
+        /// The target.
+        name: TargetName,
+    },
+    /// Send again.
+    Resume {
+        /// The target.
+        name: TargetName,
+    },
+    /// The same CMDB has a new address.
+    Rebind {
+        /// The target.
+        name: TargetName,
+    },
+    /// Rebuild the map of its records from the target itself, then create what is missing.
+    Recover {
+        /// The target.
+        name: TargetName,
+    },
+}
+
+/// Form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportForm {
+    /// The inventory format.
+    Json,
+    /// A table for people.
+    Csv,
+}
+
+/// Commands of `ledger`.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Check its integrity.
+    Check,
+    /// Remove what is older than `journal_keep`.
+    Prune,
+    /// Write a consistent copy.
+    Backup {
+        /// The new file.
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,61 @@
+//! `dewpoint doctor`.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::App;
+use super::output::CommandError;
+use crate::doctor::{Finding, Health};
+use crate::exit::Exit;
+use crate::ledger::Mode;
+use crate::run::setup;
+
+impl App {
+    /// Checks the ledger, every source and every target, and says how to mend what is wrong.
+    pub(super) async fn doctor(&self) -> Result<u8, CommandError> {
+        let config = self.config()?;
+        let mut findings = Vec::new();
+        let ledger = match self.ledger(&config, Mode::Read).await {
+            Ok(ledger) => {
+                match ledger.check().await {
+                    Ok(found) => findings.extend(found),
+                    Err(error) => findings.push(broken("ledger", "check", error.to_string(), error.hint())),
+                }
+                Some(ledger)
+            }
+            Err(error) => {
+                findings.push(broken("ledger", "open", error.text, error.hint));
+                None
+            }
+        };
+        findings.extend(setup::ledger_place(&config));
+        for source in setup::sources(&config) {
+            findings.extend(source.doctor().await);
+        }
+        for configured in &config.targets {
+            findings.extend(setup::target_findings(configured, ledger.as_deref()).await);
+        }
+        let worst = findings.iter().map(|finding| finding.outcome).max();
+        self.output.answer(&json!({ "findings": findings }), || findings_text(&findings))?;
+        Ok(if worst == Some(Health::Error) { Exit::Failed.code() } else { Exit::Done.code() })
+    }
+}
+
+fn broken(subject: &str, check: &str, text: String, mend: Option<String>) -> Finding {
+    Finding { subject: subject.to_owned(), check: check.to_owned(), outcome: Health::Error, text, mend }
+}
+
+/// Findings for people, one a line, each with its mend below.
+pub(super) fn findings_text(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let _ = writeln!(text, "{:<8} {:<16} {:<24} {}", finding.outcome, finding.subject, finding.check, finding.text);
+        if let Some(mend) = &finding.mend
+            && finding.outcome != Health::Ok
+        {
+            let _ = writeln!(text, "{:<8} mend: {mend}", "");
+        }
+    }
+    text
+}

@@ -1,0 +1,50 @@
+//! `dewpoint ledger`.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::App;
+use super::args::LedgerCommand;
+use super::doctor::findings_text;
+use super::ledger_error;
+use super::output::CommandError;
+use crate::clock::earlier;
+use crate::doctor::Health;
+use crate::exit::Exit;
+
+impl App {
+    /// Checks, prunes or copies the ledger.
+    pub(super) async fn ledger_command(&self, command: LedgerCommand) -> Result<u8, CommandError> {
+        match command {
+            LedgerCommand::Check => {
+                let (_, ledger) = self.reading().await?;
+                let findings = ledger.check().await.map_err(ledger_error)?;
+                let broken = findings.iter().any(|finding| finding.outcome == Health::Error);
+                self.output.answer(&json!({ "findings": findings }), || findings_text(&findings))?;
+                Ok(if broken { Exit::Failed.code() } else { Exit::Done.code() })
+            }
+            LedgerCommand::Prune => {
+                let (config, ledger) = self.writing().await?;
+                let Some(keep) = config.journal_keep else {
+                    self.output.answer(&json!({ "pruned": null }), || "`journal_keep` is `never`: nothing is pruned".to_owned())?;
+                    return Ok(Exit::Done.code());
+                };
+                let before = earlier(Timestamp::now(), keep);
+                let pruned = ledger.prune(before).await.map_err(ledger_error)?;
+                self.output.answer(&json!({ "before": before, "pruned": pruned }), || {
+                    format!(
+                        "removed {} journal entries, {} runs and {} other rows older than {before}",
+                        pruned.journal, pruned.runs, pruned.other
+                    )
+                })?;
+                Ok(Exit::Done.code())
+            }
+            LedgerCommand::Backup { file } => {
+                let (_, ledger) = self.reading().await?;
+                ledger.backup(&file).await.map_err(ledger_error)?;
+                self.output.answer(&json!({ "file": file }), || format!("wrote {}", file.display()))?;
+                Ok(Exit::Done.code())
+            }
+        }
+    }
+}

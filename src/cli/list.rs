@@ -1,0 +1,76 @@
+//! `dewpoint list`.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::args::ListArgs;
+use super::output::CommandError;
+use super::{App, kinds, ledger_error, table};
+use crate::estate::{Disposition, Known, Stage};
+use crate::model::{Key, Kind};
+
+#[derive(Serialize)]
+struct Document {
+    cis: Vec<Line>,
+}
+
+#[derive(Serialize)]
+struct Line {
+    key: Key,
+    kind: Kind,
+    name: Option<String>,
+    stage: Stage,
+    disposition: Disposition,
+}
+
+impl App {
+    /// Lists CIs that fit every filter, sorted by kind and key.
+    pub(super) async fn list(&self, args: ListArgs) -> Result<(), CommandError> {
+        let (_, ledger) = self.reading().await?;
+        let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
+        let mut cis: Vec<Line> = estate
+            .resources
+            .into_iter()
+            .filter(|(_, known)| fits(known, &args))
+            .map(|(key, known)| Line {
+                key,
+                kind: known.resource.kind,
+                name: known.resource.name,
+                stage: known.stage,
+                disposition: known.disposition,
+            })
+            .collect();
+        cis.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
+        let document = Document { cis };
+        self.output.answer(&document, || text(&document.cis))
+    }
+}
+
+fn fits(known: &Known, args: &ListArgs) -> bool {
+    let resource = &known.resource;
+    (args.kind.is_empty() || args.kind.contains(&resource.kind))
+        && (args.stage.is_empty() || args.stage.contains(&known.stage))
+        && (args.account.is_empty() || args.account.iter().any(|account| account == resource.account.as_str()))
+        && args.tag.iter().all(|wanted| match wanted.split_once('=') {
+            Some((key, value)) => resource.tags.get(key).is_some_and(|have| have == value),
+            None => resource.tags.contains_key(wanted),
+        })
+}
+
+fn text(cis: &[Line]) -> String {
+    let mut rows = vec![vec!["KIND".to_owned(), "STAGE".to_owned(), "NAME".to_owned(), "KEY".to_owned()]];
+    rows.extend(
+        cis.iter()
+            .map(|line| vec![line.kind.to_string(), line.stage.to_string(), line.name.clone().unwrap_or_default(), line.key.to_string()]),
+    );
+    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
+    for line in cis {
+        *counts.entry(line.kind).or_default() += 1;
+    }
+    let summary: Vec<String> = counts.into_iter().map(|(kind, count)| format!("{count} {}", kinds(kind, count))).collect();
+    match summary.is_empty() {
+        true => "nothing is known that fits\n".to_owned(),
+        false => format!("{}\n{}\n", table(&rows), summary.join(", ")),
+    }
+}

@@ -1,0 +1,232 @@
+//! `dewpoint sync`, `dewpoint plan` and `dewpoint apply`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::App;
+use super::args::{PlanArgs, Selection, SyncArgs};
+use super::output::CommandError;
+use crate::clock::{Clock, RunClock};
+use crate::config::{Config, SourceKind};
+use crate::exit::Exit;
+use crate::ledger::{Ledger, Mode as Open, RunId};
+use crate::plan::{Plan, document, render};
+use crate::run::progress::Meter;
+use crate::run::report::{self, Report};
+use crate::run::{self, Context, Ended, Mode, Options, RunError, saved, setup};
+
+impl App {
+    /// One sync.
+    pub(super) async fn sync(&self, args: SyncArgs) -> Result<u8, CommandError> {
+        let config = self.config()?;
+        let clock = clock(&config, &args.selection)?;
+        let ledger = self.ledger(&config, Open::ReadWrite { create: true }).await?;
+        let options = Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..options(args.selection) };
+        let meter = Meter::new(self.output.progress);
+        let context = context(&config, &ledger, clock, &meter, Mode::Sync);
+        let sources = setup::sources(&config);
+        let ended = self.told(&context, async {
+            let reading = run::read(&context, &sources, &options).await?;
+            run::run(&context, &sources, reading, &options, None, &|plan| self.show_plan(plan)).await
+        });
+        let ended = ended.await;
+        ledger.close().await;
+        let ended = ended.map_err(run_error)?;
+        self.tell(&ended.report)?;
+        Ok(ended.exit().code_unless(&config.exit_ok))
+    }
+
+    /// What a sync would do.
+    pub(super) async fn plan(&self, args: PlanArgs) -> Result<u8, CommandError> {
+        let config = self.config()?;
+        let clock = clock(&config, &args.selection)?;
+        let ledger = self.ledger(&config, Open::Read).await?;
+        let options = options(args.selection);
+        let meter = Meter::new(self.output.progress);
+        let context = context(&config, &ledger, clock, &meter, Mode::Plan);
+        let sources = setup::sources(&config);
+        let mut basis = None;
+        let ended = async {
+            let reading = run::read(&context, &sources, &options).await?;
+            basis = args.out.is_some().then(|| saved::Basis::of(&reading));
+            run::run(&context, &sources, reading, &options, None, &|_| {}).await
+        };
+        let ended = self.told(&context, ended).await;
+        ledger.close().await;
+        let ended = ended.map_err(run_error)?;
+        if let (Some(path), Some(basis)) = (&args.out, basis) {
+            saved::save(path, &ended.plan, basis)
+                .map_err(|error| CommandError::failed(format!("cannot write {}: {error}", path.display())))?;
+            self.output.note(&format!("saved the plan as {}; `dewpoint apply` applies it", path.display()));
+        }
+        let exit = plan_exit(&ended, args.exit_code);
+        self.output.answer(&plan_document(&ended), || {
+            let problems = problems_text(&ended.report);
+            format!("{}{problems}", render::plan(&ended.plan, self.output.verbose > 0))
+        })?;
+        Ok(exit.code_unless(&config.exit_ok))
+    }
+
+    /// Applies a saved plan.
+    pub(super) async fn apply(&self, file: &Path) -> Result<u8, CommandError> {
+        let config = self.config()?;
+        let ledger = self.ledger(&config, Open::ReadWrite { create: false }).await?;
+        let meter = Meter::new(self.output.progress);
+        let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;
+        let saved = saved::load(file, &config, &estate, Timestamp::now()).map_err(run_error)?;
+        // The plan's observations are stored under the plan's own time, so that applying it twice is applying it once.
+        let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
+        let context = context(&config, &ledger, clock, &meter, Mode::Sync);
+        let sources = setup::sources(&config);
+        let options = Options::default();
+        let show = |plan: &Plan| self.show_plan(plan);
+        let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
+        let ended = self.told(&context, ended).await;
+        ledger.close().await;
+        let mut ended = ended.map_err(run_error)?;
+        for skipped in &mut ended.report.skipped {
+            if let Some(words) = skipped.parse().ok().and_then(|id| saved.words.get(&id)) {
+                skipped.clone_from(words);
+            }
+        }
+        self.tell(&ended.report)?;
+        Ok(ended.exit().code_unless(&config.exit_ok))
+    }
+
+    /// Runs something that can be interrupted: the first Ctrl-C or SIGTERM asks to stop, the second ends the process.
+    async fn told<T>(&self, context: &Context<'_>, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+        let result = work.await;
+        context.release_leases().await;
+        result
+    }
+
+    fn show_plan(&self, plan: &Plan) {
+        if !self.output.is_json() {
+            self.output.note(&render::plan(plan, self.output.verbose > 0));
+        }
+    }
+
+    fn tell(&self, report: &Report) -> Result<(), CommandError> {
+        self.output.answer(report, || report::text(report, self.output.verbose > 0))
+    }
+}
+
+fn options(selection: Selection) -> Options {
+    Options {
+        sources: selection.sources.into_iter().collect(),
+        targets: selection.targets.into_iter().collect(),
+        approve: BTreeSet::new(),
+        pause_writes: false,
+    }
+}
+
+fn clock(config: &Config, selection: &Selection) -> Result<Arc<RunClock>, CommandError> {
+    if selection.at.is_some() {
+        let live = config.sources.iter().find(|source| {
+            !matches!(source.kind, SourceKind::File { .. }) && (selection.sources.is_empty() || selection.sources.contains(&source.name))
+        });
+        if let Some(source) = live {
+            return Err(CommandError::usage(format!("`--at` needs all sources to be files, and `{}` is not", source.name))
+                .hint("a cloud shows the present only; leave `--at` out, or choose file sources with `--source`"));
+        }
+    }
+    Ok(Arc::new(RunClock::new(selection.at)))
+}
+
+fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock>, meter: &'a Meter, mode: Mode) -> Context<'a> {
+    let random: u32 = rand::random();
+    let started = clock.now();
+    Context {
+        config,
+        ledger: Arc::clone(ledger),
+        meter,
+        interrupt: interrupt(),
+        mode,
+        run: RunId(format!("{}-{random:08x}", started.strftime("%Y%m%dT%H%M%SZ"))),
+        holder: holder(random),
+        leases: std::sync::Mutex::default(),
+        clock,
+    }
+}
+
+fn holder(random: u32) -> String {
+    let host =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown host".to_owned(), |name| name.trim().to_owned());
+    format!("{host}, process {}, {random:08x}", std::process::id())
+}
+
+/// Turns true at the first Ctrl-C or SIGTERM; the second ends the process at once, which loses nothing that was recorded.
+fn interrupt() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        if signalled().await {
+            tracing::warn!("Stopping after the change in hand; once more stops at once");
+            sender.send_replace(true);
+            signalled().await;
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+        // Without a signal handler the channel stays open and says nothing.
+        std::future::pending::<()>().await;
+    });
+    receiver
+}
+
+async fn signalled() -> bool {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
+        received = terminate.recv() => received.is_some(),
+    }
+}
+
+pub(super) fn run_error(error: RunError) -> CommandError {
+    let code = match &error {
+        RunError::Ledger(_) => "ledger",
+        RunError::Overlap(_) => "overlap",
+        RunError::Interrupted => "interrupted",
+        RunError::Busy => "busy",
+        RunError::NoSuch { .. } => "usage",
+        RunError::Refused { .. } => "plan_refused",
+    };
+    let hint = error.hint();
+    CommandError { hint, ..CommandError::of(error.exit(), code, &error) }
+}
+
+/// `plan` ends 0 instead of 4 or 6 unless `--exit-code` asks for them.
+fn plan_exit(ended: &Ended, exit_code: bool) -> Exit {
+    let mut exits = ended.exits.clone();
+    if !exit_code {
+        exits.remove(&Exit::Held);
+    } else if !ended.plan.changes.is_empty() {
+        exits.insert(Exit::Pending);
+    }
+    exits.first().copied().unwrap_or(Exit::Done)
+}
+
+fn plan_document(ended: &Ended) -> Value {
+    let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("remarks".to_owned(), json!(ended.report.remarks));
+        fields.insert("problems".to_owned(), json!(ended.report.problems));
+    }
+    document
+}
+
+fn problems_text(report: &Report) -> String {
+    let mut kept = BTreeMap::new();
+    for problem in &report.problems {
+        kept.entry(&problem.subject).or_insert(problem);
+    }
+    kept.values()
+        .map(|problem| {
+            let hint = problem.hint.as_deref().map(|hint| format!("\n          hint: {hint}")).unwrap_or_default();
+            format!("problem   {}: {}{hint}\n", problem.subject, problem.text)
+        })
+        .collect()
+}

@@ -1,0 +1,84 @@
+//! `dewpoint target`.
+
+use serde_json::json;
+
+use super::args::{SyncArgs, TargetCommand};
+use super::output::CommandError;
+use super::{App, ledger_error};
+use crate::config::{Config, TargetConfig};
+use crate::exit::Exit;
+use crate::ledger::{Ledger, TargetRow};
+use crate::model::TargetName;
+use crate::run::setup::{self, Absent};
+
+impl App {
+    /// Pauses, resumes, rebinds or recovers a target.
+    pub(super) async fn target(&self, command: TargetCommand) -> Result<u8, CommandError> {
+        let (config, ledger) = self.writing().await?;
+        match command {
+            TargetCommand::Pause { name } => self.pause(&config, ledger.as_ref(), &name, true).await,
+            TargetCommand::Resume { name } => self.pause(&config, ledger.as_ref(), &name, false).await,
+            TargetCommand::Rebind { name } => self.rebind(&config, ledger.as_ref(), &name).await,
+            TargetCommand::Recover { name } => {
+                let configured = configured(&config, &name)?;
+                let mut row = row(ledger.as_ref(), configured).await?;
+                row.recover = true;
+                ledger.put_target_row(&name, &row).await.map_err(ledger_error)?;
+                ledger.close().await;
+                let args =
+                    SyncArgs { selection: super::args::Selection { targets: vec![name], ..Default::default() }, ..SyncArgs::default() };
+                Box::pin(self.sync(args)).await
+            }
+        }
+    }
+
+    async fn pause(&self, config: &Config, ledger: &dyn Ledger, name: &TargetName, paused: bool) -> Result<u8, CommandError> {
+        let mut row = row(ledger, configured(config, name)?).await?;
+        row.paused = paused;
+        ledger.put_target_row(name, &row).await.map_err(ledger_error)?;
+        self.output.answer(&json!({ "target": name, "paused": paused }), || match paused {
+            true => format!("target {name} is paused: it is planned and reported, and nothing is sent to it"),
+            false => format!("target {name} is served again from the next sync on"),
+        })?;
+        Ok(Exit::Done.code())
+    }
+
+    async fn rebind(&self, config: &Config, ledger: &dyn Ledger, name: &TargetName) -> Result<u8, CommandError> {
+        let configured = configured(config, name)?;
+        let mut row = row(ledger, configured).await?;
+        let target = setup::target(configured, Absent::Refuse);
+        let found = target.fingerprint().await.map_err(|error| {
+            let hint = error.hint();
+            CommandError { hint, ..CommandError::of(Exit::Failed, "target", &error) }
+        })?;
+        if let Some(known) = &row.instance
+            && *known != found.instance
+        {
+            return Err(CommandError::usage(format!(
+                "{} is another CMDB than the one that the ledger knows as `{name}`",
+                setup::address(configured)
+            ))
+            .hint(format!("to keep this one from now on, run `dewpoint target recover {name}`")));
+        }
+        row.address = setup::address(configured);
+        ledger.put_target_row(name, &row).await.map_err(ledger_error)?;
+        self.output.answer(&json!({ "target": name, "address": row.address }), || format!("target {name} is now at {}", row.address))?;
+        Ok(Exit::Done.code())
+    }
+}
+
+fn configured<'a>(config: &'a Config, name: &TargetName) -> Result<&'a TargetConfig, CommandError> {
+    config.targets.iter().find(|target| target.name == *name).ok_or_else(|| {
+        let names: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
+        CommandError::usage(format!("no target `{name}` is configured")).hint(format!("configured are: {}", names.join(", ")))
+    })
+}
+
+async fn row(ledger: &dyn Ledger, configured: &TargetConfig) -> Result<TargetRow, CommandError> {
+    let known = ledger.target_row(&configured.name).await.map_err(ledger_error)?;
+    Ok(known.unwrap_or_else(|| TargetRow {
+        kind: configured.kind.as_str().to_owned(),
+        address: setup::address(configured),
+        ..TargetRow::default()
+    }))
+}

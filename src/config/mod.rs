@@ -1,0 +1,300 @@
+//! The configuration: one YAML file, validated whole before anything runs.
+//!
+//! `raw` is the file as written; its types make the JSON Schema. `tree` reads the YAML with every place, `check` holds it
+//! against the schema, `validate` turns it into [`Config`], the file as meant. All errors come at once, as
+//! [`ConfigErrors`]. Nothing here touches the network, and secrets stay references until [`Secret::resolve`].
+
+mod check;
+mod diagnostic;
+mod leaf;
+mod load;
+mod mask;
+mod raw;
+mod schema;
+mod secret;
+mod tree;
+mod validate;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::model::{Digest, Kind, Region, SourceName, TargetName};
+use dewpoint_core::ownership::Ownership;
+use dewpoint_core::plan::Limits;
+use dewpoint_core::target::{Adopt, Authority, Purge};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use url::Url;
+
+pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
+pub use load::{FILE_BYTES_MAX, load, load_str};
+pub use schema::schema;
+pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
+
+use leaf::sqlite_path;
+
+/// The configuration as meant. Paths are absolute; names are unique among sources and among targets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file, as it was named by who loaded it.
+    pub file: String,
+    /// Folder of the file: relative paths were resolved against it.
+    pub dir: PathBuf,
+    /// Where the ledger is.
+    pub ledger: LedgerConfig,
+    /// How long the journal is kept; `None` for ever.
+    pub journal_keep: Option<Duration>,
+    /// What to read, in the order of the file; never empty.
+    pub sources: Vec<SourceConfig>,
+    /// Which tags say who owns a resource.
+    pub ownership: Ownership,
+    /// When a resource gets a record, and when the record ends.
+    pub lifecycle: LifecycleConfig,
+    /// What to keep true, in the order of the file; never empty.
+    pub targets: Vec<TargetConfig>,
+    /// The guardrails' limits.
+    pub guardrails: Limits,
+    /// Exit codes, out of 3, 4 and 6, that count as success.
+    pub exit_ok: BTreeSet<u8>,
+}
+
+/// Where the ledger is, as configured.
+#[derive(Clone, PartialEq)]
+pub enum LedgerConfig {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres {
+        /// Its URL, without password.
+        url: Url,
+        /// Its password.
+        password: Option<Secret>,
+    },
+    /// The whole address is a secret.
+    Secret(Secret),
+}
+
+impl fmt::Debug for LedgerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres { url, password } => f.debug_struct("Postgres").field("url", &url.as_str()).field("password", password).finish(),
+            Self::Secret(secret) => f.debug_tuple("Secret").field(secret).finish(),
+        }
+    }
+}
+
+/// Where the ledger is, with its secrets read.
+#[derive(Debug, Clone)]
+pub enum LedgerLocation {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL with its password.
+    Postgres(SecretString),
+}
+
+/// One configured estate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceConfig {
+    /// Its name.
+    pub name: SourceName,
+    /// Where it is configured.
+    pub place: Place,
+    /// What it is.
+    pub kind: SourceKind,
+}
+
+/// The kinds of sources, with what only they need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    /// The caller's own AWS account.
+    Aws {
+        /// Regions to list; never empty.
+        regions: BTreeSet<Region>,
+        /// Address to call instead of AWS.
+        endpoint_url: Option<Url>,
+    },
+    /// An inventory file.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Largest size that is read, in bytes.
+        max_file_bytes: u64,
+    },
+}
+
+/// When a resource gets a record, and when the record ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleConfig {
+    /// Timers for every resource.
+    pub defaults: Timers,
+}
+
+/// One configured CMDB.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetConfig {
+    /// Its name.
+    pub name: TargetName,
+    /// Where it is configured.
+    pub place: Place,
+    /// What it is.
+    pub kind: TargetKind,
+    /// Kinds of CIs it gets; never empty.
+    pub include: BTreeSet<Kind>,
+    /// What to do with strangers' records.
+    pub adopt: Adopt,
+    /// Authority over single fields, where it is not the default.
+    pub authority: BTreeMap<String, Authority>,
+    /// How often it is read in full; `None` for never.
+    pub verify_every: Option<Duration>,
+    /// Most records it may hold of ours; `None` for no limit.
+    pub max_records: Option<u64>,
+    /// What becomes of retired records.
+    pub purge: Purge,
+    /// Changes that are sent together, 1 to 500.
+    pub batch_size: u32,
+    /// Longest that a one-shot sync waits for it.
+    pub deadline: Duration,
+}
+
+/// The kinds of targets, with what only they need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetKind {
+    /// The embedded CMDB.
+    Local {
+        /// Path of its file.
+        path: PathBuf,
+    },
+}
+
+impl TargetKind {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Local { .. } => "local",
+        }
+    }
+}
+
+impl SourceKind {
+    /// The word for it in the configuration.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Aws { .. } => "aws",
+            Self::File { .. } => "file",
+        }
+    }
+}
+
+impl Config {
+    /// Reads the ledger's secrets, if it has any, and says where it is.
+    ///
+    /// # Errors
+    /// [`SecretError`] when a secret cannot be read, or is no address of a ledger.
+    pub fn ledger_location(&self) -> Result<LedgerLocation, SecretError> {
+        match &self.ledger {
+            LedgerConfig::Sqlite(path) => Ok(LedgerLocation::Sqlite(path.clone())),
+            LedgerConfig::Postgres { url, password: None } => Ok(LedgerLocation::Postgres(url.as_str().into())),
+            LedgerConfig::Postgres { url, password: Some(secret) } => {
+                let password = secret.resolve()?;
+                let mut url = url.clone();
+                url.set_password(Some(password.expose_secret()))
+                    .map_err(|()| secret.error(SecretProblem::Unfit("password for this address")))?;
+                Ok(LedgerLocation::Postgres(String::from(url).into()))
+            }
+            LedgerConfig::Secret(secret) => {
+                let value = secret.resolve()?;
+                location(value.expose_secret(), &self.dir)
+                    .ok_or_else(|| secret.error(SecretProblem::Unfit("`sqlite://PATH` or `postgres://HOST/DATABASE`")))
+            }
+        }
+    }
+
+    /// Digest of everything that decides what a plan says: estates, ownership, lifecycle, what targets get and how,
+    /// guardrails. Secrets, paths, addresses and pace do not count, nor does the order of sources and targets.
+    ///
+    /// A saved plan carries it, so that a plan of another configuration can be refused. The first part is the version
+    /// of this form: it changes when the form does.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let seconds = |duration: Duration| duration.as_secs();
+        let sources: BTreeMap<&str, _> = self
+            .sources
+            .iter()
+            .map(|source| {
+                let regions = match &source.kind {
+                    SourceKind::Aws { regions, .. } => Some(regions),
+                    SourceKind::File { .. } => None,
+                };
+                (source.name.as_str(), json!({ "kind": source.kind.as_str(), "regions": regions }))
+            })
+            .collect();
+        let targets: BTreeMap<&str, _> = self
+            .targets
+            .iter()
+            .map(|target| {
+                let view = json!({
+                    "kind": target.kind.as_str(),
+                    "include": target.include,
+                    "adopt": target.adopt,
+                    "authority": target.authority,
+                    "max_records": target.max_records,
+                    "purge": target.purge,
+                });
+                (target.name.as_str(), view)
+            })
+            .collect();
+        let Ownership { owner, support_group, cost_center, service, environment_tags: environment, environment_values } = &self.ownership;
+        let Timers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = &self.lifecycle.defaults;
+        let Limits { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = &self.guardrails;
+        let view = json!({
+            "sources": sources,
+            "ownership": {
+                "owner": owner, "support_group": support_group, "cost_center": cost_center, "service": service,
+                "environment": environment, "environment_values": environment_values,
+            },
+            "lifecycle": {
+                "min_age": seconds(*min_age), "confirm_missing": confirm_missing, "retire_after": seconds(*retire_after),
+                "purge_after": purge_after.map(seconds), "min_dwell": seconds(*min_dwell),
+            },
+            "targets": targets,
+            "guardrails": {
+                "max_retire_percent": max_retire_percent, "max_retire_min": max_retire_min, "max_retire": max_retire,
+                "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
+            },
+        });
+        Digest::of_parts([b"dewpoint configuration 1".as_slice(), canonical(&view).as_bytes()])
+    }
+}
+
+/// JSON with sorted keys, whatever order the map type keeps.
+fn canonical(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::Object(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().collect();
+            let members: Vec<String> = sorted.into_iter().map(|(key, value)| format!("{}:{}", json!(key), canonical(value))).collect();
+            format!("{{{}}}", members.join(","))
+        }
+        serde_json::Value::Array(items) => {
+            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(","))
+        }
+        scalar => scalar.to_string(),
+    }
+}
+
+/// The address of a ledger from a secret: here, and only here, it may hold a password.
+fn location(text: &str, dir: &Path) -> Option<LedgerLocation> {
+    if let Some(path) = text.strip_prefix("sqlite://") {
+        return sqlite_path(path).ok().map(|path| LedgerLocation::Sqlite(dir.join(path)));
+    }
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "postgres" | "postgresql"))?;
+    Some(LedgerLocation::Postgres(String::from(url).into()))
+}
+
+#[cfg(test)]
+mod tests;

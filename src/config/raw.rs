@@ -1,0 +1,409 @@
+//! The configuration as written. The comments here are the descriptions in the published schema.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::model::{Kind, Region};
+use dewpoint_core::plan::Limits;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::leaf::{
+    AnyDuration, DurationOrNever, EnvironmentName, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, TagName,
+    Written,
+};
+use super::secret::SecretRef;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Configuration of Dewpoint, which keeps a CMDB true about the clouds.
+///
+/// Relative paths are relative to the folder of this file.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Configuration")]
+pub(super) struct RawConfig {
+    /// Dewpoint's own database: `sqlite://PATH`, `postgres://HOST/DATABASE`, or a reference (`env:NAME`, `file:PATH`) to
+    /// the whole address.
+    #[serde(default = "default_ledger")]
+    pub(super) ledger: Written<LedgerAddress>,
+    /// Password of a PostgreSQL ledger, as a reference: `env:NAME` or `file:PATH`.
+    #[serde(default)]
+    pub(super) ledger_password: Option<Written<SecretRef>>,
+    /// How long observations and decisions are kept for `history`, `explain` and backtests; `never` forgets nothing.
+    #[serde(default = "default_journal_keep")]
+    pub(super) journal_keep: Written<DurationOrNever>,
+    /// What to read: the estates.
+    #[schemars(length(min = 1))]
+    pub(super) sources: Vec<RawSource>,
+    /// Which tags say who owns a resource and what it belongs to. The first tag of a list that a resource has wins; an
+    /// empty list reads none.
+    #[serde(default)]
+    pub(super) ownership: RawOwnership,
+    /// When a resource gets a record, and when the record ends.
+    #[serde(default)]
+    pub(super) lifecycle: RawLifecycle,
+    /// What to keep true: the CMDBs.
+    #[schemars(length(min = 1))]
+    pub(super) targets: Vec<RawTarget>,
+    /// Limits behind which changes are held until someone approves them.
+    #[serde(default)]
+    pub(super) guardrails: RawGuardrails,
+    /// Exit codes that count as success (the process then ends with 0), for schedulers that should not page: 3 partly
+    /// done, 4 held by a guardrail, 6 changes pending.
+    #[serde(default)]
+    pub(super) exit_ok: BTreeSet<ExitOk>,
+}
+
+pub(super) fn default_ledger() -> Written<LedgerAddress> {
+    Written(LedgerAddress::Sqlite("dewpoint.db".to_owned()))
+}
+
+fn default_journal_keep() -> Written<DurationOrNever> {
+    Written(DurationOrNever(Some(90 * DAY)))
+}
+
+/// One estate to read.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "Source")]
+pub(super) enum RawSource {
+    /// The caller's own AWS account. Credentials come from where the AWS tools look for them: environment, profile, role.
+    Aws {
+        /// Name of this source; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Regions to list.
+        #[schemars(length(min = 1), example = ["eu-west-1", "eu-central-1"])]
+        regions: BTreeSet<Written<Region>>,
+        /// Address to call instead of AWS, for emulators.
+        #[serde(default)]
+        endpoint_url: Option<Written<HttpUrl>>,
+    },
+    /// An inventory file, as `dewpoint export` writes it.
+    File {
+        /// Name of this source; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Path of the inventory file.
+        path: Written<FilePath>,
+        /// Largest file that is read, in bytes.
+        #[serde(default = "default_max_file_bytes")]
+        #[schemars(range(min = 1))]
+        max_file_bytes: u64,
+    },
+}
+
+const fn default_max_file_bytes() -> u64 {
+    8 * 1024 * 1024 * 1024
+}
+
+/// Which tags say who owns a resource and what it belongs to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Ownership")]
+pub(super) struct RawOwnership {
+    /// Tags that name the owner.
+    pub(super) owner: Vec<Written<TagName>>,
+    /// Tags that name the group to call.
+    pub(super) support_group: Vec<Written<TagName>>,
+    /// Tags that name the cost centre.
+    pub(super) cost_center: Vec<Written<TagName>>,
+    /// Tags that name the application service.
+    pub(super) service: Vec<Written<TagName>>,
+    /// Tags that name the environment, and what their values mean.
+    pub(super) environment: RawEnvironment,
+}
+
+impl Default for RawOwnership {
+    fn default() -> Self {
+        Self {
+            owner: tags(&["owner", "Owner", "technical-contact"]),
+            support_group: tags(&["support-group"]),
+            cost_center: tags(&["cost-center", "CostCentre"]),
+            service: tags(&["service", "application"]),
+            environment: RawEnvironment::default(),
+        }
+    }
+}
+
+fn tags(names: &[&str]) -> Vec<Written<TagName>> {
+    names.iter().map(|name| Written(TagName((*name).to_owned()))).collect()
+}
+
+/// Tags that name the environment, and what their values mean.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Environment")]
+pub(super) struct RawEnvironment {
+    /// Tags that name the environment.
+    pub(super) tags: Vec<Written<TagName>>,
+    /// Values of the tag, and the environment that each means. A value that is not here is taken as it is.
+    #[schemars(example = BTreeMap::from([("prod", "production")]))]
+    pub(super) values: BTreeMap<String, Written<EnvironmentName>>,
+}
+
+impl Default for RawEnvironment {
+    fn default() -> Self {
+        Self { tags: tags(&["env", "environment"]), values: BTreeMap::new() }
+    }
+}
+
+/// When a resource gets a record, and when the record ends.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Lifecycle")]
+pub(super) struct RawLifecycle {
+    /// Timers for every resource.
+    pub(super) defaults: RawTimers,
+}
+
+/// Timers of a resource.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Timers")]
+pub(super) struct RawTimers {
+    /// Instances younger than this are deferred: no record for machines that live ten minutes. `0s` defers none.
+    pub(super) min_age: Written<AnyDuration>,
+    /// Complete listings without a resource before its record may be retired.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) confirm_missing: u32,
+    /// How long a resource must not have been seen before its record may be retired.
+    pub(super) retire_after: Written<AnyDuration>,
+    /// How long after its delivered retirement a record is removed, in targets with `purge: delete`; `never` keeps it.
+    pub(super) purge_after: Written<DurationOrNever>,
+    /// Least time between two changes of a resource's disposition, against flapping.
+    pub(super) min_dwell: Written<AnyDuration>,
+}
+
+impl Default for RawTimers {
+    fn default() -> Self {
+        let Timers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = Timers::default();
+        Self {
+            min_age: Written(AnyDuration(min_age)),
+            confirm_missing,
+            retire_after: Written(AnyDuration(retire_after)),
+            purge_after: Written(DurationOrNever(purge_after)),
+            min_dwell: Written(AnyDuration(min_dwell)),
+        }
+    }
+}
+
+/// One CMDB to keep true.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[schemars(rename = "Target")]
+pub(super) enum RawTarget {
+    /// The embedded CMDB: one SQLite file with history and read-only views.
+    Local {
+        /// Name of this target; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Path of the CMDB's file; made when it does not exist.
+        path: Written<FilePath>,
+        /// Which configuration items this target gets. One that is no longer included is retired there.
+        #[serde(default)]
+        include: RawInclude,
+        /// What to do with records that someone else made for a resource of ours.
+        #[serde(default)]
+        adopt: RawAdopt,
+        /// Who decides about a field, where the default is not right: field and authority.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("support_group", "if_empty")]), extend("x-key-leaf" = FieldName::NAME))]
+        authority: BTreeMap<String, RawAuthority>,
+        /// How often the target is read in full to find what others changed; `never` does not look.
+        #[serde(default = "default_verify_every")]
+        verify_every: Written<DurationOrNever>,
+        /// Most records this target may hold of ours; creates beyond it are held. Without it there is no limit.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_records: Option<u64>,
+        /// What becomes of a retired record after `purge_after`.
+        #[serde(default)]
+        purge: RawPurge,
+        /// Changes that are sent together.
+        #[serde(default = "default_batch_size")]
+        #[schemars(range(min = 1, max = 500))]
+        batch_size: u32,
+        /// Longest that a one-shot sync waits for this target.
+        #[serde(default = "default_deadline")]
+        deadline: Written<PositiveDuration>,
+    },
+}
+
+fn default_verify_every() -> Written<DurationOrNever> {
+    Written(DurationOrNever(Some(24 * HOUR)))
+}
+
+const fn default_batch_size() -> u32 {
+    200
+}
+
+fn default_deadline() -> Written<PositiveDuration> {
+    Written(PositiveDuration(10 * MINUTE))
+}
+
+/// Which configuration items a target gets.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Include")]
+pub(super) struct RawInclude {
+    /// Kinds of resources.
+    #[schemars(length(min = 1))]
+    pub(super) kinds: BTreeSet<Written<Kind>>,
+}
+
+impl Default for RawInclude {
+    fn default() -> Self {
+        Self { kinds: Kind::ALL.iter().copied().map(Written).collect() }
+    }
+}
+
+/// What to do with records that someone else made for a resource of ours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Adopt")]
+pub(super) enum RawAdopt {
+    /// Leave them alone; the create is held and listed as a would-be duplicate.
+    #[default]
+    Never,
+    /// Take a single match over: it becomes ours.
+    Match,
+    /// Write our fields into a single match, and never retire or purge it.
+    Contribute,
+}
+
+/// Who decides about a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Authority")]
+pub(super) enum RawAuthority {
+    /// Ours: what others change is put right.
+    Owned,
+    /// Written when the record is made, then people's.
+    Initial,
+    /// Written only where the field is empty.
+    IfEmpty,
+    /// Never written after the record is made; a difference is reported.
+    Report,
+    /// Written when the stage changes, then people's until it changes again.
+    Transition,
+}
+
+/// What becomes of a retired record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Purge")]
+pub(super) enum RawPurge {
+    /// It stays for ever.
+    #[default]
+    Keep,
+    /// It is removed `purge_after` its retirement was delivered.
+    Delete,
+}
+
+/// Limits behind which changes are held until someone approves them.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "Guardrails")]
+pub(super) struct RawGuardrails {
+    /// Share of a group's records that may be retired, purged or unrelated within 24 hours, in percent.
+    #[schemars(range(min = 0, max = 100))]
+    pub(super) max_retire_percent: u32,
+    /// Below this count within 24 hours the share does not matter.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub(super) max_retire_min: u32,
+    /// Most records of a group that may be retired, purged or unrelated within 24 hours, whatever the share.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub(super) max_retire: u32,
+    /// Share of a group's records that may be updated within 24 hours, in percent; `off` sets no limit.
+    pub(super) max_update_percent: PercentOrOff,
+    /// Age from which a saved plan is refused.
+    pub(super) plan_max_age: Written<PositiveDuration>,
+}
+
+impl Default for RawGuardrails {
+    fn default() -> Self {
+        let Limits { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = Limits::default();
+        Self {
+            max_retire_percent,
+            max_retire_min,
+            max_retire,
+            max_update_percent: PercentOrOff(max_update_percent),
+            plan_max_age: Written(PositiveDuration(plan_max_age)),
+        }
+    }
+}
+
+/// A percentage from 1 to 100, or `off`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PercentOrOff(pub(super) Option<u32>);
+
+impl Serialize for PercentOrOff {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(percent) => serializer.serialize_u32(percent),
+            None => serializer.serialize_str("off"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PercentOrOff {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        match (value.as_str(), value.as_u64().and_then(|percent| u32::try_from(percent).ok())) {
+            (Some("off"), _) => Ok(Self(None)),
+            (_, Some(percent @ 1..=100)) => Ok(Self(Some(percent))),
+            _ => Err(serde::de::Error::custom("expected `off` or a whole number from 1 to 100")),
+        }
+    }
+}
+
+impl JsonSchema for PercentOrOff {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "PercentOrOff".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "off" }, { "type": "integer", "minimum": 1, "maximum": 100 }] })
+    }
+}
+
+/// An exit code that may count as success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8")]
+pub(super) struct ExitOk(pub(super) u8);
+
+/// The exit codes that may count as success: partly done, held by a guardrail, changes pending.
+const EXIT_OK: [u8; 3] = [3, 4, 6];
+
+impl TryFrom<u8> for ExitOk {
+    type Error = &'static str;
+
+    fn try_from(code: u8) -> Result<Self, Self::Error> {
+        if EXIT_OK.contains(&code) { Ok(Self(code)) } else { Err("expected 3, 4 or 6") }
+    }
+}
+
+impl JsonSchema for ExitOk {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ExitOk".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "integer",
+            "enum": EXIT_OK,
+            "x-help": "3 is partly done, 4 held by a guardrail, 6 changes pending; 0 is success already, and the others always mean that something must be mended",
+        })
+    }
+}

@@ -1,0 +1,133 @@
+//! `config/example.yaml` is complete, valid, and tells the truth about the defaults.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::super::diagnostic::Report;
+use super::super::schema::schema;
+use super::super::tree;
+use super::{EXAMPLE, errors, try_load};
+
+/// Resolves a reference within the schema.
+fn resolve<'s>(root: &'s Json, schema: &'s Json) -> &'s Json {
+    match schema.get("$ref").and_then(Json::as_str).and_then(|name| name.strip_prefix('#')) {
+        Some(pointer) => root.pointer(pointer).unwrap(),
+        None => schema,
+    }
+}
+
+/// Every key that is not a section, by its path (items of `sources` and `targets` by their kind), with its default.
+fn keys(root: &Json, schema: &Json, path: &str, found: &mut BTreeMap<String, Option<Json>>) {
+    let resolved = resolve(root, schema);
+    if let Some(branches) =
+        resolved.get("oneOf").and_then(Json::as_array).filter(|branches| branches.iter().all(|b| b.get("properties").is_some()))
+    {
+        for branch in branches {
+            let kind = branch.pointer("/properties/kind/const").and_then(Json::as_str).unwrap();
+            keys(root, branch, &format!("{path}[{kind}]"), found);
+        }
+    } else if let Some(properties) = resolved.get("properties").and_then(Json::as_object) {
+        for (key, property) in properties {
+            keys(root, property, &format!("{path}/{key}"), found);
+        }
+    } else if let Some(items) =
+        resolved.get("items").filter(|items| resolve(root, items).get("oneOf").is_some_and(|_| path.matches('/').count() == 1))
+    {
+        keys(root, items, path, found);
+    } else {
+        found.insert(path.to_owned(), schema.get("default").cloned());
+    }
+}
+
+/// The keys of a written configuration, by the same paths, with their values.
+fn written(node: &Json, path: &str, known: &BTreeMap<String, Option<Json>>, found: &mut BTreeMap<String, Json>) {
+    match node {
+        _ if known.contains_key(path) => {
+            found.insert(path.to_owned(), node.clone());
+        }
+        Json::Object(map) => {
+            for (key, value) in map {
+                written(value, &format!("{path}/{key}"), known, found);
+            }
+        }
+        Json::Array(items) => {
+            for item in items {
+                let kind = item.get("kind").and_then(Json::as_str).unwrap();
+                written(item, &format!("{path}[{kind}]"), known, found);
+            }
+        }
+        _ => panic!("{path} is no key of the schema"),
+    }
+}
+
+/// The example with every `# key: value` made effective.
+fn uncommented() -> String {
+    let root = schema();
+    let mut names = BTreeSet::new();
+    let mut all = BTreeMap::new();
+    keys(&root, &root, "", &mut all);
+    for path in all.keys() {
+        names.insert(path.rsplit('/').next().unwrap().to_owned());
+    }
+    let lines = EXAMPLE.lines().map(|line| {
+        let comment = line.trim_start().strip_prefix("# ");
+        let key = comment.and_then(|comment| comment.split_once(": ")).map(|(key, _)| key);
+        match (comment, key) {
+            (Some(comment), Some(key)) if names.contains(key) => {
+                format!("{}{comment}", " ".repeat(line.len() - line.trim_start().len()))
+            }
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn json(text: &str) -> Json {
+    let mut report = Report::new("example.yaml");
+    let tree = tree::parse(text, &mut report);
+    assert!(report.is_empty(), "{report:?}");
+    tree.unwrap().to_json()
+}
+
+#[test]
+fn it_loads() {
+    let config = try_load(EXAMPLE).map_err(|errors| errors.render(false)).unwrap();
+    assert_eq!(config.sources.len(), 2);
+}
+
+#[test]
+fn it_loads_with_every_comment_made_effective() {
+    // The only keys that do not go together.
+    assert_eq!(errors(&uncommented()).lines().next().unwrap().split_once(": ").unwrap().1, "an SQLite ledger has no password");
+    let postgres = uncommented().replace("sqlite://dewpoint.db\n", "postgres://host/dewpoint\n");
+    try_load(&postgres).map_err(|errors| errors.render(false)).unwrap();
+}
+
+#[test]
+fn every_key_is_in_it_and_every_default_is_the_real_one() {
+    let root = schema();
+    let mut known = BTreeMap::new();
+    keys(&root, &root, "", &mut known);
+    assert!(known.len() > 35, "{known:?}");
+    let mut found = BTreeMap::new();
+    written(&json(&uncommented()), "", &known, &mut found);
+    for (path, default) in &known {
+        let value = found.get(path).unwrap_or_else(|| panic!("{path} is not in config/example.yaml"));
+        if let Some(default) = default {
+            assert_eq!(value, default, "{path}");
+        }
+    }
+}
+
+#[test]
+fn left_out_keys_mean_the_same_as_the_example() {
+    let mut minimal = try_load(super::MINIMAL).unwrap();
+    let mut example = try_load(EXAMPLE).unwrap();
+    example.sources.clear();
+    minimal.sources.clear();
+    for target in minimal.targets.iter_mut().chain(&mut example.targets) {
+        target.place.position = super::Position::START;
+    }
+    assert_eq!(minimal, example);
+}

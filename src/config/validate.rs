@@ -1,0 +1,223 @@
+//! From the file as written to the file as meant: what no schema can say.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::ownership::Ownership;
+use dewpoint_core::plan::Limits;
+use dewpoint_core::target::{Adopt, Authority, Purge};
+
+use super::diagnostic::{Report, Span, quote};
+use super::leaf::{Leaf, LedgerAddress, TagName, Written};
+use super::raw::{
+    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawOwnership, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
+};
+use super::secret::{Secret, SecretRef};
+use super::tree::{Node, Value};
+use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
+
+/// Checks what only several keys together can get wrong. Works on the tree as written, so that nothing is missed where
+/// something else is wrong as well.
+pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
+    let mut files = Files { dir, seen: BTreeMap::new() };
+    ledger_and_password(root, &mut files, report);
+    for (list, what) in [("sources", "source"), ("targets", "target")] {
+        let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+        for node in root.get(list).map_or(&[][..], Node::items) {
+            let Some((name, node_name)) = node.get("name").and_then(|node| Some((node.text()?, node))) else { continue };
+            if let Some(first) = names.get(name) {
+                let text = format!("two {what}s are named {}: the first in line {}", quote(name), first.start.line);
+                let help = format!("the ledger and `--{what}` tell them apart by name: give each its own");
+                report.error(node_name.span, text).label("again here").other(*first, "first here").help(help);
+            } else {
+                names.insert(name, node_name.span);
+            }
+            if let Some((path, node)) = node.get("path").and_then(|node| Some((node.text()?, node))) {
+                files.add(path, format!("{what} {}", quote(name)), node.span, report);
+            }
+        }
+    }
+}
+
+fn ledger_and_password(root: &Node, files: &mut Files<'_>, report: &mut Report) {
+    let ledger = root.get("ledger");
+    let address = match ledger.and_then(Node::text).map(LedgerAddress::parse) {
+        Some(Ok(address)) => address,
+        Some(Err(_)) => return,
+        None => default_ledger().0,
+    };
+    let (text, help) = match &address {
+        LedgerAddress::Postgres(_) => return,
+        LedgerAddress::Sqlite(path) => {
+            files.add(path, "the ledger".to_owned(), ledger.map_or(Span::START, |node| node.span), report);
+            ("an SQLite ledger has no password", "remove `ledger_password`, or write `ledger: postgres://HOST/DATABASE`")
+        }
+        LedgerAddress::Secret(_) => (
+            "`ledger_password` does not go with a ledger whose whole address is a secret",
+            "put the password into the address, or write `ledger: postgres://HOST/DATABASE`",
+        ),
+    };
+    if let Some(entry) = root.entry("ledger_password").filter(|entry| entry.node.value != Value::Null) {
+        report.error(entry.key_span, text).help(help);
+    }
+}
+
+/// Files that are named so far: two of them must not be one.
+struct Files<'a> {
+    dir: &'a Path,
+    seen: BTreeMap<PathBuf, (String, Span)>,
+}
+
+impl Files<'_> {
+    fn add(&mut self, path: &str, what: String, span: Span, report: &mut Report) {
+        match self.seen.entry(resolved(self.dir, path)) {
+            Entry::Occupied(first) => {
+                let (other, first) = first.get();
+                let text = format!("{what} and {other} (line {}) are the same file", first.start.line);
+                report.error(span, text).label("again here").other(*first, "first here").help("give each its own file");
+            }
+            Entry::Vacant(place) => {
+                place.insert((what, span));
+            }
+        }
+    }
+}
+
+/// Joined by components, so that `./a` and `a` are the same; links are not followed, which would be I/O.
+fn resolved(dir: &Path, path: impl AsRef<Path>) -> PathBuf {
+    dir.join(path).components().collect()
+}
+
+/// Turns the raw configuration into the meant one; `root` is the tree that it was made from, for the places.
+pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Report) -> Option<Config> {
+    let items = |key: &str| root.get(key).map_or(&[][..], Node::items);
+    let ledger = match raw.ledger.0 {
+        LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(resolved(dir, path)),
+        LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, root, "ledger", dir, report)),
+        LedgerAddress::Postgres(url) => {
+            let password = raw.ledger_password.map(|reference| secret(reference.0, root, "ledger_password", dir, report));
+            LedgerConfig::Postgres { url, password }
+        }
+    };
+    let mut sources = Vec::new();
+    for (raw, node) in raw.sources.into_iter().zip(items("sources")) {
+        sources.push(source(raw, node, dir, report)?);
+    }
+    let mut targets = Vec::new();
+    for (raw, node) in raw.targets.into_iter().zip(items("targets")) {
+        targets.push(target(raw, node, dir, report)?);
+    }
+    let RawGuardrails { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = raw.guardrails;
+    Some(Config {
+        file: report.place(root.span.start).file,
+        dir: dir.to_owned(),
+        ledger,
+        journal_keep: raw.journal_keep.0.0,
+        sources,
+        ownership: ownership(raw.ownership),
+        lifecycle: lifecycle(&raw.lifecycle),
+        targets,
+        guardrails: Limits {
+            max_retire_percent,
+            max_retire_min,
+            max_retire,
+            max_update_percent: max_update_percent.0,
+            plan_max_age: plan_max_age.0.0,
+        },
+        exit_ok: raw.exit_ok.into_iter().map(|code| code.0).collect(),
+    })
+}
+
+fn span(node: &Node, key: &str) -> Span {
+    node.get(key).map_or(node.span, |node| node.span)
+}
+
+fn secret(reference: SecretRef, root: &Node, key: &str, dir: &Path, report: &Report) -> Secret {
+    let reference = match reference {
+        SecretRef::Env(name) => SecretRef::Env(name),
+        SecretRef::File(path) => SecretRef::File(resolved(dir, path)),
+    };
+    Secret { reference, place: report.place(span(root, key).start) }
+}
+
+/// A name as the model's own type; its syntax is narrower here, so that this does not fail.
+fn named<T: FromStr<Err: std::fmt::Display>>(name: &str, span: Span, report: &mut Report) -> Option<T> {
+    name.parse().map_err(|error: T::Err| report.error(span, error.to_string()).label("here")).ok()
+}
+
+fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Option<SourceConfig> {
+    let at = span(node, "name");
+    let (name, kind) = match raw {
+        RawSource::Aws { name, regions, endpoint_url } => {
+            let regions = regions.into_iter().map(|region| region.0).collect();
+            (name, SourceKind::Aws { regions, endpoint_url: endpoint_url.map(|url| url.0.0) })
+        }
+        RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: resolved(dir, path.0.0), max_file_bytes }),
+    };
+    Some(SourceConfig { name: named(&name.0.0, at, report)?, place: report.place(at.start), kind })
+}
+
+fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Option<TargetConfig> {
+    let RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } = raw;
+    let at = span(node, "name");
+    Some(TargetConfig {
+        name: named(&name.0.0, at, report)?,
+        place: report.place(at.start),
+        kind: TargetKind::Local { path: resolved(dir, path.0.0) },
+        include: include.kinds.into_iter().map(|kind| kind.0).collect(),
+        adopt: match adopt {
+            RawAdopt::Never => Adopt::Never,
+            RawAdopt::Match => Adopt::Match,
+            RawAdopt::Contribute => Adopt::Contribute,
+        },
+        authority: authority.into_iter().map(|(field, authority)| (field, authority.into())).collect(),
+        verify_every: verify_every.0.0,
+        max_records,
+        purge: match purge {
+            RawPurge::Keep => Purge::Keep,
+            RawPurge::Delete => Purge::Delete,
+        },
+        batch_size,
+        deadline: deadline.0.0,
+    })
+}
+
+impl From<RawAuthority> for Authority {
+    fn from(raw: RawAuthority) -> Self {
+        match raw {
+            RawAuthority::Owned => Self::Owned,
+            RawAuthority::Initial => Self::Initial,
+            RawAuthority::IfEmpty => Self::IfEmpty,
+            RawAuthority::Report => Self::Report,
+            RawAuthority::Transition => Self::Transition,
+        }
+    }
+}
+
+fn ownership(raw: RawOwnership) -> Ownership {
+    let plain = |tags: Vec<Written<TagName>>| tags.into_iter().map(|tag| tag.0.0).collect();
+    Ownership {
+        owner: plain(raw.owner),
+        support_group: plain(raw.support_group),
+        cost_center: plain(raw.cost_center),
+        service: plain(raw.service),
+        environment_tags: plain(raw.environment.tags),
+        environment_values: raw.environment.values.into_iter().map(|(value, meaning)| (value, meaning.0.0)).collect(),
+    }
+}
+
+fn lifecycle(raw: &RawLifecycle) -> LifecycleConfig {
+    let RawTimers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = &raw.defaults;
+    LifecycleConfig {
+        defaults: Timers {
+            min_age: min_age.0.0,
+            confirm_missing: *confirm_missing,
+            retire_after: retire_after.0.0,
+            purge_after: purge_after.0.0,
+            min_dwell: min_dwell.0.0,
+        },
+    }
+}

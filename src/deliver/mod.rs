@@ -1,0 +1,363 @@
+//! The delivery engine: sends a plan's changes to one target, at least once, with idempotent effect.
+//!
+//! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
+//! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
+
+mod lease;
+mod retry;
+
+pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
+pub use retry::{ATTEMPTS_MAX, back_off};
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::estate::EstateId;
+use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
+use crate::model::{EdgeId, Key};
+use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
+use crate::target::{Adopt, Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
+
+/// What is needed to deliver to one target.
+pub struct Delivery<'a> {
+    /// The target.
+    pub target: &'a dyn Target,
+    /// The ledger.
+    pub ledger: &'a dyn Ledger,
+    /// The lease on the target, renewed in the background.
+    pub lease: &'a HeldLease,
+    /// The run.
+    pub run: &'a RunId,
+    /// The estate id that goes onto every record.
+    pub estate: &'a EstateId,
+    /// The run's clock.
+    pub at: Timestamp,
+    /// When this target's share of the sync ends at the latest.
+    pub deadline: Instant,
+    /// Set when the user or the system asks to stop: the batch in hand is finished, no other is begun.
+    pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
+    /// Native ids of CIs, for creates.
+    pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
+    /// What an `adopt` does with a stranger's record.
+    pub adopt: Adopt,
+    /// What guardrail 3 counts.
+    pub limits: &'a Limits,
+    /// Changes that people approved: they do not count.
+    pub approved: &'a BTreeSet<ChangeId>,
+    /// Called after every batch with the number of changes that it brought to an end.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What became of the changes of one target.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Outcome {
+    /// Changes done, by kind.
+    pub done: BTreeMap<ChangeKind, u64>,
+    /// Changes refused, or waiting after a refusal.
+    pub failed: Vec<Failure>,
+    /// Changes not sent: their record waits for another, the time was up, or the run was interrupted.
+    pub waiting: u64,
+    /// Why delivery to this target ended early, if it did.
+    pub stopped: Option<Stop>,
+    /// Batches sent, by operation, for the report's `calls`.
+    pub calls: BTreeMap<String, u64>,
+}
+
+/// A change that did not succeed.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// The CI.
+    pub key: Key,
+    /// The edge, if it is one.
+    pub relation: Option<EdgeId>,
+    /// What was tried.
+    pub change: ChangeKind,
+    /// The target's words.
+    pub error: String,
+    /// Whether it waits for `dewpoint retry`.
+    pub parked: bool,
+}
+
+/// Why delivery to a target ended early.
+#[derive(Debug)]
+pub enum Stop {
+    /// The target as a whole cannot be used.
+    Target(TargetError),
+    /// The ledger cannot be written, or the lease is lost.
+    Ledger(LedgerError),
+    /// The target's `deadline` passed.
+    Deadline,
+    /// Someone asked to stop.
+    Interrupted,
+}
+
+/// Consecutive batches that may fail as a whole (each halved down to single records) before the target is given up for this run.
+const WHOLE_FAILURES_MAX: u32 = 3;
+
+struct Engine<'a, 'd> {
+    delivery: &'a Delivery<'d>,
+    records: BTreeMap<Key, RecordBrief>,
+    edges: BTreeMap<EdgeId, RecordEdge>,
+    born: BTreeMap<Key, RecordId>,
+    outcome: Outcome,
+    whole_failures: u32,
+}
+
+impl Delivery<'_> {
+    /// Sends changes in their order, phase by phase, and notes every answer.
+    pub async fn deliver(&self, changes: Vec<Change>, state: TargetState) -> Outcome {
+        let mut engine = Engine {
+            delivery: self,
+            records: state.records,
+            edges: state.edges,
+            born: BTreeMap::new(),
+            outcome: Outcome::default(),
+            whole_failures: 0,
+        };
+        let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
+        for change in changes {
+            phases.entry(change.change).or_default().push(change);
+        }
+        while let Some((kind, phase)) = phases.pop_first() {
+            if let Err(stop) = engine.phase(kind, phase).await {
+                engine.outcome.waiting += phases.values().map(|left| left.len() as u64).sum::<u64>();
+                engine.outcome.stopped = Some(stop);
+                break;
+            }
+        }
+        engine.outcome
+    }
+}
+
+impl Engine<'_, '_> {
+    async fn phase(&mut self, kind: ChangeKind, changes: Vec<Change>) -> Result<(), Stop> {
+        let mut due = Vec::with_capacity(changes.len());
+        for change in changes {
+            match self.write_of(&change) {
+                Sendable::Now(write) => due.push((change, write)),
+                Sendable::NotDue { error, parked } => {
+                    self.outcome.failed.push(Failure { key: change.key, relation: change.relation, change: change.change, error, parked });
+                }
+                Sendable::Waits => self.outcome.waiting += 1,
+            }
+        }
+        let size = self.delivery.target.batch_size().max(1);
+        let mut rest = due.into_iter();
+        loop {
+            let batch: Vec<(Change, Write)> = rest.by_ref().take(size).collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            if let Err(stop) = self.batch(kind, batch).await {
+                self.outcome.waiting += rest.len() as u64;
+                return Err(stop);
+            }
+        }
+    }
+
+    /// Sends one batch; where it fails as a whole, sends its halves.
+    async fn batch(&mut self, kind: ChangeKind, batch: Vec<(Change, Write)>) -> Result<(), Stop> {
+        let mut stack = vec![batch];
+        while let Some(mut part) = stack.pop() {
+            if let Some(stop) = self.must_stop() {
+                self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                return Err(stop);
+            }
+            let (changes, writes): (Vec<Change>, Vec<Write>) = part.iter().cloned().unzip();
+            let in_flight = self.begin(changes).await?;
+            *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
+            let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
+            let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
+            match self.delivery.target.apply(&writes, &sending).await {
+                Ok(answers) => {
+                    self.whole_failures = 0;
+                    self.finish(in_flight, answers).await?;
+                }
+                Err(error) if error.retry() == Retry::Never => {
+                    let count = in_flight.len() as u64;
+                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
+                    self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                    return Err(Stop::Target(error));
+                }
+                Err(error) if part.len() > 1 => {
+                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
+                    if matches!(error, TargetError::Unreachable { .. } | TargetError::Busy { .. }) {
+                        self.whole_failures += 1;
+                        if self.whole_failures > WHOLE_FAILURES_MAX {
+                            self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                            return Err(Stop::Target(error));
+                        }
+                    }
+                    let second = part.split_off(part.len() / 2);
+                    stack.push(second);
+                    stack.push(part);
+                }
+                Err(error) => {
+                    let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
+                    self.finish(in_flight, answers).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn must_stop(&self) -> Option<Stop> {
+        if *self.delivery.interrupt.borrow() {
+            return Some(Stop::Interrupted);
+        }
+        if Instant::now() >= self.delivery.deadline {
+            return Some(Stop::Deadline);
+        }
+        if self.delivery.lease.is_lost() {
+            return Some(Stop::Ledger(LedgerError::LeaseLost { target: self.delivery.target.name().clone() }));
+        }
+        None
+    }
+
+    async fn begin(&self, changes: Vec<Change>) -> Result<Vec<InFlight>, Stop> {
+        let delivery = self.delivery;
+        let tallies: Vec<Tally> =
+            changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.approved, delivery.at)).collect();
+        let ids = delivery
+            .ledger
+            .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)
+            .await
+            .map_err(Stop::Ledger)?;
+        Ok(ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect())
+    }
+
+    async fn finish(&mut self, in_flight: Vec<InFlight>, answers: Vec<Result<Delivered, TargetError>>) -> Result<(), Stop> {
+        let mut notes = Vec::with_capacity(in_flight.len());
+        for (sent, answer) in in_flight.into_iter().zip(answers) {
+            let note = match answer {
+                Ok(delivered) => self.done(&sent.change, delivered),
+                Err(error) => self.refused(&sent.change, &error),
+            };
+            notes.push((sent, note));
+        }
+        self.note(notes).await
+    }
+
+    async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<(), Stop> {
+        let delivery = self.delivery;
+        let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent)).count() as u64;
+        delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
+        (delivery.progress)(count);
+        Ok(())
+    }
+
+    fn done(&mut self, change: &Change, delivered: Delivered) -> Answer {
+        *self.outcome.done.entry(change.change).or_default() += 1;
+        if change.relation.is_some() {
+            return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
+        }
+        let contributed = match change.change {
+            ChangeKind::Adopt => self.delivery.adopt == Adopt::Contribute,
+            _ => self.records.get(&change.key).is_some_and(|row| row.contributed),
+        };
+        let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
+        let fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
+        match self.records.get_mut(&change.key) {
+            Some(row) => {
+                row.record = Some(delivered.record.clone());
+                row.fields.clone_from(&fields);
+            }
+            None => {
+                self.born.insert(change.key.clone(), delivered.record.clone());
+            }
+        }
+        Answer::Done { record: delivered.record, class: delivered.class, fields, contributed }
+    }
+
+    fn refused(&mut self, change: &Change, error: &TargetError) -> Answer {
+        let attempts = 1 + match &change.relation {
+            Some(edge) => self.edges.get(edge).map_or(0, |row| row.attempts),
+            None => self.records.get(&change.key).map_or(0, |row| row.attempts),
+        };
+        let parked = attempts >= ATTEMPTS_MAX;
+        let error = error.to_string();
+        self.outcome.failed.push(Failure {
+            key: change.key.clone(),
+            relation: change.relation.clone(),
+            change: change.change,
+            error: error.clone(),
+            parked,
+        });
+        Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked }
+    }
+
+    fn write_of(&self, change: &Change) -> Sendable {
+        let trouble = match &change.relation {
+            Some(edge) => self.edges.get(edge).map(|row| (row.state, row.next_try_at, row.error.clone())),
+            None => self.records.get(&change.key).map(|row| (row.state, row.next_try_at, row.error.clone())),
+        };
+        if let Some((state, next_try_at, error)) = trouble {
+            let parked = state == DeliveryState::Parked;
+            if parked || (state == DeliveryState::Failed && next_try_at.is_some_and(|due| due > self.delivery.at)) {
+                return Sendable::NotDue { error: error.unwrap_or_default(), parked };
+            }
+        }
+        match self.operation_of(change) {
+            Some(operation) => Sendable::Now(Write { key: change.key.clone(), kind: change.kind, operation }),
+            None => Sendable::Waits,
+        }
+    }
+
+    fn operation_of(&self, change: &Change) -> Option<Operation> {
+        let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
+        let update = |retired, take_over| {
+            let record = change.record.clone().or_else(|| self.record(&change.key))?;
+            Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired, take_over })
+        };
+        match change.change {
+            ChangeKind::Create => {
+                let native_id = (self.delivery.native_ids)(&change.key);
+                Some(Operation::Create { class: change.class.clone(), native_id, fields: values() })
+            }
+            ChangeKind::Adopt => update(None, self.delivery.adopt == Adopt::Match),
+            ChangeKind::Update => update(None, false),
+            ChangeKind::Revive => update(Some(false), false),
+            ChangeKind::Retire => update(Some(true), false),
+            ChangeKind::Purge => Some(Operation::Purge { record: change.record.clone().or_else(|| self.record(&change.key))? }),
+            ChangeKind::Relate => {
+                let edge = change.relation.clone()?;
+                let (from, to) = (self.record(&edge.from)?, self.record(&edge.to)?);
+                Some(Operation::Relate { from, to, edge, attributes: values() })
+            }
+            ChangeKind::Unrelate => {
+                let edge = change.relation.clone()?;
+                let (from, to) = (self.record(&edge.from)?, self.record(&edge.to)?);
+                Some(Operation::Unrelate { from, to, edge })
+            }
+        }
+    }
+
+    fn record(&self, key: &Key) -> Option<RecordId> {
+        self.records.get(key).and_then(|row| row.record.clone()).or_else(|| self.born.get(key).cloned())
+    }
+}
+
+enum Sendable {
+    Now(Write),
+    NotDue { error: String, parked: bool },
+    Waits,
+}
+
+/// A row's fields after a change was taken; what the answer showed of them is their echo.
+pub fn fields_after(
+    fields: &BTreeMap<String, FieldState>,
+    change: &Change,
+    echoed: Option<&BTreeMap<String, Value>>,
+) -> BTreeMap<String, FieldState> {
+    let mut after = plan::delivered_fields(fields, change);
+    for name in change.fields.keys() {
+        if let (Some(state), Some(shown)) = (after.get_mut(name), echoed.and_then(|shown| shown.get(name))) {
+            state.echoed = Some(shown.clone());
+        }
+    }
+    after
+}

@@ -1,0 +1,292 @@
+//! Batches: what is noted before changes are sent, and what their answers make of the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::codec::json;
+use super::keys;
+use super::leases;
+use super::observed::write_journal;
+use super::records;
+use super::session::{Bulk, Columns, Database, ROWS_PER_STATEMENT, Session, Type, cells, row};
+use super::{Answer, InFlight, Lease, LedgerError, RunId};
+use crate::estate::{Fence, FieldChange, JournalEntry, JournalKind};
+use crate::model::{EdgeId, Key, TargetName};
+use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Tally};
+
+const IN_FLIGHT: Columns =
+    &[("target", Type::Text), ("ordinal", Type::Int), ("run", Type::Text), ("at", Type::Int), ("change", Type::Text)];
+const TALLY: Columns = &[
+    ("target", Type::Text),
+    ("change", Type::Text),
+    ("change_id", Type::Bytes),
+    ("kind", Type::Text),
+    ("account", Type::Text),
+    ("at", Type::Int),
+];
+const ID: Columns = &[("id", Type::Int)];
+
+pub(super) async fn begin(
+    db: &dyn Database,
+    lease: &Lease,
+    run: &RunId,
+    changes: &[Change],
+    tallies: &[Tally],
+    at: Timestamp,
+) -> Result<Vec<i64>, LedgerError> {
+    let mut session = db.write().await?;
+    let write = &mut *session;
+    leases::hold(write, lease).await?;
+
+    let insert =
+        "INSERT INTO in_flight (target, ordinal, run, at, change) SELECT target, ordinal, run, at, change FROM input RETURNING ordinal, id";
+    let mut ids = BTreeMap::<i64, i64>::new();
+    let numbered: Vec<(i64, &Change)> = (0..).zip(changes).collect();
+    for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
+        let mut rows = Vec::with_capacity(chunk.len() * IN_FLIGHT.len());
+        for (ordinal, change) in chunk {
+            rows.extend(row![lease.target.as_str(), *ordinal, run.0.as_str(), at, json(change)?]);
+        }
+        write
+            .bulk_each("note a batch", insert, IN_FLIGHT, rows, &mut |row| {
+                ids.insert(row.int()?, row.int()?);
+                Ok(())
+            })
+            .await?;
+    }
+
+    // A batch that is sent again after a crash counts once: the change has the same id. The newer time stays counted longer.
+    let upsert = "INSERT INTO tally (target, change, change_id, kind, account, at) \
+         SELECT target, change, change_id, kind, account, at FROM input WHERE true ON CONFLICT (target, change, change_id) DO UPDATE SET \
+         at = CASE WHEN excluded.at > tally.at THEN excluded.at ELSE tally.at END";
+    let unique: BTreeMap<_, &Tally> = tallies.iter().map(|tally| ((tally.change, tally.id), tally)).collect();
+    let mut bulk = Bulk::new(write, "count changes", upsert, TALLY);
+    for tally in unique.into_values() {
+        let row = row![lease.target.as_str(), tally.change.as_str(), tally.id, tally.kind.as_str(), tally.account.as_str(), tally.at];
+        bulk.push(row).await?;
+    }
+    bulk.finish().await?;
+    // Noted before it is sent: a record with this time that the answer never told of is no sign of an old ledger.
+    note_delivery(write, &lease.target, at).await?;
+    session.commit().await?;
+    Ok(ids.into_values().collect())
+}
+
+pub(super) async fn in_flight(db: &dyn Database, target: &TargetName) -> Result<Vec<InFlight>, LedgerError> {
+    let read = &mut *db.read().await?;
+    let mut found = Vec::new();
+    let select = "SELECT id, run, change FROM in_flight WHERE target = $1 ORDER BY id";
+    read.each("read what is in flight", select, cells![target.as_str()], &mut |row| {
+        found.push(InFlight { id: row.int()?, run: RunId(row.text()?.to_owned()), change: row.json()? });
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+pub(super) async fn finish(
+    db: &dyn Database,
+    lease: &Lease,
+    run: &RunId,
+    answers: &[(InFlight, Answer)],
+    at: Timestamp,
+) -> Result<(), LedgerError> {
+    let mut session = db.write().await?;
+    let write = &mut *session;
+    leases::hold(write, lease).await?;
+    let target = &lease.target;
+
+    let changes = || answers.iter().map(|(sent, _)| &sent.change);
+    let touched: BTreeSet<Key> = changes().filter(|change| change.relation.is_none()).map(|change| change.key.clone()).collect();
+    let related: BTreeSet<EdgeId> = changes().filter_map(|change| change.relation.clone()).collect();
+    let mut named: BTreeSet<Key> = changes().map(|change| change.key.clone()).collect();
+    named.extend(related.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
+    let ids = keys::number(write, &named).await?;
+
+    let mut by_id = BTreeMap::new();
+    for key in touched {
+        by_id.insert(ids.of(&key)?, key);
+    }
+    let mut outcome = Outcomes {
+        at,
+        records: records::briefs(write, target, &by_id).await?,
+        edges: records::edges(write, target, &ids, &related).await?.into_iter().map(|(id, edge)| (id, Some(edge))).collect(),
+        ..Outcomes::default()
+    };
+    for (sent, answer) in answers {
+        outcome.take(target, &sent.change, answer);
+    }
+
+    records::remove_edges_of(write, target, &ids, &outcome.ended).await?;
+    records::remove_fields(write, target, &ids, &outcome.purged).await?;
+    records::write_briefs(write, target, &ids, outcome.records.iter()).await?;
+    records::write_edges(write, target, &ids, &outcome.edges).await?;
+    let entries: Vec<JournalEntry> = outcome.journal.into_values().collect();
+    write_journal(write, Some(run), &ids, &entries).await?;
+    remove_in_flight(write, answers).await?;
+    session.commit().await
+}
+
+async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Timestamp) -> Result<(), LedgerError> {
+    let update = "UPDATE target SET delivered_at = $2 WHERE name = $1 AND (delivered_at IS NULL OR delivered_at < $2)";
+    session.run("note the delivery", update, cells![target.as_str(), at]).await?;
+    Ok(())
+}
+
+async fn remove_in_flight(session: &mut dyn Session, answers: &[(InFlight, Answer)]) -> Result<(), LedgerError> {
+    let mut bulk = Bulk::new(session, "clear a batch", "DELETE FROM in_flight WHERE id IN (SELECT id FROM input)", ID);
+    for (sent, _) in answers {
+        bulk.push(row![sent.id]).await?;
+    }
+    bulk.finish().await?;
+    Ok(())
+}
+
+/// What the answers of a batch make of a target's rows. Starts from the rows as they are.
+#[derive(Default)]
+struct Outcomes {
+    at: Timestamp,
+    records: BTreeMap<Key, RecordBrief>,
+    /// `None` for edges that are gone.
+    edges: BTreeMap<EdgeId, Option<RecordEdge>>,
+    /// Keys whose edges go with their records.
+    ended: Vec<Key>,
+    /// Keys whose fields go.
+    purged: Vec<Key>,
+    /// One entry per key and kind of change.
+    journal: BTreeMap<(Key, ChangeKind), JournalEntry>,
+    delivered: bool,
+}
+
+impl Outcomes {
+    fn take(&mut self, target: &TargetName, change: &Change, answer: &Answer) {
+        match (&change.relation, answer) {
+            (_, Answer::NotSent) => {}
+            (Some(edge), Answer::Done { .. }) => self.edge_done(target, change, edge),
+            (None, Answer::Done { .. }) => self.record_done(target, change, answer),
+            (relation, Answer::Failed { error, attempts, next_try_at, parked }) => {
+                let state = if *parked { DeliveryState::Parked } else { DeliveryState::Failed };
+                match relation {
+                    Some(edge) => {
+                        let row = self.edges.entry(edge.clone()).or_default().get_or_insert_with(new_edge);
+                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                    }
+                    None => {
+                        let row = self.records.entry(change.key.clone()).or_insert_with(|| new_record(change));
+                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    fn record_done(&mut self, target: &TargetName, change: &Change, answer: &Answer) {
+        let Answer::Done { record, class, fields, contributed } = answer else { return };
+        let at = self.at;
+        let row = self.records.entry(change.key.clone()).or_insert_with(|| new_record(change));
+        row.record = Some(record.clone());
+        row.class.clone_from(class);
+        row.revision += 1;
+        row.delivered_at = Some(at);
+        (row.attempts, row.next_try_at, row.error) = (0, None, None);
+        row.contributed = *contributed;
+        row.fields.clone_from(fields);
+        match change.change {
+            ChangeKind::Retire => {
+                row.state = DeliveryState::Retired;
+                row.retired_at = Some(at);
+                row.basis = Some(change.basis);
+                self.ended.push(change.key.clone());
+            }
+            ChangeKind::Purge => {
+                row.state = DeliveryState::Purged;
+                row.basis = None;
+                row.fields = None;
+                self.ended.push(change.key.clone());
+                self.purged.push(change.key.clone());
+            }
+            ChangeKind::Adopt
+            | ChangeKind::Create
+            | ChangeKind::Revive
+            | ChangeKind::Update
+            | ChangeKind::Relate
+            | ChangeKind::Unrelate => {
+                row.state = DeliveryState::Delivered;
+                row.created_at = row.created_at.or(Some(at));
+                row.retired_at = None;
+                row.basis = Some(change.basis);
+            }
+        }
+        // A purged record that is created again is another record, with another birth.
+        if change.change == ChangeKind::Create {
+            row.created_at = Some(at);
+        }
+        self.delivered = true;
+        self.note(target, change).fields.extend(change.fields.clone());
+    }
+
+    fn edge_done(&mut self, target: &TargetName, change: &Change, edge: &EdgeId) {
+        let row = self.edges.entry(edge.clone()).or_default();
+        *row = match change.change {
+            ChangeKind::Unrelate => None,
+            _ => Some(RecordEdge {
+                basis: Some(change.basis),
+                delivered_at: Some(self.at),
+                state: DeliveryState::Delivered,
+                revision: row.as_ref().map_or(0, |row| row.revision) + 1,
+                ..new_edge()
+            }),
+        };
+        self.delivered = true;
+        let side = |pick: fn(&FieldChange) -> &Value| {
+            let values = change.fields.iter().map(|(name, field)| (name.clone(), pick(field).clone()));
+            Value::Object(values.collect::<Map<_, _>>())
+        };
+        let fields = match change.change {
+            ChangeKind::Unrelate => FieldChange { from: side(|field| &field.from), to: Value::Null },
+            _ => FieldChange { from: Value::Null, to: side(|field| &field.to) },
+        };
+        self.note(target, change).fields.insert(format!("{} {}", edge.relation, edge.to), fields);
+    }
+
+    /// The journal entry that a change belongs to. Edges of one key share one: a cold sync has three edges for each record.
+    fn note(&mut self, target: &TargetName, change: &Change) -> &mut JournalEntry {
+        let entry = self.journal.entry((change.key.clone(), change.change)).or_insert_with(|| JournalEntry {
+            entry: JournalKind::Delivered,
+            key: change.key.clone(),
+            at: self.at,
+            fence: change.fence,
+            cause: format!("target {target}: {}", change.change),
+            fields: BTreeMap::new(),
+        });
+        entry.fence = Fence(entry.fence.0.max(change.fence.0));
+        entry
+    }
+}
+
+/// A row for a change that has none yet.
+fn new_record(change: &Change) -> RecordBrief {
+    RecordBrief {
+        record: change.record.clone(),
+        class: change.class.clone(),
+        kind: change.kind,
+        account: change.account.clone(),
+        state: DeliveryState::Pending,
+        revision: 0,
+        basis: None,
+        created_at: None,
+        retired_at: None,
+        delivered_at: None,
+        attempts: 0,
+        next_try_at: None,
+        error: None,
+        contributed: false,
+        fields: None,
+    }
+}
+
+fn new_edge() -> RecordEdge {
+    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, attempts: 0, next_try_at: None, error: None }
+}

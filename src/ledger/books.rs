@@ -1,0 +1,118 @@
+//! What people said, what runs did, and what is forgotten in time.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::codec::json;
+use super::session::{Bulk, Columns, Database, Type, cells, row};
+use super::{LedgerError, Pruned, RunId, RunRow};
+use crate::model::TargetName;
+use crate::plan::{Hold, Verdict};
+
+const VERDICT: Columns =
+    &[("target", Type::Text), ("change_id", Type::Bytes), ("verdict", Type::Text), ("fence", Type::Int), ("at", Type::Int)];
+
+/// The window in which guardrail 3 counts.
+const TALLY_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+pub(super) async fn put_holds(db: &dyn Database, target: &TargetName, holds: &[Hold], at: Timestamp) -> Result<(), LedgerError> {
+    let mut write = db.write().await?;
+    write.run("replace holds", "DELETE FROM hold WHERE target = $1", cells![target.as_str()]).await?;
+    for hold in holds {
+        let insert = "INSERT INTO hold (target, hold_id, at, body) VALUES ($1, $2, $3, $4)";
+        write.run("write a hold", insert, cells![target.as_str(), hold.id, at, json(hold)?]).await?;
+    }
+    write.commit().await
+}
+
+pub(super) async fn holds(db: &dyn Database) -> Result<Vec<Hold>, LedgerError> {
+    let read = &mut *db.read().await?;
+    let mut found: Vec<Hold> = Vec::new();
+    read.each("read holds", "SELECT body FROM hold", cells![], &mut |row| {
+        found.push(row.json()?);
+        Ok(())
+    })
+    .await?;
+    found.sort_by(|a, b| (&a.target, a.id).cmp(&(&b.target, b.id)));
+    Ok(found)
+}
+
+pub(super) async fn put_verdicts(db: &dyn Database, verdicts: &[Verdict]) -> Result<(), LedgerError> {
+    let mut session = db.write().await?;
+    let upsert = "INSERT INTO verdict (target, change_id, verdict, fence, at) SELECT target, change_id, verdict, fence, at FROM input \
+         WHERE true ON CONFLICT (target, change_id) DO UPDATE SET verdict = excluded.verdict, fence = excluded.fence, at = excluded.at";
+    let last: std::collections::BTreeMap<_, &Verdict> = verdicts.iter().map(|v| ((&v.target, v.change), v)).collect();
+    let mut bulk = Bulk::new(&mut *session, "write verdicts", upsert, VERDICT);
+    for verdict in last.into_values() {
+        bulk.push(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]).await?;
+    }
+    bulk.finish().await?;
+    session.commit().await
+}
+
+pub(super) async fn start_run(db: &dyn Database, run: &RunId, at: Timestamp) -> Result<(), LedgerError> {
+    let mut write = db.write().await?;
+    let insert = "INSERT INTO run (run, started_at, counts) VALUES ($1, $2, '{}')";
+    write.run("note a run", insert, cells![run.0.as_str(), at]).await?;
+    write.commit().await
+}
+
+pub(super) async fn finish_run(db: &dyn Database, row: &RunRow) -> Result<(), LedgerError> {
+    let mut write = db.write().await?;
+    let upsert = "INSERT INTO run (run, started_at, finished_at, outcome, counts, report) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (run) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at, \
+         outcome = excluded.outcome, counts = excluded.counts, report = excluded.report";
+    let report = row.report.as_ref().map(json).transpose()?;
+    let cells = cells![row.run.0.as_str(), row.started_at, row.finished_at, row.outcome.as_deref(), json(&row.counts)?, report];
+    write.run("note the end of a run", upsert, cells).await?;
+    write.commit().await
+}
+
+pub(super) async fn runs(db: &dyn Database, limit: u32) -> Result<Vec<RunRow>, LedgerError> {
+    let select = "SELECT run, started_at, finished_at, outcome, counts, NULL FROM run ORDER BY started_at DESC, run DESC LIMIT $1";
+    read_runs(db, select, cells![limit]).await
+}
+
+pub(super) async fn run(db: &dyn Database, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
+    let select = "SELECT run, started_at, finished_at, outcome, counts, report FROM run WHERE run = $1";
+    Ok(read_runs(db, select, cells![run.0.as_str()]).await?.pop())
+}
+
+async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::session::Cell>) -> Result<Vec<RunRow>, LedgerError> {
+    let read = &mut *db.read().await?;
+    let mut found = Vec::new();
+    read.each("read runs", select, cells, &mut |row| {
+        found.push(RunRow {
+            run: RunId(row.text()?.to_owned()),
+            started_at: row.time()?,
+            finished_at: row.opt_time()?,
+            outcome: row.opt_string()?,
+            counts: row.json()?,
+            report: row.opt_json()?,
+        });
+        Ok(())
+    })
+    .await?;
+    Ok(found)
+}
+
+/// Journal and runs older than `before` go; a run whose batch is still in flight stays. Tallies go once they are out of the window
+/// as seen from `before`, which no run's clock can be behind. A verdict older than `before` no longer counts: its change, if it is
+/// wanted still, is held and asked about again. Numbers of keys that nothing names any more go last.
+pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned, LedgerError> {
+    let mut session = db.write().await?;
+    let write = &mut *session;
+    let window = before.checked_sub(TALLY_WINDOW).unwrap_or(Timestamp::MIN);
+    let journal = write.run("prune the journal", "DELETE FROM journal WHERE at < $1", cells![before]).await?;
+    let delete = "DELETE FROM run WHERE started_at < $1 AND (finished_at IS NULL OR finished_at < $1) \
+         AND run NOT IN (SELECT run FROM in_flight)";
+    let runs = write.run("prune runs", delete, cells![before]).await?;
+    let tallies = write.run("prune tallies", "DELETE FROM tally WHERE at < $1", cells![window]).await?;
+    let verdicts = write.run("prune verdicts", "DELETE FROM verdict WHERE at < $1", cells![before]).await?;
+    let unused = "DELETE FROM known_key WHERE NOT EXISTS (SELECT 1 FROM resource WHERE key_id = known_key.id) \
+         AND NOT EXISTS (SELECT 1 FROM edge WHERE from_id = known_key.id) AND NOT EXISTS (SELECT 1 FROM edge WHERE to_id = known_key.id) \
+         AND NOT EXISTS (SELECT 1 FROM journal WHERE key_id = known_key.id) AND NOT EXISTS (SELECT 1 FROM record WHERE key_id = known_key.id) \
+         AND id NOT IN (SELECT from_id FROM record_edge) AND id NOT IN (SELECT to_id FROM record_edge)";
+    write.run("prune keys", unused, cells![]).await?;
+    session.commit().await?;
+    Ok(Pruned { journal, runs, other: tallies + verdicts })
+}

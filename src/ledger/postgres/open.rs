@@ -1,0 +1,80 @@
+//! Opening a ledger's database: which version wrote it, and may we.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgPool, PgPoolOptions};
+
+use super::PostgresDatabase;
+use super::error::fail;
+use crate::ledger::address::PostgresAddress;
+use crate::ledger::{LedgerError, Mode, birth};
+
+/// How long to try to connect, and to wait for a free connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const CONNECTIONS_MAX: u32 = 6;
+/// A statement waits this long for another's lock, runs this long at most, and a transaction may idle this long.
+const LIMITS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '5min'; SET idle_in_transaction_session_timeout = '5min'";
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
+
+/// Opens the ledger; `None` where there is none yet and `mode` only reads.
+pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mode: Mode) -> Result<Option<PostgresDatabase>, LedgerError> {
+    let failed = |error| fail(address, "connect", error);
+    let reads_only = mode == Mode::Read;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(CONNECT_TIMEOUT)
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(LIMITS).execute(&mut *connection).await?;
+                if reads_only {
+                    sqlx::raw_sql("SET default_transaction_read_only = on").execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .connect_with((*target.options).clone())
+        .await
+        .map_err(failed)?;
+    let current = match found_version(&pool).await.map_err(failed)? {
+        None => None,
+        Some(found) => Some(birth::is_current(address, found, &MIGRATIONS)?),
+    };
+    match (mode, current) {
+        (_, Some(true)) => {}
+        (Mode::Read, None) => return Ok(None),
+        (Mode::Read, Some(false)) => {
+            return Err(LedgerError::Unusable {
+                address: address.to_owned(),
+                text: "it was written by an older Dewpoint; `dewpoint ledger migrate` or the next sync brings it up to date".to_owned(),
+            });
+        }
+        (Mode::ReadWrite { create: false }, None) => {
+            return Err(LedgerError::Unreachable {
+                address: address.to_owned(),
+                text: "there is no ledger in this database; the first sync makes it".to_owned(),
+            });
+        }
+        (Mode::ReadWrite { .. }, _) => migrate(&pool, address).await?,
+    }
+    Ok(Some(PostgresDatabase { pool, address: address.into() }))
+}
+
+/// The newest migration that this schema has; `None` where it never had one.
+async fn found_version(pool: &PgPool) -> Result<Option<i64>, sqlx::Error> {
+    let exists: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
+    if !exists {
+        return Ok(None);
+    }
+    sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(pool).await
+}
+
+/// sqlx holds an advisory lock meanwhile, so that only one process sets up.
+async fn migrate(pool: &PgPool, address: &str) -> Result<(), LedgerError> {
+    let failed = |error| fail(address, "set up the tables", error);
+    MIGRATIONS.run(pool).await.map_err(|error| birth::migration_failed(address, error, fail))?;
+    sqlx::query(birth::META).bind(birth::estate_id()).execute(pool).await.map_err(failed)?;
+    sqlx::query(birth::SEQUENCE).execute(pool).await.map_err(failed)?;
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! Deliveries: what is noted before sending, and what answers make of the rows.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::samples::{at, change, deliver, digest, done, edge, edge_change, failed, fields, key, lease, run, tally, target};
+use super::{Place, on_both};
+use crate::estate::JournalKind;
+use crate::ledger::{Answer, Binding, TargetRow};
+use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge};
+use crate::target::RecordId;
+
+on_both!(
+    what_was_sent_outlives_the_process,
+    a_record_s_life,
+    edges_go_with_the_record_they_end_at,
+    failures_wait_and_are_unparked,
+    a_change_that_was_not_sent_leaves_the_row,
+    a_batch_sent_again_counts_once,
+    fields_are_loaded_for_those_asked,
+    bindings_are_written_and_removed,
+    a_record_moves_with_its_edges,
+    target_rows_read_back,
+);
+
+async fn state(ledger: &dyn crate::ledger::Ledger) -> crate::plan::TargetState {
+    ledger.load_target(&target(), Timestamp::MIN).await.unwrap()
+}
+
+async fn what_was_sent_outlives_the_process(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let changes: Vec<_> = (1..=3).map(|n| change(n, ChangeKind::Create)).collect();
+    let ids = ledger.begin_batch(&holder, &run(), &changes, &[], at(1)).await.unwrap();
+    drop(ledger);
+
+    let sent = place.open().await.in_flight(&target()).await.unwrap();
+    assert_eq!(sent.iter().map(|sent| sent.id).collect::<Vec<_>>(), ids);
+    assert_eq!(sent.iter().map(|sent| sent.change.clone()).collect::<Vec<_>>(), changes);
+    assert!(sent.iter().all(|sent| sent.run == run()));
+    assert_eq!(place.open().await.in_flight(&"snow".parse().unwrap()).await.unwrap(), []);
+}
+
+async fn a_record_s_life(place: &Place) {
+    let ledger = place.open().await;
+    ledger.put_target_row(&target(), &TargetRow { kind: "local".to_owned(), ..TargetRow::default() }).await.unwrap();
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let mut row = RecordBrief {
+        record: Some(RecordId("rec-1".to_owned())),
+        class: "vm".to_owned(),
+        kind: crate::model::Kind::Instance,
+        account: "123456789012".parse().unwrap(),
+        state: DeliveryState::Delivered,
+        revision: 1,
+        basis: Some(digest(1)),
+        created_at: Some(at(1)),
+        retired_at: None,
+        delivered_at: Some(at(1)),
+        attempts: 0,
+        next_try_at: None,
+        error: None,
+        contributed: false,
+        fields: None,
+    };
+    let brief = async || state(&*ledger).await.records[&key(1)].clone();
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), done(1))], at(1)).await;
+    assert_eq!(brief().await, row);
+
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Update), done(1))], at(2)).await;
+    (row.revision, row.delivered_at) = (2, Some(at(2)));
+    assert_eq!(brief().await, row);
+
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Retire), done(1))], at(3)).await;
+    (row.revision, row.delivered_at, row.retired_at, row.state) = (3, Some(at(3)), Some(at(3)), DeliveryState::Retired);
+    assert_eq!(brief().await, row);
+
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Revive), done(1))], at(4)).await;
+    (row.revision, row.delivered_at, row.retired_at, row.state) = (4, Some(at(4)), None, DeliveryState::Delivered);
+    assert_eq!(brief().await, row, "and its birth is the first one");
+
+    let purged = Answer::Done { record: RecordId("rec-1".to_owned()), class: "vm".to_owned(), fields: None, contributed: false };
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Purge), purged)], at(5)).await;
+    (row.revision, row.delivered_at, row.basis, row.state) = (5, Some(at(5)), None, DeliveryState::Purged);
+    assert_eq!(brief().await, row, "the tombstone keeps the record's id");
+    assert_eq!(ledger.records_of(&key(1)).await.unwrap()[&target()].fields, None);
+
+    assert_eq!(ledger.target_row(&target()).await.unwrap().unwrap().delivered_at, Some(at(5)));
+    let history = ledger.history(&key(1)).await.unwrap();
+    assert!(history.iter().all(|entry| entry.entry == JournalKind::Delivered && entry.fields.contains_key("name")));
+    let causes: Vec<_> = history.iter().map(|entry| entry.cause.as_str()).collect();
+    assert_eq!(causes, ["create", "update", "retire", "revive", "purge"].map(|change| format!("target cmdb: {change}")));
+}
+
+async fn edges_go_with_the_record_they_end_at(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let creates = (1..=3).map(|n| (change(n, ChangeKind::Create), done(n)));
+    deliver(&*ledger, &holder, creates.collect(), at(1)).await;
+    let relates = [(1, 2), (2, 3), (3, 1)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
+    deliver(&*ledger, &holder, relates.into(), at(2)).await;
+    let delivered = RecordEdge {
+        basis: Some(digest(1)),
+        delivered_at: Some(at(2)),
+        state: DeliveryState::Delivered,
+        revision: 1,
+        attempts: 0,
+        next_try_at: None,
+        error: None,
+    };
+    assert_eq!(state(&*ledger).await.edges[&edge(1, 2)], delivered);
+    let related = ledger.history(&key(1)).await.unwrap();
+    assert!(related[1].fields.contains_key(&format!("protected_by {}", key(2))), "{related:?}");
+
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Retire), done(1))], at(3)).await;
+    assert_eq!(state(&*ledger).await.edges.into_keys().collect::<Vec<_>>(), [edge(2, 3)]);
+    deliver(&*ledger, &holder, vec![(edge_change(2, 3, ChangeKind::Unrelate), done(2))], at(4)).await;
+    assert_eq!(state(&*ledger).await.edges, BTreeMap::new());
+}
+
+async fn failures_wait_and_are_unparked(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Create), done(2))], at(1)).await;
+    let answers = vec![
+        (change(1, ChangeKind::Create), failed(1, false)),
+        (change(2, ChangeKind::Update), failed(7, true)),
+        (edge_change(1, 2, ChangeKind::Relate), failed(7, true)),
+    ];
+    deliver(&*ledger, &holder, answers, at(2)).await;
+    let now = state(&*ledger).await;
+    let (new, old) = (&now.records[&key(1)], &now.records[&key(2)]);
+    assert_eq!((new.state, new.record.clone(), new.revision, new.attempts), (DeliveryState::Failed, None, 0, 1));
+    assert_eq!(
+        (old.state, old.record.clone(), old.revision, old.attempts),
+        (DeliveryState::Parked, Some(RecordId("rec-2".to_owned())), 1, 7)
+    );
+    assert_eq!((old.error.as_deref(), old.next_try_at), (Some("the name is taken"), Some(at(60))));
+    assert_eq!((now.edges[&edge(1, 2)].state, now.edges[&edge(1, 2)].delivered_at), (DeliveryState::Parked, None));
+    let troubles = ledger.troubles().await.unwrap();
+    let listed: Vec<_> = troubles.iter().map(|trouble| (trouble.key.clone(), trouble.relation.clone(), trouble.state)).collect();
+    let expected =
+        [(key(1), None, DeliveryState::Failed), (key(2), None, DeliveryState::Parked), (key(1), Some(edge(1, 2)), DeliveryState::Parked)];
+    assert_eq!(listed, expected);
+
+    assert_eq!(ledger.unpark(Some(&"snow".parse().unwrap()), &[]).await.unwrap(), 0);
+    assert_eq!(ledger.unpark(None, &[key(2)]).await.unwrap(), 1);
+    let due = &state(&*ledger).await.records[&key(2)];
+    assert_eq!((due.state, due.attempts, due.next_try_at), (DeliveryState::Failed, 0, None));
+    assert_eq!(ledger.unpark(Some(&target()), &[]).await.unwrap(), 3);
+    assert!(ledger.troubles().await.unwrap().iter().all(|trouble| trouble.attempts == 0 && trouble.state == DeliveryState::Failed));
+
+    deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Update), done(2))], at(3)).await;
+    let mended = &state(&*ledger).await.records[&key(2)];
+    assert_eq!((mended.state, mended.error.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
+}
+
+async fn a_change_that_was_not_sent_leaves_the_row(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), done(1))], at(1)).await;
+    let before = state(&*ledger).await;
+    deliver(
+        &*ledger,
+        &holder,
+        vec![(change(1, ChangeKind::Retire), Answer::NotSent), (change(2, ChangeKind::Create), Answer::NotSent)],
+        at(2),
+    )
+    .await;
+    assert_eq!(state(&*ledger).await, before);
+    assert_eq!(ledger.in_flight(&target()).await.unwrap(), []);
+}
+
+async fn a_batch_sent_again_counts_once(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let (one, two) = (change(1, ChangeKind::Retire), change(2, ChangeKind::Retire));
+    let first = [tally(&one, at(1)), tally(&two, at(1))];
+    ledger.begin_batch(&holder, &run(), &[one.clone(), two.clone()], &first, at(1)).await.unwrap();
+    ledger.begin_batch(&holder, &run(), std::slice::from_ref(&one), &[tally(&one, at(9))], at(9)).await.unwrap();
+    let tallies = state(&*ledger).await.tallies;
+    assert_eq!(tallies, [tally(&two, at(1)), tally(&one, at(9))]);
+    let recent = ledger.load_target(&target(), at(1)).await.unwrap().tallies;
+    assert_eq!(recent, [tally(&one, at(9))]);
+}
+
+async fn fields_are_loaded_for_those_asked(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let creates = (1..=3).map(|n| (change(n, ChangeKind::Create), done(n)));
+    deliver(&*ledger, &holder, creates.collect(), at(1)).await;
+    assert!(state(&*ledger).await.records.values().all(|row| row.fields.is_none()));
+    let loaded = ledger.load_fields(&target(), &[key(3), key(1), key(9)]).await.unwrap();
+    assert_eq!(loaded, [(key(1), fields("web")), (key(3), fields("web"))].into());
+    assert_eq!(ledger.records_of(&key(2)).await.unwrap()[&target()].fields, Some(fields("web")));
+}
+
+async fn bindings_are_written_and_removed(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), done(1)), (change(2, ChangeKind::Create), done(2))], at(1)).await;
+    deliver(&*ledger, &holder, vec![(edge_change(2, 1, ChangeKind::Relate), done(2))], at(1)).await;
+    let mut row = state(&*ledger).await.records[&key(1)].clone();
+    row.revision += 1;
+    row.basis = None;
+    row.contributed = true;
+    let without_fields = Binding { key: key(1), row: row.clone() };
+    let with_fields = Binding { key: key(3), row: RecordBrief { fields: Some(fields("found")), ..row.clone() } };
+    ledger.bind(&holder, &[without_fields, with_fields], &[key(2)], at(5)).await.unwrap();
+
+    let now = state(&*ledger).await;
+    assert_eq!(now.records, [(key(1), row.clone()), (key(3), row)].into());
+    assert_eq!(now.edges, BTreeMap::new());
+    let loaded = ledger.load_fields(&target(), &[key(1), key(2), key(3)]).await.unwrap();
+    assert_eq!(loaded, [(key(1), fields("web")), (key(3), fields("found"))].into(), "fields that were not given stay");
+    assert_eq!(ledger.history(&key(2)).await.unwrap().last().unwrap().cause, "target cmdb: its record is gone");
+}
+
+async fn a_record_moves_with_its_edges(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let creates = (1..=3).map(|n| (change(n, ChangeKind::Create), done(n)));
+    deliver(&*ledger, &holder, creates.collect(), at(1)).await;
+    let relates = [(1, 2), (3, 1), (1, 1)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
+    deliver(&*ledger, &holder, relates.into(), at(1)).await;
+    deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Create), failed(1, false))], at(2)).await;
+    let before = state(&*ledger).await;
+    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+
+    let after = state(&*ledger).await;
+    let mut moved = before.records[&key(1)].clone();
+    moved.revision += 1;
+    assert_eq!(after.records[&key(9)], moved);
+    assert!(!after.records.contains_key(&key(1)));
+    assert_eq!(after.edges.into_keys().collect::<Vec<_>>(), [edge(3, 9), edge(9, 2), edge(9, 9)]);
+    assert_eq!(ledger.load_fields(&target(), &[key(9)]).await.unwrap()[&key(9)], fields("web"));
+    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+    assert_eq!(state(&*ledger).await.records[&key(9)], moved, "nothing moves twice");
+}
+
+async fn target_rows_read_back(place: &Place) {
+    let ledger = place.open().await;
+    assert_eq!(ledger.target_row(&target()).await.unwrap(), None);
+    let mut row = TargetRow {
+        kind: "local".to_owned(),
+        address: "cmdb.db".to_owned(),
+        instance: Some("f00".to_owned()),
+        paused: true,
+        delivered_at: Some(at(1)),
+        verified_at: None,
+        succeeded_at: Some(at(2)),
+    };
+    ledger.put_target_row(&target(), &row).await.unwrap();
+    assert_eq!(ledger.target_row(&target()).await.unwrap(), Some(row.clone()));
+    assert!(state(&*ledger).await.paused);
+    row.paused = false;
+    ledger.put_target_row(&target(), &row).await.unwrap();
+    assert_eq!(ledger.target_rows().await.unwrap(), [(target(), row)].into());
+}

@@ -1,0 +1,160 @@
+//! Holds, verdicts, runs, pruning and checking.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::samples::{
+    at, change, deliver, digest, done, edge, estate, key, known, known_edge, known_scope, lease, resource, scope, tally, target,
+};
+use super::{Place, on_both};
+use crate::doctor::Health;
+use crate::estate::{Fence, JournalEntry, JournalKind};
+use crate::ledger::{Pruned, RunId, RunRow};
+use crate::model::Digest;
+use crate::plan::{ChangeKind, Guardrail, Hold, Verdict, VerdictKind};
+
+on_both!(
+    holds_are_replaced_per_target,
+    the_last_verdict_stands,
+    runs_are_listed_newest_first,
+    pruning_leaves_the_present,
+    checking_finds_damage
+);
+
+fn hold(n: u32, target: &str) -> Hold {
+    Hold {
+        id: digest(n),
+        target: target.parse().unwrap(),
+        guardrails: vec![Guardrail::BlastRadius],
+        text: "too many".to_owned(),
+        share: Some(33.3),
+        limit: Some(20.0),
+        changes: vec![change(n, ChangeKind::Retire)],
+    }
+}
+
+fn verdict(change: Digest, said: VerdictKind, second: i64) -> Verdict {
+    Verdict { change, target: target(), verdict: said, fence: Fence(second), at: at(second) }
+}
+
+async fn holds_are_replaced_per_target(place: &Place) {
+    let ledger = place.open().await;
+    let other = "snow".parse().unwrap();
+    ledger.put_holds(&target(), &[hold(1, "cmdb"), hold(2, "cmdb")], at(0)).await.unwrap();
+    ledger.put_holds(&other, &[hold(3, "snow")], at(0)).await.unwrap();
+    ledger.put_holds(&target(), &[hold(2, "cmdb")], at(1)).await.unwrap();
+    assert_eq!(ledger.holds().await.unwrap(), [hold(2, "cmdb"), hold(3, "snow")]);
+    ledger.put_holds(&target(), &[], at(2)).await.unwrap();
+    assert_eq!(ledger.holds().await.unwrap(), [hold(3, "snow")]);
+}
+
+async fn the_last_verdict_stands(place: &Place) {
+    let ledger = place.open().await;
+    ledger.put_verdicts(&[verdict(digest(1), VerdictKind::Rejected, 1), verdict(digest(2), VerdictKind::Approved, 1)]).await.unwrap();
+    ledger.put_verdicts(&[verdict(digest(1), VerdictKind::Approved, 2)]).await.unwrap();
+    let state = ledger.load_target(&target(), at(0)).await.unwrap();
+    let expected = [verdict(digest(1), VerdictKind::Approved, 2), verdict(digest(2), VerdictKind::Approved, 1)];
+    assert_eq!(state.verdicts, expected.map(|verdict| (verdict.change, verdict)).into());
+    assert!(ledger.load_target(&"snow".parse().unwrap(), at(0)).await.unwrap().verdicts.is_empty());
+}
+
+async fn runs_are_listed_newest_first(place: &Place) {
+    let ledger = place.open().await;
+    let row = |n: i64| RunRow {
+        run: RunId(format!("run-{n}")),
+        started_at: at(n),
+        finished_at: Some(at(n + 1)),
+        outcome: Some("done".to_owned()),
+        counts: [("cmdb".to_owned(), [("create".to_owned(), 3)].into())].into(),
+        report: Some(json!({"text": "\u{0}", "share": 0.1})),
+    };
+    for n in 1..=2 {
+        ledger.start_run(&row(n).run, at(n)).await.unwrap();
+        ledger.finish_run(&row(n)).await.unwrap();
+    }
+    let killed = RunRow { finished_at: None, outcome: None, counts: Default::default(), report: None, ..row(3) };
+    ledger.start_run(&killed.run, at(3)).await.unwrap();
+    let brief = |n| RunRow { report: None, ..row(n) };
+    assert_eq!(ledger.runs(2).await.unwrap(), [killed, brief(2)]);
+    assert_eq!(ledger.run(&row(1).run).await.unwrap(), Some(row(1)));
+    assert_eq!(ledger.run(&RunId("run-9".to_owned())).await.unwrap(), None);
+}
+
+async fn pruning_leaves_the_present(place: &Place) {
+    const DAY: i64 = 86_400;
+    let ledger = place.open().await;
+    let entry = |n, second| JournalEntry {
+        entry: JournalKind::Observed,
+        key: key(n),
+        at: at(second),
+        fence: Fence(1),
+        cause: "seen".to_owned(),
+        fields: Default::default(),
+    };
+    let mut written = estate([known(resource(1), 1, at(0))]);
+    written.edges.insert(edge(1, 2), known_edge(1));
+    written.dirty.edges.insert(edge(1, 2));
+    written.dirty.journal = vec![entry(1, 0), entry(5, 0), entry(1, 90 * DAY)];
+    ledger.commit(&RunId("old".to_owned()), 0, &written).await.unwrap();
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(3, ChangeKind::Create), done(3))], at(0)).await;
+    let retire = change(3, ChangeKind::Retire);
+    let late = change(4, ChangeKind::Retire);
+    let tallies = [tally(&retire, at(0)), tally(&late, at(90 * DAY))];
+    ledger.begin_batch(&holder, &RunId("cut-off".to_owned()), &[retire], &tallies, at(0)).await.unwrap();
+    ledger
+        .put_verdicts(&[verdict(digest(1), VerdictKind::Approved, 0), verdict(digest(2), VerdictKind::Approved, 90 * DAY)])
+        .await
+        .unwrap();
+    for (name, second) in [("old", 0), ("cut-off", 0), ("new", 90 * DAY)] {
+        ledger.start_run(&RunId(name.to_owned()), at(second)).await.unwrap();
+    }
+    let before = (ledger.load_estate().await.unwrap().estate, ledger.load_target(&target(), at(0)).await.unwrap());
+
+    // The delivery of the create is in the journal, too.
+    assert_eq!(ledger.prune(at(30 * DAY)).await.unwrap(), Pruned { journal: 3, runs: 1, other: 2 });
+    let after = (ledger.load_estate().await.unwrap().estate, ledger.load_target(&target(), Timestamp::MIN).await.unwrap());
+    assert_eq!((&after.0.resources, &after.0.edges), (&before.0.resources, &before.0.edges));
+    assert_eq!((&after.1.records, &after.1.edges), (&before.1.records, &before.1.edges));
+    assert_eq!(after.1.tallies, [tally(&late, at(90 * DAY))]);
+    assert_eq!(after.1.verdicts.into_keys().collect::<Vec<_>>(), [digest(2)]);
+    assert_eq!(ledger.history(&key(1)).await.unwrap(), [entry(1, 90 * DAY)]);
+    assert_eq!(ledger.in_flight(&target()).await.unwrap().len(), 1);
+    let left: Vec<_> = ledger.runs(9).await.unwrap().into_iter().map(|row| row.run.0).collect();
+    assert_eq!(left, ["new", "cut-off"]);
+    assert_eq!(ledger.prune(at(30 * DAY)).await.unwrap(), Pruned::default());
+}
+
+async fn checking_finds_damage(place: &Place) {
+    let ledger = place.open().await;
+    let mut written = estate([known(resource(1), 0, at(0)), known(resource(2), 0, at(0))]);
+    written.scopes.insert(scope("*"), known_scope(0, at(0)));
+    written.dirty.scopes.insert(scope("*"));
+    ledger.commit(&super::samples::run(), 0, &written).await.unwrap();
+    let unsound = async || {
+        let findings = ledger.check().await.unwrap();
+        assert!(findings.iter().all(|finding| finding.subject == "ledger" && (finding.outcome == Health::Ok) == finding.mend.is_none()));
+        findings.into_iter().filter(|finding| finding.outcome != Health::Ok).map(|finding| finding.check).collect::<Vec<_>>()
+    };
+    assert_eq!(unsound().await, Vec::<String>::new());
+
+    place.tamper("UPDATE resource SET payload = replace(payload, 'web-1', 'web-7')").await;
+    assert_eq!(unsound().await, ["resources read back as they were written"]);
+    place.tamper("UPDATE resource SET payload = 'cut' WHERE payload LIKE '%web-7%'").await;
+    assert_eq!(unsound().await, ["resources read back as they were written"]);
+    assert!(ledger.load_estate().await.is_err(), "and is not read as if it were whole");
+    place.tamper("DELETE FROM resource WHERE payload = 'cut'").await;
+    assert_eq!(unsound().await, Vec::<String>::new());
+
+    place.tamper("UPDATE scope SET fence = 99").await;
+    assert_eq!(unsound().await, ["no fence is newer than the last one drawn"]);
+    place.tamper("UPDATE scope SET fence = 0").await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), done(1))], at(1)).await;
+    place.tamper("UPDATE record SET record = NULL, revision = -1").await;
+    assert_eq!(unsound().await, ["delivered records have an id", "revisions count up from nothing"]);
+    place.tamper("DELETE FROM record").await;
+    assert_eq!(unsound().await, ["fields belong to records"]);
+    place.tamper("DELETE FROM record_fields; DELETE FROM journal; DELETE FROM known_key WHERE key LIKE '%i-0002'").await;
+    assert_eq!(unsound().await, ["rows name known keys", "resources read back as they were written"]);
+}

@@ -1,0 +1,301 @@
+//! The end of a run: delivering, telling, and leaving the ledger tidy.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use crate::clock::earlier;
+use crate::deliver::{self, Delivery, Stop};
+use crate::exit::Exit;
+use crate::ledger::RunRow;
+use crate::model::{Key, Outcome, TargetName};
+use crate::plan::{Change, DriftAction, Plan, document};
+use crate::source::SourceError;
+
+use super::ready::NotReady;
+use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
+use super::stand::Standing;
+use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
+
+/// Stores what planning found, then sends what may be sent, to every target side by side.
+///
+/// # Errors
+/// When the ledger fails before anything was sent to a target.
+pub async fn deliver(
+    context: &Context<'_>,
+    stand: &Stand,
+    standings: &mut [Standing<'_>],
+    options: &Options,
+    only: Option<&Only>,
+) -> Result<BTreeMap<TargetName, deliver::Outcome>, RunError> {
+    for standing in standings.iter() {
+        let Some(lease) = &standing.ready.lease else { continue };
+        let name = &standing.ready.configured.name;
+        context.ledger.bind(lease.lease(), &standing.rows(), context.at()).await?;
+        context.ledger.put_target_row(name, &standing.ready.row).await?;
+        context.ledger.put_holds(name, standing.holds(), context.at()).await?;
+    }
+    let own = context.ledger.estate_id().await?;
+    let deliveries = standings.iter_mut().map(|standing| {
+        let own = &own;
+        async move { (standing.ready.configured.name.clone(), deliver_one(context, stand, standing, own, options, only).await) }
+    });
+    Ok(futures::future::join_all(deliveries).await.into_iter().collect())
+}
+
+async fn deliver_one(
+    context: &Context<'_>,
+    stand: &Stand,
+    standing: &mut Standing<'_>,
+    own: &crate::estate::EstateId,
+    options: &Options,
+    only: Option<&Only>,
+) -> deliver::Outcome {
+    let changes: Vec<Change> = standing.sendable(only).cloned().collect();
+    if options.pause_writes || standing.ready.state.paused || changes.is_empty() {
+        let waiting = changes.len() as u64;
+        return deliver::Outcome { waiting, ..deliver::Outcome::default() };
+    }
+    let approved = standing.ready.state.approved();
+    let state = standing.take_state();
+    let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
+    let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
+    let native_ids = |key: &Key| stand.estate.resources.get(key).map(|known| known.resource.native_id.clone()).unwrap_or_default();
+    let delivery = Delivery {
+        target: standing.ready.target.as_ref(),
+        ledger: context.ledger.as_ref(),
+        lease,
+        run: &context.run,
+        estate: standing.ready.row.estate.as_ref().unwrap_or(own),
+        at: context.at(),
+        deadline: Instant::now() + standing.ready.configured.deadline,
+        interrupt: &context.interrupt,
+        native_ids: &native_ids,
+        adopt: standing.ready.configured.adopt,
+        limits: &context.config.guardrails,
+        approved: &approved,
+        progress: &|count| bar.inc(count),
+    };
+    let outcome = delivery.deliver(changes, state).await;
+    bar.finish_and_clear();
+    context.meter.add_calls(standing.ready.configured.name.as_str(), &outcome.calls);
+    outcome
+}
+
+/// Puts the report together, notes it in the ledger, gives the leases back and removes what is past `journal_keep`.
+///
+/// # Errors
+/// When the ledger fails.
+#[expect(clippy::too_many_arguments, reason = "everything a run came to meets here, once")]
+pub async fn report(
+    context: &Context<'_>,
+    stand: Stand,
+    standings: Vec<Standing<'_>>,
+    not_ready: Vec<NotReady>,
+    outcomes: BTreeMap<TargetName, deliver::Outcome>,
+    plan: Plan,
+    only: Option<&Only>,
+    began: Instant,
+) -> Result<Ended, RunError> {
+    let mut exits = BTreeSet::from([Exit::Done]);
+    let mut problems: Vec<Problem> = stand.problems().collect();
+    exits.extend(source_exits(&stand));
+    let receipts: Vec<ReceiptDocument> = stand
+        .observed
+        .receipts
+        .iter()
+        .map(|(scope, receipt)| {
+            let accepted = stand.estate.scopes.get(scope).is_some_and(|known| known.accepted == Some(receipt.outcome));
+            ReceiptDocument::new(scope, receipt, accepted)
+        })
+        .collect();
+    if receipts.iter().any(|receipt| is_gap(receipt.outcome) && !receipt.accepted) {
+        exits.insert(Exit::Partly);
+    }
+    let targets = standings.len() + not_ready.len();
+    let refused = not_ready.iter().filter(|refused| refused.exit == Exit::Credentials).count();
+    for refused in &not_ready {
+        problems.push(refused.problem.clone());
+        exits.insert(if refused.exit == Exit::Credentials { Exit::Partly } else { refused.exit });
+    }
+    if targets > 0 && refused == targets {
+        exits.insert(Exit::Credentials);
+    }
+    if !plan.holds.is_empty() {
+        exits.insert(Exit::Held);
+    }
+    let mut remarks = stand.remarks.clone();
+    let mut failed = Vec::new();
+    let mut counts = BTreeMap::new();
+    let mut waiting = BTreeMap::new();
+    for standing in &standings {
+        let name = &standing.ready.configured.name;
+        remarks.extend(standing.remarks.iter().cloned());
+        remarks.extend(standing.drifted.iter().map(|drifted| drifted_remark(name, drifted)));
+        for (key, error) in standing.unanswered() {
+            exits.insert(Exit::Partly);
+            failed.push(FailedDocument { target: name.clone(), key: key.clone(), error: error.to_string(), parked: false });
+        }
+        counts.insert(name.clone(), BTreeMap::new());
+    }
+    if !stand.unconfirmed.is_empty() {
+        exits.insert(Exit::Partly);
+    }
+    for (name, outcome) in outcomes {
+        if !outcome.failed.is_empty() {
+            exits.insert(Exit::Partly);
+        }
+        let paused = standings.iter().any(|standing| standing.ready.configured.name == name && standing.ready.state.paused);
+        match outcome.stopped {
+            Some(stop) => {
+                let (exit, problem) = stop_problem(&name, &stop);
+                exits.insert(exit);
+                problems.push(problem);
+            }
+            // What waits for another record that failed is told by that failure; what was paused was meant to wait.
+            None if paused => {
+                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() })
+            }
+            None => {}
+        }
+        failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
+            target: name.clone(),
+            key: failure.key,
+            error: failure.error,
+            parked: failure.parked,
+        }));
+        counts.insert(name.clone(), outcome.done);
+        waiting.insert(name, outcome.waiting);
+    }
+    let skipped = skipped(&plan, &standings, only);
+    if !skipped.is_empty() {
+        exits.insert(Exit::Partly);
+    }
+    let exit = exits.first().copied().unwrap_or(Exit::Done);
+    let (calls, waited_s) = context.meter.take();
+    let report = Report {
+        run: context.run.0.clone(),
+        outcome: exit.outcome().to_owned(),
+        started_at: context.at(),
+        duration_s: began.elapsed().as_secs_f64(),
+        receipts,
+        counts,
+        failed,
+        holds: plan.holds.iter().map(document::hold).collect(),
+        calls,
+        waited_s,
+        deferred: stand.decisions.deferred,
+        folded: stand.decisions.folded,
+        ignored: stand.decisions.ignored,
+        waiting,
+        forecast: plan.forecast.clone(),
+        skipped,
+        remarks,
+        problems,
+    };
+    if context.mode == Mode::Sync {
+        close(context, standings, &report).await?;
+    }
+    Ok(Ended { exits, report, plan })
+}
+
+async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
+    for standing in standings {
+        let name = &standing.ready.configured.name;
+        let ended_well =
+            report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
+        if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
+            row.succeeded_at = Some(context.at());
+            context.ledger.put_target_row(name, &row).await?;
+        }
+    }
+    let counts = report
+        .counts
+        .iter()
+        .map(|(target, counts)| (target.to_string(), counts.iter().map(|(change, n)| (change.to_string(), *n)).collect()))
+        .collect();
+    let row = RunRow {
+        run: context.run.clone(),
+        started_at: report.started_at,
+        finished_at: Some(context.clock.real_now().max(report.started_at)),
+        outcome: Some(report.outcome.clone()),
+        counts,
+        report: serde_json::to_value(report).ok(),
+    };
+    context.ledger.finish_run(&row).await?;
+    if let Some(keep) = context.config.journal_keep {
+        context.ledger.prune(earlier(context.at(), keep)).await?;
+    }
+    Ok(())
+}
+
+fn is_gap(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Denied | Outcome::Throttled | Outcome::Truncated | Outcome::Failed)
+}
+
+/// How sources that could not be read at all end the run.
+fn source_exits(stand: &Stand) -> Vec<Exit> {
+    if stand.failed.is_empty() {
+        return Vec::new();
+    }
+    if stand.failed.len() < stand.asked {
+        return vec![Exit::Partly];
+    }
+    let refused = stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. })).count();
+    vec![if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed }]
+}
+
+fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
+    let problem = |text: String, hint: Option<String>| Problem { subject: name.to_string(), text, hint };
+    match stop {
+        Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error @ crate::ledger::LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error) => (Exit::Failed, problem(crate::cli::output::chain(error), error.hint())),
+        Stop::Deadline => (
+            Exit::Partly,
+            problem(
+                "its deadline passed; the rest is kept for the next sync".to_owned(),
+                Some("raise `deadline`, or sync more often".to_owned()),
+            ),
+        ),
+        Stop::Interrupted => (
+            Exit::Interrupted,
+            problem(
+                "interrupted; the change in hand was finished and recorded".to_owned(),
+                Some("run `dewpoint sync` again: it goes on from there".to_owned()),
+            ),
+        ),
+    }
+}
+
+fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
+    let plain = crate::cli::output::plain;
+    crate::source::Remark {
+        subject: drifted.key.to_string(),
+        text: format!(
+            "{name}: `{}` is {} and should be {} ({})",
+            drifted.field,
+            plain(&drifted.found),
+            plain(&drifted.desired),
+            action_words(drifted.action)
+        ),
+    }
+}
+
+fn action_words(action: DriftAction) -> &'static str {
+    match action {
+        DriftAction::None => "as it should be",
+        DriftAction::WriteOnceMore => "written once more",
+        DriftAction::Rest => "left: the target keeps a form of its own",
+        DriftAction::Correct => "corrected",
+        DriftAction::Report => "left to people",
+    }
+}
+
+/// Changes of a saved plan that no longer fit: the record or the wish is not the one that was planned from.
+fn skipped(plan: &Plan, standings: &[Standing<'_>], only: Option<&Only>) -> Vec<String> {
+    let Some(only) = only else { return Vec::new() };
+    let held: BTreeSet<_> =
+        standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();
+    let sent: BTreeSet<_> = plan.changes.iter().map(|change| change.id).collect();
+    only.keys().filter(|id| !sent.contains(*id) && !held.contains(*id)).map(ToString::to_string).collect()
+}

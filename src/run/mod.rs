@@ -1,0 +1,410 @@
+//! One sync: pull, observe, decide, plan, guard, look up, commit, deliver, report. The only module that knows all the others.
+//!
+//! A plan is the same without the lease, without the commit and without the delivery, so that both decide alike.
+
+mod finish;
+mod look_up;
+pub mod progress;
+pub mod ready;
+mod recover;
+pub mod report;
+pub mod saved;
+pub mod setup;
+mod stand;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::{self, HeldLease, LeaseError};
+use crate::estate::{Estate, EstateId, Fence};
+use crate::exit::Exit;
+use crate::inventory::{self, Coverage, Observing};
+use crate::ledger::{Lease, Ledger, LedgerError, RunId};
+use crate::lifecycle::{self, Decisions, Policy};
+use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
+use crate::ownership::Ownership;
+use crate::plan::{Change, Plan};
+use crate::source::{Pull, Source, SourceError};
+
+use self::progress::Meter;
+use self::ready::NotReady;
+use self::report::{Problem, Report};
+use self::stand::Standing;
+
+/// Whether a run applies what it plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Applies it.
+    Sync,
+    /// Only says it, and writes nothing to the ledger or to a target.
+    Plan,
+}
+
+/// What a run has at hand.
+pub struct Context<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Counts calls and draws progress.
+    pub meter: &'a Meter,
+    /// Turns true when someone asks to stop.
+    pub interrupt: watch::Receiver<bool>,
+    /// Sync or plan.
+    pub mode: Mode,
+    /// The run's identity.
+    pub run: RunId,
+    /// Who holds leases: host, process and a random part.
+    pub holder: String,
+    /// Leases taken by this run, so that none outlives it, however it ends.
+    pub leases: Mutex<Vec<Lease>>,
+}
+
+impl Context<'_> {
+    /// The run's clock.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Waits for a lease and remembers it.
+    async fn lease(&self, name: &TargetName) -> Result<HeldLease, LeaseError> {
+        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder).await?;
+        self.leases_mut().push(held.lease().clone());
+        Ok(held)
+    }
+
+    /// Gives back every lease that this run took. One that another took over since is left alone.
+    pub async fn release_leases(&self) {
+        let leases = std::mem::take(&mut *self.leases_mut());
+        for lease in leases {
+            if let Err(error) = self.ledger.release_lease(&lease).await {
+                tracing::warn!(target.name = %lease.target, %error, "could not give the lease back; it ends by itself");
+            }
+        }
+    }
+
+    fn leases_mut(&self) -> std::sync::MutexGuard<'_, Vec<Lease>> {
+        self.leases.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// What the user asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Only these sources; all where empty.
+    pub sources: BTreeSet<SourceName>,
+    /// Only these targets; all where empty.
+    pub targets: BTreeSet<TargetName>,
+    /// Holds to approve.
+    pub approve: BTreeSet<Digest>,
+    /// Decide and remember, but send nothing.
+    pub pause_writes: bool,
+}
+
+/// What was read, and under which number.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was read.
+    pub pull: Pull,
+    /// What became of each configured source.
+    pub coverage: Coverage,
+    /// The fence of the read's start.
+    pub fence: Fence,
+    /// Sources that could not be read at all.
+    pub failed: Vec<(SourceName, SourceError)>,
+}
+
+/// How a run ended.
+pub struct Ended {
+    /// Everything that says how it ended; the first counts.
+    pub exits: BTreeSet<Exit>,
+    /// The report.
+    pub report: Report,
+    /// The plan, after the guardrails.
+    pub plan: Plan,
+}
+
+impl Ended {
+    /// How the run ended.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exits.first().copied().unwrap_or(Exit::Done)
+    }
+}
+
+/// Why a run ended without a report.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Two sources cover one scope.
+    #[error(transparent)]
+    Overlap(#[from] Overlap),
+    /// Someone asked to stop before anything was written.
+    #[error("interrupted before anything was written")]
+    Interrupted,
+    /// Another process keeps the estate locked.
+    #[error("another sync is working on the estate")]
+    Busy,
+    /// A name on the command line that the configuration does not have.
+    #[error("no {what} `{name}` is configured")]
+    NoSuch {
+        /// `source` or `target`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A saved plan that must not be applied.
+    #[error("{text}")]
+    Refused {
+        /// Why.
+        text: String,
+        /// The way on.
+        hint: &'static str,
+    },
+}
+
+impl RunError {
+    /// How it ends the process.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Ledger(_) => Exit::Failed,
+            Self::Overlap(_) | Self::NoSuch { .. } | Self::Refused { .. } => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Busy => Exit::Partly,
+        }
+    }
+
+    /// The user's next step.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Ledger(error) => error.hint(),
+            Self::Overlap(_) => Some("let one source only cover each account, region and kind".to_owned()),
+            Self::Interrupted => Some("run it again".to_owned()),
+            Self::Busy => Some("run again when the other sync is done".to_owned()),
+            Self::NoSuch { .. } => Some("names stand in the configuration's `sources` and `targets`".to_owned()),
+            Self::Refused { hint, .. } => Some((*hint).to_owned()),
+        }
+    }
+}
+
+/// Name under which the estate itself is leased while a run merges what it read: no target can have it.
+const ESTATE_LEASE: &str = "*estate*";
+
+/// Pulls the chosen sources.
+///
+/// # Errors
+/// [`RunError`] when nothing can be concluded at all; a source that fails is part of the reading.
+pub async fn read(context: &Context<'_>, sources: &[Box<dyn Source>], options: &Options) -> Result<Reading, RunError> {
+    let configured: Vec<SourceName> = context.config.sources.iter().map(|source| source.name.clone()).collect();
+    if let Some(name) = options.sources.iter().find(|name| !configured.contains(name)) {
+        return Err(RunError::NoSuch { what: "source", name: name.to_string() });
+    }
+    let fence = match context.mode {
+        // A plan lies between the sync that drew the last number and the next: syncs have even fences, plans odd ones.
+        Mode::Sync => Fence(context.ledger.draw_fence().await?.0.saturating_mul(2)),
+        Mode::Plan => Fence(context.ledger.current_fence().await?.0.saturating_mul(2).saturating_add(1)),
+    };
+    let asked = sources.iter().filter(|source| options.sources.is_empty() || options.sources.contains(source.name()));
+    let pulls = asked.map(|source| async { (source.name().clone(), source.pull(context.meter).await) });
+    let mut interrupt = context.interrupt.clone();
+    let answers = tokio::select! {
+        answers = futures::future::join_all(pulls) => answers,
+        _ = interrupt.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
+    };
+    context.meter.pulled();
+    let failed = answers.iter().filter_map(|(name, answer)| Some((name.clone(), answer.as_ref().err()?.clone()))).collect();
+    let (pull, coverage) = inventory::gather(answers.into_iter().collect(), configured)?;
+    Ok(Reading { pull, coverage, fence, failed })
+}
+
+/// What of a plan may be applied: everything, or what a saved plan names, at the revisions that it was planned from.
+pub type Only = BTreeMap<crate::plan::ChangeId, i64>;
+
+/// Takes a reading through the whole flow.
+///
+/// # Errors
+/// [`RunError`] when the run cannot be brought to a report.
+pub async fn run(
+    context: &Context<'_>,
+    sources: &[Box<dyn Source>],
+    reading: Reading,
+    options: &Options,
+    only: Option<&Only>,
+    on_plan: &(dyn Fn(&Plan) + Sync),
+) -> Result<Ended, RunError> {
+    let began = Instant::now();
+    for name in &options.targets {
+        if !context.config.targets.iter().any(|target| target.name == *name) {
+            return Err(RunError::NoSuch { what: "target", name: name.to_string() });
+        }
+    }
+    if context.mode == Mode::Sync {
+        context.ledger.start_run(&context.run, context.at()).await?;
+    }
+    let estate_lease = match context.mode {
+        Mode::Sync => Some(lease_estate(context).await?),
+        Mode::Plan => None,
+    };
+    let own = context.ledger.estate_id().await?;
+    let loaded = context.ledger.load_estate().await?;
+    let mut stand = Stand::observe(context, loaded.estate, reading);
+
+    // Where no source could be read, nothing is concluded and nothing is sent.
+    let readable = stand.failed.len() < stand.asked.max(1);
+    let chosen =
+        context.config.targets.iter().filter(|target| readable && (options.targets.is_empty() || options.targets.contains(&target.name)));
+    let answers = futures::future::join_all(chosen.map(|target| ready::ready(context, target, &own))).await;
+    let mut standings = Vec::new();
+    let mut not_ready = Vec::new();
+    for answer in answers {
+        match answer? {
+            Ok(ready) => standings.push(Standing::new(ready)),
+            Err(refused) => not_ready.push(refused),
+        }
+    }
+    recover::enter_unknown(&mut stand, &standings, context.at());
+    stand.decide(context);
+
+    prepare(context, &mut stand, &mut standings, &mut not_ready).await?;
+    for standing in &mut standings {
+        standing.plan(context, &stand, &own, &options.approve).await?;
+    }
+    look_up::confirm(context, sources, &mut stand, &mut standings, &own, &options.approve).await?;
+    for standing in &mut standings {
+        if standing.has_other_estates() {
+            not_ready.push(ready::other_estate(standing.ready.configured));
+        }
+    }
+    standings.retain(|standing| !standing.has_other_estates());
+
+    let plan = stand.plan(context, &own, &standings, only);
+    on_plan(&plan);
+    let outcomes = match context.mode {
+        Mode::Plan => BTreeMap::new(),
+        Mode::Sync => {
+            context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
+            if let Some(lease) = estate_lease {
+                context.ledger.release_lease(lease.lease()).await?;
+            }
+            finish::deliver(context, &stand, &mut standings, options, only).await?
+        }
+    };
+    finish::report(context, stand, standings, not_ready, outcomes, plan, only, began).await
+}
+
+async fn prepare(
+    context: &Context<'_>,
+    stand: &mut Stand,
+    standings: &mut Vec<Standing<'_>>,
+    not_ready: &mut Vec<NotReady>,
+) -> Result<(), RunError> {
+    let mut kept = Vec::with_capacity(standings.len());
+    for mut standing in standings.drain(..) {
+        match standing.prepare(context, stand).await? {
+            Ok(()) => kept.push(standing),
+            Err(refused) => not_ready.push(refused),
+        }
+    }
+    *standings = kept;
+    Ok(())
+}
+
+async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
+    let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
+    context.lease(&name).await.map_err(|error| match error {
+        LeaseError::Held { .. } => RunError::Busy,
+        LeaseError::Ledger(error) => RunError::Ledger(error),
+    })
+}
+
+/// The estate as this run sees it, with everything that was concluded from it.
+pub struct Stand {
+    /// The estate; its `dirty` part is what the commit writes.
+    pub estate: Estate,
+    /// What observing came to.
+    pub observed: inventory::Observed,
+    /// What deciding came to.
+    pub decisions: Decisions,
+    /// The timers and rules.
+    pub policy: Policy,
+    /// Which tags tell of ownership.
+    pub ownership: Ownership,
+    /// The fence of the read.
+    pub fence: Fence,
+    /// Sources that could not be read at all.
+    pub failed: Vec<(SourceName, SourceError)>,
+    /// What became of each configured source.
+    pub coverage: Coverage,
+    /// How many sources were asked.
+    pub asked: usize,
+    /// Proposed retirements whose look-up failed: nothing is concluded for them in this run.
+    pub unconfirmed: BTreeSet<Key>,
+    /// Odd things for the report.
+    pub remarks: Vec<crate::source::Remark>,
+}
+
+impl Stand {
+    fn observe(context: &Context<'_>, mut estate: Estate, reading: Reading) -> Self {
+        let Reading { pull, coverage, fence, failed } = reading;
+        let asked = coverage.sources.values().filter(|source| !matches!(source, inventory::SourceCoverage::Skipped)).count();
+        let observing = Observing { at: context.at(), fence, narrow: false, coverage: &coverage };
+        let mut observed = inventory::observe(&mut estate, pull, &observing);
+        let remarks = std::mem::take(&mut observed.remarks);
+        let ownership = context.config.ownership.clone();
+        let _ = inventory::derive(&mut estate, &ownership, &observing);
+        let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
+        Self {
+            estate,
+            observed,
+            decisions: Decisions::default(),
+            policy,
+            ownership,
+            fence,
+            failed,
+            coverage,
+            asked,
+            unconfirmed: BTreeSet::new(),
+            remarks,
+        }
+    }
+
+    fn decide(&mut self, context: &Context<'_>) {
+        self.decisions = lifecycle::decide(&mut self.estate, &self.policy, context.at());
+        self.decisions.proposed.retain(|key, _| !self.unconfirmed.contains(key));
+    }
+
+    fn plan(&self, context: &Context<'_>, own: &EstateId, standings: &[Standing<'_>], only: Option<&Only>) -> Plan {
+        let mut changes: Vec<Change> = standings.iter().flat_map(|standing| standing.sendable(only).cloned().collect::<Vec<_>>()).collect();
+        changes.sort_by(|a, b| (&a.target, a.change, &a.key, &a.relation).cmp(&(&b.target, b.change, &b.key, &b.relation)));
+        Plan {
+            schema_version: 1,
+            taken_at: context.at(),
+            estate: own.clone(),
+            config: context.config.digest().to_string(),
+            fence: self.fence,
+            changes,
+            holds: standings.iter().flat_map(|standing| standing.holds().to_vec()).collect(),
+            deferred: self.decisions.deferred,
+            folded: self.decisions.folded,
+            ignored: self.decisions.ignored,
+            forecast: standings.iter().map(|standing| (standing.ready.configured.name.clone(), standing.forecast())).collect(),
+        }
+    }
+
+    fn problems(&self) -> impl Iterator<Item = Problem> + '_ {
+        self.failed.iter().map(|(name, error)| Problem { subject: name.to_string(), text: error.to_string(), hint: error.hint() })
+    }
+}

@@ -1,0 +1,295 @@
+//! Making one target ready for planning: the right place, the one writer, and what became of changes whose answers were lost.
+
+use std::collections::BTreeMap;
+
+use crate::clock::{earlier, later};
+use crate::config::TargetConfig;
+use crate::deliver::{self, HeldLease, LeaseError};
+use crate::estate::EstateId;
+use crate::exit::Exit;
+use crate::ledger::{Answer, LedgerError, TargetRow};
+use crate::model::Key;
+use crate::plan::{ChangeKind, TargetState};
+use crate::target::{FoundRecord, Identity, Target, TargetError};
+
+use super::report::Problem;
+use super::setup::{self, Absent};
+use super::{Context, Mode};
+
+/// A target that can be planned for.
+pub struct Ready<'a> {
+    /// What the configuration says of it.
+    pub configured: &'a TargetConfig,
+    /// The target.
+    pub target: Box<dyn Target>,
+    /// The lease; `None` in a plan, which writes nothing.
+    pub lease: Option<HeldLease>,
+    /// What the ledger knows of it as a whole.
+    pub row: TargetRow,
+    /// Its records and edges as the ledger knows them.
+    pub state: TargetState,
+    /// The estate id that its records carry.
+    pub estate: EstateId,
+    /// Everything it holds of ours, where it was read in full for this run.
+    pub found: Option<BTreeMap<Key, FoundRecord>>,
+    /// Whether the ledger's map of it is being rebuilt: nothing ends in this run.
+    pub recovering: bool,
+}
+
+/// A target that takes no part in this run.
+#[derive(Debug)]
+pub struct NotReady {
+    /// Its name.
+    pub target: crate::model::TargetName,
+    /// How this ends the run, unless something worse does.
+    pub exit: Exit,
+    /// What is the matter.
+    pub problem: Problem,
+}
+
+impl NotReady {
+    fn new(configured: &TargetConfig, exit: Exit, text: impl Into<String>, hint: Option<String>) -> Self {
+        Self { target: configured.name.clone(), exit, problem: Problem { subject: configured.name.to_string(), text: text.into(), hint } }
+    }
+
+    fn of_target(configured: &TargetConfig, error: &TargetError) -> Self {
+        let exit = match error {
+            TargetError::Credentials { .. } => Exit::Credentials,
+            TargetError::Unusable { .. } => Exit::Usage,
+            TargetError::Forbidden { .. } | TargetError::Rejected { .. } | TargetError::Unreachable { .. } | TargetError::Busy { .. } => {
+                Exit::Partly
+            }
+        };
+        Self::new(configured, exit, error.to_string(), error.hint())
+    }
+}
+
+/// Why a target could not be made ready.
+enum Trouble {
+    Target(NotReady),
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for Trouble {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
+    }
+}
+
+/// How far back guardrail 3 counts.
+pub const WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// Makes a target ready, or says why it takes no part.
+///
+/// # Errors
+/// When the ledger fails: that ends the run, not only the target.
+pub async fn ready<'a>(
+    context: &Context<'_>,
+    configured: &'a TargetConfig,
+    own: &EstateId,
+) -> Result<Result<Ready<'a>, NotReady>, LedgerError> {
+    match prepare(context, configured, own).await {
+        Ok(ready) => Ok(Ok(ready)),
+        Err(Trouble::Target(not_ready)) => Ok(Err(not_ready)),
+        Err(Trouble::Ledger(error)) => Err(error),
+    }
+}
+
+async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &EstateId) -> Result<Ready<'a>, Trouble> {
+    let ledger = &context.ledger;
+    let of_target = |error: TargetError| Trouble::Target(NotReady::of_target(configured, &error));
+    let mut row = ledger.target_row(&configured.name).await?.unwrap_or_else(|| TargetRow {
+        kind: configured.kind.as_str().to_owned(),
+        address: setup::address(configured),
+        ..TargetRow::default()
+    });
+    let absent = match (&row.instance, context.mode) {
+        (Some(_), _) if !row.recover => Absent::Refuse,
+        (_, Mode::Plan) => Absent::Empty,
+        (_, Mode::Sync) => Absent::Create,
+    };
+    let target = setup::target(configured, absent);
+    let fingerprint = target.fingerprint().await.map_err(of_target)?;
+    check_place(configured, &row, &fingerprint.instance)?;
+
+    let lease = match context.mode {
+        Mode::Plan => None,
+        Mode::Sync => Some(lease(context, configured).await?),
+    };
+    if let Some(lease) = &lease {
+        settle_in_flight(context, configured, target.as_ref(), lease, row.estate.as_ref().unwrap_or(own)).await?;
+        // What another holder wrote while we waited counts.
+        if let Some(latest) = ledger.target_row(&configured.name).await? {
+            row = latest;
+        }
+    }
+
+    let first_contact = row.instance.is_none();
+    let is_old_copy = match (fingerprint.newest_delivered_at, row.delivered_at) {
+        (Some(there), Some(here)) => there > here,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let verification_due =
+        configured.verify_every.is_some_and(|every| row.verified_at.is_none_or(|last| later(last, every) <= context.at()));
+    let mut estate = row.estate.clone().unwrap_or_else(|| own.clone());
+    let mut recovering = row.recover || (is_old_copy && !first_contact);
+    let mut found = None;
+    if first_contact || recovering || verification_due {
+        let records = read_all(target.as_ref()).await.map_err(of_target)?;
+        let there = sole_estate(configured, &records)?;
+        match there {
+            Some(there) if there != estate && row.delivered_at.is_none() && first_contact => {
+                tracing::warn!(target.name = %configured.name, "Taking over the records of an earlier ledger");
+                estate = there;
+                recovering = true;
+            }
+            Some(there) if there != estate => return Err(Trouble::Target(other_estate(configured))),
+            Some(_) if first_contact => recovering = true,
+            _ => {}
+        }
+        found = Some(records.into_iter().filter_map(|record| Some((record.external_id.clone()?, record))).collect::<BTreeMap<_, _>>());
+    }
+    row.instance = Some(fingerprint.instance);
+    row.address = setup::address(configured);
+    row.estate = (estate != *own).then(|| estate.clone());
+    let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
+    Ok(Ready { configured, target, lease, row, state, estate, found, recovering })
+}
+
+/// Guardrail 8: the CMDB under this address is the one that the ledger knows.
+fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Result<(), Trouble> {
+    let name = &configured.name;
+    let Some(known) = &row.instance else { return Ok(()) };
+    if row.recover {
+        return Ok(());
+    }
+    let address = setup::address(configured);
+    if known != instance {
+        return Err(Trouble::Target(NotReady::new(
+            configured,
+            Exit::Usage,
+            format!("target `{name}` at {address} is not the CMDB that the ledger knows under this name"),
+            Some(format!("put the right address back; or, if this CMDB is to be kept from now on, run `dewpoint target recover {name}`")),
+        )));
+    }
+    if row.address != address {
+        return Err(Trouble::Target(NotReady::new(
+            configured,
+            Exit::Usage,
+            format!("target `{name}` moved from {} to {address}", row.address),
+            Some(format!(
+                "if it is the same CMDB under a new address, run `dewpoint target rebind {name}`; if it is a copy, `dewpoint target recover {name}`"
+            )),
+        )));
+    }
+    Ok(())
+}
+
+async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldLease, Trouble> {
+    context.lease(&configured.name).await.map_err(|error| match error {
+        LeaseError::Held { .. } => Trouble::Target(NotReady::new(
+            configured,
+            Exit::Partly,
+            error.to_string(),
+            Some("run again when the other sync is done".to_owned()),
+        )),
+        LeaseError::Ledger(error) => Trouble::Ledger(error),
+    })
+}
+
+/// Finds out what became of changes that a killed run sent: a create may have arrived, so it is looked up by its external id before it
+/// can be planned again. Everything else has idempotent effect and is planned anew from what the ledger last knew to be delivered.
+async fn settle_in_flight(
+    context: &Context<'_>,
+    configured: &TargetConfig,
+    target: &dyn Target,
+    lease: &HeldLease,
+    estate: &EstateId,
+) -> Result<(), Trouble> {
+    let in_flight = context.ledger.in_flight(&configured.name).await?;
+    if in_flight.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(target.name = %configured.name, changes = in_flight.len(), "Looking up what became of an interrupted run's changes");
+    let identities: Vec<Identity> = in_flight
+        .iter()
+        .filter(|sent| sent.change.change == ChangeKind::Create)
+        .map(|sent| Identity {
+            key: sent.change.key.clone(),
+            kind: sent.change.kind,
+            native_id: String::new(),
+            account: sent.change.account.clone(),
+        })
+        .collect();
+    let mut answers = target.find(&identities).await;
+    let mut notes = Vec::with_capacity(in_flight.len());
+    for sent in in_flight {
+        let answer = match (sent.change.change, answers.remove(&sent.change.key)) {
+            (ChangeKind::Create, Some(Ok(found))) => {
+                match found
+                    .into_iter()
+                    .find(|record| record.external_id.as_ref() == Some(&sent.change.key) && record.estate.as_ref() == Some(estate))
+                {
+                    Some(record) => {
+                        let fields = deliver::fields_after(&BTreeMap::new(), &sent.change, Some(&record.fields));
+                        Answer::Done { record: record.id, class: record.class, fields: Some(fields), contributed: false }
+                    }
+                    None => Answer::NotSent,
+                }
+            }
+            // "Could not look" is not "nothing there": the row stays in flight, and so does its create.
+            (ChangeKind::Create, Some(Err(error))) => return Err(Trouble::Target(NotReady::of_target(configured, &error))),
+            (ChangeKind::Create, None) => {
+                let text = "the target gave no answer about a record whose create may have arrived".to_owned();
+                return Err(Trouble::Target(NotReady::new(configured, Exit::Partly, text, Some("run again later".to_owned()))));
+            }
+            _ => Answer::NotSent,
+        };
+        notes.push((sent, answer));
+    }
+    context.ledger.finish_batch(lease.lease(), &context.run, &notes, context.at()).await?;
+    Ok(())
+}
+
+/// Pages of a full read: a target that never ends its listing must not hold a run for ever.
+const PAGES_MAX: usize = 100_000;
+
+async fn read_all(target: &dyn Target) -> Result<Vec<FoundRecord>, TargetError> {
+    let mut records = Vec::new();
+    let mut after: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let page = target.read(after.as_deref()).await?;
+        records.extend(page.records);
+        match page.next {
+            None => return Ok(records),
+            Some(next) if Some(&next) == after.as_ref() => break,
+            Some(next) => after = Some(next),
+        }
+    }
+    Err(TargetError::Unreachable {
+        target: target.name().clone(),
+        operation: "read",
+        text: "its listing does not come to an end".to_owned(),
+    })
+}
+
+/// The one estate id that a target's records carry; `None` where there are no records of any.
+fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Option<EstateId>, Trouble> {
+    let mut estates = records.iter().filter_map(|record| record.estate.as_ref());
+    let Some(first) = estates.next() else { return Ok(None) };
+    if estates.any(|other| other != first) {
+        return Err(Trouble::Target(other_estate(configured)));
+    }
+    Ok(Some(first.clone()))
+}
+
+/// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.
+pub fn other_estate(configured: &TargetConfig) -> NotReady {
+    NotReady::new(
+        configured,
+        Exit::Usage,
+        format!("target `{}` holds records of another ledger: two ledgers must not write to one CMDB", configured.name),
+        Some("point one of them elsewhere; nothing was sent".to_owned()),
+    )
+}

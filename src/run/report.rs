@@ -1,0 +1,210 @@
+//! The report that every run leaves: as a JSON document and as text.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::estate::KnownScope;
+use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
+use crate::plan::ChangeKind;
+use crate::source::Remark;
+
+/// A receipt as documents have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptDocument {
+    /// Source that listed it, or the label in an inventory file.
+    pub source: SourceName,
+    /// Provider.
+    pub provider: Provider,
+    /// Account or subscription.
+    pub account: Account,
+    /// Region.
+    pub region: Region,
+    /// Kind.
+    pub kind: Kind,
+    /// How the listing ended.
+    pub outcome: Outcome,
+    /// Resources read.
+    pub count: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// Whether people accepted this gap.
+    #[serde(default)]
+    pub accepted: bool,
+}
+
+impl ReceiptDocument {
+    /// From one receipt.
+    #[must_use]
+    pub fn new(scope: &Scope, receipt: &Receipt, accepted: bool) -> Self {
+        Self {
+            source: receipt.source.clone(),
+            provider: scope.provider,
+            account: scope.account.clone(),
+            region: scope.region.clone(),
+            kind: scope.kind,
+            outcome: receipt.outcome,
+            count: receipt.count,
+            error: receipt.error.clone(),
+            accepted,
+        }
+    }
+
+    /// From a scope as the ledger knows it.
+    #[must_use]
+    pub fn of_known(scope: &Scope, known: &KnownScope) -> Self {
+        Self::new(scope, &known.receipt, known.accepted == Some(known.receipt.outcome))
+    }
+}
+
+/// A record that a target refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedDocument {
+    /// The target.
+    pub target: TargetName,
+    /// The CI.
+    pub key: Key,
+    /// The target's words.
+    pub error: String,
+    /// Whether it waits for `dewpoint retry`.
+    #[serde(default)]
+    pub parked: bool,
+}
+
+/// What one run did. Its serde form is the `sync` document of `--output json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// The run.
+    pub run: String,
+    /// `done`, `partly`, `held`, `failed`, `interrupted`.
+    pub outcome: String,
+    /// When it began, by its own clock.
+    pub started_at: Timestamp,
+    /// How long it took, on the real clock.
+    pub duration_s: f64,
+    /// How each scope's listing ended.
+    pub receipts: Vec<ReceiptDocument>,
+    /// Changes delivered, by target and change.
+    pub counts: BTreeMap<TargetName, BTreeMap<ChangeKind, u64>>,
+    /// Records that a target refused.
+    pub failed: Vec<FailedDocument>,
+    /// What guardrails stopped.
+    pub holds: Vec<Value>,
+    /// API calls, by source or target and operation.
+    pub calls: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Seconds spent waiting for rate limits, by source or target.
+    pub waited_s: BTreeMap<String, f64>,
+    /// Resources that wait for their age.
+    pub deferred: u64,
+    /// Resources folded into fleets.
+    pub folded: u64,
+    /// Resources ignored by rule.
+    pub ignored: u64,
+    /// Changes that were not sent: time was up, the run was interrupted, or the record they belong to waits.
+    pub waiting: BTreeMap<TargetName, u64>,
+    /// Records each target holds, or would hold afterwards.
+    pub forecast: BTreeMap<TargetName, u64>,
+    /// Changes of a saved plan that no longer fitted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
+    /// What is odd and worth reading.
+    pub remarks: Vec<Remark>,
+    /// What went wrong with sources and targets as a whole, each with its hint.
+    pub problems: Vec<Problem>,
+}
+
+/// What went wrong with a source or target as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The source or target.
+    pub subject: String,
+    /// What went wrong.
+    pub text: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+/// The text form of a stored report; the JSON itself where an older version wrote it.
+#[must_use]
+pub fn text_of(report: &Value, verbose: bool) -> String {
+    match serde_json::from_value::<Report>(report.clone()) {
+        Ok(report) => text(&report, verbose),
+        Err(_) => format!("{report:#}"),
+    }
+}
+
+/// A report for people.
+#[must_use]
+pub fn text(report: &Report, verbose: bool) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "run {}: {} in {:.1} s", report.run, report.outcome, report.duration_s);
+    receipts(&mut text, &report.receipts, verbose);
+    for (name, count) in [("deferred", report.deferred), ("folded", report.folded), ("ignored", report.ignored)] {
+        if count > 0 {
+            let _ = writeln!(text, "{name:<10}{count} resources");
+        }
+    }
+    for (target, counts) in &report.counts {
+        let changes: Vec<String> = counts.iter().map(|(change, n)| format!("{n} {change}")).collect();
+        let summary = if changes.is_empty() { "nothing to do".to_owned() } else { changes.join(", ") };
+        let records = report.forecast.get(target).map(|n| format!("; {n} records")).unwrap_or_default();
+        let _ = writeln!(text, "target    {target}: {summary}{records}");
+    }
+    for (target, count) in report.waiting.iter().filter(|(_, count)| **count > 0) {
+        let _ = writeln!(text, "waiting   {target}: {count} changes were not sent; the next sync sends them");
+    }
+    list(
+        &mut text,
+        "failed",
+        report.failed.iter().map(|failed| {
+            let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
+            format!("{} at {}: {}{parked}", failed.key, failed.target, failed.error)
+        }),
+        verbose,
+    );
+    list(&mut text, "skipped", report.skipped.iter().cloned(), verbose);
+    for hold in &report.holds {
+        let part = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();
+        let _ = writeln!(text, "held      {} at {}: {}", part("id"), part("target"), part("text"));
+    }
+    list(&mut text, "remark", report.remarks.iter().map(|remark| format!("{}: {}", remark.subject, remark.text)), verbose);
+    for problem in &report.problems {
+        let _ = writeln!(text, "problem   {}: {}", problem.subject, problem.text);
+        if let Some(hint) = &problem.hint {
+            let _ = writeln!(text, "          hint: {hint}");
+        }
+    }
+    text
+}
+
+/// Lines shown of a long list without `-v`.
+const LINES_MAX: usize = 10;
+
+fn list(text: &mut String, title: &str, lines: impl Iterator<Item = String>, verbose: bool) {
+    let lines: Vec<String> = lines.collect();
+    let shown = if verbose { lines.len() } else { lines.len().min(LINES_MAX) };
+    for line in lines.iter().take(shown) {
+        let _ = writeln!(text, "{title:<10}{line}");
+    }
+    if lines.len() > shown {
+        let _ = writeln!(text, "{title:<10}… and {} more (`-v` shows all)", lines.len() - shown);
+    }
+}
+
+fn receipts(text: &mut String, receipts: &[ReceiptDocument], verbose: bool) {
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    for receipt in receipts {
+        *outcomes.entry(receipt.outcome).or_default() += 1;
+    }
+    let summary: Vec<String> = outcomes.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
+    let _ = writeln!(text, "scopes    {}", if summary.is_empty() { "none".to_owned() } else { summary.join(", ") });
+    let gaps = receipts.iter().filter(|receipt| receipt.outcome != Outcome::Complete).map(|receipt| {
+        let error = receipt.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let accepted = if receipt.accepted { " (accepted)" } else { "" };
+        format!("{} {} {} {} {}{accepted}{error}", receipt.provider, receipt.account, receipt.region, receipt.kind, receipt.outcome)
+    });
+    list(text, "gap", gaps, verbose);
+}

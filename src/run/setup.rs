@@ -1,0 +1,144 @@
+//! From the configuration to sources and targets: the registry.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use dewpoint_aws::{AwsConfig, AwsSource};
+
+use crate::clock::{Clock, RunClock};
+use crate::config::{Config, LedgerConfig, SourceKind, TargetConfig, TargetKind};
+use crate::doctor::{Finding, Health};
+use crate::ledger::Ledger;
+use crate::source::Source;
+use crate::source::file::{FileConfig, FileSource};
+use crate::target::Target;
+use crate::target::local::{LocalConfig, LocalTarget, Missing};
+
+/// Every configured source, in the order of the file.
+#[must_use]
+pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
+    config
+        .sources
+        .iter()
+        .map(|source| -> Box<dyn Source> {
+            match &source.kind {
+                SourceKind::Aws { regions, endpoint_url } => Box::new(AwsSource::new(AwsConfig {
+                    name: source.name.clone(),
+                    regions: regions.iter().cloned().collect(),
+                    endpoint_url: endpoint_url.as_ref().map(ToString::to_string),
+                    // The real clock, read anew: the clock check of `doctor` compares it with the cloud's.
+                    clock: Arc::new(|| RunClock::new(None).now()),
+                })),
+                SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
+                    name: source.name.clone(),
+                    display_path: path.strip_prefix(&config.dir).unwrap_or(path).display().to_string(),
+                    path: path.clone(),
+                    max_file_bytes: *max_file_bytes,
+                })),
+            }
+        })
+        .collect()
+}
+
+/// What a target may do where its store is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// Make it: the ledger has never seen it.
+    Create,
+    /// Read it as empty: a plan before the first sync.
+    Empty,
+    /// Refuse: the ledger knows it, so it was lost.
+    Refuse,
+}
+
+/// One configured target.
+#[must_use]
+pub fn target(configured: &TargetConfig, absent: Absent) -> Box<dyn Target> {
+    match &configured.kind {
+        TargetKind::Local { path } => Box::new(LocalTarget::new(LocalConfig {
+            name: configured.name.clone(),
+            path: path.clone(),
+            authority: configured.authority.clone(),
+            batch_size: usize::try_from(configured.batch_size).unwrap_or(1),
+            missing: match absent {
+                Absent::Create => Missing::Create,
+                Absent::Empty => Missing::Empty,
+                Absent::Refuse => Missing::Refuse,
+            },
+        })),
+    }
+}
+
+/// The address of a target, without secrets, as the ledger notes it.
+#[must_use]
+pub fn address(configured: &TargetConfig) -> String {
+    match &configured.kind {
+        TargetKind::Local { path } => path.display().to_string(),
+    }
+}
+
+/// The online checks of one target, with what the ledger knows of it.
+pub async fn target_findings(configured: &TargetConfig, ledger: Option<&dyn Ledger>) -> Vec<Finding> {
+    let row = match ledger {
+        Some(ledger) => ledger.target_row(&configured.name).await.ok().flatten(),
+        None => None,
+    };
+    let known = row.as_ref().is_some_and(|row| row.instance.is_some());
+    let target = target(configured, if known { Absent::Refuse } else { Absent::Empty });
+    let mut findings = target.doctor().await;
+    if let Some(row) = row
+        && let Some(instance) = row.instance
+        && let Ok(found) = target.fingerprint().await
+        && found.instance != instance
+    {
+        findings.push(Finding {
+            subject: configured.name.to_string(),
+            check: "right place".to_owned(),
+            outcome: Health::Error,
+            text: "this is not the CMDB that the ledger knows under this name".to_owned(),
+            mend: Some(format!("put the right address back, or run `dewpoint target recover {}`", configured.name)),
+        });
+    }
+    findings
+}
+
+/// Warns of a ledger on a file system that forgets or that locks badly.
+#[must_use]
+pub fn ledger_place(config: &Config) -> Vec<Finding> {
+    let LedgerConfig::Sqlite(path) = &config.ledger else { return Vec::new() };
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let Some(kind) = file_system_of(folder) else { return Vec::new() };
+    let (text, mend) = match kind.as_str() {
+        "tmpfs" | "ramfs" | "overlay" => (
+            format!("the ledger lies on {kind}, which forgets it with the machine or the container"),
+            "put it on a volume that stays, or use PostgreSQL; a lost ledger is recovered from the targets, but holds and history are gone",
+        ),
+        "nfs" | "nfs4" | "cifs" | "smb3" | "9p" | "fuse.sshfs" => {
+            (format!("the ledger lies on {kind}, where SQLite's locks cannot be trusted"), "put it on a local disk, or use PostgreSQL")
+        }
+        _ => return Vec::new(),
+    };
+    vec![Finding {
+        subject: "ledger".to_owned(),
+        check: "file system".to_owned(),
+        outcome: Health::Warning,
+        text,
+        mend: Some(mend.to_owned()),
+    }]
+}
+
+/// Type of the file system that a folder lies on, from `/proc/self/mounts`; `None` where that does not exist.
+fn file_system_of(folder: &Path) -> Option<String> {
+    let folder = folder.canonicalize().ok()?;
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    mounts
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let place = words.next()?.replace("\\040", " ");
+            Some((place, words.next()?))
+        })
+        .filter(|(place, _)| folder.starts_with(place))
+        .max_by_key(|(place, _)| place.len())
+        .map(|(_, kind)| kind.to_owned())
+}

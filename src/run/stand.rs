@@ -1,0 +1,269 @@
+//! Where one target stands in a run: from what the ledger knows of it to what may be sent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::estate::{EstateId, Known};
+use crate::ledger::{Binding, Rows};
+use crate::lifecycle::Timers;
+use crate::model::{Digest, Key};
+use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, Terms, Verdict, VerdictKind};
+use crate::source::Remark;
+use crate::target::{FoundRecord, Identity, TargetError};
+
+use super::ready::{NotReady, Ready};
+use super::{Context, Only, RunError, Stand};
+
+/// Identities asked of a target at once.
+const ASK_MAX: usize = 1000;
+
+/// One target in a run.
+pub struct Standing<'a> {
+    /// The target, ready.
+    pub ready: Ready<'a>,
+    /// Rows that a read changed, to be stored before anything is sent.
+    pub rows: BTreeMap<Key, RecordBrief>,
+    /// Fields found other than written.
+    pub drifted: Vec<Drifted>,
+    /// Odd things for the report.
+    pub remarks: Vec<Remark>,
+    answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+    guarded: Option<Guarded>,
+}
+
+impl<'a> Standing<'a> {
+    /// A target whose records were not looked at yet.
+    #[must_use]
+    pub fn new(ready: Ready<'a>) -> Self {
+        Self { ready, rows: BTreeMap::new(), drifted: Vec::new(), remarks: Vec::new(), answers: BTreeMap::new(), guarded: None }
+    }
+
+    /// Takes in what a full read or a recovery found.
+    ///
+    /// # Errors
+    /// When the ledger fails. A target that must not be written to is the inner error.
+    pub async fn prepare(&mut self, context: &Context<'_>, stand: &Stand) -> Result<Result<(), NotReady>, RunError> {
+        self.follow_moves(context, stand).await?;
+        let Some(found) = self.ready.found.take() else { return Ok(Ok(())) };
+        let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
+        self.load_fields(context, &live).await?;
+        let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
+        if !absorbed.unknown.is_empty() {
+            self.ready.recovering = true;
+        }
+        let unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
+        if self.ready.recovering {
+            let rows = self.with_input(context, stand, |input| {
+                found
+                    .iter()
+                    .filter_map(|(key, record)| Some((key.clone(), plan::recovered(input, key, record)?)))
+                    .collect::<BTreeMap<_, _>>()
+            });
+            self.remarks.push(Remark {
+                subject: self.ready.configured.name.to_string(),
+                text: format!(
+                    "recovered {} records from the target itself; nothing is retired, purged or unrelated in this run",
+                    rows.len()
+                ),
+            });
+            self.rows.extend(rows);
+        } else {
+            self.rows.extend(absorbed.rows);
+            self.drifted = absorbed.drifted;
+        }
+        let answers = self.ask(&unseen).await;
+        for (key, answer) in answers {
+            match answer {
+                Ok(records) if records.iter().any(|record| record.external_id.as_ref() == Some(&key)) => {}
+                Ok(_) => {
+                    if let Some(row) = self.ready.state.records.get(&key) {
+                        self.rows.insert(key, plan::gone(row));
+                    }
+                }
+                // The read did not show it and the target cannot say: nothing is concluded.
+                Err(error) => self.remarks.push(Remark { subject: key.to_string(), text: error.to_string() }),
+            }
+        }
+        for (key, row) in &self.rows {
+            self.ready.state.records.insert(key.clone(), row.clone());
+        }
+        self.ready.row.verified_at = Some(context.at());
+        self.ready.row.recover = false;
+        Ok(Ok(()))
+    }
+
+    /// A machine that kept its life under a new id keeps its record.
+    async fn follow_moves(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), RunError> {
+        for (from, to) in &stand.observed.moved {
+            if self.ready.state.records.contains_key(to) {
+                continue;
+            }
+            let Some(row) = self.ready.state.records.remove(from) else { continue };
+            self.ready.state.records.insert(to.clone(), RecordBrief { basis: None, ..row });
+            if let Some(lease) = &self.ready.lease {
+                context.ledger.move_key(lease.lease(), from, to).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans for this target as the estate stands, and takes out what the guardrails stop.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn plan(&mut self, context: &Context<'_>, stand: &Stand, own: &EstateId, approve: &BTreeSet<Digest>) -> Result<(), RunError> {
+        let missing: Vec<Key> = self
+            .with_input(context, stand, plan::stale)
+            .into_iter()
+            .filter(|key| self.ready.state.records.get(key).is_some_and(|row| row.fields.is_none()))
+            .collect();
+        self.load_fields(context, &missing).await?;
+        let identities: Vec<Identity> = self
+            .with_input(context, stand, |input| plan::draft(input).identities(input))
+            .into_iter()
+            .filter(|identity| !self.answers.contains_key(&identity.key))
+            .collect();
+        let answers = self.ask(&identities).await;
+        self.answers.extend(answers);
+        let estate = self.ready.row.estate.clone().unwrap_or_else(|| own.clone());
+        let mut guarded = self.guard(context, stand, &estate);
+        let approved: Vec<&Hold> = guarded.holds.iter().filter(|hold| approve.contains(&hold.id)).collect();
+        if !approved.is_empty() {
+            let verdicts: Vec<Verdict> = approved.into_iter().flat_map(|hold| hold.verdicts(VerdictKind::Approved, context.at())).collect();
+            if self.ready.lease.is_some() {
+                context.ledger.put_verdicts(&verdicts).await?;
+            }
+            self.ready.state.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.change, verdict)));
+            guarded = self.guard(context, stand, &estate);
+        }
+        self.guarded = Some(guarded);
+        Ok(())
+    }
+
+    fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
+        self.with_input(context, stand, |input| {
+            let draft = plan::draft(input).adopt(input, estate, self.answers.clone());
+            let guards = Guards {
+                limits: &context.config.guardrails,
+                emptied: &stand.decisions.emptied,
+                disowned: &stand.decisions.disowned,
+                recovering: self.ready.recovering,
+            };
+            plan::guard(draft, input, &guards)
+        })
+    }
+
+    fn with_input<T>(&self, context: &Context<'_>, stand: &Stand, f: impl FnOnce(&Input<'_>) -> T) -> T {
+        let configured = self.ready.configured;
+        let terms = Terms {
+            target: self.ready.target.as_ref(),
+            kinds: &configured.include,
+            adopt: configured.adopt,
+            purge: configured.purge,
+            authority: &configured.authority,
+            max_records: configured.max_records,
+        };
+        let timers = |known: &Known| -> Timers { stand.policy.judge(known).timers.clone() };
+        f(&Input {
+            terms: &terms,
+            estate: &stand.estate,
+            proposed: &stand.decisions.proposed,
+            state: &self.ready.state,
+            ownership: &stand.ownership,
+            timers: &timers,
+            at: context.at(),
+        })
+    }
+
+    async fn load_fields(&mut self, context: &Context<'_>, keys: &[Key]) -> Result<(), RunError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let fields = context.ledger.load_fields(&self.ready.configured.name, keys).await?;
+        for (key, fields) in fields {
+            if let Some(row) = self.ready.state.records.get_mut(&key) {
+                row.fields = Some(fields);
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        let mut answers = BTreeMap::new();
+        for chunk in identities.chunks(ASK_MAX) {
+            answers.extend(self.ready.target.find(chunk).await);
+        }
+        answers
+    }
+
+    /// Proposed retirements that passed this target's gates.
+    pub fn to_look_up(&self) -> impl Iterator<Item = &Key> {
+        self.guarded.iter().flat_map(|guarded| guarded.look_up.iter())
+    }
+
+    /// Whether a record with our external id carries another estate.
+    #[must_use]
+    pub fn has_other_estates(&self) -> bool {
+        self.guarded.as_ref().is_some_and(|guarded| !guarded.other_estates.is_empty())
+    }
+
+    /// What the guardrails stopped.
+    #[must_use]
+    pub fn holds(&self) -> &[Hold] {
+        self.guarded.as_ref().map_or(&[], |guarded| guarded.holds.as_slice())
+    }
+
+    /// Records the target would hold afterwards.
+    #[must_use]
+    pub fn forecast(&self) -> u64 {
+        self.guarded.as_ref().map_or(0, |guarded| guarded.forecast)
+    }
+
+    /// What may be sent, in order; of a saved plan only what it names, at the revisions that it was planned from.
+    pub fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
+        let changes = self.guarded.as_ref().map_or(&[][..], |guarded| guarded.changes.as_slice());
+        changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
+    }
+
+    /// Creates that wait because the target could not say whether the record is there.
+    pub fn unanswered(&self) -> impl Iterator<Item = (&Key, &TargetError)> {
+        self.guarded.iter().flat_map(|guarded| guarded.unanswered.iter().map(|unanswered| (&unanswered.key, &unanswered.error)))
+    }
+
+    /// What is to be stored before anything is sent.
+    #[must_use]
+    pub fn rows(&self) -> Rows {
+        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
+        if let Some(guarded) = &self.guarded {
+            rows.bound.extend(guarded.bindings.iter().map(binding));
+            rows.settled.clone_from(&guarded.settled);
+            rows.forgotten = guarded.forgotten.iter().cloned().collect();
+            rows.forgotten_edges = guarded.forgotten_edges.iter().cloned().collect();
+        }
+        rows
+    }
+
+    /// The target's state for delivering: with the rows that were bound in this run.
+    pub fn take_state(&mut self) -> crate::plan::TargetState {
+        let mut state = crate::plan::TargetState {
+            target: self.ready.configured.name.clone(),
+            paused: self.ready.state.paused,
+            records: std::mem::take(&mut self.ready.state.records),
+            edges: std::mem::take(&mut self.ready.state.edges),
+            tallies: Vec::new(),
+            verdicts: BTreeMap::new(),
+        };
+        if let Some(guarded) = &self.guarded {
+            state.records.extend(guarded.bindings.iter().map(|(key, row)| (key.clone(), row.clone())));
+        }
+        state
+    }
+}
+
+fn binding((key, row): (&Key, &RecordBrief)) -> Binding {
+    Binding { key: key.clone(), row: row.clone() }
+}
+
+fn identity(stand: &Stand, key: &Key) -> Option<Identity> {
+    let resource = &stand.estate.resources.get(key)?.resource;
+    Some(Identity { key: key.clone(), kind: resource.kind, native_id: resource.native_id.clone(), account: resource.account.clone() })
+}

@@ -1,0 +1,5 @@
+//! Tests of the program as its user runs it: arguments in; exit code, standard output, ledger and CMDB out.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+#![allow(unreachable_pub, missing_docs, reason = "nobody links to a test")]
+
+mod support;
