@@ -247,9 +247,6 @@ pub(super) async fn records_of(db: &dyn Database, key: &Key) -> Result<BTreeMap<
 }
 
 pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError> {
-    if *rows == Rows::default() {
-        return Ok(());
-    }
     let mut session = db.write().await?;
     let write = &mut *session;
     super::leases::hold(write, lease).await?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::samples::{at, change, deliver, digest, done, edge, edge_change, failed, fields, key, lease, run, tally, target};
 use super::{Place, on_both};
 use crate::estate::JournalKind;
-use crate::ledger::{Answer, Binding, TargetRow};
+use crate::ledger::{Answer, Binding, Rows, TargetRow};
 use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge};
 use crate::target::RecordId;
 
@@ -206,7 +206,8 @@ async fn bindings_are_written_and_removed(place: &Place) {
     row.contributed = true;
     let without_fields = Binding { key: key(1), row: row.clone() };
     let with_fields = Binding { key: key(3), row: RecordBrief { fields: Some(fields("found")), ..row.clone() } };
-    ledger.bind(&holder, &[without_fields, with_fields], &[key(2)], at(5)).await.unwrap();
+    let rows = Rows { bound: vec![without_fields, with_fields], forgotten: vec![key(2)], ..Rows::default() };
+    ledger.bind(&holder, &rows, at(5)).await.unwrap();
 
     let now = state(&*ledger).await;
     assert_eq!(now.records, [(key(1), row.clone()), (key(3), row)].into());
@@ -245,7 +246,9 @@ async fn target_rows_read_back(place: &Place) {
         kind: "local".to_owned(),
         address: "cmdb.db".to_owned(),
         instance: Some("f00".to_owned()),
+        estate: Some(crate::estate::EstateId("earlier".to_owned())),
         paused: true,
+        recover: true,
         delivered_at: Some(at(1)),
         verified_at: None,
         succeeded_at: Some(at(2)),
