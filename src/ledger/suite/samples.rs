@@ -143,7 +143,9 @@ pub(super) fn tally(change: &Change, at: Timestamp) -> Tally {
 
 pub(super) fn fields(value: &str) -> BTreeMap<String, FieldState> {
     let state = FieldState { desired: json!(value), sent: Some(json!(value)), echoed: None, rewritten: false, rests: false };
-    [("name".to_owned(), state)].into()
+    // Emptied by us: not the same as never written.
+    let emptied = FieldState { desired: json!(null), sent: Some(json!(null)), echoed: Some(json!(null)), rewritten: false, rests: true };
+    [("name".to_owned(), state), ("owner".to_owned(), emptied)].into()
 }
 
 pub(super) fn done(n: u32) -> Answer {
