@@ -95,9 +95,9 @@ impl App {
     async fn dispatch(&self, command: Command) -> Result<u8, CommandError> {
         let done = |()| Exit::Done.code();
         match command {
-            Command::Sync(args) => self.sync(args).await,
-            Command::Plan(args) => self.plan(args).await,
-            Command::Apply { file } => self.apply(&file).await,
+            Command::Sync(args) => Box::pin(self.sync(args)).await,
+            Command::Plan(args) => Box::pin(self.plan(args)).await,
+            Command::Apply { file } => Box::pin(self.apply(&file)).await,
             Command::Validate => self.validate(),
             Command::Doctor => self.doctor().await,
             Command::List(args) => self.list(args).await.map(done),
@@ -168,6 +168,7 @@ fn address(location: &LedgerLocation) -> Result<LedgerAddress, CommandError> {
 }
 
 /// A failure of the ledger, as the user sees it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn ledger_error(error: LedgerError) -> CommandError {
     let hint = error.hint();
     let shown = CommandError::of(Exit::Failed, "ledger", &error);

@@ -19,7 +19,7 @@ use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
 use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
-use crate::target::{Adopt, Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
+use crate::target::{Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
@@ -41,8 +41,6 @@ pub struct Delivery<'a> {
     pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
     /// Native ids of CIs, for creates.
     pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
-    /// What an `adopt` does with a stranger's record.
-    pub adopt: Adopt,
     /// What guardrail 3 counts.
     pub limits: &'a Limits,
     /// Changes that people approved: they do not count.
@@ -255,10 +253,7 @@ impl Engine<'_, '_> {
         if change.relation.is_some() {
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
-        let contributed = match change.change {
-            ChangeKind::Adopt => self.delivery.adopt == Adopt::Contribute,
-            _ => self.records.get(&change.key).is_some_and(|row| row.contributed),
-        };
+        let contributed = change.contributed || self.records.get(&change.key).is_some_and(|row| row.contributed);
         let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
         let fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
         match self.records.get_mut(&change.key) {
@@ -318,7 +313,7 @@ impl Engine<'_, '_> {
                 let native_id = (self.delivery.native_ids)(&change.key);
                 Some(Operation::Create { class: change.class.clone(), native_id, fields: values() })
             }
-            ChangeKind::Adopt => update(None, self.delivery.adopt == Adopt::Match),
+            ChangeKind::Adopt => update(None, !change.contributed),
             ChangeKind::Update => update(None, false),
             ChangeKind::Revive => update(Some(false), false),
             ChangeKind::Retire => update(Some(true), false),

@@ -24,6 +24,7 @@ fn known(resource: Resource) -> Known {
         digest: resource.digest().unwrap(),
         resource,
         fence: Fence(1),
+        news_fence: Fence(1),
         first_seen: now(),
         last_seen: now(),
         missing: 0,
@@ -48,6 +49,7 @@ fn estate(pull: Pull) -> Estate {
         at: now(),
         complete_fence: Fence(1),
         accepted: None,
+        retire: false,
     };
     Estate {
         resources: pull.resources.into_iter().map(|(key, resource)| (key, known(resource))).collect(),

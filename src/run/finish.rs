@@ -20,7 +20,7 @@ use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 ///
 /// # Errors
 /// When the ledger fails before anything was sent to a target.
-pub async fn deliver(
+pub(super) async fn deliver(
     context: &Context<'_>,
     stand: &Stand,
     standings: &mut [Standing<'_>],
@@ -70,7 +70,6 @@ async fn deliver_one(
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
         native_ids: &native_ids,
-        adopt: standing.ready.configured.adopt,
         limits: &context.config.guardrails,
         approved: &approved,
         progress: &|count| bar.inc(count),
@@ -86,7 +85,7 @@ async fn deliver_one(
 /// # Errors
 /// When the ledger fails.
 #[expect(clippy::too_many_arguments, reason = "everything a run came to meets here, once")]
-pub async fn report(
+pub(super) async fn report(
     context: &Context<'_>,
     stand: Stand,
     standings: Vec<Standing<'_>>,
@@ -153,7 +152,7 @@ pub async fn report(
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
-                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() })
+                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
             }
             None => {}
         }

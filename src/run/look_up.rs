@@ -16,7 +16,7 @@ use super::{Context, RunError, Stand};
 ///
 /// # Errors
 /// When the ledger fails.
-pub async fn confirm(
+pub(super) async fn confirm(
     context: &Context<'_>,
     sources: &[Box<dyn Source>],
     stand: &mut Stand,

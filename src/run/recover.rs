@@ -12,7 +12,7 @@ use super::stand::Standing;
 
 /// Enters what a recovering target holds and no listing shows: as missing, counted from now on, so that it retires by the usual timers
 /// and never at once.
-pub fn enter_unknown(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
+pub(super) fn enter_unknown(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
     for standing in standings.iter().filter(|standing| standing.ready.recovering) {
         let Some(found) = &standing.ready.found else { continue };
         for (key, record) in found {

@@ -17,15 +17,15 @@ use super::{Context, Only, RunError, Stand};
 const ASK_MAX: usize = 1000;
 
 /// One target in a run.
-pub struct Standing<'a> {
+pub(super) struct Standing<'a> {
     /// The target, ready.
-    pub ready: Ready<'a>,
+    pub(super) ready: Ready<'a>,
     /// Rows that a read changed, to be stored before anything is sent.
-    pub rows: BTreeMap<Key, RecordBrief>,
+    pub(super) rows: BTreeMap<Key, RecordBrief>,
     /// Fields found other than written.
-    pub drifted: Vec<Drifted>,
+    pub(super) drifted: Vec<Drifted>,
     /// Odd things for the report.
-    pub remarks: Vec<Remark>,
+    pub(super) remarks: Vec<Remark>,
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
 }
@@ -33,7 +33,7 @@ pub struct Standing<'a> {
 impl<'a> Standing<'a> {
     /// A target whose records were not looked at yet.
     #[must_use]
-    pub fn new(ready: Ready<'a>) -> Self {
+    pub(super) fn new(ready: Ready<'a>) -> Self {
         Self { ready, rows: BTreeMap::new(), drifted: Vec::new(), remarks: Vec::new(), answers: BTreeMap::new(), guarded: None }
     }
 
@@ -41,7 +41,7 @@ impl<'a> Standing<'a> {
     ///
     /// # Errors
     /// When the ledger fails. A target that must not be written to is the inner error.
-    pub async fn prepare(&mut self, context: &Context<'_>, stand: &Stand) -> Result<Result<(), NotReady>, RunError> {
+    pub(super) async fn prepare(&mut self, context: &Context<'_>, stand: &Stand) -> Result<Result<(), NotReady>, RunError> {
         self.follow_moves(context, stand).await?;
         let Some(found) = self.ready.found.take() else { return Ok(Ok(())) };
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
@@ -110,7 +110,13 @@ impl<'a> Standing<'a> {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn plan(&mut self, context: &Context<'_>, stand: &Stand, own: &EstateId, approve: &BTreeSet<Digest>) -> Result<(), RunError> {
+    pub(super) async fn plan(
+        &mut self,
+        context: &Context<'_>,
+        stand: &Stand,
+        own: &EstateId,
+        approve: &BTreeSet<Digest>,
+    ) -> Result<(), RunError> {
         let missing: Vec<Key> = self
             .with_input(context, stand, plan::stale)
             .into_iter()
@@ -196,42 +202,42 @@ impl<'a> Standing<'a> {
     }
 
     /// Proposed retirements that passed this target's gates.
-    pub fn to_look_up(&self) -> impl Iterator<Item = &Key> {
+    pub(super) fn to_look_up(&self) -> impl Iterator<Item = &Key> {
         self.guarded.iter().flat_map(|guarded| guarded.look_up.iter())
     }
 
     /// Whether a record with our external id carries another estate.
     #[must_use]
-    pub fn has_other_estates(&self) -> bool {
+    pub(super) fn has_other_estates(&self) -> bool {
         self.guarded.as_ref().is_some_and(|guarded| !guarded.other_estates.is_empty())
     }
 
     /// What the guardrails stopped.
     #[must_use]
-    pub fn holds(&self) -> &[Hold] {
+    pub(super) fn holds(&self) -> &[Hold] {
         self.guarded.as_ref().map_or(&[], |guarded| guarded.holds.as_slice())
     }
 
     /// Records the target would hold afterwards.
     #[must_use]
-    pub fn forecast(&self) -> u64 {
+    pub(super) fn forecast(&self) -> u64 {
         self.guarded.as_ref().map_or(0, |guarded| guarded.forecast)
     }
 
     /// What may be sent, in order; of a saved plan only what it names, at the revisions that it was planned from.
-    pub fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
+    pub(super) fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
         let changes = self.guarded.as_ref().map_or(&[][..], |guarded| guarded.changes.as_slice());
         changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
     }
 
     /// Creates that wait because the target could not say whether the record is there.
-    pub fn unanswered(&self) -> impl Iterator<Item = (&Key, &TargetError)> {
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = (&Key, &TargetError)> {
         self.guarded.iter().flat_map(|guarded| guarded.unanswered.iter().map(|unanswered| (&unanswered.key, &unanswered.error)))
     }
 
     /// What is to be stored before anything is sent.
     #[must_use]
-    pub fn rows(&self) -> Rows {
+    pub(super) fn rows(&self) -> Rows {
         let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
@@ -243,7 +249,7 @@ impl<'a> Standing<'a> {
     }
 
     /// The target's state for delivering: with the rows that were bound in this run.
-    pub fn take_state(&mut self) -> crate::plan::TargetState {
+    pub(super) fn take_state(&mut self) -> crate::plan::TargetState {
         let mut state = crate::plan::TargetState {
             target: self.ready.configured.name.clone(),
             paused: self.ready.state.paused,

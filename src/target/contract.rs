@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Target, TargetError, Write};
+use super::{Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
 use crate::estate::{EstateId, Stage};
 use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 
@@ -52,6 +52,12 @@ pub(crate) fn ci(number: usize) -> Ci {
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
     }
+}
+
+/// What a record of [`ci`] says that it stands for.
+pub(crate) fn subject(number: usize) -> Subject {
+    let ci = ci(number);
+    Subject { kind: ci.kind, account: ci.account, region: ci.region, native_id: ci.native_id, name: Some(ci.name) }
 }
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -170,6 +176,7 @@ pub(crate) async fn a_record_shows_what_was_sent(rig: &dyn Rig) {
         estate: Some(estate("ours")),
         delivered_at: Some(at(7)),
         retired: false,
+        subject: Some(subject(1)),
         fields,
     };
     assert_eq!(find(target, 1).await, std::slice::from_ref(&expected));

@@ -3,3 +3,13 @@
 #![allow(unreachable_pub, missing_docs, reason = "nobody links to a test")]
 
 mod support;
+
+mod bad_input;
+mod commands;
+mod guardrails;
+mod kill;
+mod layers;
+mod moto;
+mod properties;
+mod quickstart;
+mod recovery;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::samples::{at, change, deliver, digest, done, edge, edge_change, failed, fields, key, lease, run, tally, target};
 use super::{Place, on_both};
 use crate::estate::JournalKind;
-use crate::ledger::{Answer, Binding, TargetRow};
+use crate::ledger::{Answer, Binding, Rows, TargetRow};
 use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge};
 use crate::target::RecordId;
 
@@ -16,6 +16,7 @@ on_both!(
     a_record_s_life,
     edges_go_with_the_record_they_end_at,
     failures_wait_and_are_unparked,
+    a_text_may_hold_anything,
     a_change_that_was_not_sent_leaves_the_row,
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
@@ -155,6 +156,20 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     assert_eq!((mended.state, mended.error.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
 }
 
+async fn a_text_may_hold_anything(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let odd = "a\u{0}b\u{1f}\"\\'$1?\u{1f600}".to_owned();
+    let failed = Answer::Failed { error: odd.clone(), attempts: 1, next_try_at: None, parked: false };
+    let answer = Answer::Done { record: RecordId(odd.clone()), class: odd.clone(), fields: None, contributed: false };
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), failed), (change(2, ChangeKind::Create), answer)], at(1)).await;
+    // PostgreSQL's texts hold no NUL; both databases show the same in its place.
+    let shown = odd.replace('\0', "\u{fffd}");
+    let now = state(&*ledger).await;
+    assert_eq!(now.records[&key(1)].error.as_ref(), Some(&shown));
+    assert_eq!((&now.records[&key(2)].class, &now.records[&key(2)].record), (&shown, &Some(RecordId(shown.clone()))));
+}
+
 async fn a_change_that_was_not_sent_leaves_the_row(place: &Place) {
     let ledger = place.open().await;
     let holder = lease(&*ledger, "a", at(0)).await;
@@ -206,7 +221,8 @@ async fn bindings_are_written_and_removed(place: &Place) {
     row.contributed = true;
     let without_fields = Binding { key: key(1), row: row.clone() };
     let with_fields = Binding { key: key(3), row: RecordBrief { fields: Some(fields("found")), ..row.clone() } };
-    ledger.bind(&holder, &[without_fields, with_fields], &[key(2)], at(5)).await.unwrap();
+    let rows = Rows { bound: vec![without_fields, with_fields], forgotten: vec![key(2)], ..Rows::default() };
+    ledger.bind(&holder, &rows, at(5)).await.unwrap();
 
     let now = state(&*ledger).await;
     assert_eq!(now.records, [(key(1), row.clone()), (key(3), row)].into());
@@ -245,7 +261,9 @@ async fn target_rows_read_back(place: &Place) {
         kind: "local".to_owned(),
         address: "cmdb.db".to_owned(),
         instance: Some("f00".to_owned()),
+        estate: Some(crate::estate::EstateId("earlier".to_owned())),
         paused: true,
+        recover: true,
         delivered_at: Some(at(1)),
         verified_at: None,
         succeeded_at: Some(at(2)),

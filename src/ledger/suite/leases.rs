@@ -2,7 +2,7 @@
 
 use super::samples::{TTL, at, change, done, lease, run, target};
 use super::{Place, on_both};
-use crate::ledger::{InFlight, Leasing, LedgerError};
+use crate::ledger::{InFlight, Leasing, LedgerError, Rows};
 use crate::plan::ChangeKind;
 
 on_both!(a_lease_is_granted_once, a_lost_lease_writes_nothing, an_expired_lease_is_ours_until_taken, of_many_askers_one_is_granted);
@@ -37,7 +37,7 @@ async fn a_lost_lease_writes_nothing(place: &Place) {
         ledger.renew_lease(&old, TTL, at(32)).await,
         ledger.begin_batch(&old, &run(), &[create], &[], at(32)).await.map(drop),
         ledger.finish_batch(&old, &run(), &answers, at(32)).await,
-        ledger.bind(&old, &[], &[], at(32)).await,
+        ledger.bind(&old, &Rows::default(), at(32)).await,
         ledger.move_key(&old, &answers[0].0.change.key, &super::samples::key(2)).await,
     ];
     for refusal in refusals {

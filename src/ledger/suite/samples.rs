@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::estate::{Disposition, Estate, Fence, FieldChange, Known, KnownEdge, KnownScope, Stage};
 use crate::ledger::{Answer, Lease, Leasing, Ledger, RunId};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Provider, Receipt, RelationType, Resource, Scope, TargetName};
-use crate::plan::{Change, ChangeKind, FieldState, Reason, Tally};
+use crate::plan::{Change, ChangeKind, Counted, FieldState, Reason, Tally};
 use crate::target::RecordId;
 
 pub(super) const TTL: std::time::Duration = std::time::Duration::from_secs(30);
@@ -58,6 +58,7 @@ pub(super) fn known(resource: Resource, fence: i64, seen: Timestamp) -> Known {
         digest: resource.digest().unwrap(),
         resource,
         fence: Fence(fence),
+        news_fence: Fence(fence),
         first_seen: seen,
         last_seen: seen,
         missing: 0,
@@ -94,6 +95,7 @@ pub(super) fn known_scope(fence: i64, seen: Timestamp) -> KnownScope {
         complete_at: Some(seen),
         complete_fence: Fence(fence),
         accepted: None,
+        retire: false,
     }
 }
 
@@ -123,6 +125,9 @@ pub(super) fn change(n: u32, kind: ChangeKind) -> Change {
         revision: 0,
         fence: Fence(7),
         identifying: false,
+        people: std::collections::BTreeSet::new(),
+        recreates: false,
+        contributed: false,
         reason: Reason { rule: "default".to_owned(), text: "it is there".to_owned() },
         basis: digest(n),
     }
@@ -138,12 +143,14 @@ pub(super) fn edge_change(from: u32, to: u32, kind: ChangeKind) -> Change {
 }
 
 pub(super) fn tally(change: &Change, at: Timestamp) -> Tally {
-    Tally { change: change.change, id: change.id, kind: change.kind, account: change.account.clone(), at }
+    Tally { change: Counted::Retire, id: change.id, kind: change.kind, account: change.account.clone(), at }
 }
 
 pub(super) fn fields(value: &str) -> BTreeMap<String, FieldState> {
-    let state = FieldState { desired: json!(value), sent: Some(json!(value)), echoed: None, rewritten: false, rests: false };
-    [("name".to_owned(), state)].into()
+    let state = FieldState::delivered(json!(value), false);
+    // Emptied by us: not the same as never written.
+    let emptied = FieldState { echoed: Some(json!(null)), rests: true, ..FieldState::delivered(json!(null), false) };
+    [("name".to_owned(), state), ("owner".to_owned(), emptied)].into()
 }
 
 pub(super) fn done(n: u32) -> Answer {

@@ -1,0 +1,1 @@
+//! What broken configurations, inventories, ledgers and CMDBs come to.

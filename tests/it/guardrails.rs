@@ -1,0 +1,1 @@
+//! Every guardrail: the damage without it, and the hold with it.

@@ -1,0 +1,1 @@
+//! The AWS source against a wire protocol that we did not write.

@@ -1,0 +1,1 @@
+//! What holds over random worlds and orders.

@@ -1,0 +1,1 @@
+//! Ledgers lost or put back, and targets that moved.
