@@ -196,7 +196,7 @@ pub enum Operation {
         class: String,
         /// Fields to write; `null` empties.
         fields: BTreeMap<String, Value>,
-        /// Whether the record is marked as retired, as live again, or left as it is.
+        /// Whether the record is marked as retired, as live again, or left as it is. The edges of a record that is retired go with it.
         retired: Option<bool>,
         /// Writes our external id and estate id onto a stranger's record (`adopt: match`).
         take_over: bool,
