@@ -9,6 +9,7 @@ pub mod ready;
 mod recover;
 pub mod report;
 pub mod saved;
+mod settle;
 pub mod setup;
 mod stand;
 

@@ -158,7 +158,7 @@ pub(super) fn done(n: u32) -> Answer {
 }
 
 pub(super) fn failed(attempts: u32, parked: bool) -> Answer {
-    Answer::Failed { error: "the name is taken".to_owned(), attempts, next_try_at: Some(at(60)), parked }
+    Answer::Failed { error: "the name is taken".to_owned(), attempts, next_try_at: Some(at(60)), parked, answered: true }
 }
 
 pub(super) async fn lease(ledger: &dyn Ledger, holder: &str, now: Timestamp) -> Lease {
