@@ -3,10 +3,12 @@
 //! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
 //! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
 
+mod holder;
 mod lease;
 mod retry;
 
-pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
+pub use holder::holder;
+pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};

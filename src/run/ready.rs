@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::{earlier, later};
 use crate::config::TargetConfig;
-use crate::deliver::{HeldLease, LeaseError};
+use crate::deliver::{Aftermath, HeldLease, LeaseError};
 use crate::estate::EstateId;
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, TargetRow};
@@ -114,7 +114,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
 
     let lease = match context.mode {
         Mode::Plan => None,
-        Mode::Sync => Some(lease(context, configured).await?),
+        Mode::Sync => Some(lease(context, configured, target.as_ref()).await?),
     };
     if let Some(lease) = &lease {
         settle::settle(context, configured, target.as_ref(), lease, row.estate.as_ref().unwrap_or(own)).await?;
@@ -186,8 +186,9 @@ fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Re
     Ok(())
 }
 
-async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldLease, Trouble> {
-    context.lease(&configured.name).await.map_err(|error| match error {
+async fn lease(context: &Context<'_>, configured: &TargetConfig, target: &dyn Target) -> Result<HeldLease, Trouble> {
+    let aftermath = if target.ends_with_sender() { Aftermath::None } else { Aftermath::Requests };
+    context.lease(&configured.name, aftermath).await.map_err(|error| match error {
         LeaseError::Held { .. } => Trouble::Target(NotReady::new(
             configured,
             Exit::Partly,

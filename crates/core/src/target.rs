@@ -298,6 +298,12 @@ pub trait Target: Send + Sync {
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;
 
+    /// Whether a write ends with the process that sends it, done or undone, as in a file. A server may be at work on a request whose
+    /// sender is gone.
+    fn ends_with_sender(&self) -> bool {
+        false
+    }
+
     /// Credentials, permissions, schema and clock, each with the way to mend it.
     async fn doctor(&self) -> Vec<Finding>;
 }

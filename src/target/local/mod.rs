@@ -285,6 +285,10 @@ impl Target for LocalTarget {
         self.config.batch_size
     }
 
+    fn ends_with_sender(&self) -> bool {
+        true
+    }
+
     async fn doctor(&self) -> Vec<Finding> {
         let mut findings = vec![self.check_directory()];
         findings.extend(self.check_file().await);
