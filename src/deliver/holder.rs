@@ -92,7 +92,7 @@ impl Process {
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
+pub(super) mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -100,6 +100,14 @@ mod tests {
     /// The holder that another process of this place would be.
     fn holder_of(pid: u32) -> String {
         format!("host, process {pid} ({}.{}.00000001)", place().unwrap(), Process::read(pid).unwrap().started)
+    }
+
+    /// A holder whose process has ended.
+    pub(in crate::deliver) fn dead_holder() -> String {
+        let mut child = Command::new("true").spawn().unwrap();
+        let gone = holder_of(child.id());
+        child.wait().unwrap();
+        gone
     }
 
     #[test]
@@ -127,12 +135,10 @@ mod tests {
 
     #[test]
     fn nothing_is_said_of_other_places_and_other_texts() {
-        let mut child = Command::new("true").spawn().unwrap();
-        let gone = holder_of(child.id());
-        child.wait().unwrap();
+        let gone = dead_holder();
         assert!(is_dead(&gone));
         let elsewhere = gone.replace(&place().unwrap(), "0123456789abcdef");
-        let pid = child.id();
+        let (pid, ..) = read(&gone).unwrap();
         let texts = [elsewhere, format!("host, process {pid} (00000001)"), format!("host, process {pid}"), "a".to_owned(), String::new()];
         for text in texts {
             assert!(!is_dead(&text), "{text}");

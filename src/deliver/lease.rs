@@ -169,3 +169,75 @@ fn set(validity: &Mutex<Validity>, change: impl FnOnce(&mut Validity)) {
         Err(mut broken) => change(broken.get_mut()),
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+mod tests {
+    use jiff::ToSpan as _;
+
+    use super::super::holder::tests::dead_holder;
+    use super::*;
+    use crate::clock::RunClock;
+    use crate::ledger::suite::samples::{change, run, target};
+    use crate::ledger::{self, LedgerAddress, Mode};
+    use crate::plan::ChangeKind;
+
+    async fn ledger(folder: &std::path::Path) -> Arc<dyn Ledger> {
+        let address = LedgerAddress::parse("sqlite://dewpoint.db", folder, None).unwrap();
+        Arc::from(ledger::open(&address, Mode::ReadWrite { create: true }).await.unwrap())
+    }
+
+    async fn held_by(ledger: &dyn Ledger, holder: &str, now: Timestamp) -> Lease {
+        match ledger.acquire_lease(&target(), holder, LEASE_TTL, now).await.unwrap() {
+            Leasing::Granted(lease) => lease,
+            Leasing::Held { holder, .. } => panic!("it is with {holder}"),
+        }
+    }
+
+    async fn ask(ledger: &Arc<dyn Ledger>, aftermath: Aftermath) -> Option<HeldLease> {
+        let target = target();
+        let asked = hold(Arc::clone(ledger), Arc::new(RunClock::new(None)), &target, "me", aftermath);
+        tokio::time::timeout(Duration::from_secs(2), asked).await.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn a_dead_holder_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        let dead = held_by(&*ledger, &dead_holder(), Timestamp::now()).await;
+        let held = ask(&ledger, Aftermath::Requests).await.unwrap();
+        assert!(held.lease().token > dead.token);
+        match ledger.acquire_lease(&target(), "another", LEASE_TTL, Timestamp::now()).await.unwrap() {
+            Leasing::Held { until, .. } => assert!(until <= Timestamp::now() + 30.seconds(), "it ends as if it had been free: {until}"),
+            Leasing::Granted(_) => panic!("it is held"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_server_may_be_working_on_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        let dead = held_by(&*ledger, &dead_holder(), Timestamp::now()).await;
+        ledger.begin_batch(&dead, &run(), &[change(1, ChangeKind::Create)], &[], Timestamp::now()).await.unwrap();
+        assert!(ask(&ledger, Aftermath::Requests).await.is_none());
+        assert!(ask(&ledger, Aftermath::None).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_holder_elsewhere_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        held_by(&*ledger, "db-1, process 1 (0123456789abcdef.1.00000001)", Timestamp::now()).await;
+        assert!(ask(&ledger, Aftermath::None).await.is_none());
+    }
+
+    /// Takes a lease's time, on the real clock: that is what it is about.
+    #[tokio::test]
+    async fn a_lease_that_nobody_renews_ends_whatever_its_clock_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        held_by(&*ledger, "elsewhere", Timestamp::now() + 8_760.hours()).await;
+        let held = hold(Arc::clone(&ledger), Arc::new(RunClock::new(None)), &target(), "me", Aftermath::Requests).await.unwrap();
+        assert!(!held.is_lost());
+    }
+}

@@ -18,7 +18,7 @@ mod session;
 mod sqlite;
 mod store;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
