@@ -389,7 +389,8 @@ fn credentials_and_permissions_are_told_apart() {
     let place = cloud.place(IRELAND);
     let group = cloud.make_group(&place, "web");
     cloud.make_instance(&place, "web-1", 11, &[&group], json!({}));
-    let not_enabled = json!({ "service": "ec2", "region": HONG_KONG, "fault": "auth_failure" });
+    // Such a region refuses good credentials, those of its STS included.
+    let not_enabled = json!({ "region": HONG_KONG, "fault": "auth_failure" });
     let with = |fault: Value| json!([not_enabled, fault]);
     let good = cloud.credentials.clone();
 
