@@ -185,7 +185,8 @@ async fn signalled() -> bool {
     }
 }
 
-pub(super) fn run_error(error: RunError) -> CommandError {
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn run_error(error: RunError) -> CommandError {
     let code = match &error {
         RunError::Ledger(_) => "ledger",
         RunError::Overlap(_) => "overlap",

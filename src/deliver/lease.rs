@@ -52,7 +52,7 @@ pub async fn hold(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, target: &Targe
     loop {
         let asked = Instant::now();
         match ledger.acquire_lease(target, holder, LEASE_TTL, clock.real_now()).await? {
-            Leasing::Granted(lease) => return Ok(HeldLease::renewing(ledger, clock, lease, asked)),
+            Leasing::Granted(lease) => return Ok(HeldLease::renewing(&ledger, clock, lease, asked)),
             Leasing::Held { holder, .. } if Instant::now() >= give_up => return Err(LeaseError::Held { target: target.clone(), holder }),
             Leasing::Held { .. } => tokio::time::sleep(ASK_EVERY).await,
         }
@@ -60,10 +60,10 @@ pub async fn hold(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, target: &Targe
 }
 
 impl HeldLease {
-    fn renewing(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, lease: Lease, asked: Instant) -> Self {
+    fn renewing(ledger: &Arc<dyn Ledger>, clock: Arc<dyn Clock>, lease: Lease, asked: Instant) -> Self {
         let validity = Arc::new(Mutex::new(Validity { until: asked + LEASE_TTL, lost: false }));
         let renewal = tokio::spawn({
-            let (ledger, lease, validity) = (Arc::clone(&ledger), lease.clone(), Arc::clone(&validity));
+            let (ledger, lease, validity) = (Arc::clone(ledger), lease.clone(), Arc::clone(&validity));
             async move {
                 loop {
                     tokio::time::sleep(LEASE_TTL / 3).await;

@@ -152,7 +152,7 @@ pub(super) async fn report(
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
-                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() })
+                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
             }
             None => {}
         }

@@ -8,6 +8,7 @@ mod bad_input;
 mod commands;
 mod guardrails;
 mod kill;
+mod layers;
 mod moto;
 mod properties;
 mod quickstart;

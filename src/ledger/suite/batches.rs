@@ -16,6 +16,7 @@ on_both!(
     a_record_s_life,
     edges_go_with_the_record_they_end_at,
     failures_wait_and_are_unparked,
+    a_text_may_hold_anything,
     a_change_that_was_not_sent_leaves_the_row,
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
@@ -155,6 +156,20 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     assert_eq!((mended.state, mended.error.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
 }
 
+async fn a_text_may_hold_anything(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let odd = "a\u{0}b\u{1f}\"\\'$1?\u{1f600}".to_owned();
+    let failed = Answer::Failed { error: odd.clone(), attempts: 1, next_try_at: None, parked: false };
+    let answer = Answer::Done { record: RecordId(odd.clone()), class: odd.clone(), fields: None, contributed: false };
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), failed), (change(2, ChangeKind::Create), answer)], at(1)).await;
+    // PostgreSQL's texts hold no NUL; both databases show the same in its place.
+    let shown = odd.replace('\0', "\u{fffd}");
+    let now = state(&*ledger).await;
+    assert_eq!(now.records[&key(1)].error.as_ref(), Some(&shown));
+    assert_eq!((&now.records[&key(2)].class, &now.records[&key(2)].record), (&shown, &Some(RecordId(shown.clone()))));
+}
+
 async fn a_change_that_was_not_sent_leaves_the_row(place: &Place) {
     let ledger = place.open().await;
     let holder = lease(&*ledger, "a", at(0)).await;
@@ -206,15 +221,22 @@ async fn bindings_are_written_and_removed(place: &Place) {
     row.contributed = true;
     let without_fields = Binding { key: key(1), row: row.clone() };
     let with_fields = Binding { key: key(3), row: RecordBrief { fields: Some(fields("found")), ..row.clone() } };
-    let rows = Rows { bound: vec![without_fields, with_fields], forgotten: vec![key(2)], ..Rows::default() };
+    let gone = RecordBrief { record: None, ..row.clone() };
+    let without_record = Binding { key: key(2), row: gone.clone() };
+    let rows = Rows { bound: vec![without_fields, with_fields, without_record], ..Rows::default() };
     ledger.bind(&holder, &rows, at(5)).await.unwrap();
 
     let now = state(&*ledger).await;
-    assert_eq!(now.records, [(key(1), row.clone()), (key(3), row)].into());
-    assert_eq!(now.edges, BTreeMap::new());
+    assert_eq!(now.records, [(key(1), row.clone()), (key(2), gone), (key(3), row.clone())].into());
+    assert_eq!(now.edges, BTreeMap::new(), "an edge goes with the record that it started at");
     let loaded = ledger.load_fields(&target(), &[key(1), key(2), key(3)]).await.unwrap();
     assert_eq!(loaded, [(key(1), fields("web")), (key(3), fields("found"))].into(), "fields that were not given stay");
     assert_eq!(ledger.history(&key(2)).await.unwrap().last().unwrap().cause, "target cmdb: its record is gone");
+
+    let settled = Rows { settled: [(key(1), digest(7))].into(), forgotten: vec![key(2), key(3)], ..Rows::default() };
+    ledger.bind(&holder, &settled, at(6)).await.unwrap();
+    assert_eq!(state(&*ledger).await.records, [(key(1), RecordBrief { basis: Some(digest(7)), ..row })].into());
+    assert_eq!(ledger.load_fields(&target(), &[key(3)]).await.unwrap(), BTreeMap::new());
 }
 
 async fn a_record_moves_with_its_edges(place: &Place) {
