@@ -394,6 +394,9 @@ fn credentials_and_permissions_are_told_apart() {
     let with = |fault: Value| json!([not_enabled, fault]);
     let good = cloud.credentials.clone();
 
+    // A live cloud cannot be read as of another time.
+    assert_eq!(cloud.run(&["sync", "--at", "2026-01-01T00:00:00Z"]).code, 2);
+
     // None, or bad ones: nothing is read, nothing is made.
     cloud.credentials = None;
     let ran = cloud.run(&["sync"]);

@@ -64,7 +64,8 @@ struct Boto {
 struct Background(Child);
 
 impl Background {
-    fn start(command: &mut Command) -> Self {
+    /// What it says on standard error is read by the test, or shown.
+    fn start(command: &mut Command, errors: Stdio) -> Self {
         let mut tied = Command::new("setpriv");
         tied.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
         for (name, value) in command.get_envs() {
@@ -73,7 +74,7 @@ impl Background {
                 None => tied.env_remove(name),
             };
         }
-        Self(tied.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        Self(tied.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap())
     }
 }
 
@@ -122,18 +123,19 @@ impl Cloud {
         let python = needed("DEWPOINT_TEST_PYTHON");
         let tool = |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name);
 
-        let mut moto = Background::start(Command::new(needed("DEWPOINT_TEST_MOTO_SERVER")).args(["-H", "127.0.0.1", "-p", "0"]));
+        let mut moto =
+            Background::start(Command::new(needed("DEWPOINT_TEST_MOTO_SERVER")).args(["-H", "127.0.0.1", "-p", "0"]), Stdio::piped());
         // The server listens before it says so: a connection made now is served.
         let address = line_with(moto.0.stderr.take().unwrap(), "Running on ");
 
-        let mut boto = Background::start(Command::new(&python).arg(tool("boto.py")).args(["--endpoint", &address]));
+        let mut boto = Background::start(Command::new(&python).arg(tool("boto.py")).args(["--endpoint", &address]), Stdio::inherit());
         let input = boto.0.stdin.take().unwrap();
         let output = BufReader::new(boto.0.stdout.take().unwrap());
         let boto = RefCell::new(Boto { input, output, _process: boto });
 
         let mut proxy = Command::new(&python);
         proxy.arg(tool("fault_proxy.py")).args(["--upstream", &address, "--until-eof", "--script"]).arg(world.path("faults.json"));
-        let mut proxy = Background::start(proxy.arg("--log").arg(world.path("requests.jsonl")));
+        let mut proxy = Background::start(proxy.arg("--log").arg(world.path("requests.jsonl")), Stdio::inherit());
         let listening = line_with(proxy.0.stdout.take().unwrap(), "127.0.0.1:");
 
         let keys = Credentials("testing".to_owned(), "testing".to_owned(), String::new());
@@ -160,6 +162,7 @@ impl Cloud {
 
     /// One call by boto3, past the proxy.
     #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that calls read like calls")]
     pub fn boto(&self, service: &str, region: &str, call: &str, arguments: Value) -> Value {
         let mut boto = self.boto.borrow_mut();
         let request = json!({ "service": service, "region": region, "call": call, "arguments": arguments });
