@@ -208,7 +208,6 @@ fn the_main_job_from_birth_to_retirement() {
     machine.state = Some("terminated".to_owned());
     assert_agrees(&cloud, &regions, &gone);
     assert_eq!(cloud.changes(), counts([]));
-    assert_agrees(&cloud, &regions, &gone);
 }
 
 #[test]
