@@ -13,6 +13,7 @@ use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, SourceKind};
+use crate::deliver;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, Mode as Open, RunId};
 use crate::plan::{Plan, document, render};
@@ -148,16 +149,10 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
         interrupt: interrupt(),
         mode,
         run: RunId(format!("{}-{random:08x}", started.strftime("%Y%m%dT%H%M%SZ"))),
-        holder: holder(random),
+        holder: deliver::holder(random),
         leases: std::sync::Mutex::default(),
         clock,
     }
-}
-
-fn holder(random: u32) -> String {
-    let host =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown host".to_owned(), |name| name.trim().to_owned());
-    format!("{host}, process {}, {random:08x}", std::process::id())
 }
 
 /// Turns true at the first Ctrl-C or SIGTERM; the second ends the process at once, which loses nothing that was recorded.

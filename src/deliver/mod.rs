@@ -3,10 +3,12 @@
 //! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
 //! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
 
+mod holder;
 mod lease;
 mod retry;
 
-pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
+pub use holder::holder;
+pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,13 +184,16 @@ impl Engine<'_, '_> {
                     return Err(Stop::Target(error));
                 }
                 Err(error) if part.len() > 1 => {
-                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    if matches!(error, TargetError::Unreachable { .. } | TargetError::Busy { .. }) {
-                        self.whole_failures += 1;
-                        if self.whole_failures > WHOLE_FAILURES_MAX {
-                            self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
-                            return Err(Stop::Target(error));
-                        }
+                    let was_not_answered = matches!(error, TargetError::Unreachable { .. });
+                    self.whole_failures += u32::from(was_not_answered || matches!(error, TargetError::Busy { .. }));
+                    let is_given_up = self.whole_failures > WHOLE_FAILURES_MAX;
+                    // Where there was no answer and nobody asks again in this run, the changes stay in flight: the next run finds out.
+                    if !(is_given_up && was_not_answered) {
+                        self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
+                    }
+                    if is_given_up {
+                        self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                        return Err(Stop::Target(error));
                     }
                     let second = part.split_off(part.len() / 2);
                     stack.push(second);
@@ -242,7 +247,7 @@ impl Engine<'_, '_> {
 
     async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<(), Stop> {
         let delivery = self.delivery;
-        let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent)).count() as u64;
+        let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent | Answer::Unknown { .. })).count() as u64;
         delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
         (delivery.progress)(count);
         Ok(())
@@ -274,6 +279,7 @@ impl Engine<'_, '_> {
             None => self.records.get(&change.key).map_or(0, |row| row.attempts),
         };
         let parked = attempts >= ATTEMPTS_MAX;
+        let answered = !matches!(error, TargetError::Unreachable { .. });
         let error = error.to_string();
         self.outcome.failed.push(Failure {
             key: change.key.clone(),
@@ -282,7 +288,7 @@ impl Engine<'_, '_> {
             error: error.clone(),
             parked,
         });
-        Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked }
+        Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked, answered }
     }
 
     fn write_of(&self, change: &Change) -> Sendable {

@@ -9,6 +9,7 @@ pub mod ready;
 mod recover;
 pub mod report;
 pub mod saved;
+mod settle;
 pub mod setup;
 mod stand;
 
@@ -21,7 +22,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::deliver::{self, HeldLease, LeaseError};
+use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
 use crate::inventory::{self, Coverage, Observing};
@@ -77,8 +78,8 @@ impl Context<'_> {
     }
 
     /// Waits for a lease and remembers it.
-    async fn lease(&self, name: &TargetName) -> Result<HeldLease, LeaseError> {
-        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder).await?;
+    async fn lease(&self, name: &TargetName, aftermath: Aftermath) -> Result<HeldLease, LeaseError> {
+        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder, aftermath).await?;
         self.leases_mut().push(held.lease().clone());
         Ok(held)
     }
@@ -326,7 +327,7 @@ async fn prepare(
 
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
     let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    context.lease(&name).await.map_err(|error| match error {
+    context.lease(&name, Aftermath::None).await.map_err(|error| match error {
         LeaseError::Held { .. } => RunError::Busy,
         LeaseError::Ledger(error) => RunError::Ledger(error),
     })
