@@ -43,7 +43,7 @@ pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> R
         (Mode::Read, Standing::Nothing | Standing::Unborn) => memory(address).await,
         (Mode::Read, Standing::Older) => Err(LedgerError::Unusable {
             address: address.to_owned(),
-            text: "it was written by an older Dewpoint; `dewpoint ledger migrate` or the next sync brings it up to date".to_owned(),
+            text: "it was written by an older Dewpoint; the next sync brings it up to date".to_owned(),
         }),
         (Mode::Read, Standing::Present) => open_to_read(path, address).await,
         (Mode::ReadWrite { create: false }, Standing::Nothing) => {
