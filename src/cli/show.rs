@@ -193,13 +193,13 @@ fn show_text(document: &ShowDocument, names: &BTreeMap<Key, String>) -> String {
     let lines = known.into_iter().filter(|(_, value)| !value.is_empty());
     let mut text = table(&lines.map(|(name, value)| vec![name.to_owned(), told::printable(&value).into_owned()]).collect::<Vec<_>>());
     let pair = |name: &str, value: String| vec![told::printable(name).into_owned(), value];
-    section(&mut text, "attributes", document.attributes.iter().map(|(name, value)| pair(name, plain(value))).collect());
-    section(&mut text, "tags", document.tags.iter().map(|(name, value)| pair(name, told::printable(value).into_owned())).collect());
-    section(&mut text, "relations", document.relations.iter().map(|line| relation_row(line, names)).collect());
+    section(&mut text, "attributes", &document.attributes.iter().map(|(name, value)| pair(name, plain(value))).collect::<Vec<_>>());
+    section(&mut text, "tags", &document.tags.iter().map(|(name, value)| pair(name, told::printable(value).into_owned())).collect::<Vec<_>>());
+    section(&mut text, "relations", &document.relations.iter().map(|line| relation_row(line, names)).collect::<Vec<_>>());
     section(
         &mut text,
         "targets",
-        document
+        &document
             .targets
             .iter()
             .map(|(name, record)| {
@@ -208,7 +208,7 @@ fn show_text(document: &ShowDocument, names: &BTreeMap<Key, String>) -> String {
                 let error = record.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
                 pair(name.as_str(), format!("{}, {id}{at}{error}", record.state))
             })
-            .collect(),
+            .collect::<Vec<_>>(),
     );
     text
 }
@@ -229,10 +229,10 @@ fn relation_row(line: &Value, names: &BTreeMap<Key, String>) -> Vec<String> {
     vec![part("type").unwrap_or_default().to_owned(), arrow.to_owned(), other, attributes.join(", ")]
 }
 
-fn section(text: &mut String, title: &str, rows: Vec<Vec<String>>) {
+fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {
     if !rows.is_empty() {
         let _ = writeln!(text, "\n{title}");
-        for line in table(&rows).lines() {
+        for line in table(rows).lines() {
             let _ = writeln!(text, "  {line}");
         }
     }
