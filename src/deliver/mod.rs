@@ -350,7 +350,10 @@ pub fn fields_after(
 ) -> BTreeMap<String, FieldState> {
     let mut after = plan::delivered_fields(fields, change);
     for name in change.fields.keys() {
-        if let (Some(state), Some(shown)) = (after.get_mut(name), echoed.and_then(|shown| shown.get(name))) {
+        // An echo in another form is left to the first read: that decides whether the field is written once more.
+        if let (Some(state), Some(shown)) = (after.get_mut(name), echoed.and_then(|shown| shown.get(name)))
+            && state.sent.as_ref() == Some(shown)
+        {
             state.echoed = Some(shown.clone());
         }
     }

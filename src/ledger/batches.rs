@@ -174,7 +174,7 @@ impl Outcomes {
                         (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
                     }
                     None => {
-                        let row = self.records.entry(change.key.clone()).or_insert_with(|| new_record(change));
+                        let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
                         (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
                     }
                 }
@@ -185,7 +185,7 @@ impl Outcomes {
     fn record_done(&mut self, target: &TargetName, change: &Change, answer: &Answer) {
         let Answer::Done { record, class, fields, contributed } = answer else { return };
         let at = self.at;
-        let row = self.records.entry(change.key.clone()).or_insert_with(|| new_record(change));
+        let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
         row.record = Some(record.clone());
         row.class.clone_from(class);
         row.revision += 1;
@@ -263,27 +263,6 @@ impl Outcomes {
         });
         entry.fence = Fence(entry.fence.0.max(change.fence.0));
         entry
-    }
-}
-
-/// A row for a change that has none yet.
-fn new_record(change: &Change) -> RecordBrief {
-    RecordBrief {
-        record: change.record.clone(),
-        class: change.class.clone(),
-        kind: change.kind,
-        account: change.account.clone(),
-        state: DeliveryState::Pending,
-        revision: 0,
-        basis: None,
-        created_at: None,
-        retired_at: None,
-        delivered_at: None,
-        attempts: 0,
-        next_try_at: None,
-        error: None,
-        contributed: false,
-        fields: None,
     }
 }
 

@@ -29,8 +29,9 @@ use crate::ledger::{Lease, Ledger, LedgerError, RunId};
 use crate::lifecycle::{self, Decisions, Policy};
 use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
 use crate::ownership::Ownership;
-use crate::plan::{Change, Plan};
+use crate::plan::{Change, DeliveryState, Plan, RecordBrief};
 use crate::source::{Pull, Source, SourceError};
+use crate::target::Purge;
 
 use self::progress::Meter;
 use self::ready::NotReady;
@@ -277,6 +278,7 @@ pub async fn run(
     }
     recover::enter_unknown(&mut stand, &standings, context.at());
     stand.decide(context);
+    stand.note_purged(context, &standings);
 
     prepare(context, &mut stand, &mut standings, &mut not_ready).await?;
     for standing in &mut standings {
@@ -384,6 +386,26 @@ impl Stand {
     fn decide(&mut self, context: &Context<'_>) {
         self.decisions = lifecycle::decide(&mut self.estate, &self.policy, context.at());
         self.decisions.proposed.retain(|key, _| !self.unconfirmed.contains(key));
+    }
+
+    /// The stage `purged` belongs to the resource, the removals to the targets: it is reached when every configured target that purges has
+    /// removed its record. A target that takes no part in this run leaves the question open.
+    fn note_purged(&mut self, context: &Context<'_>, standings: &[Standing<'_>]) {
+        let purging = context.config.targets.iter().filter(|target| target.purge == Purge::Delete).count();
+        let states: Vec<_> = standings
+            .iter()
+            .filter(|standing| standing.ready.configured.purge == Purge::Delete)
+            .map(|standing| &standing.ready.state)
+            .collect();
+        if purging == 0 || states.len() < purging {
+            return;
+        }
+        let is_left = |key: &Key| states.iter().any(|state| state.records.get(key).is_some_and(RecordBrief::exists));
+        let removed = states.iter().flat_map(|state| state.records.iter()).filter(|(_, row)| row.state == DeliveryState::Purged);
+        let keys: BTreeSet<Key> = removed.map(|(key, _)| key.clone()).filter(|key| !is_left(key)).collect();
+        for key in &keys {
+            lifecycle::purged(&mut self.estate, key, context.at());
+        }
     }
 
     fn plan(&self, context: &Context<'_>, own: &EstateId, standings: &[Standing<'_>], only: Option<&Only>) -> Plan {

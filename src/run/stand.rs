@@ -124,7 +124,7 @@ impl<'a> Standing<'a> {
             .collect();
         self.load_fields(context, &missing).await?;
         let identities: Vec<Identity> = self
-            .with_input(context, stand, |input| plan::draft(input).identities(input))
+            .with_input(context, stand, plan::identities)
             .into_iter()
             .filter(|identity| !self.answers.contains_key(&identity.key))
             .collect();

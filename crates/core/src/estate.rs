@@ -132,6 +132,19 @@ impl Known {
         }
     }
 
+    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting it, is taken back when it is shown alive; one that
+    /// the provider or a look-up stated is not. Whether the provider's listing lags is for [`crate::lifecycle::decide`] to ask.
+    pub(crate) fn sighted(&mut self, at: Timestamp, fence: Fence) {
+        self.last_seen = at;
+        self.fence = fence;
+        self.missing = 0;
+        self.recovered = false;
+        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted);
+        if self.resource.vital() != Vital::Ended {
+            self.end.take_if(rests_on_absence);
+        }
+    }
+
     /// Whether its present life has ended: concluded, or said by the provider. What has ended keeps its last attributes and edges.
     #[must_use]
     pub fn is_ended(&self) -> bool {

@@ -164,7 +164,8 @@ pub struct Fingerprint {
     pub newest_delivered_at: Option<Timestamp>,
 }
 
-/// One write. `estate` and `delivered_at` go onto every record written.
+/// One write. External id, `estate` and `delivered_at` go onto every record of ours that is written: one that carries another external
+/// id gets this one (a machine that kept its life under a new id).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
     /// The CI; for edges the `from` end.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::sqlite::SqliteConnection;
 
-use super::batch::{Batch, Edge, Fields, Row, row_id};
+use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
 use crate::model::{Attributes, Key};
 use crate::target::{FoundRecord, Identity, Operation, RecordId, Subject, Write};
@@ -257,10 +257,10 @@ pub(super) async fn write(connection: &mut SqliteConnection, batch: &Batch, at: 
         .await?;
     }
     if !batch.related.is_empty() {
-        let edges: Vec<(&Edge, Option<&Attributes>)> = batch.related.iter().map(|edge| (edge, batch.edge(edge))).collect();
+        let edges: Vec<_> = batch.related.iter().map(|edge| (edge.0, edge.1, edge.2, batch.edge(edge))).collect();
         sqlx::query(
             "INSERT INTO relation (from_id, type, to_id, attributes)
-             SELECT value -> 0 ->> 0, value -> 0 ->> 1, value -> 0 ->> 2, value -> 1 FROM json_each(?1) WHERE true
+             SELECT value ->> 0, value ->> 1, value ->> 2, value -> 3 FROM json_each(?1) WHERE true
              ON CONFLICT (from_id, type, to_id) DO UPDATE SET attributes = excluded.attributes",
         )
         .bind(encoded(&edges)?)

@@ -138,7 +138,9 @@ async fn the_views_show_the_estate_and_its_history() {
     let rig = LocalRig::new().await;
     let (target, path) = (&rig.target, rig.path());
     let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
-    send(target, 1, &[relate((1, 2), &records[0], &records[1], [("port".to_owned(), json!(80))].into())]).await;
+    for _ in 0..2 {
+        send(target, 1, &[relate((1, 2), &records[0], &records[1], [("port".to_owned(), json!(80))].into())]).await;
+    }
     send(target, 2, &[update(target, 1, &records[0], None, &[("size", json!("t3.large")), ("owner", Value::Null)])]).await;
     send(target, 2, &[update(target, 1, &records[0], None, &[("size", json!("t3.large"))])]).await;
     send(target, 3, &[update(target, 2, &records[1], Some(true), &[("stage", json!("retired"))])]).await;
@@ -233,6 +235,18 @@ async fn the_newest_delivery_is_found_whatever_the_fraction() {
         target.apply(&[create(target, number)], &sending).await.unwrap();
     }
     assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at, Some(late));
+}
+
+#[tokio::test]
+async fn a_record_says_all_of_its_subject() {
+    let rig = LocalRig::new().await;
+    send(&rig.target, 0, &[create(&rig.target, 1)]).await;
+    let subject = find(&rig.target, 1).await[0].subject.clone().unwrap();
+    let ci = ci(1);
+    assert_eq!(
+        (subject.kind, subject.account, subject.region, subject.native_id, subject.name),
+        (ci.kind, ci.account, ci.region, ci.native_id, Some(ci.name)),
+    );
 }
 
 #[tokio::test]
@@ -416,6 +430,19 @@ async fn peoples_own_constraint_refuses_the_batch_in_their_words() {
     run(&rig.path(), "CREATE TRIGGER no BEFORE INSERT ON record BEGIN SELECT RAISE(ABORT, 'ask Jo first'); END").await;
     let answer = send_as(&rig.target, &estate("ours"), 0, &[create(&rig.target, 1)]).await;
     assert!(matches!(&answer, Err(TargetError::Rejected { text, .. }) if text.contains("ask Jo first")), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_object_is_no_record() {
+    let rig = LocalRig::new().await;
+    rig.target.fingerprint().await.unwrap();
+    for fields in ["not json", "[]", "\"text\""] {
+        let inserted = sqlx::query("INSERT INTO record (class, fields) VALUES ('server', ?1)")
+            .bind(fields)
+            .execute(&mut visitor(&rig.path()).await)
+            .await;
+        assert!(inserted.is_err(), "{fields}");
+    }
 }
 
 #[tokio::test]

@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::edges::journal;
 use super::merge::{Proven, take};
 use super::observe::Observing;
-use crate::estate::{Dirty, Disposition, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource, Vital};
+use crate::estate::{Dirty, Disposition, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource};
 use crate::ownership::Ownership;
 
 /// What deriving came to.
@@ -102,13 +102,10 @@ fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
     services
 }
 
-/// Whether a resource lives, as this run's decisions will have it: those come after, and must not make a second pass differ.
+/// Whether a resource lives, as this run's decisions will have it: those come after, and must not make a second pass differ. What is
+/// missing before it ever had a record may be retired by them without a look-up.
 fn is_live(known: &Known) -> bool {
-    let is_shown_alive = known.missing == 0 && known.resource.vital() != Vital::Ended;
-    match &known.end {
-        Some(end) => matches!(end.cause, EndCause::Absent | EndCause::Unwanted) && is_shown_alive,
-        None => is_shown_alive || (known.missing > 0 && !known.is_ended() && known.disposition != Disposition::Defer),
-    }
+    !known.is_ended() && (known.missing == 0 || known.disposition != Disposition::Defer)
 }
 
 /// Returns whether the service is new.
@@ -150,12 +147,8 @@ fn upsert(estate: &mut Estate, key: &Key, service: &Service, observing: &Observi
         note(dirty, observing, JournalKind::Observed, key, "derived from the tags of its members", taken.fields);
     }
     // The service follows from the merged view, which is right under any fence; only the time of the sighting may be an old one.
-    if known.fence <= observing.fence {
-        known.last_seen = observing.at;
-        known.fence = observing.fence;
-    }
-    known.missing = 0;
-    known.recovered = false;
+    let (at, fence) = if known.fence <= observing.fence { (observing.at, observing.fence) } else { (known.last_seen, known.fence) };
+    known.sighted(at, fence);
     false
 }
 

@@ -58,10 +58,7 @@ pub(crate) fn read_narrowly(known: &mut Known, read: Resource, at: Timestamp, fe
         return None;
     }
     let taken = take(known, read, Proven::NOTHING);
-    known.last_seen = at;
-    known.fence = fence;
-    known.missing = 0;
-    known.recovered = false;
+    known.sighted(at, fence);
     Some(taken.fields)
 }
 

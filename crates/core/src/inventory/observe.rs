@@ -215,10 +215,7 @@ impl Pass<'_> {
         if !proven.own && (known.last_seen != at || known.fence != fence) {
             self.dirty.resources.insert(key.clone());
         }
-        known.last_seen = at;
-        known.fence = fence;
-        known.missing = 0;
-        known.recovered = false;
+        known.sighted(at, fence);
         self.sights.push((key, Sight { proves: proven.own && !known.is_ended(), first: false, superseded: false }));
     }
 

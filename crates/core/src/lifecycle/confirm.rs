@@ -55,7 +55,7 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
                     confirmed.superseded.push(key);
                     continue;
                 }
-                let was_missing = known.missing;
+                let (was_missing, had_ended) = (known.missing, known.end.is_some());
                 let Some(mut fields) = read_narrowly(known, *resource, at, fence) else { continue };
                 if was_missing > 0 {
                     fields.insert("missing".to_owned(), FieldChange { from: was_missing.into(), to: 0.into() });
@@ -69,7 +69,8 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
                 if known.resource.vital() == Vital::Ended {
                     continue;
                 }
-                if known.end.take().is_some() {
+                known.end = None;
+                if had_ended {
                     let stage = stage_alive(known);
                     set_stage(&key, known, stage, "a look-up shows it alive".to_owned(), at, dirty);
                     confirmed.revived.push(key);
@@ -88,6 +89,14 @@ pub fn conclude(estate: &mut Estate, key: &Key, cause: EndCause, reason: &Reason
     let Estate { resources, dirty, .. } = estate;
     let Some(known) = resources.get_mut(key).filter(|known| known.end.is_none()) else { return false };
     end(key, known, cause, format!("{}: {}", reason.rule, reason.text), at, dirty);
+    true
+}
+
+/// Notes that every target that purges has removed the record of a retired resource. Returns whether its stage changed.
+pub fn purged(estate: &mut Estate, key: &Key, at: Timestamp) -> bool {
+    let Estate { resources, dirty, .. } = estate;
+    let Some(known) = resources.get_mut(key).filter(|known| known.stage == Stage::Retired) else { return false };
+    set_stage(key, known, Stage::Purged, "every target that purges has removed its record".to_owned(), at, dirty);
     true
 }
 

@@ -52,7 +52,6 @@ pub struct Decisions {
 /// Changes are journalled, save that a new resource is simply recorded.
 pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
     let mut decisions = Decisions::default();
-    revive(estate);
     dispose(estate, policy, at);
 
     let Estate { resources, edges, scopes, dirty } = estate;
@@ -76,18 +75,6 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
     decisions.emptied = emptied_scopes(estate);
     propose_disowned(estate, &mut decisions);
     decisions
-}
-
-/// Takes back the ends that a sighting disproves, before anything is decided on them.
-fn revive(estate: &mut Estate) {
-    let Estate { resources, dirty, .. } = estate;
-    for (key, known) in resources.iter_mut() {
-        let for_absence = known.end.as_ref().is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::Unwanted));
-        if for_absence && is_shown_alive(known) {
-            known.end = None;
-            dirty.resources.insert(key.clone());
-        }
-    }
 }
 
 fn is_shown_alive(known: &Known) -> bool {
@@ -201,7 +188,7 @@ enum Step {
 fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnce() -> Option<Scope>) -> Step {
     let vital = known.resource.vital();
     if let Some(end) = &known.end {
-        // Ends for absence were taken back already where something shows it alive.
+        // An end that rested on absence was taken back by the sighting itself.
         let may_return = is_shown_alive(known) && elapsed(end.at, at) >= timers.min_dwell;
         return if may_return { Step::ConfirmRevival } else { Step::Ended };
     }

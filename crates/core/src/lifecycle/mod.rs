@@ -10,7 +10,7 @@ mod explain;
 mod policy;
 mod words;
 
-pub use confirm::{Confirmed, conclude, confirm};
+pub use confirm::{Confirmed, conclude, confirm, purged};
 pub use decide::{Decisions, decide, reason};
 pub use explain::{Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain, timers};
 pub use policy::{Judgement, Policy, Timers};

@@ -418,3 +418,17 @@ fn what_is_missing_gets_no_record_when_its_machine_does() {
     let known = &estate.resources[&volume.key];
     assert_eq!((stand(&estate).0, known.disposition, known.stage), (Record, Defer, Missing));
 }
+
+#[test]
+fn the_pull_that_revives_says_as_much_the_second_time() {
+    let edge = relation(RelationType::ProtectedBy, &id(), &key(&Scope { kind: Kind::SecurityGroup, ..instances() }, "sg"));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &pull([(instances(), Outcome::Complete)], [machine("running")], [edge.clone()]), 1);
+    let reason = Reason { rule: "test".to_owned(), text: "it was gone".to_owned() };
+    assert!(conclude(&mut estate, &id(), EndCause::Absent, &reason, minute(2)));
+    // It is back without its edge: that goes with the first sight of the revived machine, not with the second.
+    let _ = step(&mut estate, &listed([machine("running")]), 3);
+    assert!(!estate.edges.contains_key(&edge.id()));
+    let _ = step(&mut estate, &listed([machine("running")]), 3);
+    assert!(estate.dirty.edges.is_empty() && estate.dirty.journal.is_empty());
+}

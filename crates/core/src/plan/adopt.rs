@@ -23,7 +23,7 @@ pub struct Unanswered {
 }
 
 impl Draft {
-    /// Takes the answers to [`Draft::identities`] into the draft. A create without an answer is left out: "could not look" is not "nothing there".
+    /// Takes the answers to [`super::identities`] into the draft. A create without an answer is left out: "could not look" is not "nothing there".
     ///
     /// - No record: the create stands.
     /// - An own record (a create whose answer was lost): it is bound, and updated where it differs.

@@ -95,6 +95,26 @@ pub fn stale(input: &Input<'_>) -> BTreeSet<Key> {
     stale
 }
 
+/// What the target has to be asked before a draft creates anything (guardrail 4), in order.
+#[must_use]
+pub fn identities(input: &Input<'_>) -> Vec<Identity> {
+    let mut identities = Vec::new();
+    // Whether a target has a class rests on the kind alone.
+    let mut has_class: BTreeMap<Kind, bool> = BTreeMap::new();
+    each(input, |key, known, row| {
+        if row.is_some_and(RecordBrief::exists) || standing::standing(input, known, false) != Standing::Wanted {
+            return;
+        }
+        let resource = &known.resource;
+        let adapts = || input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)).is_some();
+        if *has_class.entry(resource.kind).or_insert_with(adapts) {
+            let (native_id, account) = (resource.native_id.clone(), resource.account.clone());
+            identities.push(Identity { key: key.clone(), kind: resource.kind, native_id, account });
+        }
+    });
+    identities
+}
+
 /// All changes that would make the target true, before the guardrails. Input order does not matter, the output is sorted.
 pub fn draft(input: &Input<'_>) -> Draft {
     make(Drafter::new(input))
@@ -173,23 +193,6 @@ impl Draft {
     /// The wanted changes, in order.
     pub fn changes(&self) -> impl Iterator<Item = &Change> {
         self.wishes.iter().map(|wish| &wish.change)
-    }
-
-    /// What the target has to be asked before the creates of this draft (guardrail 4), in order.
-    #[must_use]
-    pub fn identities(&self, input: &Input<'_>) -> Vec<Identity> {
-        let creates = self.changes().filter(|change| change.change == ChangeKind::Create);
-        creates
-            .filter_map(|change| {
-                let resource = &input.estate.resources.get(&change.key)?.resource;
-                Some(Identity {
-                    key: change.key.clone(),
-                    kind: resource.kind,
-                    native_id: resource.native_id.clone(),
-                    account: resource.account.clone(),
-                })
-            })
-            .collect()
     }
 }
 

@@ -107,10 +107,3 @@ pub struct Verdict {
     /// When.
     pub at: Timestamp,
 }
-
-/// One verdict for each change of a hold, so that a hold that grows keeps what was decided.
-#[must_use]
-pub fn verdicts(hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
-    let of = |change: &Change| Verdict { change: change.id, target: hold.target.clone(), verdict, fence: change.fence, at };
-    hold.changes.iter().map(of).collect()
-}

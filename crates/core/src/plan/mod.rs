@@ -1,7 +1,7 @@
 //! Plans: the ordered changes that would make one target true, and what guardrails take out of them.
 //!
-//! For each target: [`stale`] says whose fields to load, [`draft`] what is wanted, [`Draft::identities`] what to ask the target before
-//! it creates anything, [`Draft::adopt`] takes the answers in, and [`guard`] takes out what must wait. A full read comes before that,
+//! For each target: [`stale`] says whose fields to load, [`identities`] what to ask the target before it creates anything, [`draft`] what
+//! is wanted; [`Draft::adopt`] takes the answers in, and [`guard`] takes out what must wait. A full read comes before that,
 //! through [`absorb`]. Nothing here does I/O or reads a clock.
 
 mod absorb;
@@ -31,11 +31,11 @@ pub use absorb::{Absorbed, Drifted, absorb, gone};
 pub use adopt::{Unanswered, recovered};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
 pub use diff::delivered_fields;
-pub use draft::{Draft, draft, draft_lean, fill, stale};
+pub use draft::{Draft, draft, draft_lean, fill, identities, stale};
 pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
-pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind, verdicts};
+pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use input::{Input, Terms};
 pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState};
 pub use window::{WINDOW, tallies, window_start};

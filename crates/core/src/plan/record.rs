@@ -103,7 +103,8 @@ pub struct RecordBrief {
 }
 
 impl RecordBrief {
-    /// The row of a record that a change is about to make: nothing stands at the target yet.
+    /// The row of a record that a change is about to make, or failed to make: nothing of ours stands at the target yet. An adoption's
+    /// record is the stranger's until it was delivered, so it is not named here.
     #[must_use]
     pub fn unborn(change: &Change) -> Self {
         Self {

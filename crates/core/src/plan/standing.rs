@@ -55,6 +55,8 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
         Disposition::Fold | Disposition::Ignore => Standing::Ended(Evidence::Unwanted),
         _ if !input.terms.kinds.contains(&kind) => Standing::Ended(Evidence::Excluded),
         _ if input.proposed.contains_key(&known.resource.key) => Standing::Ended(Evidence::Proposed),
+        // What is known to be absent gets no new record, and its retired one is not revived: only a sight can do that.
+        _ if known.stage == Stage::Missing && !is_live => Standing::Undecided,
         Disposition::Defer if !is_live => Standing::Undecided,
         Disposition::Record if known.stage == Stage::Deferred && !is_live => Standing::Undecided,
         Disposition::Defer | Disposition::Record => Standing::Wanted,

@@ -307,7 +307,7 @@ impl World {
         self.input(|input| {
             let draft = draft(input);
             let mut answers = self.answers.clone();
-            for identity in draft.identities(input) {
+            for identity in identities(input) {
                 answers.entry(identity.key).or_insert_with(|| Ok(Vec::new()));
             }
             draft.adopt(input, &self.ours, answers)
@@ -420,7 +420,7 @@ impl World {
 
     /// Says the same of every change of a hold.
     pub(super) fn say(&mut self, hold: &Hold, verdict: VerdictKind) {
-        let verdicts = verdicts(hold, verdict, self.now);
+        let verdicts = hold.verdicts(verdict, self.now);
         self.state.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.change, verdict)));
     }
 }

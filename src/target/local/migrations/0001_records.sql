@@ -20,7 +20,7 @@ CREATE TABLE record (
     estate       TEXT,
     class        TEXT NOT NULL,
     kind         TEXT,
-    fields       TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(fields) AND json_type(fields) = 'object'),
+    fields       TEXT NOT NULL DEFAULT '{}' CHECK (json_type(fields) = 'object'),
     retired      INTEGER NOT NULL DEFAULT 0 CHECK (retired IN (0, 1)),
     created_at   TEXT,
     updated_at   TEXT,
@@ -37,7 +37,7 @@ CREATE TABLE relation (
     from_id    INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
     type       TEXT NOT NULL,
     to_id      INTEGER NOT NULL REFERENCES record (id) ON DELETE CASCADE,
-    attributes TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(attributes) AND json_type(attributes) = 'object'),
+    attributes TEXT NOT NULL DEFAULT '{}' CHECK (json_type(attributes) = 'object'),
     PRIMARY KEY (from_id, type, to_id)
 ) WITHOUT ROWID;
 CREATE INDEX relation_to ON relation (to_id);

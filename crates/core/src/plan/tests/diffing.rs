@@ -39,6 +39,19 @@ fn deferred_folded_and_ignored_resources_get_no_record() {
 }
 
 #[test]
+fn what_is_absent_gets_no_new_record_and_is_not_revived() {
+    let mut world = World::with_instances(1);
+    world.add("i-1", Kind::Instance).stage = Stage::Missing;
+    check(&world, &[]);
+    // As after recovery: the record is retired, and the ledger's copy is too old to know that the machine has ended.
+    world.known("i-000").stage = Stage::Missing;
+    world.state.records.get_mut(&key("i-000")).unwrap().retired_at = Some(at(0));
+    check(&world, &[]);
+    world.show_again("i-000");
+    check(&world, &["revive i-000"]);
+}
+
+#[test]
 fn a_record_that_rules_or_configuration_no_longer_want_is_retired_with_that_reason() {
     let mut world = World::with_instances(3);
     world.limits.max_retire_min = 100;
@@ -257,7 +270,7 @@ fn a_lean_draft_is_the_same_once_filled() {
     let full = world.plan();
     let lean = world.input(|input| {
         let draft = draft_lean(input);
-        let answers = draft.identities(input).into_iter().map(|identity| (identity.key, Ok(Vec::new()))).collect();
+        let answers = identities(input).into_iter().map(|identity| (identity.key, Ok(Vec::new()))).collect();
         let guards = Guards { limits: &world.limits, emptied: &world.emptied, disowned: &world.disowned, recovering: false };
         let mut lean = guard(draft.adopt(input, &world.ours, answers), input, &guards);
         assert!(lean.changes[0].fields.is_empty());
