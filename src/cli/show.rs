@@ -194,7 +194,11 @@ fn show_text(document: &ShowDocument, names: &BTreeMap<Key, String>) -> String {
     let mut text = table(&lines.map(|(name, value)| vec![name.to_owned(), told::printable(&value).into_owned()]).collect::<Vec<_>>());
     let pair = |name: &str, value: String| vec![told::printable(name).into_owned(), value];
     section(&mut text, "attributes", &document.attributes.iter().map(|(name, value)| pair(name, plain(value))).collect::<Vec<_>>());
-    section(&mut text, "tags", &document.tags.iter().map(|(name, value)| pair(name, told::printable(value).into_owned())).collect::<Vec<_>>());
+    section(
+        &mut text,
+        "tags",
+        &document.tags.iter().map(|(name, value)| pair(name, told::printable(value).into_owned())).collect::<Vec<_>>(),
+    );
     section(&mut text, "relations", &document.relations.iter().map(|line| relation_row(line, names)).collect::<Vec<_>>());
     section(
         &mut text,
