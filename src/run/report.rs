@@ -159,8 +159,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
         let _ = writeln!(text, "target    {target}: {summary}{records}");
     }
     for (target, count) in report.waiting.iter().filter(|(_, count)| **count > 0) {
-        let (were, them) = if *count == 1 { ("was", "it") } else { ("were", "them") };
-        let _ = writeln!(text, "waiting   {target}: {} {were} not sent; the next sync sends {them}", counted(*count, "change"));
+        let _ = writeln!(text, "waiting   {target}: {} not sent yet", counted(*count, "change"));
     }
     list(
         &mut text,
