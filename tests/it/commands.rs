@@ -18,11 +18,7 @@ fn estate() -> Inventory {
         json!({ "name": "db", "state": "stopped", "tags": { "owner": "dba@example.com", "env": "prod" }, "attributes": { "size": "r6i.large" } }),
     );
     for n in 0..20 {
-        inventory = inventory.relation(
-            "protected_by",
-            &instance_key(&format!("i-{n:04}")),
-            &key("security_group", "sg-1"),
-        );
+        inventory = inventory.relation("protected_by", &instance_key(&format!("i-{n:04}")), &key("security_group", "sg-1"));
     }
     inventory
 }

@@ -204,7 +204,7 @@ fn a_refused_record_is_told_with_the_targets_own_words() {
     assert_eq!(shown["targets"]["cmdb"]["delivered_at"], "2026-02-01T00:00:00Z");
 
     // Waiting for its next try; `retry` makes it due at once.
-    assert_eq!(World::counts(&world.sync_at("2026-02-01T01:00:01Z", 0)), []);
+    assert_eq!(World::counts(&world.sync_at("2026-02-01T01:00:01Z", 3)), []);
     world.query("cmdb.db", "DROP TRIGGER no");
     assert_eq!(world.json(&["retry", "i-0003"], 0)["retried"], 1);
     assert_eq!(World::counts(&world.sync_at("2026-02-01T01:00:02Z", 0)), [("update".to_owned(), 1)]);

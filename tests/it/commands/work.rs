@@ -33,7 +33,7 @@ fn a_saved_plan_is_applied_once_and_only_where_it_was_made() {
     let too_old = world.json(&["apply", "plan.json"], 2);
     assert!(too_old["error"]["text"].as_str().unwrap().contains("older than `plan_max_age` allows"));
 
-    world.write("dewpoint.yaml", &format!("{CONFIG}guardrails: {{ plan_max_age: 1000000d }}\n"));
+    world.write("dewpoint.yaml", &format!("{CONFIG}guardrails: {{ plan_max_age: 36500d }}\n"));
     let other_config = world.json(&["apply", "plan.json"], 2);
     assert!(other_config["error"]["text"].as_str().unwrap().contains("another configuration"));
     assert_eq!(world.run(&["plan", "--at", "2026-02-01T01:00:00Z", "--out", "plan.json"]).code, 0);
@@ -190,7 +190,7 @@ fn the_ledger_is_checked_pruned_and_copied() {
 
     let check = world.json(&["ledger", "check"], 0);
     assert!(check["findings"].as_array().unwrap().iter().all(|finding| finding["outcome"] == "ok"), "{check:#}");
-    world.query("dewpoint.db", "UPDATE record SET class = '' WHERE rowid = 1");
+    world.query("dewpoint.db", "UPDATE record SET class = '' WHERE key_id = (SELECT min(key_id) FROM record)");
     let check = world.json(&["ledger", "check"], 1);
     assert_eq!(check["findings"].as_array().unwrap().iter().filter(|finding| finding["outcome"] == "error").count(), 1);
 
