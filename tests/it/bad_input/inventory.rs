@@ -159,7 +159,12 @@ fn two_sources_that_cover_one_scope() {
     let two = CONFIG.replace("targets:", "  - { name: other, kind: file, path: other.json }\ntargets:");
     world.write("dewpoint.yaml", &two);
     world.write("other.json", &estate().to_string());
-    let ran = refused(&world, &["sync", "--at", "2026-02-01T00:30:00Z"], 2, &["estate", "other", "123456789012 eu-west-1", "hint: "]);
+    let ran = refused(
+        &world,
+        &["sync", "--at", "2026-02-01T00:30:00Z"],
+        2,
+        &["error: `estate` and `other` both cover aws 123456789012 eu-west-1 ", "hint: "],
+    );
     assert_eq!(ran.out, "");
     assert_eq!(world.json(&["sync", "--at", "2026-02-01T00:30:00Z"], 2)["error"]["code"], "overlap");
     assert_eq!(records(&world), before);
