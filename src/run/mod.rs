@@ -245,7 +245,7 @@ pub async fn run(
     reading: Reading,
     options: &Options,
     only: Option<&Only>,
-    on_plan: &(dyn Fn(&Plan) + Sync),
+    on_plan: &(dyn Fn(&Plan, &Estate) + Sync),
 ) -> Result<Ended, RunError> {
     let began = Instant::now();
     for name in &options.targets {
@@ -294,7 +294,7 @@ pub async fn run(
     standings.retain(|standing| !standing.has_other_estates());
 
     let plan = stand.plan(context, &own, &standings, only);
-    on_plan(&plan);
+    on_plan(&plan, &stand.estate);
     let outcomes = match context.mode {
         Mode::Plan => BTreeMap::new(),
         Mode::Sync => {
