@@ -108,11 +108,13 @@ pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned
     let runs = write.run("prune runs", delete, cells![before]).await?;
     let tallies = write.run("prune tallies", "DELETE FROM tally WHERE at < $1", cells![window]).await?;
     let verdicts = write.run("prune verdicts", "DELETE FROM verdict WHERE at < $1", cells![before]).await?;
-    let unused = "DELETE FROM known_key WHERE NOT EXISTS (SELECT 1 FROM resource WHERE key_id = known_key.id) \
-         AND NOT EXISTS (SELECT 1 FROM edge WHERE from_id = known_key.id) AND NOT EXISTS (SELECT 1 FROM edge WHERE to_id = known_key.id) \
-         AND NOT EXISTS (SELECT 1 FROM journal WHERE key_id = known_key.id) AND NOT EXISTS (SELECT 1 FROM record WHERE key_id = known_key.id) \
-         AND id NOT IN (SELECT from_id FROM record_edge) AND id NOT IN (SELECT to_id FROM record_edge)";
-    write.run("prune keys", unused, cells![]).await?;
+    session.commit().await?;
+
+    let mut session = db.write_alone().await?;
+    let unused = "DELETE FROM known_key WHERE id IN (SELECT id FROM known_key EXCEPT SELECT key_id FROM resource \
+         EXCEPT SELECT from_id FROM edge EXCEPT SELECT to_id FROM edge EXCEPT SELECT key_id FROM journal \
+         EXCEPT SELECT key_id FROM record EXCEPT SELECT from_id FROM record_edge EXCEPT SELECT to_id FROM record_edge)";
+    session.run("prune keys", unused, cells![]).await?;
     session.commit().await?;
     Ok(Pruned { journal, runs, other: tallies + verdicts })
 }

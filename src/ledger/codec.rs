@@ -23,6 +23,11 @@ impl<'r> Reader<'r> {
         Self { row, operation, column: 0 }
     }
 
+    /// Passes over a cell.
+    pub(super) fn skip(&mut self) {
+        self.next();
+    }
+
     pub(super) fn opt_int(&mut self) -> Result<Option<i64>, LedgerError> {
         let column = self.next();
         self.row.int(column).map_err(|error| self.corrupt(error))

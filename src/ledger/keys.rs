@@ -3,11 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::LedgerError;
-use super::session::{Bulk, Columns, ROWS_PER_STATEMENT, Session, Type, cells, row};
+use super::session::{Bulk, Columns, ROWS_PER_STATEMENT, Session, Table, Type, row};
 use crate::model::{EdgeId, Key};
 
 const KEY: Columns = &[("key", Type::Text)];
 const NUMBERED_KEY: Columns = &[("ordinal", Type::Int), ("key", Type::Text)];
+
+static KNOWN_KEY: Table = Table { name: "known_key", number: "id", columns: &[("id", Type::Int), ("key", Type::Text)] };
 
 /// Numbers of keys.
 pub(super) struct Ids(HashMap<Key, i64>);
@@ -77,15 +79,17 @@ pub(super) struct AllKeys {
 
 impl AllKeys {
     pub(super) async fn load(session: &mut dyn Session) -> Result<Self, LedgerError> {
-        let (mut keys, mut ranks) = (Vec::<Key>::new(), HashMap::new());
+        let mut numbered: Vec<(Key, i64)> = Vec::new();
         session
-            .each("load keys", "SELECT id, key FROM known_key ORDER BY key", cells![], &mut |row| {
-                ranks.insert(row.int()?, keys.len());
-                keys.push(row.parse()?);
+            .scan("load keys", &KNOWN_KEY, None, &mut |row| {
+                let id = row.int()?;
+                numbered.push((row.parse()?, id));
                 Ok(())
             })
             .await?;
-        Ok(Self { keys, ranks })
+        numbered.sort_unstable();
+        let ranks = numbered.iter().enumerate().map(|(rank, (_, id))| (*id, rank)).collect();
+        Ok(Self { keys: numbered.into_iter().map(|(key, _)| key).collect(), ranks })
     }
 
     /// The place of a number's key in key order.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys};
-use super::session::{Bulk, Cell, Columns, Database, Session, Type, cells, row};
+use super::session::{Bulk, Cell, Columns, Database, Session, Table, Type, cells, row};
 use super::{Candidate, LedgerError, Loaded, RunId};
 use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, Known, KnownEdge, KnownScope, Settler};
 use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resource, Scope};
@@ -64,6 +64,7 @@ const EDGE: Columns = &[
     ("extra", Type::Text),
     ("fence", Type::Int),
 ];
+static EDGES: Table = Table { name: "edge", number: "from_id", columns: EDGE };
 const UPSERT_EDGE: &str = "INSERT INTO edge (from_id, relation, to_id, attributes, derived, extra, fence) \
      SELECT from_id, relation, to_id, attributes, derived, extra, fence FROM input WHERE true \
      ON CONFLICT (from_id, relation, to_id) DO UPDATE SET attributes = excluded.attributes, derived = excluded.derived, \
@@ -158,10 +159,10 @@ pub(super) async fn load_estate(db: &dyn Database) -> Result<Loaded, LedgerError
     resources.sort_unstable_by_key(|(rank, _)| *rank);
 
     let mut edges: Vec<((usize, RelationType, usize), KnownEdge)> = Vec::new();
-    let select = "SELECT from_id, to_id, relation, attributes, derived, extra, fence FROM edge";
-    read.each("load edges", select, cells![], &mut |row| {
-        let (from, to) = (keys.rank(row.int()?)?, keys.rank(row.int()?)?);
+    read.scan("load edges", &EDGES, None, &mut |row| {
+        let from = keys.rank(row.int()?)?;
         let relation = row.parse()?;
+        let to = keys.rank(row.int()?)?;
         edges.push(((from, relation, to), read_edge(row)?));
         Ok(())
     })

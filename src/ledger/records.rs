@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys, Ids};
 use super::observed::{current_fence, write_journal};
-use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Type, cells, row};
+use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
 use super::{Lease, LedgerError, Rows, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
 use crate::model::{EdgeId, Key, RelationType, TargetName};
@@ -46,6 +46,7 @@ const RECORD: Columns = &[
     ("error", Type::Text),
     ("contributed", Type::Int),
 ];
+static RECORDS: Table = Table { name: "record", number: "key_id", columns: RECORD };
 const UPSERT_RECORD: &str = concat!(
     "INSERT INTO record (target, key_id, ",
     record_columns!(),
@@ -77,6 +78,7 @@ const EDGE: Columns = &[
     ("next_try_at", Type::Int),
     ("error", Type::Text),
 ];
+static EDGES: Table = Table { name: "record_edge", number: "from_id", columns: EDGE };
 const UPSERT_EDGE: &str = concat!(
     "INSERT INTO record_edge (target, from_id, relation, to_id, ",
     edge_columns!(),
@@ -151,8 +153,8 @@ pub(super) async fn load_target(db: &dyn Database, target: &TargetName, tallies_
 
     let keys = AllKeys::load(read).await?;
     let mut records: Vec<(usize, RecordBrief)> = Vec::new();
-    let select = concat!("SELECT key_id, ", record_columns!(), " FROM record WHERE target = $1");
-    read.each("load records", select, cells![target.as_str()], &mut |row| {
+    read.scan("load records", &RECORDS, Some(target), &mut |row| {
+        row.skip();
         records.push((keys.rank(row.int()?)?, read_brief(row)?));
         Ok(())
     })
@@ -162,10 +164,12 @@ pub(super) async fn load_target(db: &dyn Database, target: &TargetName, tallies_
     state.records = records.into_iter().map(|(rank, brief)| Ok((keys.at(rank)?, brief))).collect::<Result<_, LedgerError>>()?;
 
     let mut edges: Vec<((usize, RelationType, usize), RecordEdge)> = Vec::new();
-    let select = concat!("SELECT from_id, to_id, relation, ", edge_columns!(), " FROM record_edge WHERE target = $1");
-    read.each("load a target's edges", select, cells![target.as_str()], &mut |row| {
-        let (from, to) = (keys.rank(row.int()?)?, keys.rank(row.int()?)?);
-        edges.push(((from, row.parse()?, to), read_edge(row)?));
+    read.scan("load a target's edges", &EDGES, Some(target), &mut |row| {
+        row.skip();
+        let from = keys.rank(row.int()?)?;
+        let relation = row.parse()?;
+        let to = keys.rank(row.int()?)?;
+        edges.push(((from, relation, to), read_edge(row)?));
         Ok(())
     })
     .await?;

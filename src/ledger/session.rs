@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use super::LedgerError;
 use super::codec::Reader;
 use crate::doctor::Finding;
+use crate::model::TargetName;
 
 /// Rows that one bulk statement takes: with at most 32 columns within SQLite's 32 766 binds.
 pub(super) const ROWS_PER_STATEMENT: usize = 1_000;
@@ -34,6 +35,15 @@ pub(super) enum Type {
 /// Columns of `input`, in order.
 pub(super) type Columns = &'static [(&'static str, Type)];
 
+/// A table that is read whole: hundreds of thousands of narrow rows.
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    /// A number in every row by which the table (of one target, where it has that column) is indexed first.
+    pub(super) number: &'static str,
+    /// What to read, in order.
+    pub(super) columns: Columns,
+}
+
 /// A row on its way out. Columns count from 0.
 pub(super) trait Row {
     fn int(&self, column: usize) -> Result<Option<i64>, sqlx::Error>;
@@ -56,6 +66,15 @@ pub(super) trait Session: Send {
         operation: &'static str,
         sql: &'static str,
         cells: Vec<Cell>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LedgerError>;
+
+    /// Visits every row of a table, or those of one target, in no order.
+    async fn scan(
+        &mut self,
+        operation: &'static str,
+        table: &'static Table,
+        target: Option<&TargetName>,
         visit: &mut Visit<'_>,
     ) -> Result<(), LedgerError>;
 
@@ -84,6 +103,9 @@ pub(super) trait Database: Send + Sync {
 
     /// Begins a write. Statements see what others committed before them.
     async fn write(&self) -> Result<Box<dyn Session>, LedgerError>;
+
+    /// Begins a write while nobody else writes the estate or a target: one that has looked up a key's number may still be about to use it.
+    async fn write_alone(&self) -> Result<Box<dyn Session>, LedgerError>;
 
     /// The database's own check of itself.
     async fn integrity(&self) -> Result<Vec<Finding>, LedgerError>;
@@ -231,9 +253,9 @@ macro_rules! impl_row {
 }
 pub(super) use impl_row;
 
-/// Implements [`Session`] for a struct with a `transaction`, a method `fail(operation, error)`, and the functions `arguments(cells)` and
-/// `bulk_arguments(columns, cells)`, which gives the head of the statement that declares `input`, the arguments, and whether to keep the
-/// prepared statement.
+/// Implements [`Session`] for a struct with a `transaction`, the methods `fail(operation, error)` and `scan_table(…)`, and the functions
+/// `arguments(cells)` and `bulk_arguments(columns, cells)`, which gives the head of the statement that declares `input`, the arguments,
+/// and whether to keep the prepared statement.
 macro_rules! impl_session {
     ($session:ty) => {
         #[async_trait::async_trait]
@@ -258,6 +280,16 @@ macro_rules! impl_session {
                     visit(&mut Reader::new(&row, operation))?;
                 }
                 Ok(())
+            }
+
+            async fn scan(
+                &mut self,
+                operation: &'static str,
+                table: &'static Table,
+                target: Option<&TargetName>,
+                visit: &mut Visit<'_>,
+            ) -> Result<(), LedgerError> {
+                self.scan_table(operation, table, target, visit).await
             }
 
             async fn bulk(

@@ -18,8 +18,9 @@ use self::error::fail;
 pub(super) use self::open::open;
 use super::LedgerError;
 use super::codec::Reader;
-use super::session::{Cell, Columns, Database, Session, Type, Visit, impl_row, impl_session};
+use super::session::{Cell, Columns, Database, Session, Table, Type, Visit, cells, impl_row, impl_session};
 use crate::doctor::{Finding, Health};
+use crate::model::TargetName;
 
 /// A ledger's database.
 pub(super) struct PostgresDatabase {
@@ -35,6 +36,26 @@ struct PostgresSession {
 impl PostgresSession {
     fn fail(&self, operation: &'static str, error: sqlx::Error) -> LedgerError {
         fail(&self.address, operation, error)
+    }
+
+    async fn scan_table(
+        &mut self,
+        operation: &'static str,
+        table: &'static Table,
+        target: Option<&TargetName>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), LedgerError> {
+        let names = table.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let filter = if target.is_some() { "WHERE target = $1" } else { "" };
+        let select = format!("SELECT {names} FROM {} {filter}", table.name);
+        let arguments = arguments(target.map(|target| cells![target.as_str()]).unwrap_or_default());
+        let arguments = arguments.map_err(|error| self.fail(operation, error))?;
+        let address = self.address.clone();
+        let mut rows = sqlx::query_with(sqlx::AssertSqlSafe(select), arguments).fetch(&mut *self.transaction);
+        while let Some(row) = rows.try_next().await.map_err(|error| fail(&address, operation, error))? {
+            visit(&mut Reader::new(&row, operation))?;
+        }
+        Ok(())
     }
 }
 
@@ -98,6 +119,13 @@ impl Database for PostgresDatabase {
         let begin = "BEGIN ISOLATION LEVEL READ COMMITTED";
         let transaction = self.pool.begin_with(begin).await.map_err(|error| fail(&self.address, "begin to write", error))?;
         Ok(Box::new(PostgresSession { transaction, address: self.address.clone() }))
+    }
+
+    async fn write_alone(&self) -> Result<Box<dyn Session>, LedgerError> {
+        let mut session = self.write().await?;
+        // Every such write changes a row of one of these first.
+        session.run("wait for others", "LOCK TABLE meta, lease IN SHARE ROW EXCLUSIVE MODE", cells![]).await?;
+        Ok(session)
     }
 
     async fn integrity(&self) -> Result<Vec<Finding>, LedgerError> {

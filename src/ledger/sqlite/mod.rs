@@ -7,6 +7,7 @@
 
 mod error;
 mod open;
+mod packed;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,8 +23,9 @@ pub(super) use self::open::open_with_page_limit;
 pub(super) use self::open::{memory, open};
 use super::LedgerError;
 use super::codec::Reader;
-use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Visit, impl_row, impl_session};
+use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Visit, impl_row, impl_session};
 use crate::doctor::{Finding, Health};
+use crate::model::TargetName;
 
 /// A ledger's file, or one in memory.
 pub(super) struct SqliteDatabase {
@@ -83,6 +85,10 @@ impl Database for SqliteDatabase {
         // Takes the write lock at once: a transaction that reads first and writes later may find that it cannot.
         let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fail(&self.address, "begin to write", error))?;
         Ok(Box::new(SqliteSession { transaction, address: self.address.clone() }))
+    }
+
+    async fn write_alone(&self) -> Result<Box<dyn Session>, LedgerError> {
+        self.write().await
     }
 
     async fn integrity(&self) -> Result<Vec<Finding>, LedgerError> {

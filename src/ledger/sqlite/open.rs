@@ -95,13 +95,15 @@ async fn inspect(path: &Path, address: &str) -> Result<Standing, LedgerError> {
     let failed = |error| fail(address, "look into the file", error);
     let options = options_to_read(path).await.map_err(failed)?;
     let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed)?;
-    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
-    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut connection).await.map_err(failed)?;
+    // One look at all of it: another process may be setting the file up right now.
+    let mut look = connection.begin().await.map_err(failed)?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *look).await.map_err(failed)?;
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *look).await.map_err(failed)?;
     let standing = match (application, tables) {
         (APPLICATION_ID | 0, 0) => Standing::Unborn,
         (APPLICATION_ID, _) => {
             let select = "SELECT max(version) FROM _sqlx_migrations";
-            let found: Option<i64> = sqlx::query_scalar(select).fetch_one(&mut connection).await.map_err(failed)?;
+            let found: Option<i64> = sqlx::query_scalar(select).fetch_one(&mut *look).await.map_err(failed)?;
             match birth::is_current(address, found.unwrap_or(0), &MIGRATIONS)? {
                 true => Standing::Present,
                 false => Standing::Older,
@@ -109,6 +111,7 @@ async fn inspect(path: &Path, address: &str) -> Result<Standing, LedgerError> {
         }
         _ => return Err(unusable("the file is another program's SQLite database")),
     };
+    look.rollback().await.map_err(failed)?;
     connection.close().await.map_err(failed)?;
     Ok(standing)
 }

@@ -16,6 +16,7 @@ on_both!(
     a_record_s_life,
     edges_go_with_the_record_they_end_at,
     failures_wait_and_are_unparked,
+    a_text_may_hold_anything,
     a_change_that_was_not_sent_leaves_the_row,
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
@@ -153,6 +154,20 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Update), done(2))], at(3)).await;
     let mended = &state(&*ledger).await.records[&key(2)];
     assert_eq!((mended.state, mended.error.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
+}
+
+async fn a_text_may_hold_anything(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let odd = "a\u{0}b\u{1f}\"\\'$1?\u{1f600}".to_owned();
+    let failed = Answer::Failed { error: odd.clone(), attempts: 1, next_try_at: None, parked: false };
+    let answer = Answer::Done { record: RecordId(odd.clone()), class: odd.clone(), fields: None, contributed: false };
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), failed), (change(2, ChangeKind::Create), answer)], at(1)).await;
+    // PostgreSQL's texts hold no NUL; both databases show the same in its place.
+    let shown = odd.replace('\0', "\u{fffd}");
+    let now = state(&*ledger).await;
+    assert_eq!(now.records[&key(1)].error.as_ref(), Some(&shown));
+    assert_eq!((&now.records[&key(2)].class, &now.records[&key(2)].record), (&shown, &Some(RecordId(shown.clone()))));
 }
 
 async fn a_change_that_was_not_sent_leaves_the_row(place: &Place) {

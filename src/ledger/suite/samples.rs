@@ -148,7 +148,9 @@ pub(super) fn tally(change: &Change, at: Timestamp) -> Tally {
 
 pub(super) fn fields(value: &str) -> BTreeMap<String, FieldState> {
     let state = FieldState::delivered(json!(value), false);
-    [("name".to_owned(), state)].into()
+    // Emptied by us: not the same as never written.
+    let emptied = FieldState { echoed: Some(json!(null)), rests: true, ..FieldState::delivered(json!(null), false) };
+    [("name".to_owned(), state), ("owner".to_owned(), emptied)].into()
 }
 
 pub(super) fn done(n: u32) -> Answer {

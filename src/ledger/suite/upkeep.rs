@@ -123,6 +123,8 @@ async fn pruning_leaves_the_present(place: &Place) {
     let left: Vec<_> = ledger.runs(9).await.unwrap().into_iter().map(|row| row.run.0).collect();
     assert_eq!(left, ["new", "cut-off"]);
     assert_eq!(ledger.prune(at(30 * DAY)).await.unwrap(), Pruned::default());
+    let names_known = ledger.check().await.unwrap().into_iter().find(|finding| finding.check == "rows name known keys").unwrap();
+    assert_eq!(names_known.outcome, Health::Ok);
 }
 
 async fn checking_finds_damage(place: &Place) {

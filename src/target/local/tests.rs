@@ -238,6 +238,18 @@ async fn the_newest_delivery_is_found_whatever_the_fraction() {
 }
 
 #[tokio::test]
+async fn a_record_says_all_of_its_subject() {
+    let rig = LocalRig::new().await;
+    send(&rig.target, 0, &[create(&rig.target, 1)]).await;
+    let subject = find(&rig.target, 1).await[0].subject.clone().unwrap();
+    let ci = ci(1);
+    assert_eq!(
+        (subject.kind, subject.account, subject.region, subject.native_id, subject.name),
+        (ci.kind, ci.account, ci.region, ci.native_id, Some(ci.name)),
+    );
+}
+
+#[tokio::test]
 async fn an_edge_marks_the_record_where_it_starts() {
     let rig = LocalRig::new().await;
     let target = &rig.target;
