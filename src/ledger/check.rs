@@ -36,8 +36,9 @@ const RULES: &[(&str, &str, &str)] = &[
     ),
     (
         "no fence is newer than the last one drawn",
-        "SELECT (SELECT count(*) FROM resource WHERE fence > (SELECT max(fence) FROM sequence)) \
-         + (SELECT count(*) FROM scope WHERE fence > (SELECT max(fence) FROM sequence) OR complete_fence > fence)",
+        // Each number drawn stands for two fences: that of the sync that drew it, and that of plans before the next.
+        "SELECT (SELECT count(*) FROM resource WHERE fence > (SELECT 2 * max(fence) + 1 FROM sequence)) \
+         + (SELECT count(*) FROM scope WHERE fence > (SELECT 2 * max(fence) + 1 FROM sequence) OR complete_fence > fence)",
         RESTORE,
     ),
 ];
