@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use crate::clock::Clock;
 use crate::ledger::{Lease, Leasing, Ledger, LedgerError};
 use crate::model::TargetName;
@@ -49,12 +51,19 @@ pub enum LeaseError {
 /// [`LeaseError::Held`] when another still has it; [`LeaseError::Ledger`] when the ledger fails.
 pub async fn hold(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, target: &TargetName, holder: &str) -> Result<HeldLease, LeaseError> {
     let give_up = Instant::now() + LEASE_TTL;
+    let mut watched: Option<Timestamp> = None;
+    let mut is_renewed = false;
     loop {
         let asked = Instant::now();
-        match ledger.acquire_lease(target, holder, LEASE_TTL, clock.real_now()).await? {
+        // Nobody renewed it for a whole lease's time by our own clock: its holder is gone, whatever clock it went by.
+        let ended = watched.filter(|_| asked >= give_up && !is_renewed);
+        match ledger.acquire_lease(target, holder, LEASE_TTL, ended.unwrap_or_else(|| clock.real_now())).await? {
             Leasing::Granted(lease) => return Ok(HeldLease::renewing(&ledger, clock, lease, asked)),
-            Leasing::Held { holder, .. } if Instant::now() >= give_up => return Err(LeaseError::Held { target: target.clone(), holder }),
-            Leasing::Held { .. } => tokio::time::sleep(ASK_EVERY).await,
+            Leasing::Held { holder, .. } if asked >= give_up => return Err(LeaseError::Held { target: target.clone(), holder }),
+            Leasing::Held { until, .. } => {
+                is_renewed |= *watched.get_or_insert(until) != until;
+                tokio::time::sleep(ASK_EVERY).await;
+            }
         }
     }
 }
