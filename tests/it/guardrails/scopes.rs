@@ -51,10 +51,10 @@ fn orphaned_scopes_are_retired_only_when_people_ask_and_then_approve() {
     let world = world();
     world.sync_at(&at(1, 0), 0);
     // Only what is orphaned can be retired by hand.
-    assert_eq!(world.run(&["scopes", "retire", "123456789012", "--region", "eu-central-1"]).code, 2);
+    assert_eq!(world.run(&["scopes", "retire", "--account", "123456789012", "--region", "eu-central-1"]).code, 2);
     configure(&world, false);
     world.sync_at(&at(2, 0), 0);
-    world.json(&["scopes", "retire", "123456789012", "--region", "eu-central-1"], 0);
+    world.json(&["scopes", "retire", "--account", "123456789012", "--region", "eu-central-1"], 0);
     let document = world.sync_at(&at(3, 0), 4);
     assert_eq!((guardrails(&document), held(&document), retired(&world)), (vec!["receipts".to_owned()], 3, 0));
     let document = world.sync_at(&at(3, 1), 4);
