@@ -23,6 +23,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
+use tokio::signal::unix::SignalKind;
 
 use self::args::{Cli, Command, Global, LogForm};
 use self::output::{CommandError, Output, write_out};
@@ -31,6 +32,9 @@ use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
 use crate::model::{Key, Kind};
 use crate::telemetry::{self, Verbosity};
+
+/// The signal that a write beyond `RLIMIT_FSIZE` raises; the number is that of Linux and the BSDs (signal(7)).
+const SIGXFSZ: i32 = 25;
 
 /// What a command has at hand.
 pub struct App {
@@ -61,7 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
             return Exit::Failed.code();
         }
     };
-    let code = match runtime.block_on(Box::pin(app.dispatch(cli.command))) {
+    let code = match runtime.block_on(Box::pin(app.run(cli.command))) {
         Ok(code) => code,
         Err(error) => {
             app.output.error(&error);
@@ -92,6 +96,12 @@ fn usage(args: &[OsString], error: &clap::Error) -> u8 {
 }
 
 impl App {
+    async fn run(&self, command: Command) -> Result<u8, CommandError> {
+        // With a handler in place a file-size limit is an error of the write that meets it, like a full disk, and not the end of the process.
+        let _file_size_limit = tokio::signal::unix::signal(SignalKind::from_raw(SIGXFSZ));
+        self.dispatch(command).await
+    }
+
     async fn dispatch(&self, command: Command) -> Result<u8, CommandError> {
         let done = |()| Exit::Done.code();
         match command {

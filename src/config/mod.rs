@@ -154,7 +154,7 @@ pub struct TargetConfig {
     pub max_records: Option<u64>,
     /// What becomes of retired records.
     pub purge: Purge,
-    /// Changes that are sent together, 1 to 500.
+    /// Changes that are sent together, 1 to 20000.
     pub batch_size: u32,
     /// Longest that a one-shot sync waits for it.
     pub deadline: Duration,

@@ -222,9 +222,9 @@ pub(super) enum RawTarget {
         /// What becomes of a retired record after `purge_after`.
         #[serde(default)]
         purge: RawPurge,
-        /// Changes that are sent together.
+        /// Changes that are sent together, in one transaction of the file.
         #[serde(default = "default_batch_size")]
-        #[schemars(range(min = 1, max = 500))]
+        #[schemars(range(min = 1, max = 20000))]
         batch_size: u32,
         /// Longest that a one-shot sync waits for this target.
         #[serde(default = "default_deadline")]
@@ -237,7 +237,7 @@ fn default_verify_every() -> Written<DurationOrNever> {
 }
 
 const fn default_batch_size() -> u32 {
-    200
+    crate::target::local::BATCH_SIZE_DEFAULT
 }
 
 fn default_deadline() -> Written<PositiveDuration> {

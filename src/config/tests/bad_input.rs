@@ -302,9 +302,9 @@ exit_ok: [0, 3, 3, 5, x]
     10:46: `targets.cmdb.authority.fields`: no record has a field `fields`
       help: fields are those that `dewpoint show` prints, such as `owner` or `size`
     "#);
-    assert_snapshot!(errors_in_target("max_records: 0\nbatch_size: 501\ndeadline: yes"), @r#"
+    assert_snapshot!(errors_in_target("max_records: 0\nbatch_size: 20001\ndeadline: yes"), @r#"
     9:18: `targets.cmdb.max_records`: expected a whole number, at least 1, found 0
-    10:17: `targets.cmdb.batch_size`: expected a whole number from 1 to 500, found 501
+    10:17: `targets.cmdb.batch_size`: expected a whole number from 1 to 20000, found 20001
     11:15: `targets.cmdb.deadline`: expected a duration such as `15m`, found `yes`
       help: units are `s`, `m`, `h`, `d` and `w`
     "#);

@@ -28,7 +28,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/sqlite/migrations");
 #[derive(PartialEq, Eq)]
 enum Standing {
     Nothing,
-    /// A ledger without tables: its birth was cut off.
+    /// An empty file.
     Unborn,
     /// A ledger of this version.
     Present,
@@ -50,11 +50,10 @@ pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> R
             Err(LedgerError::Unreachable { address: address.to_owned(), text: "there is no such file; the first sync makes it".to_owned() })
         }
         (Mode::ReadWrite { .. }, standing) => {
-            if standing == Standing::Nothing {
-                create(path).map_err(|error| io(address, &error))?;
-            }
-            if standing != Standing::Present {
-                bring_up_to_date(path, address).await?;
+            match standing {
+                Standing::Nothing => create(path, address).await?,
+                Standing::Unborn | Standing::Older => bring_up_to_date(path, address).await?,
+                Standing::Present => {}
             }
             open_to_write(path, address).await
         }
@@ -139,19 +138,23 @@ fn log_waits(path: &Path) -> bool {
     std::fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0)
 }
 
-fn create(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        // Another process was faster.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(drop),
+/// A ledger gets its name only when it is whole: two processes that begin at once do not meet in a half-made file, and a killed one leaves
+/// none. Mode 0600.
+async fn create(path: &Path, address: &str) -> Result<(), LedgerError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| io(address, &error))?;
+    bring_up_to_date(file.path(), address).await?;
+    match file.persist_noclobber(path) {
+        // Another process was faster: its ledger is the ledger.
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop).map_err(|error| io(address, &error.error)),
     }
 }
 
 async fn bring_up_to_date(path: &Path, address: &str) -> Result<(), LedgerError> {
     let failed = |error| fail(address, "set up the file", error);
     let mut connection = SqliteConnection::connect_with(&plain_options(path)).await.map_err(failed)?;
-    // The mark comes first: a birth that is cut off leaves a file that is known as ours.
+    // The mark comes first: what is cut off from here on is known as ours.
     let mark = format!("PRAGMA application_id = {APPLICATION_ID}");
     sqlx::query(sqlx::AssertSqlSafe(mark)).execute(&mut connection).await.map_err(failed)?;
     sqlx::query("PRAGMA journal_mode = WAL").execute(&mut connection).await.map_err(failed)?;

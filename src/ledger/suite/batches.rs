@@ -221,15 +221,22 @@ async fn bindings_are_written_and_removed(place: &Place) {
     row.contributed = true;
     let without_fields = Binding { key: key(1), row: row.clone() };
     let with_fields = Binding { key: key(3), row: RecordBrief { fields: Some(fields("found")), ..row.clone() } };
-    let rows = Rows { bound: vec![without_fields, with_fields], forgotten: vec![key(2)], ..Rows::default() };
+    let gone = RecordBrief { record: None, ..row.clone() };
+    let without_record = Binding { key: key(2), row: gone.clone() };
+    let rows = Rows { bound: vec![without_fields, with_fields, without_record], ..Rows::default() };
     ledger.bind(&holder, &rows, at(5)).await.unwrap();
 
     let now = state(&*ledger).await;
-    assert_eq!(now.records, [(key(1), row.clone()), (key(3), row)].into());
-    assert_eq!(now.edges, BTreeMap::new());
+    assert_eq!(now.records, [(key(1), row.clone()), (key(2), gone), (key(3), row.clone())].into());
+    assert_eq!(now.edges, BTreeMap::new(), "an edge goes with the record that it started at");
     let loaded = ledger.load_fields(&target(), &[key(1), key(2), key(3)]).await.unwrap();
     assert_eq!(loaded, [(key(1), fields("web")), (key(3), fields("found"))].into(), "fields that were not given stay");
     assert_eq!(ledger.history(&key(2)).await.unwrap().last().unwrap().cause, "target cmdb: its record is gone");
+
+    let settled = Rows { settled: [(key(1), digest(7))].into(), forgotten: vec![key(2), key(3)], ..Rows::default() };
+    ledger.bind(&holder, &settled, at(6)).await.unwrap();
+    assert_eq!(state(&*ledger).await.records, [(key(1), RecordBrief { basis: Some(digest(7)), ..row })].into());
+    assert_eq!(ledger.load_fields(&target(), &[key(3)]).await.unwrap(), BTreeMap::new());
 }
 
 async fn a_record_moves_with_its_edges(place: &Place) {

@@ -87,6 +87,10 @@ async fn several_may_be_born_at_once(place: &Place) {
     }
     names.dedup();
     assert_eq!(names.len(), 1);
+    if let Some(folder) = &place.folder {
+        let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert!(files.into_iter().all(|name| name.starts_with("dewpoint.db")), "nothing half made is left");
+    }
 }
 
 #[tokio::test]
@@ -103,7 +107,7 @@ async fn a_file_is_private_and_marked() {
 }
 
 #[tokio::test]
-async fn a_birth_that_was_cut_off_is_finished() {
+async fn an_empty_file_becomes_a_ledger() {
     let place = Place::file();
     std::fs::write(path(&place), b"").unwrap();
     place.open().await.draw_fence().await.unwrap();

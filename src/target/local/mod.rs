@@ -66,7 +66,7 @@ pub struct LocalConfig {
 
 /// Default of [`LocalConfig::batch_size`]. Each transaction writes whole pages of the indexes and waits for the disk: for 100 000 records
 /// with 300 000 relations, batches of 500 take three times as long as these, and larger ones gain little.
-pub const BATCH_SIZE_DEFAULT: usize = 5000;
+pub const BATCH_SIZE_DEFAULT: u32 = 5000;
 
 /// [`Fingerprint::instance`] of a file that is not there yet, under [`Missing::Empty`].
 pub const NOT_CREATED: &str = "not created yet";

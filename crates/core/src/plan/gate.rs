@@ -86,7 +86,7 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
-    gates.extend(budget(&wishes, input, &stopped, &open));
+    gates.extend(budget(&wishes, input, &draft.bindings, &stopped, &open));
 
     let mut guarded = Guarded {
         target: draft.target,
@@ -191,15 +191,24 @@ fn by_scope(
 }
 
 /// Guardrail 9: creates beyond what the target may hold, the last in order.
-fn budget(wishes: &[Wish], input: &Input<'_>, stopped: &BTreeSet<usize>, open: &impl Fn(&usize) -> bool) -> Option<Gate> {
+fn budget(
+    wishes: &[Wish],
+    input: &Input<'_>,
+    bindings: &BTreeMap<Key, RecordBrief>,
+    stopped: &BTreeSet<usize>,
+    open: &impl Fn(&usize) -> bool,
+) -> Option<Gate> {
     let limit = input.terms.max_records?;
-    let held = existing(input.state);
+    let passing = |kind| number(places(wishes, move |wish| wish.change.change == kind).filter(|place| !stopped.contains(place)).count());
+    let adopted = if input.terms.adopt == Adopt::Match { passing(ChangeKind::Adopt) } else { 0 };
+    // What this plan removes makes room in this plan, although it goes last: otherwise the next one would still have something to do.
+    let held = existing(input.state, bindings).saturating_add(adopted).saturating_sub(passing(ChangeKind::Purge));
     let creates: Vec<usize> =
         places(wishes, |wish| wish.change.change == ChangeKind::Create).filter(|place| !stopped.contains(place)).collect();
-    let wanted = held.saturating_add(u64::try_from(creates.len()).unwrap_or(u64::MAX));
+    let wanted = held.saturating_add(number(creates.len()));
     // An approved create takes its place before those that were not asked about.
-    let approved = creates.iter().filter(|place| !open(place)).count();
-    let room = limit.saturating_sub(held).saturating_sub(u64::try_from(approved).unwrap_or(u64::MAX));
+    let approved = number(creates.iter().filter(|place| !open(place)).count());
+    let room = limit.saturating_sub(held).saturating_sub(approved);
     let room = usize::try_from(room).unwrap_or(usize::MAX);
     let stopped: BTreeSet<usize> = creates.into_iter().filter(open).skip(room).collect();
     if stopped.is_empty() {
@@ -299,16 +308,15 @@ fn hold_id(target: &TargetName, changes: &[Change]) -> HoldId {
     Digest::of_parts(std::iter::once(target.as_str().as_bytes()).chain(ids.iter().map(|id| id.as_bytes().as_slice())))
 }
 
-/// Records of ours that stand at the target now.
-fn existing(state: &TargetState) -> u64 {
-    let records = state.records.values().filter(|row| row.exists() && !row.contributed).count();
-    u64::try_from(records).unwrap_or(u64::MAX)
+/// Records of ours that stand at the target now, with those that were found there again.
+fn existing(state: &TargetState, bindings: &BTreeMap<Key, RecordBrief>) -> u64 {
+    let known = state.records.values().filter(|row| row.exists() && !row.contributed).count();
+    let found = bindings.keys().filter(|key| !state.records.get(*key).is_some_and(RecordBrief::exists)).count();
+    number(known).saturating_add(number(found))
 }
 
 fn forecast(input: &Input<'_>, guarded: &Guarded) -> u64 {
-    let state = input.state;
-    let bound = guarded.bindings.keys().filter(|key| !state.records.get(*key).is_some_and(RecordBrief::exists)).count();
-    let mut forecast = existing(state).saturating_add(u64::try_from(bound).unwrap_or(u64::MAX));
+    let mut forecast = existing(input.state, &guarded.bindings);
     for change in &guarded.changes {
         match change.change {
             ChangeKind::Create => forecast = forecast.saturating_add(1),
@@ -318,6 +326,10 @@ fn forecast(input: &Input<'_>, guarded: &Guarded) -> u64 {
         }
     }
     forecast
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 pub(super) fn places<'a>(wishes: &'a [Wish], is_meant: impl Fn(&Wish) -> bool + 'a) -> impl Iterator<Item = usize> + 'a {

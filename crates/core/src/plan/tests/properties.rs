@@ -89,6 +89,9 @@ fn world(adopt: Adopt, strangers: &BTreeSet<usize>) -> World {
     world.adopt = adopt;
     world.purge = Purge::Delete;
     world.timers.purge_after = Some(days(1));
+    // Low enough that guardrails stop something in most of these worlds.
+    world.limits.max_retire_min = 3;
+    world.max_records = Some(12);
     for number in 0..NAMES {
         let kind = if number % 3 == 0 { Kind::Pool } else { Kind::Instance };
         world.add_in(&name(number), kind, if number % 4 == 0 { "1" } else { "2" });
@@ -144,9 +147,28 @@ proptest! {
         }
     }
 
+    /// A run that was cut short anywhere is completed by the next: the target ends up as if it had never been cut.
+    #[test]
+    fn a_run_cut_short_is_completed_by_the_next(events in prop::collection::vec(event(), 0..60), cut in 0..40usize) {
+        let [mut whole, mut cut_short] = [(); 2].map(|()| world(Adopt::Match, &[3, 4].into()));
+        for event in &events {
+            happen(&mut whole, event);
+            happen(&mut cut_short, event);
+        }
+        let mut plan = cut_short.plan();
+        plan.changes.truncate(cut);
+        cut_short.apply(&plan);
+        cut_short.sync();
+        whole.sync();
+        prop_assert!(cut_short.state.records == whole.state.records, "{:?}", words(&plan.changes));
+        prop_assert!(cut_short.state.edges == whole.state.edges, "{:?}", words(&plan.changes));
+        let [holds, others] = [whole.plan().holds, cut_short.plan().holds];
+        prop_assert_eq!(holds, others);
+    }
+
     /// However changes are cut into runs, no more than the limit goes out in a day unasked.
     #[test]
-    fn limits_hold_over_any_slicing(slices in prop::collection::vec((1..9usize, 0..hours(6)), 1..30)) {
+    fn limits_hold_over_any_slicing(slices in prop::collection::vec((1..9usize, 0..hours(6)), 1..30), backwards in any::<bool>()) {
         let mut world = World::with_instances(60);
         let mut next = 0;
         for (count, pause) in slices {
@@ -156,6 +178,9 @@ proptest! {
                 world.confirm(&name(number));
             }
             next = (next + count).min(60);
+            if backwards {
+                world.state.tallies.reverse();
+            }
             world.sync();
             let start = world.now - WINDOW;
             let retired = world.state.records.values().filter(|row| row.retired_at.is_some_and(|at| at > start)).count();
