@@ -5,6 +5,8 @@
 
 mod lease;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};

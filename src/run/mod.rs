@@ -79,7 +79,11 @@ impl Context<'_> {
 
     /// Waits for a lease and remembers it.
     async fn lease(&self, name: &TargetName) -> Result<HeldLease, LeaseError> {
-        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder).await?;
+        let mut interrupt = self.interrupt.clone();
+        let held = tokio::select! {
+            held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder) => held?,
+            _ = interrupt.wait_for(|stop| *stop) => return Err(LeaseError::Interrupted { target: name.clone() }),
+        };
         self.leases_mut().push(held.lease().clone());
         Ok(held)
     }
@@ -278,7 +282,8 @@ async fn conclude(
     };
     let own = context.ledger.estate_id().await?;
     let loaded = context.ledger.load_estate().await?;
-    let mut stand = Stand::observe(context, loaded.estate, reading);
+    let fence = if only.is_some() { saved::fence(reading.fence, context.at(), &loaded.estate) } else { reading.fence };
+    let mut stand = Stand::observe(context, loaded.estate, Reading { fence, ..reading });
 
     // Where no source could be read, nothing is concluded and nothing is sent.
     let readable = stand.failed.len() < stand.asked.max(1);
@@ -361,6 +366,7 @@ async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
     let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
     context.lease(&name).await.map_err(|error| match error {
         LeaseError::Held { .. } => RunError::Busy,
+        LeaseError::Interrupted { .. } => RunError::Interrupted,
         LeaseError::Ledger(error) => RunError::Ledger(error),
     })
 }

@@ -197,6 +197,9 @@ async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldL
             error.to_string(),
             Some("run again when the other sync is done".to_owned()),
         )),
+        LeaseError::Interrupted { .. } => {
+            Trouble::Target(NotReady::new(configured, Exit::Interrupted, error.to_string(), Some("run it again".to_owned())))
+        }
         LeaseError::Ledger(error) => Trouble::Ledger(error),
     })
 }

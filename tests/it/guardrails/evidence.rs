@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{at, cmdb, guardrails, held, hold, live, retired, without};
+use super::{at, guardrails, held, hold, live, retired, without};
+use crate::support::inventory::{instance_key, key};
 use crate::support::{Inventory, World};
 
 /// Takes `full` in, then shows `less` for four days. Returns the exit code that each later sync ended with.
@@ -59,13 +60,7 @@ fn disabled_and_skipped_scopes_are_frozen_and_only_reported() {
 #[test]
 fn an_incomplete_listing_empties_no_field_and_removes_no_edge() {
     let world = World::new("");
-    let edge = |inventory: Inventory| {
-        inventory.relation(
-            "protected_by",
-            &super::super::support::inventory::instance_key("i-1"),
-            &super::super::support::inventory::key("security_group", "sg-1"),
-        )
-    };
+    let edge = |inventory: Inventory| inventory.relation("protected_by", &instance_key("i-1"), &key("security_group", "sg-1"));
     let full = edge(
         Inventory::new().instance("i-1", json!({ "tags": { "env": "prod" }, "attributes": { "image": "ami-1" } })).group("sg-1", json!({})),
     );
@@ -174,19 +169,35 @@ fn emptiness_that_the_provider_states_is_not_held() {
 }
 
 #[test]
-fn a_look_up_that_cannot_be_answered_retires_nothing() {
-    // The file answers look-ups only under a complete receipt; here it lists completely, and is cut before the look-up of the next run.
-    let world = World::new("targets_unused: 1\n".replace("targets_unused: 1\n", "").as_str());
-    let full = Inventory::new().instances(3);
+fn what_no_target_keeps_ends_as_well() {
+    let world = World::empty();
+    world.write(
+        "dewpoint.yaml",
+        &crate::support::CONFIG.replace("path: cmdb.db }", "path: cmdb.db, include: { kinds: [security_group] } }"),
+    );
+    let full = Inventory::new().instances(3).group("sg-1", json!({}));
+    assert_eq!(four_days(&world, &full, &without(&full, 0..1)), [0; 4]);
+    assert_eq!(world.json(&["list", "--stage", "retired"], 0)["cis"].as_array().unwrap().len(), 1);
+    assert_eq!(world.json(&["list", "--stage", "missing"], 0)["cis"], json!([]));
+    assert_eq!((live(&world), retired(&world)), (1, 0));
+}
+
+#[test]
+fn a_service_ends_only_when_all_its_members_are_proven_gone() {
+    let service = |id: &str| json!({ "name": id, "tags": { "service": "shop" } });
+    let world = World::new("");
+    let full = Inventory::new().instance("i-1", service("i-1")).instance("i-2", service("i-2")).instance("i-3", json!({}));
+    let services = |world: &World| world.count("SELECT count(*) FROM ci WHERE retired = 0 AND kind = 'service'");
+    assert_eq!(four_days(&world, &full, &full.clone().without(&["i-1", "i-2"]).scope("instance", "denied")), [3; 4]);
+    assert_eq!(services(&world), 1);
+    world.put(&full.clone().without(&["i-1"]));
+    (7..11).for_each(|day| drop(world.sync_at(&at(day, 0), 0)));
+    assert_eq!(services(&world), 1);
+    world.put(&full.clone().without(&["i-1", "i-2"]));
+    (11..17).for_each(|day| drop(world.sync_at(&at(day, 0), 0)));
+    assert_eq!((services(&world), retired(&world)), (0, 3));
+    assert_eq!(World::counts(&world.sync_at(&at(17, 0), 0)), []);
     world.put(&full);
-    world.sync_at(&at(1, 0), 0);
-    world.put(&without(&full, 0..1));
-    world.sync_at(&at(2, 0), 0);
-    // A resource that is listed again under another state of the file is present, not gone.
-    world.put(&full);
-    world.sync_at(&at(3, 0), 0);
-    world.put(&without(&full, 0..1));
-    world.sync_at(&at(4, 0), 0);
-    assert_eq!((live(&world), retired(&world)), (3, 0), "being seen starts the count anew");
-    cmdb(&world, "SELECT 1");
+    world.sync_at(&at(18, 0), 0);
+    assert_eq!((services(&world), retired(&world)), (1, 0));
 }

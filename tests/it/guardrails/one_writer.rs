@@ -1,11 +1,12 @@
 //! Guardrail 7: one writer per target.
 
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::{at, live};
-use crate::support::{Inventory, World};
+use crate::support::{Inventory, Ran, World};
 
 #[test]
 fn two_syncs_at_once_write_every_record_once() {
@@ -42,31 +43,52 @@ fn a_lease_of_one_that_is_gone_is_waited_for_at_most_its_time() {
 }
 
 #[test]
+fn a_sync_that_waits_for_a_lease_can_be_interrupted() {
+    let world = World::new("");
+    world.put(&Inventory::new().instances(2));
+    world.sync_at(&at(1, 0), 0);
+    lease(&world, "cmdb", "2199-01-01");
+    let began = Instant::now();
+    let child = world.command(&["sync", "--at", &at(1, 1)]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // It waits once its run is noted and the estate is its own.
+    let waits = "SELECT count(*) FROM lease WHERE target = '*estate*' AND expires > 0";
+    while world.query("dewpoint.db", waits)[0][0] == "0" {
+        assert!(began.elapsed().as_secs() < 20, "it never began");
+    }
+    Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    assert!(began.elapsed().as_secs() < 25, "{:?}", began.elapsed());
+}
+
+#[test]
 fn a_target_that_another_serves_ends_as_partly_done_after_one_lease() {
     let world = World::empty();
     world.write("dewpoint.yaml", &format!("{}  - {{ name: other, kind: local, path: other.db }}\n", crate::support::CONFIG));
     world.put(&Inventory::new().instances(2));
     world.sync_at(&at(1, 0), 0);
     world.put(&Inventory::new().instances(3));
-    // Renewed by its holder all the time.
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    // One target's holder was killed while its clock ran ahead; that of the other is at work, and renews its lease.
+    lease(&world, "cmdb", "2199-01-01");
+    lease(&world, "other", "now', '+20 seconds");
     let began = Instant::now();
-    let document = std::thread::scope(|scope| {
+    let mut sync =
+        world.command(&["sync", "--at", &at(1, 1), "--output", "json"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    while sync.try_wait().unwrap().is_none() {
         lease(&world, "other", "now', '+20 seconds");
-        scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                lease(&world, "other", "now', '+20 seconds");
-                std::thread::sleep(std::time::Duration::from_secs(1));
-            }
-        });
-        let document = world.sync_at(&at(1, 1), 3);
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        document
-    });
-    assert!(began.elapsed().as_secs() < 45, "{:?}", began.elapsed());
-    assert!(document["problems"].to_string().contains("another host"), "{document:#}");
-    assert_eq!(live(&world), 3);
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    let ran = Ran::of(&sync.wait_with_output().unwrap());
+    assert!(began.elapsed().as_secs() < 50, "{:?}", began.elapsed());
+    assert_eq!(ran.code, 3);
+    assert!(ran.document()["problems"].to_string().contains("another host"), "{}", ran.out);
+    assert_eq!(live(&world), 3, "nobody had renewed the first lease for all that time");
     assert_eq!(world.query("other.db", "SELECT count(*) FROM ci"), [["2"]]);
+    // The lease that was taken over does not last as long as the clock that ran ahead.
+    world.put(&Inventory::new().instances(4));
+    lease(&world, "other", "now");
+    world.sync_at(&at(1, 2), 0);
+    assert_eq!(live(&world), 4);
 }
 
 #[test]

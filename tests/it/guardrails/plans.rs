@@ -137,6 +137,30 @@ fn an_older_plan_changes_nothing_newer() {
 }
 
 #[test]
+fn of_two_plans_made_after_one_sync_the_older_changes_nothing_newer() {
+    let world = World::new(ANY_AGE);
+    world.put(&sized("t3.micro"));
+    world.sync_at(&at(1, 0), 0);
+    world.put(&sized("t3.small").instance("i-3", json!({})));
+    world.json(&["plan", "--at", &at(1, 1), "--out", "older.json"], 0);
+    world.put(&sized("t3.large"));
+    world.json(&["plan", "--at", &at(1, 2), "--out", "newer.json"], 0);
+    world.json(&["apply", "newer.json"], 0);
+    let document = world.json(&["apply", "older.json"], 3);
+    assert_eq!(World::counts(&document), []);
+    assert_eq!((field(&world, "i-1", "size"), live(&world)), ("t3.large".into(), 2));
+    assert_eq!(world.json(&["show", "i-1"], 0)["attributes"]["size"], "t3.large");
+    // The other way round, each is applied.
+    world.put(&sized("t3.small").instance("i-3", json!({})));
+    world.json(&["plan", "--at", &at(1, 3), "--out", "older.json"], 0);
+    world.put(&sized("t3.large").instance("i-4", json!({})));
+    world.json(&["plan", "--at", &at(1, 4), "--out", "newer.json"], 0);
+    world.json(&["apply", "older.json"], 0);
+    world.json(&["apply", "newer.json"], 0);
+    assert_eq!(world.json(&["show", "i-4"], 0)["stage"], "active");
+}
+
+#[test]
 fn a_change_whose_record_is_another_by_now_is_skipped() {
     let world = World::new(ANY_AGE);
     world.put(&sized("t3.micro"));

@@ -210,8 +210,6 @@ impl<'a> Drafter<'a> {
         match standing::standing(self.input, known, is_live) {
             Standing::Undecided => None,
             Standing::Wanted => match row.filter(|row| row.exists()) {
-                // Only a sighting brings a retired record back: an old ledger may hold alive what has ended since.
-                Some(row) if row.retired_at.is_some() && !is_seen(self.input, known) => Some(end(known, row, false, false)),
                 Some(row) => Some(self.keep(key, known, row)),
                 None => self.create(known, row),
             },
@@ -376,11 +374,6 @@ impl<'a> Drafter<'a> {
     pub(super) fn wish(&mut self, change: Change, evidence: Option<Evidence>) {
         self.draft.wishes.push(Wish { change, evidence, duplicate: None });
     }
-}
-
-/// Whether this run shows the resource, or one that is newer.
-fn is_seen(input: &Input<'_>, known: &Known) -> bool {
-    known.missing == 0 && !known.recovered && known.last_seen >= input.at
 }
 
 fn end<'a>(known: &'a Known, row: &'a RecordBrief, is_live: bool, is_fresh: bool) -> End<'a> {
