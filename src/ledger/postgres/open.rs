@@ -51,7 +51,7 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
         (Mode::Read, Some(false)) => {
             return Err(LedgerError::Unusable {
                 address: address.to_owned(),
-                text: "it was written by an older Dewpoint; `dewpoint ledger migrate` or the next sync brings it up to date".to_owned(),
+                text: "it was written by an older Dewpoint; the next sync brings it up to date".to_owned(),
             });
         }
         (Mode::ReadWrite { create: false }, None) => {
