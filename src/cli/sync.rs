@@ -36,7 +36,7 @@ impl App {
             let reading = run::read(&context, &sources, &options).await?;
             run::run(&context, &sources, reading, &options, None, &|plan, estate| self.show_plan(plan, estate)).await
         });
-        let ended = ended.await;
+        let ended = Box::pin(ended).await;
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         self.tell(&ended.report)?;
@@ -65,7 +65,7 @@ impl App {
             basis = args.out.is_some().then(|| saved::Basis::of(&reading));
             run::run(&context, &sources, reading, &options, None, &render).await
         };
-        let ended = self.told(&context, ended).await;
+        let ended = Box::pin(self.told(&context, ended)).await;
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         if let (Some(path), Some(basis)) = (&args.out, basis) {
@@ -95,7 +95,7 @@ impl App {
         let options = Options::default();
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
-        let ended = self.told(&context, ended).await;
+        let ended = Box::pin(self.told(&context, ended)).await;
         ledger.close().await;
         let mut ended = ended.map_err(run_error)?;
         for skipped in &mut ended.report.skipped {

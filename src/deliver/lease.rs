@@ -41,6 +41,12 @@ pub enum LeaseError {
         /// Who.
         holder: String,
     },
+    /// Someone asked to stop while it was waited for.
+    #[error("interrupted while waiting for the lease of target `{target}`")]
+    Interrupted {
+        /// The target.
+        target: TargetName,
+    },
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

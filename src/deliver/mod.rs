@@ -6,6 +6,8 @@
 mod holder;
 mod lease;
 mod retry;
+#[cfg(test)]
+mod tests;
 
 pub use holder::holder;
 pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
@@ -95,8 +97,9 @@ pub enum Stop {
     Interrupted,
 }
 
-/// Consecutive batches that may fail as a whole (each halved down to single records) before the target is given up for this run.
-const WHOLE_FAILURES_MAX: u32 = 3;
+/// Records in a row for which the target may give no answer, each sent by itself, before it is given up for this run. One bad record is
+/// found by halving whatever the size of its batch; a target that is down fails every half.
+const SILENCES_MAX: u32 = 3;
 
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
@@ -104,7 +107,7 @@ struct Engine<'a, 'd> {
     edges: BTreeMap<EdgeId, RecordEdge>,
     born: BTreeMap<Key, RecordId>,
     outcome: Outcome,
-    whole_failures: u32,
+    silences: u32,
 }
 
 impl Delivery<'_> {
@@ -116,7 +119,7 @@ impl Delivery<'_> {
             edges: state.edges,
             born: BTreeMap::new(),
             outcome: Outcome::default(),
-            whole_failures: 0,
+            silences: 0,
         };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
@@ -174,27 +177,18 @@ impl Engine<'_, '_> {
             let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
             match self.delivery.target.apply(&writes, &sending).await {
                 Ok(answers) => {
-                    self.whole_failures = 0;
+                    self.silences = 0;
                     self.finish(in_flight, answers).await?;
                 }
-                Err(error) if error.retry() == Retry::Never => {
+                // Halving does not shorten a wait that the target asks for.
+                Err(error) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
                     let count = in_flight.len() as u64;
                     self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
                     self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                     return Err(Stop::Target(error));
                 }
-                Err(error) if part.len() > 1 => {
-                    let was_not_answered = matches!(error, TargetError::Unreachable { .. });
-                    self.whole_failures += u32::from(was_not_answered || matches!(error, TargetError::Busy { .. }));
-                    let is_given_up = self.whole_failures > WHOLE_FAILURES_MAX;
-                    // Where there was no answer and nobody asks again in this run, the changes stay in flight: the next run finds out.
-                    if !(is_given_up && was_not_answered) {
-                        self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    }
-                    if is_given_up {
-                        self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
-                        return Err(Stop::Target(error));
-                    }
+                Err(_) if part.len() > 1 => {
+                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
                     let second = part.split_off(part.len() / 2);
                     stack.push(second);
                     stack.push(part);
@@ -202,6 +196,11 @@ impl Engine<'_, '_> {
                 Err(error) => {
                     let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
                     self.finish(in_flight, answers).await?;
+                    self.silences = if matches!(error, TargetError::Unreachable { .. }) { self.silences + 1 } else { 0 };
+                    if self.silences >= SILENCES_MAX {
+                        self.outcome.waiting += stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                        return Err(Stop::Target(error));
+                    }
                 }
             }
         }

@@ -129,7 +129,7 @@ pub(super) async fn finish(
     session.commit().await
 }
 
-async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Timestamp) -> Result<(), LedgerError> {
+pub(super) async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Timestamp) -> Result<(), LedgerError> {
     let update = "UPDATE target SET delivered_at = $2 WHERE name = $1 AND (delivered_at IS NULL OR delivered_at < $2)";
     session.run("note the delivery", update, cells![target.as_str(), at]).await?;
     Ok(())

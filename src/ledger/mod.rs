@@ -192,6 +192,8 @@ pub struct Rows {
     pub forgotten: Vec<Key>,
     /// The same for edges.
     pub forgotten_edges: Vec<EdgeId>,
+    /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
+    pub newest_delivered_at: Option<Timestamp>,
 }
 
 /// One run, for `runs list | show`.

@@ -6,7 +6,6 @@ use crate::estate::{EndCause, EstateId};
 use crate::inventory::{Coverage, SourceCoverage};
 use crate::lifecycle;
 use crate::model::{Digest, Key, Kind, Region, Scope, SourceName};
-use crate::plan::RecordBrief;
 use crate::source::{Presence, Remark, Source};
 
 use super::stand::Standing;
@@ -27,10 +26,9 @@ pub(super) async fn confirm(
 ) -> Result<(), RunError> {
     let mut keys: BTreeSet<Key> = standings.iter().flat_map(|standing| standing.to_look_up().cloned().collect::<Vec<_>>()).collect();
     keys.extend(stand.decisions.revivals_to_confirm.iter().cloned());
-    // What no target holds has no gate to pass: without this it would be missing for ever.
-    let has_record = |key: &Key| standings.iter().any(|standing| standing.ready.state.records.get(key).is_some_and(RecordBrief::exists));
+    // What no target keeps live as ours has no gate to pass: without this it would be missing for ever.
     if standings.len() == context.config.targets.len() {
-        keys.extend(stand.decisions.proposed.keys().filter(|key| !has_record(key)).cloned());
+        keys.extend(stand.decisions.proposed.keys().filter(|key| !standings.iter().any(|standing| standing.keeps(key))).cloned());
     }
     if keys.is_empty() {
         return Ok(());

@@ -34,6 +34,8 @@ pub struct Ready<'a> {
     pub found: Option<BTreeMap<Key, FoundRecord>>,
     /// Whether the ledger's map of it is being rebuilt: nothing ends in this run.
     pub recovering: bool,
+    /// Whether people asked for that (`dewpoint target recover`).
+    pub was_asked_to_recover: bool,
 }
 
 /// A target that takes no part in this run.
@@ -154,7 +156,8 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.address = setup::address(configured);
     row.estate = (estate != *own).then(|| estate.clone());
     let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
-    Ok(Ready { configured, target, lease, row, state, estate, found, recovering })
+    let was_asked_to_recover = row.recover;
+    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover })
 }
 
 /// Guardrail 8: the CMDB under this address is the one that the ledger knows.
@@ -195,6 +198,9 @@ async fn lease(context: &Context<'_>, configured: &TargetConfig, target: &dyn Ta
             error.to_string(),
             Some("run again when the other sync is done".to_owned()),
         )),
+        LeaseError::Interrupted { .. } => {
+            Trouble::Target(NotReady::new(configured, Exit::Interrupted, error.to_string(), Some("run it again".to_owned())))
+        }
         LeaseError::Ledger(error) => Trouble::Ledger(error),
     })
 }
@@ -229,6 +235,11 @@ fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Opt
         return Err(Trouble::Target(other_estate(configured)));
     }
     Ok(Some(first.clone()))
+}
+
+/// Another took the target over while this run was planning.
+pub fn lease_lost(configured: &TargetConfig, error: &LedgerError) -> NotReady {
+    NotReady::new(configured, Exit::Partly, error.to_string(), error.hint())
 }
 
 /// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.
