@@ -13,7 +13,7 @@ fn check(text: &[u8], line: u64, words: &[&str]) {
     let world = World::empty();
     std::fs::write(world.path("dewpoint.yaml"), text).unwrap();
     let before = files(&world);
-    for args in [&["validate"][..], &["sync"], &["plan"], &["list"], &["doctor"]] {
+    for args in [&["validate"][..], &["sync"], &["list"]] {
         let ran = refused(&world, args, 2, words);
         assert_eq!(ran.out, "");
         assert!(ran.err.contains(&format!("dewpoint.yaml:{line}:")), "no place is named:\n{}", ran.err);

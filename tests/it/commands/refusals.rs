@@ -178,3 +178,25 @@ fn a_command_line_that_makes_no_sense_is_usage() {
         assert!(!ran.out.is_empty());
     }
 }
+
+/// What the program says on a terminal, which `script` (util-linux) lends it.
+fn on_a_terminal(world: &World, args: &str, no_color: &str) -> String {
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &format!("'{}' {args}", env!("CARGO_BIN_EXE_dewpoint")), "/dev/null"]);
+    command.current_dir(world.path("")).env("TERM", "xterm").env("NO_COLOR", no_color).env_remove("DEWPOINT_CONFIG").env_remove("RUST_LOG");
+    String::from_utf8(command.stdin(std::process::Stdio::null()).output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_gets_progress_and_colour() {
+    const RED: &str = "\u{1b}[1;31m";
+    let world = World::new("");
+    world.put(&estate());
+    let told = on_a_terminal(&world, "sync --at 2026-02-01T00:00:00Z", "");
+    assert!(told.contains("pulling") && told.contains("/42 "), "{told:?}");
+    assert!(told.contains("target    cmdb: 22 create, 20 relate; 22 records"), "{told:?}");
+    let quiet = on_a_terminal(&world, "sync -q --at 2026-02-01T01:00:00Z", "");
+    assert!(!quiet.contains("pulling") && !quiet.contains('\u{1b}'), "{quiet:?}");
+    assert!(on_a_terminal(&world, "show nobody", "").contains(RED));
+    assert!(!on_a_terminal(&world, "show nobody", "1").contains('\u{1b}'));
+}

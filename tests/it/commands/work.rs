@@ -74,7 +74,7 @@ fn an_export_is_an_inventory_that_says_the_same() {
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let world = World::new("");
-    world.put(&Inventory::new().instances(2000));
+    world.put(&Inventory::new().instances(50));
     world.sync_at("2026-02-01T00:00:00Z", 0);
     for args in [&["list"][..], &["export"], &["export", "--format", "csv"], &["plan", "--output", "json"]] {
         let mut child = world.command(args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
