@@ -258,10 +258,10 @@ pub async fn run(
         }
     }
     if context.mode == Mode::Plan {
-        return conclude(context, sources, reading, options, only, on_plan).await;
+        return Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
     }
     context.ledger.start_run(&context.run, context.at()).await?;
-    let ended = conclude(context, sources, reading, options, only, on_plan).await;
+    let ended = Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
     if let Err(error) = &ended {
         finish::note_failure(context, error).await;
     }

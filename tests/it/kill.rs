@@ -1,7 +1,7 @@
 //! Runs that are killed, paused and interrupted, and runs side by side.
 //!
 //! The short form of `tests/soak.sh`, which sets:
-//! - `DEWPOINT_SOAK_ROUNDS`: rounds of each `kill_dash_nine` test (default 5); a round has one to three kills.
+//! - `DEWPOINT_SOAK_ROUNDS`: rounds of each `kill_dash_nine` test (default 4); a round has one to three kills.
 //! - `DEWPOINT_SOAK_SEED`: what all random choices follow from (default: a new one each time; printed).
 
 mod estate;
@@ -19,7 +19,7 @@ use self::place::{Database, Place};
 /// Longest that a sync after a kill may take: the lease of a dead process is not waited for (30 s), its work is taken up at once.
 const RECOVERY_MAX: Duration = Duration::from_secs(15);
 
-const ROUNDS_DEFAULT: u32 = 5;
+const ROUNDS_DEFAULT: u32 = 4;
 
 /// Small, so that a kill finds many batches to cut between.
 const BATCH_SIZE: u32 = 7;

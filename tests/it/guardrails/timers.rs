@@ -179,6 +179,26 @@ fn a_machine_that_moved_keeps_its_record_under_its_new_id() {
 }
 
 #[test]
+fn a_move_and_a_full_read_in_one_sync_are_no_recovery() {
+    let world = World::empty();
+    world.write("dewpoint.yaml", &crate::support::CONFIG.replace("path: cmdb.db }", "path: cmdb.db, verify_every: 1h }"));
+    let moved_to = |id: &str| Inventory::new().instance(id, json!({ "attributes": { "life": "vm-1" } })).group("sg-1", json!({}));
+    world.put(&moved_to(ONE));
+    world.sync_at(&at(1, 0), 0);
+    let id = world.query("cmdb.db", &format!("SELECT id FROM ci WHERE native_id = '{ONE}'"))[0][0].clone();
+    // There, and back again.
+    for (hour, now) in [(2, "i-2"), (4, ONE)] {
+        world.put(&moved_to(now));
+        let document = world.sync_at(&at(1, hour), 0);
+        assert_eq!(World::counts(&document), [("update".to_owned(), 1)], "{document:#}");
+        assert!(!document["remarks"].to_string().contains("recovered"), "{document:#}");
+        let rows = world.query("cmdb.db", "SELECT id, key FROM ci WHERE kind = 'instance'");
+        assert_eq!(rows, [[id.clone(), instance_key(now)]]);
+        assert_eq!(World::counts(&world.sync_at(&at(1, hour + 1), 0)), []);
+    }
+}
+
+#[test]
 fn a_listing_that_lags_does_not_revive_what_was_stated_to_have_ended() {
     let world = World::new("");
     let running = Inventory::new().instance(ONE, json!({}));
