@@ -15,3 +15,4 @@ pub mod run;
 pub mod source;
 pub mod target;
 pub mod telemetry;
+pub mod words;

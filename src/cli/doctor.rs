@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::App;
-use super::output::{CommandError, chain};
+use super::output::CommandError;
 use crate::config::{Config, LedgerConfig};
 use crate::doctor::{Finding, Health};
 use crate::exit::Exit;
 use crate::ledger::Mode;
 use crate::run::setup;
 use crate::told;
+use crate::words::chain;
 
 impl App {
     /// Checks the ledger, every source and every target, and says how to mend what is wrong.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, OutputForm};
 use crate::exit::Exit;
-use crate::told;
+use crate::words::chain;
 
 /// Version of every JSON document on standard output.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -166,19 +166,6 @@ impl CommandError {
     }
 }
 
-/// An error and its causes in one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
-}
-
 /// Writes to standard output. A reader that went away (`dewpoint list | head`) is no failure.
 ///
 /// # Errors
@@ -196,18 +183,4 @@ pub fn write_out(text: &str) -> Result<(), CommandError> {
 fn write_err(text: &str) {
     // Standard error is where failures are told: there is nowhere to tell that it failed.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
-}
-
-/// A value as people read it, on one line: texts without quotes, lists with commas.
-#[must_use]
-pub fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => told::printable(text).into_owned(),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
-            items.iter().map(plain).collect::<Vec<_>>().join(", ")
-        }
-        other => other.to_string(),
-    }
 }

@@ -7,13 +7,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::output::{CommandError, plain};
+use super::output::CommandError;
 use super::{App, ledger_error, resolve, table};
 use crate::estate::{Disposition, FieldChange, JournalKind, Stage};
 use crate::ledger::Ledger;
 use crate::model::{Key, Kind, TargetName};
 use crate::plan::{DeliveryState, RecordBrief};
 use crate::told;
+use crate::words::plain;
 
 #[derive(Serialize)]
 struct ShowDocument {

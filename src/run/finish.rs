@@ -285,7 +285,7 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     match stop {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error @ LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
-        Stop::Ledger(error) => (Exit::Failed, problem(crate::cli::output::chain(error), error.hint())),
+        Stop::Ledger(error) => (Exit::Failed, problem(crate::words::chain(error), error.hint())),
         Stop::Deadline => (
             Exit::Partly,
             problem(
@@ -304,7 +304,7 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
-    let plain = crate::cli::output::plain;
+    let plain = crate::words::plain;
     crate::source::Remark {
         subject: drifted.key.to_string(),
         text: format!(

@@ -67,5 +67,5 @@ fn sources_and_targets_do_not_know_each_other() {
 fn the_engine_knows_no_target_and_the_ledger_no_flow() {
     check("src/deliver", &["target::local", "crate::run", "crate::cli", "crate::source", "crate::config"]);
     check("src/ledger", &["crate::run", "crate::deliver", "crate::cli", "crate::source", "crate::config"]);
-    check("src/run", &["super::cli", "target::local::store"]);
+    check("src/run", &["crate::cli", "target::local::store"]);
 }
