@@ -383,6 +383,12 @@ impl Stand {
         }
     }
 
+    /// Derives once more, after look-ups said who has ended and who is back.
+    fn derive(&mut self, context: &Context<'_>) {
+        let observing = Observing { at: context.at(), fence: self.fence, narrow: false, coverage: &self.coverage };
+        let _ = inventory::derive(&mut self.estate, &self.ownership, &observing);
+    }
+
     fn decide(&mut self, context: &Context<'_>) {
         self.decisions = lifecycle::decide(&mut self.estate, &self.policy, context.at());
         self.decisions.proposed.retain(|key, _| !self.unconfirmed.contains(key));

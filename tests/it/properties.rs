@@ -21,7 +21,7 @@ const CASES: u32 = 24;
 
 fn cases() -> ProptestConfig {
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 300, ..ProptestConfig::default() }
+    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 200, ..ProptestConfig::default() }
 }
 
 /// Timers that one listing without a resource can run down, so that a second sync at the same time has nothing to count.
@@ -34,10 +34,24 @@ const DEFAULTS: Timers = Timers { min_age: 15, confirm_missing: 2, retire_after:
 const AT_ONCE: Timers = Timers { min_age: 0, confirm_missing: 1, retire_after: 0, min_dwell: 0 };
 
 /// Limits that stop much.
-const NARROW: &str = "lifecycle:\n  defaults: { confirm_missing: 1 }\nguardrails: { max_retire_percent: 10, max_retire_min: 2, max_retire: 3 }\n";
+const NARROW: &str =
+    "lifecycle:\n  defaults: { confirm_missing: 1 }\nguardrails: { max_retire_percent: 10, max_retire_min: 2, max_retire: 3 }\n";
 
 fn holds(ended: &dewpoint::run::Ended) -> Vec<String> {
     ended.plan.holds.iter().map(|hold| hold.id.to_string()).collect()
+}
+
+/// Fails with the lines that differ.
+macro_rules! same {
+    ($left:expr, $right:expr) => {
+        let difference = flow::difference(&$left, &$right);
+        prop_assert!(difference.is_empty(), "{}", difference);
+    };
+}
+
+/// What the ledger and the CMDB hold.
+fn everything(flow: &Flow) -> String {
+    flow.export() + &flow.cmdb()
 }
 
 proptest! {
@@ -51,11 +65,10 @@ proptest! {
         let plan = flow.plan(at);
         prop_assert!(plan.plan.changes.is_empty(), "{}", document(&plan));
         prop_assert_eq!(holds(&plan), holds(&first));
-        let (cmdb, export) = (flow.cmdb(), flow.export());
+        let before = everything(&flow);
         let second = flow.sync(at);
         prop_assert_eq!(holds(&second), holds(&first));
-        prop_assert_eq!(flow.cmdb(), cmdb);
-        prop_assert_eq!(flow.export(), export);
+        same!(before, everything(&flow));
     }
 
     #[test]
@@ -121,11 +134,10 @@ proptest! {
         for Step { minute: at, world } in &history {
             straight.put(&world.file());
             shuffled.put(&world.shuffled(seed));
-            prop_assert_eq!(document(&straight.plan(minute(*at))), document(&shuffled.plan(minute(*at))));
-            prop_assert_eq!(document(&straight.sync(minute(*at))), document(&shuffled.sync(minute(*at))));
+            same!(document(&straight.plan(minute(*at))), document(&shuffled.plan(minute(*at))));
+            same!(document(&straight.sync(minute(*at))), document(&shuffled.sync(minute(*at))));
         }
-        prop_assert_eq!(straight.cmdb(), shuffled.cmdb());
-        prop_assert_eq!(straight.export(), shuffled.export());
+        same!(everything(&straight), everything(&shuffled));
     }
 
     #[test]
@@ -166,13 +178,14 @@ proptest! {
         let third = Flow::new(&DEFAULTS.config());
         third.put_text(&second.export());
         third.sync(at);
-        // What is derived rests on members as well that are missing and therefore left out of the file.
-        if first.estate().resources.values().all(|known| known.missing == 0) {
-            prop_assert_eq!(second.export(), first.export());
+        // What is derived rests on more than the file says: on members that are missing and left out, on ends that a listing does not
+        // show (yet).
+        if first.estate().resources.values().all(|known| known.missing == 0 && known.end.is_none()) {
+            same!(first.export(), second.export());
         } else {
-            prop_assert_eq!(underived(&second.export()), underived(&first.export()));
+            same!(underived(&first.export()), underived(&second.export()));
         }
-        prop_assert_eq!(third.export(), second.export());
+        same!(second.export(), third.export());
     }
 
     #[test]
@@ -195,9 +208,9 @@ proptest! {
         let mut world = later[0].world.clone();
         world.receipts = all_complete();
         flow.live(&[Step { minute: planned + gap, world }]);
-        let newer = (flow.export(), flow.cmdb());
+        let newer = everything(&flow);
         flow.apply();
-        prop_assert_eq!((flow.export(), flow.cmdb()), newer);
+        same!(newer, everything(&flow));
     }
 
     #[test]
@@ -209,10 +222,10 @@ proptest! {
         planned.put(&last.world.file());
         planned.save_plan(last.at());
         planned.apply();
-        let once = (planned.export(), planned.cmdb());
-        prop_assert_eq!(&once, &(synced.export(), synced.cmdb()));
+        let once = everything(&planned);
+        same!(everything(&synced), once);
         planned.apply();
-        prop_assert_eq!((planned.export(), planned.cmdb()), once);
+        same!(once, everything(&planned));
     }
 
     #[test]
@@ -286,12 +299,8 @@ fn shown(flow: &Flow) -> BTreeMap<String, (Record, Option<String>, bool)> {
 }
 
 /// An export without what Dewpoint derived.
-fn underived(export: &str) -> Value {
-    let mut export: Value = serde_json::from_str(export).unwrap();
-    for list in ["resources", "relations"] {
-        export[list].as_array_mut().unwrap().retain(|entry| entry["derived"] != true);
-    }
-    export
+fn underived(export: &str) -> String {
+    export.lines().filter(|line| !line.contains("\"derived\":true")).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]

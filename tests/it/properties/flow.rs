@@ -32,6 +32,8 @@ pub struct Flow {
     config: Config,
     ledger: Arc<dyn Ledger>,
     meter: Meter,
+    /// Never asks to stop; a run takes its end for such a wish.
+    interrupt: watch::Sender<bool>,
     runs: AtomicU32,
 }
 
@@ -42,7 +44,14 @@ impl Flow {
         let config = config::load_str("dewpoint.yaml", &format!("{CONFIG}{extra}"), folder.path()).unwrap();
         let address = LedgerAddress::Sqlite { path: folder.path().join("dewpoint.db") };
         let ledger = RUNTIME.block_on(ledger::open(&address, ledger::Mode::ReadWrite { create: true })).unwrap();
-        Self { folder, config, ledger: Arc::from(ledger), meter: Meter::new(false), runs: AtomicU32::new(0) }
+        Self {
+            folder,
+            config,
+            ledger: Arc::from(ledger),
+            meter: Meter::new(false),
+            interrupt: watch::channel(false).0,
+            runs: AtomicU32::new(0),
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +75,7 @@ impl Flow {
             ledger: Arc::clone(&self.ledger),
             clock: Arc::new(RunClock::new(Some(at))),
             meter: &self.meter,
-            interrupt: watch::channel(false).1,
+            interrupt: self.interrupt.subscribe(),
             mode,
             run: RunId(format!("run-{number:06}")),
             holder: format!("test, {number}"),
@@ -159,18 +168,28 @@ impl Flow {
     }
 
     /// Everything that the CMDB holds, apart from the random names of file and estate.
-    pub fn cmdb(&self) -> Vec<Vec<Vec<String>>> {
-        [
+    pub fn cmdb(&self) -> String {
+        let tables = [
             "SELECT id, external_id, estate IS NULL, class, kind, fields, retired, created_at, updated_at, delivered_at FROM record ORDER BY id",
             "SELECT * FROM relation ORDER BY from_id, type, to_id",
             "SELECT * FROM history ORDER BY id",
-        ]
-        .map(|sql| self.query(sql))
-        .into()
+        ];
+        tables.iter().flat_map(|sql| self.query(sql)).map(|row| row.join(" | ") + "\n").collect()
     }
 }
 
 /// The `plan` document of a run.
 pub fn document(ended: &Ended) -> String {
     serde_json::to_string_pretty(&PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap()
+}
+
+/// The lines in which two texts differ; nothing where they are the same.
+pub fn difference(left: &str, right: &str) -> String {
+    let lines = |text: &str| text.lines().map(|line| line.trim_end_matches(',').to_owned()).collect::<std::collections::BTreeSet<_>>();
+    let (left_lines, right_lines) = (lines(left), lines(right));
+    let only = |mark, these: &std::collections::BTreeSet<String>, those: &std::collections::BTreeSet<String>| {
+        these.difference(those).map(|line| format!("{mark} {line}\n")).collect::<String>()
+    };
+    let difference = only("-", &left_lines, &right_lines) + &only("+", &right_lines, &left_lines);
+    if difference.is_empty() && left != right { "the same lines in another order".to_owned() } else { difference }
 }

@@ -95,12 +95,20 @@ pub struct Oracle {
     edges: BTreeSet<Edge>,
     /// Service and member.
     served: BTreeSet<(&'static str, usize)>,
+    /// Services with a member.
+    wanted: BTreeSet<&'static str>,
 }
 
 impl Oracle {
     pub fn after(history: &[Step], timers: Timers) -> Self {
-        let mut oracle =
-            Self { timers, things: BTreeMap::new(), services: BTreeMap::new(), edges: BTreeSet::new(), served: BTreeSet::new() };
+        let mut oracle = Self {
+            timers,
+            things: BTreeMap::new(),
+            services: BTreeMap::new(),
+            edges: BTreeSet::new(),
+            served: BTreeSet::new(),
+            wanted: BTreeSet::new(),
+        };
         for step in history {
             oracle.step(step.minute, &step.world);
         }
@@ -126,6 +134,13 @@ impl Oracle {
         }
         self.relate(world);
         self.serve(minute, world);
+        self.end(minute, world);
+        // Look-ups may have ended the last member, or brought one back.
+        self.serve(minute, world);
+        self.miss_services(minute, world);
+    }
+
+    fn end(&mut self, minute: i64, world: &World) {
         for (slot, thing) in &mut self.things {
             let is_shown = world.looks[*slot].is_some();
             match thing.end {
@@ -141,7 +156,8 @@ impl Oracle {
                 None if thing.is_due(self.timers, minute) && world.is_complete(*slot) => thing.end = Some(End::Absent),
                 None => {}
             }
-            let age = thing.last - thing.look.born.unwrap_or(thing.first);
+            // A birth in the future is an age of nothing.
+            let age = (thing.last - thing.look.born.unwrap_or(thing.first)).max(0);
             if !thing.is_ended() && thing.missing == 0 && age >= self.timers.min_age {
                 thing.young = false;
             }
@@ -171,8 +187,7 @@ impl Oracle {
                 wanted.entry(name).or_default().insert(*slot);
             }
         }
-        let nothing =
-            Look { state: "", size: None, address: false, owner: false, service: None, born: None, edges: 0, healthy: false };
+        let nothing = Look { state: "", size: None, address: false, owner: false, service: None, born: None, edges: 0, healthy: false };
         for (name, members) in &wanted {
             self.services.entry(name).or_insert_with(|| Thing::new(nothing.clone(), minute, false)).read(&nothing, minute, true);
             self.served.retain(|(service, slot)| {
@@ -181,8 +196,12 @@ impl Oracle {
             });
             self.served.extend(members.iter().map(|slot| (*name, *slot)));
         }
+        self.wanted = wanted.into_keys().collect();
+    }
+
+    fn miss_services(&mut self, minute: i64, world: &World) {
         for (name, service) in &mut self.services {
-            if !wanted.contains_key(name) && service.end.is_none() {
+            if !self.wanted.contains(name) && service.end.is_none() {
                 if self.served.iter().all(|(other, slot)| other != name || world.is_complete(*slot)) {
                     service.missing += 1;
                     if service.is_due(self.timers, minute) {
