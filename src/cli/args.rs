@@ -91,9 +91,12 @@ pub enum Command {
         /// A key, or a native id or name that only one resource has.
         key: String,
     },
-    /// What guardrails stopped.
-    #[command(subcommand)]
-    Holds(HoldsCommand),
+    /// What guardrails stopped; without a command, the open holds.
+    Holds {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<HoldsCommand>,
+    },
     /// Make parked and failed deliveries due at once.
     Retry {
         /// Only these keys; all of them without.
@@ -102,15 +105,24 @@ pub enum Command {
         #[arg(long)]
         target: Option<TargetName>,
     },
-    /// Past runs.
-    #[command(subcommand)]
-    Runs(RunsCommand),
+    /// Past runs; without a command, the latest.
+    Runs {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<RunsCommand>,
+    },
     /// How each scope was last listed.
-    #[command(subcommand)]
-    Coverage(CoverageCommand),
-    /// Scopes that no source covers any more.
-    #[command(subcommand)]
-    Scopes(ScopesCommand),
+    Coverage {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<CoverageCommand>,
+    },
+    /// Every scope with its source, and what becomes of those that no source covers any more.
+    Scopes {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: Option<ScopesCommand>,
+    },
     /// Targets: pause, resume, rebind, recover.
     #[command(subcommand)]
     Target(TargetCommand),
@@ -216,13 +228,16 @@ pub enum HoldsCommand {
     },
 }
 
+/// Runs that `dewpoint runs` lists unless told otherwise.
+pub const RUNS_LISTED: u32 = 20;
+
 /// Commands of `runs`.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
     /// The latest runs.
     List {
         /// How many.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = RUNS_LISTED)]
         limit: u32,
     },
     /// One run's report.

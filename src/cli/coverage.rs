@@ -8,6 +8,7 @@ use super::{App, ledger_error, table};
 use crate::estate::KnownScope;
 use crate::model::{Outcome, Scope};
 use crate::run::report::ReceiptDocument;
+use crate::told;
 
 impl App {
     /// Shows the last receipts, or accepts the gaps among them.
@@ -36,8 +37,11 @@ impl App {
                 let accepted: Vec<&Scope> = gaps.iter().map(|(scope, _)| scope).collect();
                 self.output.answer(&json!({ "accepted": !undo, "scopes": accepted }), || match (accepted.len(), undo) {
                     (0, _) => "no scope fits: nothing to do".to_owned(),
-                    (n, false) => format!("accepted {n} gaps; their CIs stay frozen, and they no longer end a sync with 3"),
-                    (n, true) => format!("took back {n} acceptances"),
+                    (n, false) => format!(
+                        "accepted {}: the CIs there stay frozen, and a sync no longer ends with 3 for it",
+                        told::count(n, "gap", "gaps")
+                    ),
+                    (n, true) => format!("took back {}", told::count(n, "acceptance", "acceptances")),
                 })
             }
         }
@@ -50,7 +54,7 @@ pub(crate) fn is_gap(known: &KnownScope) -> bool {
 }
 
 fn show_text<'a>(scopes: impl Iterator<Item = (&'a Scope, &'a KnownScope)>) -> String {
-    let mut rows = vec![["SOURCE", "PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "COUNT", "AT"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["SOURCE", "PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "COUNT", "AT", "ERROR"].map(str::to_owned).to_vec()];
     for (scope, known) in scopes {
         let accepted = if known.accepted == Some(known.receipt.outcome) { " (accepted)" } else { "" };
         rows.push(vec![
@@ -61,7 +65,8 @@ fn show_text<'a>(scopes: impl Iterator<Item = (&'a Scope, &'a KnownScope)>) -> S
             scope.kind.to_string(),
             format!("{}{accepted}", known.receipt.outcome),
             known.receipt.count.map(|count| count.to_string()).unwrap_or_default(),
-            known.at.to_string(),
+            told::time(known.at).to_string(),
+            known.receipt.error.as_deref().map(|error| told::printable(error).into_owned()).unwrap_or_default(),
         ]);
     }
     if rows.len() == 1 { "nothing was listed yet".to_owned() } else { table(&rows) }

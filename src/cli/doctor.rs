@@ -5,11 +5,13 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::App;
-use super::output::CommandError;
+use super::output::{CommandError, chain};
+use crate::config::{Config, LedgerConfig};
 use crate::doctor::{Finding, Health};
 use crate::exit::Exit;
 use crate::ledger::Mode;
 use crate::run::setup;
+use crate::told;
 
 impl App {
     /// Checks the ledger, every source and every target, and says how to mend what is wrong.
@@ -18,9 +20,12 @@ impl App {
         let mut findings = Vec::new();
         let ledger = match self.ledger(&config, Mode::Read).await {
             Ok(ledger) => {
-                match ledger.check().await {
-                    Ok(found) => findings.extend(found),
-                    Err(error) => findings.push(broken("ledger", "check", error.to_string(), error.hint())),
+                match absent(&config) {
+                    Some(finding) => findings.push(finding),
+                    None => match ledger.check().await {
+                        Ok(found) => findings.extend(found),
+                        Err(error) => findings.push(broken("ledger", "check", chain(&error), error.hint())),
+                    },
                 }
                 Some(ledger)
             }
@@ -42,17 +47,32 @@ impl App {
     }
 }
 
+/// Says so where the ledger's file is not there yet: that is no mistake, and there is nothing to check.
+pub(super) fn absent(config: &Config) -> Option<Finding> {
+    let LedgerConfig::Sqlite(path) = &config.ledger else { return None };
+    (!path.exists()).then(|| Finding {
+        subject: "ledger".to_owned(),
+        check: "file".to_owned(),
+        outcome: Health::Ok,
+        text: format!("{} is not there yet: the first sync makes it", path.display()),
+        mend: None,
+    })
+}
+
 fn broken(subject: &str, check: &str, text: String, mend: Option<String>) -> Finding {
     Finding { subject: subject.to_owned(), check: check.to_owned(), outcome: Health::Error, text, mend }
 }
 
 /// Findings for people, one a line, each with its mend below.
 pub(super) fn findings_text(findings: &[Finding]) -> String {
+    let width = |of: fn(&Finding) -> usize| findings.iter().map(of).max().unwrap_or_default();
+    let (subjects, checks) = (width(|finding| finding.subject.chars().count()), width(|finding| finding.check.chars().count()));
     let mut text = String::new();
     for finding in findings {
-        let _ = writeln!(text, "{:<8} {:<16} {:<24} {}", finding.outcome, finding.subject, finding.check, finding.text);
+        let (outcome, said) = (finding.outcome, told::printable(&finding.text));
+        let _ = writeln!(text, "{outcome:<8} {:<subjects$}  {:<checks$}  {said}", finding.subject, finding.check);
         if let Some(mend) = &finding.mend
-            && finding.outcome != Health::Ok
+            && outcome != Health::Ok
         {
             let _ = writeln!(text, "{:<8} mend: {mend}", "");
         }

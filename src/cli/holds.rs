@@ -9,6 +9,7 @@ use super::output::CommandError;
 use super::{App, ledger_error, resolve, table};
 use crate::model::{Digest, TargetName};
 use crate::plan::{Hold, VerdictKind, document};
+use crate::told;
 
 #[derive(Serialize)]
 struct Document {
@@ -28,8 +29,9 @@ impl App {
             HoldsCommand::Show { id } => {
                 let (_, ledger) = self.reading().await?;
                 let hold = one(ledger.holds().await.map_err(ledger_error)?, id)?;
+                let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
                 let verbose = self.output.verbose > 0;
-                self.output.answer(&document::hold(&hold), || crate::plan::render::hold(&hold, verbose))
+                self.output.answer(&document::hold(&hold), || crate::plan::render::hold(&hold, &estate, verbose))
             }
             HoldsCommand::Approve { id } => self.judge(id, VerdictKind::Approved).await,
             HoldsCommand::Reject { id } => self.judge(id, VerdictKind::Rejected).await,
@@ -43,13 +45,10 @@ impl App {
         let verdicts = hold.verdicts(verdict, at);
         ledger.put_verdicts(&verdicts).await.map_err(ledger_error)?;
         let document = json!({ "hold": id, "verdict": verdict, "changes": verdicts.len() });
+        let changes = told::count(verdicts.len(), "change", "changes");
         self.output.answer(&document, || match verdict {
-            VerdictKind::Approved => {
-                format!("approved {} changes of hold {id}; the next sync applies those that are still wanted", verdicts.len())
-            }
-            VerdictKind::Rejected => {
-                format!("rejected {} changes of hold {id}; they are silent until their resources are observed anew", verdicts.len())
-            }
+            VerdictKind::Approved => format!("approved {changes} of hold {id}; the next sync applies what is still wanted"),
+            VerdictKind::Rejected => format!("rejected {changes} of hold {id}; silent until their resources are observed anew"),
         })
     }
 
@@ -68,6 +67,7 @@ impl App {
         let count = ledger.unpark(target.as_ref(), &resolved).await.map_err(ledger_error)?;
         self.output.answer(&json!({ "retried": count }), || match count {
             0 => "nothing is parked or waiting after a failure".to_owned(),
+            1 => "1 delivery is due again; the next sync sends it".to_owned(),
             count => format!("{count} deliveries are due again; the next sync sends them"),
         })
     }

@@ -5,20 +5,24 @@ use serde_json::json;
 
 use super::App;
 use super::args::LedgerCommand;
-use super::doctor::findings_text;
+use super::doctor::{absent, findings_text};
 use super::ledger_error;
 use super::output::CommandError;
 use crate::clock::earlier;
 use crate::doctor::Health;
 use crate::exit::Exit;
+use crate::told;
 
 impl App {
     /// Checks, prunes or copies the ledger.
     pub(super) async fn ledger_command(&self, command: LedgerCommand) -> Result<u8, CommandError> {
         match command {
             LedgerCommand::Check => {
-                let (_, ledger) = self.reading().await?;
-                let findings = ledger.check().await.map_err(ledger_error)?;
+                let (config, ledger) = self.reading().await?;
+                let findings = match absent(&config) {
+                    Some(finding) => vec![finding],
+                    None => ledger.check().await.map_err(ledger_error)?,
+                };
                 let broken = findings.iter().any(|finding| finding.outcome == Health::Error);
                 self.output.answer(&json!({ "findings": findings }), || findings_text(&findings))?;
                 Ok(if broken { Exit::Failed.code() } else { Exit::Done.code() })
@@ -33,8 +37,11 @@ impl App {
                 let pruned = ledger.prune(before).await.map_err(ledger_error)?;
                 self.output.answer(&json!({ "before": before, "pruned": pruned }), || {
                     format!(
-                        "removed {} journal entries, {} runs and {} other rows older than {before}",
-                        pruned.journal, pruned.runs, pruned.other
+                        "removed {} journal entries, {} runs and {} other rows older than {}",
+                        pruned.journal,
+                        pruned.runs,
+                        pruned.other,
+                        told::time(before)
                     )
                 })?;
                 Ok(Exit::Done.code())

@@ -9,6 +9,7 @@ use super::output::CommandError;
 use super::{App, kinds, ledger_error, table};
 use crate::estate::{Disposition, Known, Stage};
 use crate::model::{Key, Kind};
+use crate::told;
 
 #[derive(Serialize)]
 struct Document {
@@ -29,6 +30,7 @@ impl App {
     pub(super) async fn list(&self, args: ListArgs) -> Result<(), CommandError> {
         let (_, ledger) = self.reading().await?;
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
+        let nothing_known = estate.resources.is_empty();
         let mut cis: Vec<Line> = estate
             .resources
             .into_iter()
@@ -43,7 +45,10 @@ impl App {
             .collect();
         cis.sort_by(|a, b| (a.kind, &a.key).cmp(&(b.kind, &b.key)));
         let document = Document { cis };
-        self.output.answer(&document, || text(&document.cis))
+        self.output.answer(&document, || match nothing_known {
+            true => "nothing is known yet: `dewpoint sync` reads the sources".to_owned(),
+            false => text(&document.cis),
+        })
     }
 }
 
@@ -60,10 +65,10 @@ fn fits(known: &Known, args: &ListArgs) -> bool {
 
 fn text(cis: &[Line]) -> String {
     let mut rows = vec![vec!["KIND".to_owned(), "STAGE".to_owned(), "NAME".to_owned(), "KEY".to_owned()]];
-    rows.extend(
-        cis.iter()
-            .map(|line| vec![line.kind.to_string(), line.stage.to_string(), line.name.clone().unwrap_or_default(), line.key.to_string()]),
-    );
+    rows.extend(cis.iter().map(|line| {
+        let name = told::printable(line.name.as_deref().unwrap_or("-")).into_owned();
+        vec![line.kind.to_string(), line.stage.to_string(), name, line.key.to_string()]
+    }));
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     for line in cis {
         *counts.entry(line.kind).or_default() += 1;

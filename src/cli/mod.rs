@@ -25,7 +25,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tokio::signal::unix::SignalKind;
 
-use self::args::{Cli, Command, Global, LogForm};
+use self::args::{Cli, Command, CoverageCommand, Global, HoldsCommand, LogForm, RUNS_LISTED, RunsCommand, ScopesCommand};
 use self::output::{CommandError, Output, write_out};
 use crate::config::{self, Config, LedgerLocation};
 use crate::exit::Exit;
@@ -108,17 +108,17 @@ impl App {
             Command::Sync(args) => Box::pin(self.sync(args)).await,
             Command::Plan(args) => Box::pin(self.plan(args)).await,
             Command::Apply { file } => Box::pin(self.apply(&file)).await,
-            Command::Validate => self.validate(),
+            Command::Validate => self.validate().map(done),
             Command::Doctor => self.doctor().await,
             Command::List(args) => self.list(args).await.map(done),
             Command::Show { key } => self.show(&key).await.map(done),
             Command::Explain { key } => self.explain(&key).await.map(done),
             Command::History { key } => self.history(&key).await.map(done),
-            Command::Holds(command) => self.holds(command).await.map(done),
+            Command::Holds { command } => self.holds(command.unwrap_or(HoldsCommand::List)).await.map(done),
             Command::Retry { keys, target } => self.retry(&keys, target).await.map(done),
-            Command::Runs(command) => self.runs(command).await.map(done),
-            Command::Coverage(command) => self.coverage(command).await.map(done),
-            Command::Scopes(command) => self.scopes(command).await.map(done),
+            Command::Runs { command } => self.runs(command.unwrap_or(RunsCommand::List { limit: RUNS_LISTED })).await.map(done),
+            Command::Coverage { command } => self.coverage(command.unwrap_or(CoverageCommand::Show)).await.map(done),
+            Command::Scopes { command } => self.scopes(command.unwrap_or(ScopesCommand::List)).await.map(done),
             Command::Target(command) => self.target(command).await,
             Command::Export { format, out } => self.export(format, out.as_deref()).await.map(done),
             Command::Ledger(command) => self.ledger_command(command).await,
@@ -201,8 +201,10 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
         [] => Err(CommandError::usage(format!("nothing is known under `{text}`")).hint("`dewpoint list` shows what is known")),
         [one] => Ok(one.key.clone()),
         many => {
-            let names: Vec<String> = many.iter().map(|candidate| format!("  {} ({})", candidate.key, candidate.kind)).collect();
-            let mut error = CommandError::usage(format!("`{text}` is ambiguous:\n{}", names.join("\n"))).hint("give one of the keys");
+            let at_least = if many.len() < CANDIDATES_MAX as usize { "" } else { "at least " };
+            let mut error = CommandError::usage(format!("`{text}` names {at_least}{} resources", many.len())).hint("give one of the keys");
+            let names: Vec<String> = many.iter().map(|candidate| format!("\n  {} ({})", candidate.key, candidate.kind)).collect();
+            error.rendered = Some(format!("error: {}:{}", error.text, names.concat()));
             error.errors = many
                 .iter()
                 .map(|candidate| serde_json::json!({ "key": candidate.key, "kind": candidate.kind, "name": candidate.name }))

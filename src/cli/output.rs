@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, OutputForm};
 use crate::exit::Exit;
+use crate::told;
 
 /// Version of every JSON document on standard output.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -84,7 +85,7 @@ impl Output {
     /// A line for people on standard error, not with `-q`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            write_err(text);
+            write_err(text.trim_end());
         }
     }
 
@@ -197,12 +198,13 @@ fn write_err(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// A value as people read it: texts without quotes, lists with commas.
+/// A value as people read it, on one line: texts without quotes, lists with commas.
 #[must_use]
 pub fn plain(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => told::printable(text).into_owned(),
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
             items.iter().map(plain).collect::<Vec<_>>().join(", ")
         }

@@ -7,6 +7,7 @@ use super::output::CommandError;
 use super::{App, ledger_error, table};
 use crate::ledger::{RunId, RunRow};
 use crate::run::report;
+use crate::told;
 
 #[derive(Serialize)]
 struct Document {
@@ -51,15 +52,16 @@ fn list_text(runs: &[RunRow]) -> String {
         let changes: Vec<String> = run
             .counts
             .iter()
+            .filter(|(_, counts)| !counts.is_empty())
             .map(|(target, counts)| {
                 format!("{target}: {}", counts.iter().map(|(change, n)| format!("{n} {change}")).collect::<Vec<_>>().join(", "))
             })
             .collect();
         rows.push(vec![
             run.run.0.clone(),
-            run.started_at.to_string(),
+            told::time(run.started_at).to_string(),
             run.outcome.clone().unwrap_or_else(|| "running, or killed".to_owned()),
-            changes.join("; "),
+            if changes.is_empty() { "none".to_owned() } else { changes.join("; ") },
         ]);
     }
     table(&rows)

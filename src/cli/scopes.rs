@@ -10,6 +10,7 @@ use super::{App, ledger_error, table};
 use crate::estate::{Estate, Stage};
 use crate::model::{Outcome, Scope};
 use crate::run::report::ReceiptDocument;
+use crate::told;
 
 impl App {
     /// Lists scopes with what they hold, or asks to retire what an orphaned one holds.
@@ -59,7 +60,8 @@ impl App {
                 }
                 ledger.retire_scopes(&orphaned).await.map_err(ledger_error)?;
                 self.output.answer(&json!({ "scopes": orphaned }), || {
-                    format!("the next sync holds the retirement of what {} orphaned scopes hold, until you approve it", orphaned.len())
+                    let scopes = told::count(orphaned.len(), "scope", "scopes");
+                    format!("the next sync proposes to retire what {scopes} held, and holds it until you approve")
                 })
             }
         }
@@ -87,7 +89,7 @@ fn list_text(estate: &Estate, live: &BTreeMap<Scope, u64>) -> String {
             scope.kind.to_string(),
             known.receipt.outcome.to_string(),
             live.get(scope).copied().unwrap_or_default().to_string(),
-            known.complete_at.map(|at| at.to_string()).unwrap_or_else(|| "never".to_owned()),
+            known.complete_at.map(|at| told::time(at).to_string()).unwrap_or_else(|| "never".to_owned()),
             known.source.to_string(),
         ]);
     }

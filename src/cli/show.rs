@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::output::{CommandError, plain};
-use super::{App, ledger_error, resolve};
+use super::{App, ledger_error, resolve, table};
 use crate::estate::{Disposition, FieldChange, JournalKind, Stage};
+use crate::ledger::Ledger;
 use crate::model::{Key, Kind, TargetName};
 use crate::plan::{DeliveryState, RecordBrief};
+use crate::told;
 
 #[derive(Serialize)]
 struct ShowDocument {
@@ -102,6 +104,10 @@ impl App {
                 record.state = DeliveryState::Held;
             }
         }
+        let names = match self.output.is_json() || self.output.verbose > 0 {
+            true => BTreeMap::new(),
+            false => names(ledger.as_ref(), edges.keys().map(|edge| if edge.from == key { &edge.to } else { &edge.from })).await?,
+        };
         let relations = edges
             .into_iter()
             .map(|(edge, known)| {
@@ -135,7 +141,7 @@ impl App {
             last_seen: known.last_seen,
             targets,
         };
-        self.output.answer(&document, || show_text(&document))
+        self.output.answer(&document, || show_text(&document, &names))
     }
 
     /// Tells what was seen, decided and delivered about one resource.
@@ -143,79 +149,110 @@ impl App {
         let (_, ledger) = self.reading().await?;
         let key = resolve(ledger.as_ref(), text).await?;
         let entries = ledger.history(&key).await.map_err(ledger_error)?;
+        let names = names(ledger.as_ref(), std::iter::once(&key)).await?;
+        let name = names.get(&key).cloned().unwrap_or_default();
         let entries = entries
             .into_iter()
             .map(|entry| Entry { at: entry.at, cause: entry.cause, change: entry.entry, fields: entry.fields })
             .collect();
         let document = HistoryDocument { key, entries };
-        self.output.answer(&document, || history_text(&document))
+        self.output.answer(&document, || history_text(&document, &name))
     }
+}
+
+/// Kind and name of each of these, where the ledger knows it.
+async fn names(ledger: &dyn Ledger, keys: impl Iterator<Item = &Key>) -> Result<BTreeMap<Key, String>, CommandError> {
+    let mut names = BTreeMap::new();
+    for key in keys {
+        if let Some(known) = ledger.resource(key).await.map_err(ledger_error)? {
+            names.insert(key.clone(), format!("{} {}", known.resource.kind, told::name(known.resource.name.as_deref(), key)));
+        }
+    }
+    Ok(names)
 }
 
 fn wants_record(disposition: Disposition) -> bool {
     disposition == Disposition::Record
 }
 
-fn show_text(document: &ShowDocument) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| {
-        if !value.is_empty() {
-            let _ = writeln!(text, "{name:<18}{value}");
-        }
-    };
-    line("key", document.key.as_str());
-    line("kind", document.kind.as_str());
-    line("name", document.name.as_deref().unwrap_or_default());
-    line("native id", &document.native_id);
-    line("account", &document.account);
-    line("region", &document.region);
-    line("state", document.state.as_deref().unwrap_or_default());
-    line("stage", document.stage.as_str());
-    line("disposition", document.disposition.as_str());
-    line("created", &document.created_at.map(|at| at.to_string()).unwrap_or_default());
-    line("first seen", &document.first_seen.to_string());
-    line("last seen", &document.last_seen.to_string());
-    section(&mut text, "attributes", document.attributes.iter().map(|(name, value)| format!("{name:<18}{}", plain(value))));
-    section(&mut text, "tags", document.tags.iter().map(|(name, value)| format!("{name:<18}{value}")));
-    section(&mut text, "relations", document.relations.iter().map(relation_line));
+fn show_text(document: &ShowDocument, names: &BTreeMap<Key, String>) -> String {
+    let known = [
+        ("key", document.key.to_string()),
+        ("kind", document.kind.to_string()),
+        ("name", document.name.clone().unwrap_or_default()),
+        ("native id", document.native_id.clone()),
+        ("account", document.account.clone()),
+        ("region", document.region.clone()),
+        ("state", document.state.clone().unwrap_or_default()),
+        ("stage", document.stage.to_string()),
+        ("disposition", document.disposition.to_string()),
+        ("created", document.created_at.map(|at| told::time(at).to_string()).unwrap_or_default()),
+        ("first seen", told::time(document.first_seen).to_string()),
+        ("last seen", told::time(document.last_seen).to_string()),
+    ];
+    let lines = known.into_iter().filter(|(_, value)| !value.is_empty());
+    let mut text = table(&lines.map(|(name, value)| vec![name.to_owned(), told::printable(&value).into_owned()]).collect::<Vec<_>>());
+    let pair = |name: &str, value: String| vec![told::printable(name).into_owned(), value];
+    section(&mut text, "attributes", &document.attributes.iter().map(|(name, value)| pair(name, plain(value))).collect::<Vec<_>>());
+    section(
+        &mut text,
+        "tags",
+        &document.tags.iter().map(|(name, value)| pair(name, told::printable(value).into_owned())).collect::<Vec<_>>(),
+    );
+    section(&mut text, "relations", &document.relations.iter().map(|line| relation_row(line, names)).collect::<Vec<_>>());
     section(
         &mut text,
         "targets",
-        document.targets.iter().map(|(name, record)| {
-            let id = record.record.as_deref().unwrap_or("no record");
-            let at = record.delivered_at.map(|at| format!(", delivered {at}")).unwrap_or_default();
-            let error = record.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            format!("{:<18}{} ({id}{at}){error}", name.as_str(), record.state)
-        }),
+        &document
+            .targets
+            .iter()
+            .map(|(name, record)| {
+                let id = record.record.as_deref().map_or_else(|| "no record".to_owned(), |id| format!("record {id}"));
+                let at = record.delivered_at.map(|at| format!(", last written {}", told::time(at))).unwrap_or_default();
+                let error = record.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
+                pair(name.as_str(), format!("{}, {id}{at}{error}", record.state))
+            })
+            .collect::<Vec<_>>(),
     );
     text
 }
 
-fn relation_line(line: &Value) -> String {
-    let relation = line.get("type").and_then(Value::as_str).unwrap_or_default();
-    let attributes = line.get("attributes").map(|attributes| format!("  {attributes}")).unwrap_or_default();
-    match (line.get("to").and_then(Value::as_str), line.get("from").and_then(Value::as_str)) {
-        (Some(to), _) => format!("{relation:<14} -> {to}{attributes}"),
-        (None, from) => format!("{relation:<14} <- {}{attributes}", from.unwrap_or_default()),
-    }
+/// Relation, direction, the other end by name, and what is known of the edge.
+fn relation_row(line: &Value, names: &BTreeMap<Key, String>) -> Vec<String> {
+    let part = |name: &str| line.get(name).and_then(Value::as_str);
+    let (arrow, other) = match (part("to"), part("from")) {
+        (Some(to), _) => ("->", to),
+        (None, from) => ("<-", from.unwrap_or_default()),
+    };
+    let attributes: Vec<String> = line
+        .get("attributes")
+        .and_then(Value::as_object)
+        .map(|attributes| attributes.iter().map(|(name, value)| format!("{name} {}", plain(value))).collect())
+        .unwrap_or_default();
+    let other = names.get(other).cloned().unwrap_or_else(|| other.to_owned());
+    vec![part("type").unwrap_or_default().to_owned(), arrow.to_owned(), other, attributes.join(", ")]
 }
 
-fn section(text: &mut String, title: &str, lines: impl Iterator<Item = String>) {
-    let mut lines = lines.peekable();
-    if lines.peek().is_some() {
+fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {
+    if !rows.is_empty() {
         let _ = writeln!(text, "\n{title}");
-        for line in lines {
+        for line in table(rows).lines() {
             let _ = writeln!(text, "  {line}");
         }
     }
 }
 
-fn history_text(document: &HistoryDocument) -> String {
-    let mut text = format!("{}\n", document.key);
+fn history_text(document: &HistoryDocument, name: &str) -> String {
+    let mut text = format!("{name}\n{}\n", document.key);
     for entry in &document.entries {
-        let _ = writeln!(text, "\n{}  {}  {}", entry.at, entry.change, entry.cause);
+        let _ = writeln!(text, "\n{}  {}: {}", told::time(entry.at), entry.change, told::printable(&entry.cause));
         for (name, field) in &entry.fields {
-            let _ = writeln!(text, "    {name}: {} -> {}", plain(&field.from), plain(&field.to));
+            let name = told::printable(name);
+            let _ = match (&field.from, &field.to) {
+                (Value::Null, Value::Object(edge)) if edge.is_empty() => writeln!(text, "    {name}"),
+                (Value::Null, to) => writeln!(text, "    {name}: {}", plain(to)),
+                (from, to) => writeln!(text, "    {name}: {} → {}", plain(from), plain(to)),
+            };
         }
     }
     if document.entries.is_empty() {

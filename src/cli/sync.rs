@@ -1,8 +1,8 @@
 //! `dewpoint sync`, `dewpoint plan` and `dewpoint apply`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -13,6 +13,8 @@ use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, SourceKind};
+use crate::deliver;
+use crate::estate::Estate;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, Mode as Open, RunId};
 use crate::plan::{Plan, document, render};
@@ -32,9 +34,9 @@ impl App {
         let sources = setup::sources(&config);
         let ended = self.told(&context, async {
             let reading = run::read(&context, &sources, &options).await?;
-            run::run(&context, &sources, reading, &options, None, &|plan| self.show_plan(plan)).await
+            run::run(&context, &sources, reading, &options, None, &|plan, estate| self.show_plan(plan, estate)).await
         });
-        let ended = ended.await;
+        let ended = Box::pin(ended).await;
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         self.tell(&ended.report)?;
@@ -51,12 +53,19 @@ impl App {
         let context = context(&config, &ledger, clock, &meter, Mode::Plan);
         let sources = setup::sources(&config);
         let mut basis = None;
+        let text = Mutex::new(String::new());
+        let verbose = self.output.verbose > 0;
+        let render = |plan: &Plan, estate: &Estate| {
+            if !self.output.is_json() {
+                *text.lock().unwrap_or_else(PoisonError::into_inner) = render::plan(plan, estate, verbose);
+            }
+        };
         let ended = async {
             let reading = run::read(&context, &sources, &options).await?;
             basis = args.out.is_some().then(|| saved::Basis::of(&reading));
-            run::run(&context, &sources, reading, &options, None, &|_| {}).await
+            run::run(&context, &sources, reading, &options, None, &render).await
         };
-        let ended = self.told(&context, ended).await;
+        let ended = Box::pin(self.told(&context, ended)).await;
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         if let (Some(path), Some(basis)) = (&args.out, basis) {
@@ -66,8 +75,8 @@ impl App {
         }
         let exit = plan_exit(&ended, args.exit_code);
         self.output.answer(&plan_document(&ended), || {
-            let problems = problems_text(&ended.report);
-            format!("{}{problems}", render::plan(&ended.plan, self.output.verbose > 0))
+            let plan = text.into_inner().unwrap_or_else(PoisonError::into_inner);
+            format!("{plan}{}", report::rest_text(&ended.report, verbose))
         })?;
         Ok(exit.code_unless(&config.exit_ok))
     }
@@ -84,9 +93,9 @@ impl App {
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
         let options = Options::default();
-        let show = |plan: &Plan| self.show_plan(plan);
+        let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
-        let ended = self.told(&context, ended).await;
+        let ended = Box::pin(self.told(&context, ended)).await;
         ledger.close().await;
         let mut ended = ended.map_err(run_error)?;
         for skipped in &mut ended.report.skipped {
@@ -98,16 +107,16 @@ impl App {
         Ok(ended.exit().code_unless(&config.exit_ok))
     }
 
-    /// Runs something that can be interrupted: the first Ctrl-C or SIGTERM asks to stop, the second ends the process.
+    /// Waits for a run and gives its leases back, however it ended.
     async fn told<T>(&self, context: &Context<'_>, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
         let result = work.await;
         context.release_leases().await;
         result
     }
 
-    fn show_plan(&self, plan: &Plan) {
+    fn show_plan(&self, plan: &Plan, estate: &Estate) {
         if !self.output.is_json() {
-            self.output.note(&render::plan(plan, self.output.verbose > 0));
+            self.output.note(&render::plan(plan, estate, self.output.verbose > 0));
         }
     }
 
@@ -148,16 +157,10 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
         interrupt: interrupt(),
         mode,
         run: RunId(format!("{}-{random:08x}", started.strftime("%Y%m%dT%H%M%SZ"))),
-        holder: holder(random),
+        holder: deliver::holder(random),
         leases: std::sync::Mutex::default(),
         clock,
     }
-}
-
-fn holder(random: u32) -> String {
-    let host =
-        std::fs::read_to_string("/proc/sys/kernel/hostname").map_or_else(|_| "unknown host".to_owned(), |name| name.trim().to_owned());
-    format!("{host}, process {}, {random:08x}", std::process::id())
 }
 
 /// Turns true at the first Ctrl-C or SIGTERM; the second ends the process at once, which loses nothing that was recorded.
@@ -217,17 +220,4 @@ fn plan_document(ended: &Ended) -> Value {
         fields.insert("problems".to_owned(), json!(ended.report.problems));
     }
     document
-}
-
-fn problems_text(report: &Report) -> String {
-    let mut kept = BTreeMap::new();
-    for problem in &report.problems {
-        kept.entry(&problem.subject).or_insert(problem);
-    }
-    kept.values()
-        .map(|problem| {
-            let hint = problem.hint.as_deref().map(|hint| format!("\n          hint: {hint}")).unwrap_or_default();
-            format!("problem   {}: {}{hint}\n", problem.subject, problem.text)
-        })
-        .collect()
 }

@@ -7,14 +7,24 @@ use super::output::CommandError;
 use super::{App, ledger_error};
 use crate::config::{Config, TargetConfig};
 use crate::exit::Exit;
-use crate::ledger::{Ledger, TargetRow};
+use crate::ledger::{Ledger, Mode, TargetRow};
 use crate::model::TargetName;
 use crate::run::setup::{self, Absent};
 
 impl App {
     /// Pauses, resumes, rebinds or recovers a target.
     pub(super) async fn target(&self, command: TargetCommand) -> Result<u8, CommandError> {
-        let (config, ledger) = self.writing().await?;
+        let config = self.config()?;
+        // Pausing comes before a first sync, too: that is when people want to look before anything is written.
+        let create = matches!(command, TargetCommand::Pause { .. } | TargetCommand::Resume { .. });
+        let name = match &command {
+            TargetCommand::Pause { name }
+            | TargetCommand::Resume { name }
+            | TargetCommand::Rebind { name }
+            | TargetCommand::Recover { name } => name,
+        };
+        configured(&config, name)?;
+        let ledger = self.ledger(&config, Mode::ReadWrite { create }).await?;
         match command {
             TargetCommand::Pause { name } => self.pause(&config, ledger.as_ref(), &name, true).await,
             TargetCommand::Resume { name } => self.pause(&config, ledger.as_ref(), &name, false).await,

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use super::holder::{is_dead, shown};
 use crate::clock::Clock;
 use crate::ledger::{Lease, Leasing, Ledger, LedgerError};
 use crate::model::TargetName;
@@ -38,24 +41,78 @@ pub enum LeaseError {
         /// Who.
         holder: String,
     },
+    /// Someone asked to stop while it was waited for.
+    #[error("interrupted while waiting for the lease of target `{target}`")]
+    Interrupted {
+        /// The target.
+        target: TargetName,
+    },
     /// The ledger did not answer.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
+/// What may still go on after a holder's process has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aftermath {
+    /// Nothing: what it wrote was done or undone when it ended.
+    None,
+    /// A server may still be at work on requests that it sent: where changes are in flight, its lease is waited for.
+    Requests,
+}
+
 /// Waits for a target's lease, at most one lease's time on the real clock, and keeps it renewed.
+///
+/// The lease of a process that is seen to have ended is taken over at once, as far as its `aftermath` allows. One that nobody renews
+/// for a whole lease's time is taken over then, whatever end its holder's clock gave it.
 ///
 /// # Errors
 /// [`LeaseError::Held`] when another still has it; [`LeaseError::Ledger`] when the ledger fails.
-pub async fn hold(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, target: &TargetName, holder: &str) -> Result<HeldLease, LeaseError> {
+pub async fn hold(
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    target: &TargetName,
+    holder: &str,
+    aftermath: Aftermath,
+) -> Result<HeldLease, LeaseError> {
     let give_up = Instant::now() + LEASE_TTL;
+    let mut watched: Option<(Timestamp, Instant)> = None;
     loop {
         let asked = Instant::now();
-        match ledger.acquire_lease(target, holder, LEASE_TTL, clock.real_now()).await? {
+        let (other, until) = match ledger.acquire_lease(target, holder, LEASE_TTL, clock.real_now()).await? {
             Leasing::Granted(lease) => return Ok(HeldLease::renewing(&ledger, clock, lease, asked)),
-            Leasing::Held { holder, .. } if Instant::now() >= give_up => return Err(LeaseError::Held { target: target.clone(), holder }),
-            Leasing::Held { .. } => tokio::time::sleep(ASK_EVERY).await,
+            Leasing::Held { holder, until } => (holder, until),
+        };
+        let since = watched.filter(|(seen, _)| *seen == until).map_or(asked, |(_, since)| since);
+        watched = Some((until, since));
+        let is_abandoned =
+            since.elapsed() >= LEASE_TTL || is_dead(&other) && (aftermath == Aftermath::None || ledger.in_flight(target).await?.is_empty());
+        if is_abandoned && let Some(lease) = take_over(&*ledger, &*clock, target, holder, until).await? {
+            tracing::info!(target.name = %target, from = shown(&other), "Took over an abandoned lease");
+            return Ok(HeldLease::renewing(&ledger, clock, lease, asked));
         }
+        if Instant::now() >= give_up {
+            return Err(LeaseError::Held { target: target.clone(), holder: shown(&other).to_owned() });
+        }
+        tokio::time::sleep(ASK_EVERY).await;
+    }
+}
+
+/// Takes a lease that would have ended at `until`; `None` where another was faster.
+async fn take_over(
+    ledger: &dyn Ledger,
+    clock: &dyn Clock,
+    target: &TargetName,
+    holder: &str,
+    until: Timestamp,
+) -> Result<Option<Lease>, LedgerError> {
+    match ledger.acquire_lease(target, holder, LEASE_TTL, until).await? {
+        Leasing::Granted(lease) => {
+            // Its end was counted from the old one's.
+            ledger.renew_lease(&lease, LEASE_TTL, clock.real_now()).await?;
+            Ok(Some(lease))
+        }
+        Leasing::Held { .. } => Ok(None),
     }
 }
 
@@ -116,5 +173,77 @@ fn set(validity: &Mutex<Validity>, change: impl FnOnce(&mut Validity)) {
     match validity.lock() {
         Ok(mut now) => change(&mut now),
         Err(mut broken) => change(broken.get_mut()),
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+mod tests {
+    use jiff::ToSpan as _;
+
+    use super::super::holder::tests::dead_holder;
+    use super::*;
+    use crate::clock::RunClock;
+    use crate::ledger::suite::samples::{change, run, target};
+    use crate::ledger::{self, LedgerAddress, Mode};
+    use crate::plan::ChangeKind;
+
+    async fn ledger(folder: &std::path::Path) -> Arc<dyn Ledger> {
+        let address = LedgerAddress::parse("sqlite://dewpoint.db", folder, None).unwrap();
+        Arc::from(ledger::open(&address, Mode::ReadWrite { create: true }).await.unwrap())
+    }
+
+    async fn held_by(ledger: &dyn Ledger, holder: &str, now: Timestamp) -> Lease {
+        match ledger.acquire_lease(&target(), holder, LEASE_TTL, now).await.unwrap() {
+            Leasing::Granted(lease) => lease,
+            Leasing::Held { holder, .. } => panic!("it is with {holder}"),
+        }
+    }
+
+    async fn ask(ledger: &Arc<dyn Ledger>, aftermath: Aftermath) -> Option<HeldLease> {
+        let target = target();
+        let asked = hold(Arc::clone(ledger), Arc::new(RunClock::new(None)), &target, "me", aftermath);
+        tokio::time::timeout(Duration::from_secs(2), asked).await.ok().map(Result::unwrap)
+    }
+
+    #[tokio::test]
+    async fn a_dead_holder_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        let dead = held_by(&*ledger, &dead_holder(), Timestamp::now()).await;
+        let held = ask(&ledger, Aftermath::Requests).await.unwrap();
+        assert!(held.lease().token > dead.token);
+        match ledger.acquire_lease(&target(), "another", LEASE_TTL, Timestamp::now()).await.unwrap() {
+            Leasing::Held { until, .. } => assert!(until <= Timestamp::now() + 30.seconds(), "it ends as if it had been free: {until}"),
+            Leasing::Granted(_) => panic!("it is held"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_server_may_be_working_on_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        let dead = held_by(&*ledger, &dead_holder(), Timestamp::now()).await;
+        ledger.begin_batch(&dead, &run(), &[change(1, ChangeKind::Create)], &[], Timestamp::now()).await.unwrap();
+        assert!(ask(&ledger, Aftermath::Requests).await.is_none());
+        assert!(ask(&ledger, Aftermath::None).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_holder_elsewhere_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        held_by(&*ledger, "db-1, process 1 (0123456789abcdef.1.00000001)", Timestamp::now()).await;
+        assert!(ask(&ledger, Aftermath::None).await.is_none());
+    }
+
+    /// Takes a lease's time, on the real clock: that is what it is about.
+    #[tokio::test]
+    async fn a_lease_that_nobody_renews_ends_whatever_its_clock_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        held_by(&*ledger, "elsewhere", Timestamp::now() + 8_760.hours()).await;
+        let held = hold(Arc::clone(&ledger), Arc::new(RunClock::new(None)), &target(), "me", Aftermath::Requests).await.unwrap();
+        assert!(!held.is_lost());
     }
 }

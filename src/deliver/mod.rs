@@ -3,10 +3,14 @@
 //! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
 //! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
 
+mod holder;
 mod lease;
 mod retry;
+#[cfg(test)]
+mod tests;
 
-pub use lease::{HeldLease, LEASE_TTL, LeaseError, hold};
+pub use holder::holder;
+pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,8 +97,9 @@ pub enum Stop {
     Interrupted,
 }
 
-/// Consecutive batches that may fail as a whole (each halved down to single records) before the target is given up for this run.
-const WHOLE_FAILURES_MAX: u32 = 3;
+/// Records in a row for which the target may give no answer, each sent by itself, before it is given up for this run. One bad record is
+/// found by halving whatever the size of its batch; a target that is down fails every half.
+const SILENCES_MAX: u32 = 3;
 
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
@@ -102,7 +107,7 @@ struct Engine<'a, 'd> {
     edges: BTreeMap<EdgeId, RecordEdge>,
     born: BTreeMap<Key, RecordId>,
     outcome: Outcome,
-    whole_failures: u32,
+    silences: u32,
 }
 
 impl Delivery<'_> {
@@ -114,7 +119,7 @@ impl Delivery<'_> {
             edges: state.edges,
             born: BTreeMap::new(),
             outcome: Outcome::default(),
-            whole_failures: 0,
+            silences: 0,
         };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
@@ -172,24 +177,18 @@ impl Engine<'_, '_> {
             let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
             match self.delivery.target.apply(&writes, &sending).await {
                 Ok(answers) => {
-                    self.whole_failures = 0;
+                    self.silences = 0;
                     self.finish(in_flight, answers).await?;
                 }
-                Err(error) if error.retry() == Retry::Never => {
+                // Halving does not shorten a wait that the target asks for.
+                Err(error) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
                     let count = in_flight.len() as u64;
                     self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
                     self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                     return Err(Stop::Target(error));
                 }
-                Err(error) if part.len() > 1 => {
+                Err(_) if part.len() > 1 => {
                     self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    if matches!(error, TargetError::Unreachable { .. } | TargetError::Busy { .. }) {
-                        self.whole_failures += 1;
-                        if self.whole_failures > WHOLE_FAILURES_MAX {
-                            self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
-                            return Err(Stop::Target(error));
-                        }
-                    }
                     let second = part.split_off(part.len() / 2);
                     stack.push(second);
                     stack.push(part);
@@ -197,6 +196,11 @@ impl Engine<'_, '_> {
                 Err(error) => {
                     let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
                     self.finish(in_flight, answers).await?;
+                    self.silences = if matches!(error, TargetError::Unreachable { .. }) { self.silences + 1 } else { 0 };
+                    if self.silences >= SILENCES_MAX {
+                        self.outcome.waiting += stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                        return Err(Stop::Target(error));
+                    }
                 }
             }
         }
@@ -242,7 +246,7 @@ impl Engine<'_, '_> {
 
     async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<(), Stop> {
         let delivery = self.delivery;
-        let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent)).count() as u64;
+        let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent | Answer::Unknown { .. })).count() as u64;
         delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
         (delivery.progress)(count);
         Ok(())
@@ -274,6 +278,7 @@ impl Engine<'_, '_> {
             None => self.records.get(&change.key).map_or(0, |row| row.attempts),
         };
         let parked = attempts >= ATTEMPTS_MAX;
+        let answered = !matches!(error, TargetError::Unreachable { .. });
         let error = error.to_string();
         self.outcome.failed.push(Failure {
             key: change.key.clone(),
@@ -282,7 +287,7 @@ impl Engine<'_, '_> {
             error: error.clone(),
             parked,
         });
-        Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked }
+        Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked, answered }
     }
 
     fn write_of(&self, change: &Change) -> Sendable {

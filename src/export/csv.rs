@@ -44,25 +44,33 @@ pub fn write_csv(estate: &Estate, out: impl Write) -> io::Result<()> {
         .collect();
     let mut table = csv::Writer::from_writer(out);
     for column in COLUMNS {
-        table.write_field(column)?;
+        table.write_field(column).map_err(own)?;
     }
     for name in &names {
         let head = if COLUMNS.contains(name) { Cow::Owned(format!("attribute.{name}")) } else { guarded(Cow::Borrowed(name)) };
-        table.write_field(head.as_ref())?;
+        table.write_field(head.as_ref()).map_err(own)?;
     }
-    table.write_record(None::<&[u8]>)?;
+    table.write_record(None::<&[u8]>).map_err(own)?;
 
     for known in estate.resources.values() {
         for text in fixed(known) {
-            table.write_field(guarded(Cow::Owned(text)).as_ref())?;
+            table.write_field(guarded(Cow::Owned(text)).as_ref()).map_err(own)?;
         }
         for name in &names {
             let text = known.resource.attributes.get(*name).and_then(cell).unwrap_or_default();
-            table.write_field(text.as_ref())?;
+            table.write_field(text.as_ref()).map_err(own)?;
         }
-        table.write_record(None::<&[u8]>)?;
+        table.write_record(None::<&[u8]>).map_err(own)?;
     }
     table.flush()
+}
+
+/// The writer's own error, so that a closed pipe can be told from a full disk.
+fn own(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn fixed(known: &Known) -> [String; COLUMNS.len()] {

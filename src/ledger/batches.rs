@@ -129,7 +129,7 @@ pub(super) async fn finish(
     session.commit().await
 }
 
-async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Timestamp) -> Result<(), LedgerError> {
+pub(super) async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Timestamp) -> Result<(), LedgerError> {
     let update = "UPDATE target SET delivered_at = $2 WHERE name = $1 AND (delivered_at IS NULL OR delivered_at < $2)";
     session.run("note the delivery", update, cells![target.as_str(), at]).await?;
     Ok(())
@@ -137,7 +137,7 @@ async fn note_delivery(session: &mut dyn Session, target: &TargetName, at: Times
 
 async fn remove_in_flight(session: &mut dyn Session, answers: &[(InFlight, Answer)]) -> Result<(), LedgerError> {
     let mut bulk = Bulk::new(session, "clear a batch", "DELETE FROM in_flight WHERE id IN (SELECT id FROM input)", ID);
-    for (sent, _) in answers {
+    for (sent, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Failed { answered: false, .. })) {
         bulk.push(row![sent.id]).await?;
     }
     bulk.finish().await?;
@@ -166,7 +166,15 @@ impl Outcomes {
             (_, Answer::NotSent) => {}
             (Some(edge), Answer::Done { .. }) => self.edge_done(target, change, edge),
             (None, Answer::Done { .. }) => self.record_done(target, change, answer),
-            (relation, Answer::Failed { error, attempts, next_try_at, parked }) => {
+            (Some(edge), Answer::Unknown { .. }) => self.edge_unknown(change, edge),
+            (None, Answer::Unknown { fields }) => {
+                if let Some(row) = self.records.get_mut(&change.key) {
+                    row.basis = None;
+                    row.revision += 1;
+                    row.fields.clone_from(fields);
+                }
+            }
+            (relation, Answer::Failed { error, attempts, next_try_at, parked, .. }) => {
                 let state = if *parked { DeliveryState::Parked } else { DeliveryState::Failed };
                 match relation {
                     Some(edge) => {
@@ -249,6 +257,20 @@ impl Outcomes {
             _ => FieldChange { from: Value::Null, to: side(|field| &field.to) },
         };
         self.note(target, change).fields.insert(format!("{} {}", edge.relation, edge.to), fields);
+    }
+
+    /// An edge that may stand there or not: a row that counts as delivered, so that it is removed if it is not wanted, and that fits to
+    /// nothing, so that it is sent if it is.
+    fn edge_unknown(&mut self, change: &Change, edge: &EdgeId) {
+        let row = self.edges.entry(edge.clone()).or_default();
+        if change.change == ChangeKind::Unrelate && row.is_none() {
+            return;
+        }
+        let row = row.get_or_insert_with(new_edge);
+        row.state = DeliveryState::Pending;
+        row.basis = None;
+        row.revision += 1;
+        row.delivered_at = row.delivered_at.or(Some(self.at));
     }
 
     /// The journal entry that a change belongs to. Edges of one key share one: a cold sync has three edges for each record.

@@ -34,10 +34,11 @@ const RULES: &[(&str, &str, &str)] = &[
         "SELECT count(*) FROM record_fields f WHERE NOT EXISTS (SELECT 1 FROM record r WHERE r.target = f.target AND r.key_id = f.key_id)",
         RECOVER,
     ),
+    // A sync's fence is twice the number that it draws; a plan's is one more than that of the sync before it.
     (
         "no fence is newer than the last one drawn",
-        "SELECT (SELECT count(*) FROM resource WHERE fence > (SELECT max(fence) FROM sequence)) \
-         + (SELECT count(*) FROM scope WHERE fence > (SELECT max(fence) FROM sequence) OR complete_fence > fence)",
+        "SELECT (SELECT count(*) FROM resource WHERE fence > (SELECT max(fence) * 2 + 1 FROM sequence)) \
+         + (SELECT count(*) FROM scope WHERE fence > (SELECT max(fence) * 2 + 1 FROM sequence) OR complete_fence > fence)",
         RESTORE,
     ),
 ];

@@ -55,7 +55,8 @@ pub(super) async fn renew(db: &dyn Database, lease: &Lease, ttl: Duration, now: 
 
 pub(super) async fn release(db: &dyn Database, lease: &Lease) -> Result<(), LedgerError> {
     let mut session = db.write().await?;
-    let update = "UPDATE lease SET expires = $4 WHERE target = $1 AND token = $2 AND holder = $3";
+    // The token moves on, so that a renewal that was under way cannot prolong what was given back.
+    let update = "UPDATE lease SET token = token + 1, expires = $4 WHERE target = $1 AND token = $2 AND holder = $3";
     let cells = cells![lease.target.as_str(), lease.token, lease.holder.as_str(), Timestamp::MIN];
     session.run("release a lease", update, cells).await?;
     session.commit().await

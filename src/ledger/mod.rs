@@ -18,7 +18,7 @@ mod session;
 mod sqlite;
 mod store;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -160,9 +160,16 @@ pub enum Answer {
         next_try_at: Option<Timestamp>,
         /// Whether it waits for `dewpoint retry` from now on.
         parked: bool,
+        /// Whether the target said so. Where it said nothing the change may have arrived: it stays in flight, for the next run to find out.
+        answered: bool,
     },
-    /// It was not sent after all.
+    /// It was not sent after all, or did not arrive.
     NotSent,
+    /// Nobody can tell whether it arrived: the row is made so that the next plan sends what is wanted then, whichever it is.
+    Unknown {
+        /// The row's fields, whole (`None` for edges).
+        fields: Option<BTreeMap<String, FieldState>>,
+    },
 }
 
 /// A record × target row as recovery or a read writes it.
@@ -185,6 +192,8 @@ pub struct Rows {
     pub forgotten: Vec<Key>,
     /// The same for edges.
     pub forgotten_edges: Vec<EdgeId>,
+    /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
+    pub newest_delivered_at: Option<Timestamp>,
 }
 
 /// One run, for `runs list | show`.

@@ -296,6 +296,9 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     };
     let entries: Vec<JournalEntry> = gone.iter().map(entry).collect();
     write_journal(write, None, &ids, &entries).await?;
+    if let Some(newest) = rows.newest_delivered_at {
+        super::batches::note_delivery(write, target, newest).await?;
+    }
     session.commit().await
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::clock::earlier;
 use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
-use crate::ledger::RunRow;
+use crate::ledger::{LedgerError, Rows, RunRow};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::SourceError;
@@ -16,10 +16,11 @@ use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 
-/// Stores what planning found, then sends what may be sent, to every target side by side.
+/// Stores what planning found, then sends what may be sent, to every target side by side. What fails for one target, its lease among
+/// it, ends that target only.
 ///
 /// # Errors
-/// When the ledger fails before anything was sent to a target.
+/// When the ledger cannot say whose estate it is.
 pub(super) async fn deliver(
     context: &Context<'_>,
     stand: &Stand,
@@ -27,13 +28,6 @@ pub(super) async fn deliver(
     options: &Options,
     only: Option<&Only>,
 ) -> Result<BTreeMap<TargetName, deliver::Outcome>, RunError> {
-    for standing in standings.iter() {
-        let Some(lease) = &standing.ready.lease else { continue };
-        let name = &standing.ready.configured.name;
-        context.ledger.bind(lease.lease(), &standing.rows(), context.at()).await?;
-        context.ledger.put_target_row(name, &standing.ready.row).await?;
-        context.ledger.put_holds(name, standing.holds(), context.at()).await?;
-    }
     let own = context.ledger.estate_id().await?;
     let deliveries = standings.iter_mut().map(|standing| {
         let own = &own;
@@ -51,8 +45,11 @@ async fn deliver_one(
     only: Option<&Only>,
 ) -> deliver::Outcome {
     let changes: Vec<Change> = standing.sendable(only).cloned().collect();
+    let waiting = changes.len() as u64;
+    if let Err(error) = remember(context, standing).await {
+        return deliver::Outcome { waiting, stopped: Some(Stop::Ledger(error)), ..deliver::Outcome::default() };
+    }
     if options.pause_writes || standing.ready.state.paused || changes.is_empty() {
-        let waiting = changes.len() as u64;
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
     let approved = standing.ready.state.approved();
@@ -78,6 +75,27 @@ async fn deliver_one(
     bar.finish_and_clear();
     context.meter.add_calls(standing.ready.configured.name.as_str(), &outcome.calls);
     outcome
+}
+
+/// Stores what planning found out about one target.
+async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<(), LedgerError> {
+    let Some(lease) = &standing.ready.lease else { return Ok(()) };
+    let (ledger, lease) = (&context.ledger, lease.lease());
+    let name = &standing.ready.configured.name;
+    let rows = standing.rows();
+    ledger.bind(lease, &rows, context.at()).await?;
+    // People may have paused the target, or asked to recover it, while this run was planning.
+    if let Some(latest) = ledger.target_row(name).await? {
+        standing.ready.state.paused = latest.paused;
+        standing.ready.row.paused = latest.paused;
+        standing.ready.row.recover = latest.recover && !standing.ready.was_asked_to_recover;
+    }
+    ledger.put_target_row(name, &standing.ready.row).await?;
+    if let Some(newest) = standing.newest_found() {
+        // After the rows it speaks for, and once there is a target row to hold it.
+        ledger.bind(lease, &Rows { newest_delivered_at: Some(newest), ..Rows::default() }, context.at()).await?;
+    }
+    ledger.put_holds(name, standing.holds(), context.at()).await
 }
 
 /// Puts the report together, notes it in the ledger, gives the leases back and removes what is past `journal_keep`.
@@ -197,6 +215,21 @@ pub(super) async fn report(
     Ok(Ended { exits, report, plan })
 }
 
+/// Notes that a run came to no report. What keeps the note from being written is the failure itself, which is told anyway.
+pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
+    let row = RunRow {
+        run: context.run.clone(),
+        started_at: context.at(),
+        finished_at: Some(context.clock.real_now().max(context.at())),
+        outcome: Some(error.exit().outcome().to_owned()),
+        counts: BTreeMap::new(),
+        report: None,
+    };
+    if let Err(error) = context.ledger.finish_run(&row).await {
+        tracing::debug!(%error, "could not note how the run ended");
+    }
+}
+
 async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
     for standing in standings {
         let name = &standing.ready.configured.name;
@@ -247,7 +280,7 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     let problem = |text: String, hint: Option<String>| Problem { subject: name.to_string(), text, hint };
     match stop {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
-        Stop::Ledger(error @ crate::ledger::LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error @ LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
         Stop::Ledger(error) => (Exit::Failed, problem(crate::cli::output::chain(error), error.hint())),
         Stop::Deadline => (
             Exit::Partly,

@@ -29,6 +29,10 @@ pub(super) async fn confirm(
     loop {
         let mut keys: BTreeSet<Key> = standings.iter().flat_map(|standing| standing.to_look_up().cloned().collect::<Vec<_>>()).collect();
         keys.extend(stand.decisions.revivals_to_confirm.iter().cloned());
+        // What no target keeps live as ours has no gate to pass: without this it would be missing for ever.
+        if standings.len() == context.config.targets.len() {
+            keys.extend(stand.decisions.proposed.keys().filter(|key| !standings.iter().any(|standing| standing.keeps(key))).cloned());
+        }
         keys.retain(|key| !asked.contains(key));
         if keys.is_empty() {
             return Ok(());

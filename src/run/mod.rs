@@ -4,11 +4,13 @@
 
 mod finish;
 mod look_up;
+mod moves;
 pub mod progress;
 pub mod ready;
 mod recover;
 pub mod report;
 pub mod saved;
+mod settle;
 pub mod setup;
 mod stand;
 
@@ -21,7 +23,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::deliver::{self, HeldLease, LeaseError};
+use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
 use crate::inventory::{self, Coverage, Observing};
@@ -77,8 +79,12 @@ impl Context<'_> {
     }
 
     /// Waits for a lease and remembers it.
-    async fn lease(&self, name: &TargetName) -> Result<HeldLease, LeaseError> {
-        let held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder).await?;
+    async fn lease(&self, name: &TargetName, aftermath: Aftermath) -> Result<HeldLease, LeaseError> {
+        let mut interrupt = self.interrupt.clone();
+        let held = tokio::select! {
+            held = deliver::hold(Arc::clone(&self.ledger), Arc::clone(&self.clock), name, &self.holder, aftermath) => held?,
+            _ = interrupt.wait_for(|stop| *stop) => return Err(LeaseError::Interrupted { target: name.clone() }),
+        };
         self.leases_mut().push(held.lease().clone());
         Ok(held)
     }
@@ -244,24 +250,41 @@ pub async fn run(
     reading: Reading,
     options: &Options,
     only: Option<&Only>,
-    on_plan: &(dyn Fn(&Plan) + Sync),
+    on_plan: &(dyn Fn(&Plan, &Estate) + Sync),
 ) -> Result<Ended, RunError> {
-    let began = Instant::now();
     for name in &options.targets {
         if !context.config.targets.iter().any(|target| target.name == *name) {
             return Err(RunError::NoSuch { what: "target", name: name.to_string() });
         }
     }
-    if context.mode == Mode::Sync {
-        context.ledger.start_run(&context.run, context.at()).await?;
+    if context.mode == Mode::Plan {
+        return Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
     }
+    context.ledger.start_run(&context.run, context.at()).await?;
+    let ended = Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
+    if let Err(error) = &ended {
+        finish::note_failure(context, error).await;
+    }
+    ended
+}
+
+async fn conclude(
+    context: &Context<'_>,
+    sources: &[Box<dyn Source>],
+    reading: Reading,
+    options: &Options,
+    only: Option<&Only>,
+    on_plan: &(dyn Fn(&Plan, &Estate) + Sync),
+) -> Result<Ended, RunError> {
+    let began = Instant::now();
     let estate_lease = match context.mode {
         Mode::Sync => Some(lease_estate(context).await?),
         Mode::Plan => None,
     };
     let own = context.ledger.estate_id().await?;
     let loaded = context.ledger.load_estate().await?;
-    let mut stand = Stand::observe(context, loaded.estate, reading);
+    let fence = if only.is_some() { saved::fence(reading.fence, context.at(), &loaded.estate) } else { reading.fence };
+    let mut stand = Stand::observe(context, loaded.estate, Reading { fence, ..reading });
 
     // Where no source could be read, nothing is concluded and nothing is sent.
     let readable = stand.failed.len() < stand.asked.max(1);
@@ -276,15 +299,19 @@ pub async fn run(
             Err(refused) => not_ready.push(refused),
         }
     }
+    follow(context, &stand, &mut standings, &mut not_ready).await?;
     recover::enter_unknown(&mut stand, &standings, context.at());
     stand.decide(context);
     stand.note_purged(context, &standings);
 
-    prepare(context, &mut stand, &mut standings, &mut not_ready).await?;
+    for standing in &mut standings {
+        standing.prepare(context, &stand).await?;
+    }
     for standing in &mut standings {
         standing.plan(context, &stand, &own, &options.approve).await?;
     }
     look_up::confirm(context, sources, &mut stand, &mut standings, &own, &options.approve).await?;
+    stand.remarks.extend(options.approve.iter().filter(|id| !standings.iter().any(|standing| standing.has_approved(id))).map(not_approved));
     for standing in &mut standings {
         if standing.has_other_estates() {
             not_ready.push(ready::other_estate(standing.ready.configured));
@@ -293,13 +320,16 @@ pub async fn run(
     standings.retain(|standing| !standing.has_other_estates());
 
     let plan = stand.plan(context, &own, &standings, only);
-    on_plan(&plan);
+    on_plan(&plan, &stand.estate);
     let outcomes = match context.mode {
         Mode::Plan => BTreeMap::new(),
         Mode::Sync => {
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
-            if let Some(lease) = estate_lease {
-                context.ledger.release_lease(lease.lease()).await?;
+            if let Some(held) = estate_lease {
+                // Given back only once nothing renews it any more.
+                let lease = held.lease().clone();
+                drop(held);
+                context.ledger.release_lease(&lease).await?;
             }
             finish::deliver(context, &stand, &mut standings, options, only).await?
         }
@@ -307,27 +337,37 @@ pub async fn run(
     finish::report(context, stand, standings, not_ready, outcomes, plan, only, began).await
 }
 
-async fn prepare(
+/// Brings rows and records under the keys that their resources have now. A target whose lease is lost takes no further part.
+async fn follow(
     context: &Context<'_>,
-    stand: &mut Stand,
+    stand: &Stand,
     standings: &mut Vec<Standing<'_>>,
     not_ready: &mut Vec<NotReady>,
 ) -> Result<(), RunError> {
     let mut kept = Vec::with_capacity(standings.len());
     for mut standing in standings.drain(..) {
-        match standing.prepare(context, stand).await? {
+        match standing.follow(context, stand).await {
             Ok(()) => kept.push(standing),
-            Err(refused) => not_ready.push(refused),
+            Err(error @ LedgerError::LeaseLost { .. }) => not_ready.push(ready::lease_lost(standing.ready.configured, &error)),
+            Err(error) => return Err(error.into()),
         }
     }
     *standings = kept;
     Ok(())
 }
 
+fn not_approved(id: &Digest) -> crate::source::Remark {
+    crate::source::Remark {
+        subject: format!("hold {id}"),
+        text: "not approved: no such hold in this run; its id changes when what it holds changes".to_owned(),
+    }
+}
+
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
     let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    context.lease(&name).await.map_err(|error| match error {
+    context.lease(&name, Aftermath::None).await.map_err(|error| match error {
         LeaseError::Held { .. } => RunError::Busy,
+        LeaseError::Interrupted { .. } => RunError::Interrupted,
         LeaseError::Ledger(error) => RunError::Ledger(error),
     })
 }
@@ -338,6 +378,8 @@ pub struct Stand {
     pub estate: Estate,
     /// What observing came to.
     pub observed: inventory::Observed,
+    /// Machines that live on under another key: old key, new key.
+    pub successors: BTreeMap<Key, Key>,
     /// What deciding came to.
     pub decisions: Decisions,
     /// The timers and rules.
@@ -368,9 +410,12 @@ impl Stand {
         let ownership = context.config.ownership.clone();
         let _ = inventory::derive(&mut estate, &ownership, &observing);
         let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
+        let successors = moves::successors(&estate);
+        moves::conclude(&mut estate, &successors, context.at());
         Self {
             estate,
             observed,
+            successors,
             decisions: Decisions::default(),
             policy,
             ownership,

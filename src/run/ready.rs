@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use crate::clock::{earlier, later};
 use crate::config::TargetConfig;
-use crate::deliver::{self, HeldLease, LeaseError};
+use crate::deliver::{Aftermath, HeldLease, LeaseError};
 use crate::estate::EstateId;
 use crate::exit::Exit;
-use crate::ledger::{Answer, LedgerError, TargetRow};
+use crate::ledger::{LedgerError, TargetRow};
 use crate::model::Key;
-use crate::plan::{ChangeKind, TargetState};
-use crate::target::{FoundRecord, Identity, Target, TargetError};
+use crate::plan::TargetState;
+use crate::target::{FoundRecord, Target, TargetError};
 
 use super::report::Problem;
 use super::setup::{self, Absent};
-use super::{Context, Mode};
+use super::{Context, Mode, settle};
 
 /// A target that can be planned for.
 pub struct Ready<'a> {
@@ -34,6 +34,8 @@ pub struct Ready<'a> {
     pub found: Option<BTreeMap<Key, FoundRecord>>,
     /// Whether the ledger's map of it is being rebuilt: nothing ends in this run.
     pub recovering: bool,
+    /// Whether people asked for that (`dewpoint target recover`).
+    pub was_asked_to_recover: bool,
 }
 
 /// A target that takes no part in this run.
@@ -48,11 +50,11 @@ pub struct NotReady {
 }
 
 impl NotReady {
-    fn new(configured: &TargetConfig, exit: Exit, text: impl Into<String>, hint: Option<String>) -> Self {
+    pub(super) fn new(configured: &TargetConfig, exit: Exit, text: impl Into<String>, hint: Option<String>) -> Self {
         Self { target: configured.name.clone(), exit, problem: Problem { subject: configured.name.to_string(), text: text.into(), hint } }
     }
 
-    fn of_target(configured: &TargetConfig, error: &TargetError) -> Self {
+    pub(super) fn of_target(configured: &TargetConfig, error: &TargetError) -> Self {
         let exit = match error {
             TargetError::Credentials { .. } => Exit::Credentials,
             TargetError::Unusable { .. } => Exit::Usage,
@@ -65,7 +67,7 @@ impl NotReady {
 }
 
 /// Why a target could not be made ready.
-enum Trouble {
+pub(super) enum Trouble {
     Target(NotReady),
     Ledger(LedgerError),
 }
@@ -114,10 +116,10 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
 
     let lease = match context.mode {
         Mode::Plan => None,
-        Mode::Sync => Some(lease(context, configured).await?),
+        Mode::Sync => Some(lease(context, configured, target.as_ref()).await?),
     };
     if let Some(lease) = &lease {
-        settle_in_flight(context, configured, target.as_ref(), lease, row.estate.as_ref().unwrap_or(own)).await?;
+        settle::settle(context, configured, target.as_ref(), lease, row.estate.as_ref().unwrap_or(own)).await?;
         // What another holder wrote while we waited counts.
         if let Some(latest) = ledger.target_row(&configured.name).await? {
             row = latest;
@@ -154,7 +156,8 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.address = setup::address(configured);
     row.estate = (estate != *own).then(|| estate.clone());
     let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
-    Ok(Ready { configured, target, lease, row, state, estate, found, recovering })
+    let was_asked_to_recover = row.recover;
+    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover })
 }
 
 /// Guardrail 8: the CMDB under this address is the one that the ledger knows.
@@ -186,70 +189,20 @@ fn check_place(configured: &TargetConfig, row: &TargetRow, instance: &str) -> Re
     Ok(())
 }
 
-async fn lease(context: &Context<'_>, configured: &TargetConfig) -> Result<HeldLease, Trouble> {
-    context.lease(&configured.name).await.map_err(|error| match error {
+async fn lease(context: &Context<'_>, configured: &TargetConfig, target: &dyn Target) -> Result<HeldLease, Trouble> {
+    let aftermath = if target.ends_with_sender() { Aftermath::None } else { Aftermath::Requests };
+    context.lease(&configured.name, aftermath).await.map_err(|error| match error {
         LeaseError::Held { .. } => Trouble::Target(NotReady::new(
             configured,
             Exit::Partly,
             error.to_string(),
             Some("run again when the other sync is done".to_owned()),
         )),
+        LeaseError::Interrupted { .. } => {
+            Trouble::Target(NotReady::new(configured, Exit::Interrupted, error.to_string(), Some("run it again".to_owned())))
+        }
         LeaseError::Ledger(error) => Trouble::Ledger(error),
     })
-}
-
-/// Finds out what became of changes that a killed run sent: a create may have arrived, so it is looked up by its external id before it
-/// can be planned again. Everything else has idempotent effect and is planned anew from what the ledger last knew to be delivered.
-async fn settle_in_flight(
-    context: &Context<'_>,
-    configured: &TargetConfig,
-    target: &dyn Target,
-    lease: &HeldLease,
-    estate: &EstateId,
-) -> Result<(), Trouble> {
-    let in_flight = context.ledger.in_flight(&configured.name).await?;
-    if in_flight.is_empty() {
-        return Ok(());
-    }
-    tracing::info!(target.name = %configured.name, changes = in_flight.len(), "Looking up what became of an interrupted run's changes");
-    let identities: Vec<Identity> = in_flight
-        .iter()
-        .filter(|sent| sent.change.change == ChangeKind::Create)
-        .map(|sent| Identity {
-            key: sent.change.key.clone(),
-            kind: sent.change.kind,
-            native_id: String::new(),
-            account: sent.change.account.clone(),
-        })
-        .collect();
-    let mut answers = target.find(&identities).await;
-    let mut notes = Vec::with_capacity(in_flight.len());
-    for sent in in_flight {
-        let answer = match (sent.change.change, answers.remove(&sent.change.key)) {
-            (ChangeKind::Create, Some(Ok(found))) => {
-                match found
-                    .into_iter()
-                    .find(|record| record.external_id.as_ref() == Some(&sent.change.key) && record.estate.as_ref() == Some(estate))
-                {
-                    Some(record) => {
-                        let fields = deliver::fields_after(&BTreeMap::new(), &sent.change, Some(&record.fields));
-                        Answer::Done { record: record.id, class: record.class, fields: Some(fields), contributed: false }
-                    }
-                    None => Answer::NotSent,
-                }
-            }
-            // "Could not look" is not "nothing there": the row stays in flight, and so does its create.
-            (ChangeKind::Create, Some(Err(error))) => return Err(Trouble::Target(NotReady::of_target(configured, &error))),
-            (ChangeKind::Create, None) => {
-                let text = "the target gave no answer about a record whose create may have arrived".to_owned();
-                return Err(Trouble::Target(NotReady::new(configured, Exit::Partly, text, Some("run again later".to_owned()))));
-            }
-            _ => Answer::NotSent,
-        };
-        notes.push((sent, answer));
-    }
-    context.ledger.finish_batch(lease.lease(), &context.run, &notes, context.at()).await?;
-    Ok(())
 }
 
 /// Pages of a full read: a target that never ends its listing must not hold a run for ever.
@@ -282,6 +235,11 @@ fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Opt
         return Err(Trouble::Target(other_estate(configured)));
     }
     Ok(Some(first.clone()))
+}
+
+/// Another took the target over while this run was planning.
+pub fn lease_lost(configured: &TargetConfig, error: &LedgerError) -> NotReady {
+    NotReady::new(configured, Exit::Partly, error.to_string(), error.hint())
 }
 
 /// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.

@@ -1,9 +1,11 @@
 //! Records that the ledger has lost sight of: found at a target, shown by no listing.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::Map;
 
-use crate::estate::Known;
+use crate::estate::{Disposition, End, EndCause, Known, Stage};
 use crate::model::{Key, Resource};
 use crate::target::FoundRecord;
 
@@ -11,19 +13,28 @@ use super::Stand;
 use super::stand::Standing;
 
 /// Enters what a recovering target holds and no listing shows: as missing, counted from now on, so that it retires by the usual timers
-/// and never at once.
+/// and never at once. What is retired wherever it is found had ended before.
 pub(super) fn enter_unknown(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
+    let mut unknown = BTreeMap::new();
     for standing in standings.iter().filter(|standing| standing.ready.recovering) {
-        let Some(found) = &standing.ready.found else { continue };
-        for (key, record) in found {
-            if stand.estate.resources.contains_key(key) {
-                continue;
-            }
-            let Some(resource) = resource(key, record) else { continue };
-            let known = Known { recovered: true, ..Known::new(resource, at, stand.fence) };
-            stand.estate.dirty.resources.insert(key.clone());
-            stand.estate.resources.insert(key.clone(), known);
+        for (key, record) in standing.ready.found.iter().flatten().filter(|(key, _)| !stand.estate.resources.contains_key(*key)) {
+            let entry = unknown.entry(key).or_insert((record, false));
+            entry.1 |= !record.retired;
         }
+    }
+    let mut entered = Vec::with_capacity(unknown.len());
+    for (key, (record, is_live)) in unknown {
+        let Some(resource) = resource(key, record) else { continue };
+        let new = Known { disposition: Disposition::Record, ..Known::new(resource, at, stand.fence) };
+        entered.push(if is_live {
+            Known { recovered: true, ..new }
+        } else {
+            Known { missing: 1, stage: Stage::Retired, end: Some(End { at, cause: EndCause::Absent }), ..new }
+        });
+    }
+    for known in entered {
+        stand.estate.dirty.resources.insert(known.resource.key.clone());
+        stand.estate.resources.insert(known.resource.key.clone(), known);
     }
 }
 
@@ -39,10 +50,10 @@ fn resource(key: &Key, record: &FoundRecord) -> Option<Resource> {
         region: stub.region,
         name: stub.name,
         state: None,
-        tags: std::collections::BTreeMap::new(),
+        tags: BTreeMap::new(),
         created_at: None,
         observed_at: None,
-        attributes: std::collections::BTreeMap::new(),
+        attributes: BTreeMap::new(),
         derived: key.is_derived(),
         extra: Map::new(),
     })

@@ -11,6 +11,7 @@ use crate::estate::KnownScope;
 use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
 use crate::plan::ChangeKind;
 use crate::source::Remark;
+use crate::told;
 
 /// A receipt as documents have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,24 +145,28 @@ pub fn text(report: &Report, verbose: bool) -> String {
     receipts(&mut text, &report.receipts, verbose);
     for (name, count) in [("deferred", report.deferred), ("folded", report.folded), ("ignored", report.ignored)] {
         if count > 0 {
-            let _ = writeln!(text, "{name:<10}{count} resources");
+            let _ = writeln!(text, "{name:<10}{}", counted(count, "resource"));
         }
     }
     for (target, counts) in &report.counts {
         let changes: Vec<String> = counts.iter().map(|(change, n)| format!("{n} {change}")).collect();
-        let summary = if changes.is_empty() { "nothing to do".to_owned() } else { changes.join(", ") };
-        let records = report.forecast.get(target).map(|n| format!("; {n} records")).unwrap_or_default();
+        let summary = match (changes.is_empty(), left_over(report, target)) {
+            (true, false) => "nothing to do".to_owned(),
+            (true, true) => "nothing sent".to_owned(),
+            (false, _) => changes.join(", "),
+        };
+        let records = report.forecast.get(target).map(|n| format!("; {}", counted(*n, "record"))).unwrap_or_default();
         let _ = writeln!(text, "target    {target}: {summary}{records}");
     }
     for (target, count) in report.waiting.iter().filter(|(_, count)| **count > 0) {
-        let _ = writeln!(text, "waiting   {target}: {count} changes were not sent; the next sync sends them");
+        let _ = writeln!(text, "waiting   {target}: {} not sent yet", counted(*count, "change"));
     }
     list(
         &mut text,
         "failed",
         report.failed.iter().map(|failed| {
             let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
-            format!("{} at {}: {}{parked}", failed.key, failed.target, failed.error)
+            format!("{} at {}: {}{parked}", failed.key, failed.target, told::printable(&failed.error))
         }),
         verbose,
     );
@@ -170,14 +175,47 @@ pub fn text(report: &Report, verbose: bool) -> String {
         let part = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(text, "held      {} at {}: {}", part("id"), part("target"), part("text"));
     }
-    list(&mut text, "remark", report.remarks.iter().map(|remark| format!("{}: {}", remark.subject, remark.text)), verbose);
+    remarks_and_problems(&mut text, report, verbose);
+    text
+}
+
+/// What a report has to say beside the plan itself: scopes that were not listed completely, remarks and problems.
+#[must_use]
+pub fn rest_text(report: &Report, verbose: bool) -> String {
+    let mut text = String::new();
+    if report.receipts.iter().any(|receipt| receipt.outcome != Outcome::Complete) {
+        receipts(&mut text, &report.receipts, verbose);
+    }
+    list(
+        &mut text,
+        "failed",
+        report.failed.iter().map(|failed| format!("{} at {}: {}", failed.key, failed.target, told::printable(&failed.error))),
+        verbose,
+    );
+    remarks_and_problems(&mut text, report, verbose);
+    text
+}
+
+/// Whether something is wanted of a target that was not sent.
+fn left_over(report: &Report, target: &TargetName) -> bool {
+    report.waiting.get(target).is_some_and(|count| *count > 0)
+        || report.failed.iter().any(|failed| failed.target == *target)
+        || report.holds.iter().any(|hold| hold.get("target").and_then(Value::as_str) == Some(target.as_str()))
+}
+
+fn remarks_and_problems(text: &mut String, report: &Report, verbose: bool) {
+    let remarks = report.remarks.iter().map(|remark| format!("{}: {}", told::printable(&remark.subject), told::printable(&remark.text)));
+    list(text, "remark", remarks, verbose);
     for problem in &report.problems {
-        let _ = writeln!(text, "problem   {}: {}", problem.subject, problem.text);
+        let _ = writeln!(text, "problem   {}: {}", problem.subject, told::printable(&problem.text));
         if let Some(hint) = &problem.hint {
             let _ = writeln!(text, "          hint: {hint}");
         }
     }
-    text
+}
+
+fn counted(count: u64, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Lines shown of a long list without `-v`.
@@ -202,7 +240,7 @@ fn receipts(text: &mut String, receipts: &[ReceiptDocument], verbose: bool) {
     let summary: Vec<String> = outcomes.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
     let _ = writeln!(text, "scopes    {}", if summary.is_empty() { "none".to_owned() } else { summary.join(", ") });
     let gaps = receipts.iter().filter(|receipt| receipt.outcome != Outcome::Complete).map(|receipt| {
-        let error = receipt.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+        let error = receipt.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
         let accepted = if receipt.accepted { " (accepted)" } else { "" };
         format!("{} {} {} {} {}{accepted}{error}", receipt.provider, receipt.account, receipt.region, receipt.kind, receipt.outcome)
     });

@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 
 use crate::clock::later;
 use crate::config::Config;
-use crate::estate::{EstateId, Fence};
+use crate::estate::{Estate, EstateId, Fence};
 use crate::inventory::Coverage;
 use crate::model::{EdgeId, Receipt, Relation, Resource, Scope};
 use crate::plan::Plan;
@@ -93,6 +93,16 @@ pub struct Saved {
     pub only: Only,
     /// Its changes in words, by identity, to name those that no longer fit.
     pub words: BTreeMap<crate::plan::ChangeId, String>,
+}
+
+/// The fence under which a saved plan's observations are stored.
+///
+/// Plans between two syncs note one number. Where what is known under it is of a later plan that was applied first, this one's
+/// observations stand behind it, level with the sync before both.
+#[must_use]
+pub fn fence(noted: Fence, taken_at: Timestamp, estate: &Estate) -> Fence {
+    let is_behind = estate.scopes.values().any(|known| known.fence == noted && known.at > taken_at);
+    if is_behind { Fence(noted.0.saturating_sub(1)) } else { noted }
 }
 
 /// Reads a saved plan and checks that it may still be applied here.

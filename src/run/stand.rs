@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use crate::estate::{EstateId, Known};
-use crate::ledger::{Binding, Rows};
+use crate::ledger::{Binding, LedgerError, Rows};
 use crate::lifecycle::Timers;
-use crate::model::{Digest, Key};
-use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, Terms, Verdict, VerdictKind};
+use crate::model::{Digest, EdgeId, Key};
+use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, TargetError};
 
-use super::ready::{NotReady, Ready};
+use super::ready::Ready;
 use super::{Context, Only, RunError, Stand};
 
 /// Identities asked of a target at once.
@@ -28,28 +30,68 @@ pub(super) struct Standing<'a> {
     pub(super) remarks: Vec<Remark>,
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
+    newest_found: Option<Timestamp>,
+    approved: BTreeSet<Digest>,
 }
 
 impl<'a> Standing<'a> {
     /// A target whose records were not looked at yet.
     #[must_use]
     pub(super) fn new(ready: Ready<'a>) -> Self {
-        Self { ready, rows: BTreeMap::new(), drifted: Vec::new(), remarks: Vec::new(), answers: BTreeMap::new(), guarded: None }
+        Self {
+            ready,
+            rows: BTreeMap::new(),
+            drifted: Vec::new(),
+            remarks: Vec::new(),
+            answers: BTreeMap::new(),
+            guarded: None,
+            newest_found: None,
+            approved: BTreeSet::new(),
+        }
+    }
+
+    /// Brings rows, and what a full read found, under the keys that their resources have now; own records that the ledger does not know
+    /// say that it is an old copy.
+    ///
+    /// # Errors
+    /// When the ledger fails, or the lease is lost.
+    pub(super) async fn follow(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), LedgerError> {
+        let state = &mut self.ready.state;
+        for (from, to) in &stand.successors {
+            if state.records.get(to).is_some_and(RecordBrief::exists) {
+                continue;
+            }
+            let Some(row) = state.records.remove(from) else { continue };
+            state.records.insert(to.clone(), RecordBrief { basis: None, ..row });
+            move_edges(&mut state.edges, from, to);
+            if let Some(lease) = &self.ready.lease {
+                context.ledger.move_key(lease.lease(), from, to).await?;
+            }
+        }
+        let Some(found) = &mut self.ready.found else { return Ok(()) };
+        for (from, to) in &stand.successors {
+            // The record says its old key until the update that rewrites it was delivered.
+            let is_its_record = |record: &FoundRecord| state.records.get(to).is_some_and(|row| row.record.as_ref() == Some(&record.id));
+            if !found.contains_key(to)
+                && found.get(from).is_some_and(is_its_record)
+                && let Some(record) = found.remove(from)
+            {
+                found.insert(to.clone(), record);
+            }
+        }
+        self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
+        Ok(())
     }
 
     /// Takes in what a full read or a recovery found.
     ///
     /// # Errors
-    /// When the ledger fails. A target that must not be written to is the inner error.
-    pub(super) async fn prepare(&mut self, context: &Context<'_>, stand: &Stand) -> Result<Result<(), NotReady>, RunError> {
-        self.follow_moves(context, stand).await?;
-        let Some(found) = self.ready.found.take() else { return Ok(Ok(())) };
+    /// When the ledger fails.
+    pub(super) async fn prepare(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), RunError> {
+        let Some(found) = self.ready.found.take() else { return Ok(()) };
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        if !absorbed.unknown.is_empty() {
-            self.ready.recovering = true;
-        }
         let unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
@@ -66,6 +108,7 @@ impl<'a> Standing<'a> {
                 ),
             });
             self.rows.extend(rows);
+            self.newest_found = found.values().filter_map(|record| record.delivered_at).max();
         } else {
             self.rows.extend(absorbed.rows);
             self.drifted = absorbed.drifted;
@@ -88,21 +131,6 @@ impl<'a> Standing<'a> {
         }
         self.ready.row.verified_at = Some(context.at());
         self.ready.row.recover = false;
-        Ok(Ok(()))
-    }
-
-    /// A machine that kept its life under a new id keeps its record.
-    async fn follow_moves(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), RunError> {
-        for (from, to) in &stand.observed.moved {
-            if self.ready.state.records.contains_key(to) {
-                continue;
-            }
-            let Some(row) = self.ready.state.records.remove(from) else { continue };
-            self.ready.state.records.insert(to.clone(), RecordBrief { basis: None, ..row });
-            if let Some(lease) = &self.ready.lease {
-                context.ledger.move_key(lease.lease(), from, to).await?;
-            }
-        }
         Ok(())
     }
 
@@ -134,6 +162,7 @@ impl<'a> Standing<'a> {
         let mut guarded = self.guard(context, stand, &estate);
         let approved: Vec<&Hold> = guarded.holds.iter().filter(|hold| approve.contains(&hold.id)).collect();
         if !approved.is_empty() {
+            self.approved.extend(approved.iter().map(|hold| hold.id));
             let verdicts: Vec<Verdict> = approved.into_iter().flat_map(|hold| hold.verdicts(VerdictKind::Approved, context.at())).collect();
             if self.ready.lease.is_some() {
                 context.ledger.put_verdicts(&verdicts).await?;
@@ -206,6 +235,23 @@ impl<'a> Standing<'a> {
         self.guarded.iter().flat_map(|guarded| guarded.look_up.iter())
     }
 
+    /// The newest delivery that a recovery found on the target's records.
+    pub(super) fn newest_found(&self) -> Option<Timestamp> {
+        self.newest_found
+    }
+
+    /// Whether this run approved a hold of this target.
+    #[must_use]
+    pub(super) fn has_approved(&self, id: &Digest) -> bool {
+        self.approved.contains(id)
+    }
+
+    /// Whether a record of ours stands there live, so that its end has to pass this target's gates.
+    #[must_use]
+    pub(super) fn keeps(&self, key: &Key) -> bool {
+        self.ready.state.records.get(key).is_some_and(|row| row.is_live() && !row.contributed)
+    }
+
     /// Whether a record with our external id carries another estate.
     #[must_use]
     pub(super) fn has_other_estates(&self) -> bool {
@@ -262,6 +308,15 @@ impl<'a> Standing<'a> {
             state.records.extend(guarded.bindings.iter().map(|(key, row)| (key.clone(), row.clone())));
         }
         state
+    }
+}
+
+fn move_edges(edges: &mut BTreeMap<EdgeId, RecordEdge>, from: &Key, to: &Key) {
+    let moved: Vec<EdgeId> = edges.keys().filter(|edge| edge.from == *from || edge.to == *from).cloned().collect();
+    for edge in moved {
+        let Some(row) = edges.remove(&edge) else { continue };
+        let renamed = |key: Key| if key == *from { to.clone() } else { key };
+        edges.entry(EdgeId { from: renamed(edge.from), relation: edge.relation, to: renamed(edge.to) }).or_insert(row);
     }
 }
 

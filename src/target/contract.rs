@@ -212,10 +212,12 @@ pub(crate) async fn retire_revive_purge(rig: &dyn Rig) {
     let target = rig.target();
     let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
     let record = &records[0];
+    send(target, 0, &[relate((1, 2), record, &records[1], Attributes::new())]).await;
     let retire = update(target, 1, record, Some(true), &[("stage", json!("retired"))]);
     send(target, 1, std::slice::from_ref(&retire)).await;
     send(target, 1, &[retire]).await;
     assert!(find(target, 1).await[0].retired);
+    assert_eq!(rig.edges().await.len(), 0, "its edges go with it: what returns may have others");
     send(target, 2, &[update(target, 1, record, None, &[("size", json!("t3.large"))])]).await;
     assert!(find(target, 1).await[0].retired, "an update leaves the mark as it is");
     send(target, 3, &[update(target, 1, record, Some(false), &[("stage", json!("active"))])]).await;

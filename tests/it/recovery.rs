@@ -1,1 +1,312 @@
 //! Ledgers lost or put back, and targets that moved.
+
+use serde_json::json;
+
+use crate::guardrails::{at, cmdb, field, guardrails, held, hold, live, retired, without};
+use crate::support::inventory::{instance_key, key};
+use crate::support::{Inventory, World};
+
+/// Removes the ledger with everything beside it.
+fn lose_ledger(world: &World) {
+    for name in ["dewpoint.db", "dewpoint.db-wal", "dewpoint.db-shm"] {
+        let _ = std::fs::remove_file(world.path(name));
+    }
+}
+
+/// Puts a backup in the ledger's place.
+fn restore(world: &World, backup: &str) {
+    lose_ledger(world);
+    std::fs::copy(world.path(backup), world.path("dewpoint.db")).unwrap();
+}
+
+fn full() -> Inventory {
+    let group = key("security_group", "sg-1");
+    (0..12).fold(Inventory::new().instances(12).group("sg-1", json!({})), |all, i| {
+        all.relation("protected_by", &instance_key(&format!("i-{i:04}")), &group)
+    })
+}
+
+/// Records without the times of their deliveries, and the edges.
+fn content(world: &World) -> (Vec<Vec<String>>, Vec<Vec<String>>) {
+    (
+        world.query("cmdb.db", "SELECT id, external_id, estate, class, fields, retired FROM record ORDER BY id"),
+        world.query("cmdb.db", "SELECT from_key, type, to_key, attributes FROM ci_relation ORDER BY 1, 2, 3"),
+    )
+}
+
+#[test]
+fn a_wiped_ledger_takes_the_cmdb_over() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    let before = content(&world);
+    lose_ledger(&world);
+    let document = world.sync_at(&at(1, 1), 0);
+    assert!(document["remarks"].to_string().contains("recovered 13 records"), "{document:#}");
+    assert_eq!(content(&world), before, "no duplicate, no other estate id");
+    assert_eq!(World::counts(&world.sync_at(&at(1, 2), 0)), []);
+    // From here on it is served as ever.
+    world.put(&without(&full(), 0..2).instance("i-new", json!({})));
+    world.sync_at(&at(2, 2), 0);
+    world.sync_at(&at(3, 3), 0);
+    assert_eq!((live(&world), retired(&world)), (12, 2));
+    assert_eq!(world.query("cmdb.db", "SELECT count(DISTINCT estate) FROM record"), [["1"]]);
+    assert_eq!(World::counts(&world.sync_at(&at(3, 4), 0)), []);
+}
+
+#[test]
+fn a_plan_says_what_a_recovery_does_and_writes_nothing() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    lose_ledger(&world);
+    let plan = world.json(&["plan", "--at", &at(1, 1)], 0);
+    let changes: Vec<&str> = plan["changes"].as_array().unwrap().iter().map(|change| change["change"].as_str().unwrap()).collect();
+    assert!(changes.iter().all(|change| *change == "relate"), "{plan:#}");
+    assert!(!world.path("dewpoint.db").exists());
+}
+
+#[test]
+fn what_no_listing_shows_enters_as_missing_and_ends_by_the_usual_timers() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    lose_ledger(&world);
+    world.put(&without(&full(), 0..2));
+    world.sync_at(&at(5, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (13, 0));
+    let missing = world.json(&["list", "--stage", "missing"], 0);
+    assert_eq!(missing["cis"].as_array().unwrap().len(), 2);
+    // Count 0, last seen at the recovery.
+    world.sync_at(&at(5, 12), 0);
+    world.sync_at(&at(5, 20), 0);
+    assert_eq!((live(&world), retired(&world)), (13, 0));
+    world.sync_at(&at(6, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (11, 2));
+    assert_eq!(World::counts(&world.sync_at(&at(6, 1), 0)), []);
+}
+
+#[test]
+fn what_was_retired_before_the_loss_stays_retired() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    let rest = without(&full(), 0..2).without(&["sg-1"]);
+    world.put(&rest);
+    world.sync_at(&at(2, 0), 0);
+    world.sync_at(&at(3, 0), 0);
+    assert_eq!(retired(&world), 3);
+    let before = content(&world);
+    lose_ledger(&world);
+    world.sync_at(&at(3, 1), 0);
+    assert_eq!(content(&world), before, "nothing is revived that nobody has seen");
+    for day in 4..8 {
+        assert_eq!(World::counts(&world.sync_at(&at(day, 0), 0)), [], "day {day}");
+    }
+    assert_eq!(retired(&world), 3);
+    // Seen again, it is revived with its old record.
+    world.put(&full());
+    let document = world.sync_at(&at(9, 0), 0);
+    assert_eq!(World::counts(&document).iter().find(|(name, _)| name == "revive"), Some(&("revive".to_owned(), 3)));
+    assert_eq!((live(&world), retired(&world), world.count("SELECT count(*) FROM ci")), (13, 0, 13));
+}
+
+#[test]
+fn a_ledger_ten_syncs_old_recovers_without_doubles_and_without_ends() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // Since then: births, an end, changes, an edge less.
+    let mut now = full();
+    for i in 0..10_u32 {
+        now = now.instance(&format!("i-new-{i}"), json!({ "attributes": { "size": format!("size {i}") } }));
+        if i == 3 {
+            now = now.without(&["i-0000"]);
+        }
+        world.put(&now);
+        world.sync_at(&at(2 + i, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (22, 1));
+    let before = content(&world);
+    restore(&world, "old.db");
+    let document = world.sync_at(&at(12, 0), 0);
+    assert!(document["remarks"].to_string().contains("recovered"), "{document:#}");
+    assert_eq!(content(&world), before);
+    assert_eq!(World::counts(&world.sync_at(&at(12, 1), 0)), []);
+    assert_eq!(World::counts(&world.sync_at(&at(14, 1), 0)), []);
+    assert_eq!(content(&world), before);
+}
+
+#[test]
+fn an_old_ledger_retires_nothing_in_the_run_that_finds_out() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    world.put(&without(&full(), 0..2));
+    world.sync_at(&at(2, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // They come back after the backup, and vanish again: the old copy's count of their absence is wrong.
+    world.put(&full());
+    world.sync_at(&at(3, 0), 0);
+    world.put(&without(&full(), 0..2));
+    restore(&world, "old.db");
+    let document = world.sync_at(&at(4, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (13, 0), "{document:#}");
+}
+
+#[test]
+fn an_old_ledger_that_found_nothing_to_write_serves_as_ever_from_then_on() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // Changed and changed back: the old copy is right by chance, and newer deliveries stand in the CMDB all the same.
+    world.put(&full().without(&["i-0003"]).instance("i-0003", json!({ "name": "other" })).relation(
+        "protected_by",
+        &instance_key("i-0003"),
+        &key("security_group", "sg-1"),
+    ));
+    world.sync_at(&at(1, 1), 0);
+    world.put(&full());
+    world.sync_at(&at(1, 2), 0);
+    restore(&world, "old.db");
+    let first = world.sync_at(&at(1, 3), 0);
+    assert!(first["remarks"].to_string().contains("recovered"), "{first:#}");
+    let second = world.sync_at(&at(1, 4), 0);
+    assert!(!second["remarks"].to_string().contains("recovered"), "{second:#}");
+}
+
+#[test]
+fn people_keep_their_fields_in_a_recovery() {
+    let world = World::empty();
+    world.write(
+        "dewpoint.yaml",
+        &crate::support::CONFIG
+            .replace("path: cmdb.db }", "path: cmdb.db, authority: { owner: initial, support_group: if_empty, stage: transition } }"),
+    );
+    world.put(&Inventory::new().instance("i-1", json!({ "tags": { "owner": "ann", "support-group": "linux" } })));
+    world.sync_at(&at(1, 0), 0);
+    cmdb(
+        &world,
+        "UPDATE record SET fields = json_set(fields, '$.owner', 'bob', '$.support_group', 'windows', '$.stage', 'in maintenance', '$.size', 'by hand')",
+    );
+    lose_ledger(&world);
+    world.sync_at(&at(1, 1), 0);
+    let fields = ["owner", "support_group", "stage", "size"].map(|name| field(&world, "i-1", name));
+    assert_eq!(fields, ["bob", "windows", "in maintenance", "t3.micro"]);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 2), 0)), []);
+}
+
+#[test]
+fn two_estates_in_one_cmdb_are_refused() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    lose_ledger(&world);
+    cmdb(&world, "UPDATE record SET estate = 'somebody else' WHERE native_id = 'i-0003'");
+    let before = content(&world);
+    let document = world.sync_at(&at(1, 1), 2);
+    assert!(document["problems"].to_string().contains("another ledger"), "{document:#}");
+    assert_eq!(content(&world), before);
+}
+
+#[test]
+fn strangers_are_no_part_of_a_recovery() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    cmdb(&world, "INSERT INTO record (class, fields) VALUES ('server', '{\"native_id\": \"printer\"}')");
+    let before = content(&world);
+    lose_ledger(&world);
+    world.sync_at(&at(1, 1), 0);
+    world.sync_at(&at(3, 1), 0);
+    world.sync_at(&at(5, 1), 0);
+    assert_eq!(content(&world), before);
+}
+
+#[test]
+fn a_backup_is_whole_whenever_it_is_taken() {
+    let world = World::new("");
+    world.put(&Inventory::new().instances(400));
+    world.sync_at(&at(1, 0), 0);
+    world.put(&Inventory::new().instances(900));
+    let mut sync = world.command(&["sync", "-q", "--at", &at(1, 1)]).spawn().unwrap();
+    let mut taken = 0;
+    while sync.try_wait().unwrap().is_none() {
+        world.json(&["ledger", "backup", &format!("backup-{taken}.db")], 0);
+        taken += 1;
+    }
+    assert!(sync.wait().unwrap().success());
+    assert!(taken > 0);
+    for number in 0..taken {
+        restore(&world, &format!("backup-{number}.db"));
+        world.json(&["ledger", "check"], 0);
+    }
+    // The last of them serves, whatever moment it shows.
+    world.sync_at(&at(1, 2), 0);
+    assert_eq!(live(&world), 900);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 3), 0)), []);
+}
+
+#[test]
+fn a_backup_never_overwrites() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    world.write("precious.txt", "precious");
+    assert_ne!(world.run(&["ledger", "backup", "precious.txt"]).code, 0);
+    assert_eq!(std::fs::read_to_string(world.path("precious.txt")).unwrap(), "precious");
+}
+
+#[test]
+fn a_cmdb_that_was_deleted_is_an_error_until_it_is_recovered_under_guardrail_3() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    std::fs::remove_file(world.path("cmdb.db")).unwrap();
+    let document = world.sync_at(&at(1, 1), 2);
+    assert!(document["problems"].to_string().contains("dewpoint target recover cmdb"), "{document:#}");
+    assert!(!world.path("cmdb.db").exists());
+    world.json(&["plan", "--at", &at(1, 1)], 2);
+
+    // All of it made again at once is what guardrail 3 is for: thirteen records, and the twelve edges between them.
+    let document = world.json(&["target", "recover", "cmdb"], 4);
+    assert_eq!((guardrails(&document), held(&document), live(&world)), (vec!["blast_radius".to_owned()], 25, 0));
+    world.json(&["holds", "approve", &hold(&document)], 0);
+    world.json(&["sync"], 0);
+    assert_eq!((live(&world), world.count("SELECT count(*) FROM ci_relation")), (13, 12));
+    assert_eq!(World::counts(&world.json(&["sync"], 0)), []);
+}
+
+#[test]
+fn what_was_retired_in_a_lost_cmdb_takes_no_record_of_the_new_one() {
+    let world = World::empty();
+    world.write(
+        "dewpoint.yaml",
+        &format!(
+            "{}lifecycle: {{ defaults: {{ purge_after: 1d }} }}\n",
+            crate::support::CONFIG.replace("path: cmdb.db }", "path: cmdb.db, purge: delete }")
+        ),
+    );
+    // The first record of the CMDB is retired; in a new file its number is another's.
+    let five = Inventory::new().instances(5);
+    world.put(&five);
+    world.sync_at(&at(1, 0), 0);
+    world.put(&without(&five, 0..1));
+    world.sync_at(&at(2, 0), 0);
+    world.sync_at(&at(3, 0), 0);
+    assert_eq!(retired(&world), 1);
+    std::fs::remove_file(world.path("cmdb.db")).unwrap();
+    assert_eq!(world.run(&["target", "recover", "cmdb"]).code, 0);
+    assert_eq!(live(&world), 4);
+    // Long after `purge_after`, and when it comes back: no other record suffers.
+    let later = "2030-01-01T00:00:00Z";
+    world.sync_at(later, 0);
+    assert_eq!(live(&world), 4);
+    world.put(&five);
+    world.sync_at("2030-01-02T00:00:00Z", 0);
+    assert_eq!((live(&world), retired(&world)), (5, 0));
+    let names = world.query("cmdb.db", "SELECT native_id FROM ci ORDER BY 1");
+    assert_eq!(names, [["i-0000"], ["i-0001"], ["i-0002"], ["i-0003"], ["i-0004"]]);
+}

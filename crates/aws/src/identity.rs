@@ -54,7 +54,7 @@ pub(crate) struct Answer {
 ///
 /// The first region may be one that the account has not enabled, whose STS refuses good credentials; so a refusal counts only
 /// when all regions agree. Where nobody answers, one more region is asked: each can take minutes to give up. The error is that
-/// of the first region.
+/// of the first region that did not refuse, else of the first.
 pub(crate) async fn identify(
     shared: &SdkConfig,
     regions: &[Region],
@@ -62,7 +62,7 @@ pub(crate) async fn identify(
     source: &SourceName,
     progress: &dyn Progress,
 ) -> Result<Answer, Fault> {
-    let mut first: Option<Fault> = None;
+    let mut faults = Vec::new();
     let mut unanswered = 0;
     for region in regions {
         let meter = Meter::default();
@@ -86,12 +86,15 @@ pub(crate) async fn identify(
             // Missing credentials are missing everywhere.
             Reason::Credentials | Reason::Throttled | Reason::Truncated | Reason::StaleToken => false,
         };
-        let fault = first.get_or_insert(fault);
+        faults.push(fault);
         if !elsewhere {
-            return Err(fault.clone());
+            break;
         }
     }
-    Err(first.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: OPERATION, text: "no region is configured".to_owned() }))
+    let is_refusal = |fault: &Fault| matches!(fault.reason, Reason::Unrecognised | Reason::Disabled | Reason::Denied);
+    // The smallest is the first that is none.
+    let told = faults.into_iter().min_by_key(is_refusal);
+    Err(told.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: OPERATION, text: "no region is configured".to_owned() }))
 }
 
 fn parse(arn: Option<&str>, account: Option<&str>, home: &Region) -> Option<Identity> {

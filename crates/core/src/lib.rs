@@ -15,3 +15,4 @@ pub mod source;
 pub mod target;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod told;

@@ -196,7 +196,7 @@ pub enum Operation {
         class: String,
         /// Fields to write; `null` empties.
         fields: BTreeMap<String, Value>,
-        /// Whether the record is marked as retired, as live again, or left as it is.
+        /// Whether the record is marked as retired, as live again, or left as it is. The edges of a record that is retired go with it.
         retired: Option<bool>,
         /// Writes our external id and estate id onto a stranger's record (`adopt: match`).
         take_over: bool,
@@ -297,6 +297,12 @@ pub trait Target: Send + Sync {
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;
+
+    /// Whether a write ends with the process that sends it, done or undone, as in a file. A server may be at work on a request whose
+    /// sender is gone.
+    fn ends_with_sender(&self) -> bool {
+        false
+    }
 
     /// Credentials, permissions, schema and clock, each with the way to mend it.
     async fn doctor(&self) -> Vec<Finding>;

@@ -17,6 +17,12 @@ use crate::model::{Attributes, Key, Kind, Outcome, Provider, Receipt, Region, Re
 use crate::ownership::Ownership;
 use crate::source::Pull;
 
+/// Cases of a property: `PROPTEST_CASES`, where a long run sets it, else what is quick enough for every build.
+#[must_use]
+pub fn cases(quick: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(quick, |text| text.parse().expect("PROPTEST_CASES is a number"))
+}
+
 /// A source's name for tests.
 #[must_use]
 pub fn source() -> SourceName {

@@ -39,7 +39,11 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
         .map_err(failed)?;
     let current = match found_version(&pool).await.map_err(failed)? {
         None => None,
-        Some(found) => Some(birth::is_current(address, found, &MIGRATIONS)?),
+        Some(found) => match birth::is_current(address, found, &MIGRATIONS)? {
+            // The tables and their first rows come one after the other: a birth that was cut off between them is finished.
+            true if !is_born(&pool).await.map_err(failed)? => None,
+            is_current => Some(is_current),
+        },
     };
     match (mode, current) {
         (_, Some(true)) => {}
@@ -47,7 +51,7 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
         (Mode::Read, Some(false)) => {
             return Err(LedgerError::Unusable {
                 address: address.to_owned(),
-                text: "it was written by an older Dewpoint; `dewpoint ledger migrate` or the next sync brings it up to date".to_owned(),
+                text: "it was written by an older Dewpoint; the next sync brings it up to date".to_owned(),
             });
         }
         (Mode::ReadWrite { create: false }, None) => {
@@ -68,6 +72,11 @@ async fn found_version(pool: &PgPool) -> Result<Option<i64>, sqlx::Error> {
         return Ok(None);
     }
     sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(pool).await
+}
+
+/// Whether the first rows are there, in a schema of this version.
+async fn is_born(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM meta) AND EXISTS (SELECT 1 FROM sequence)").fetch_one(pool).await
 }
 
 /// sqlx holds an advisory lock meanwhile, so that only one process sets up.

@@ -43,7 +43,7 @@ pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> R
         (Mode::Read, Standing::Nothing | Standing::Unborn) => memory(address).await,
         (Mode::Read, Standing::Older) => Err(LedgerError::Unusable {
             address: address.to_owned(),
-            text: "it was written by an older Dewpoint; `dewpoint ledger migrate` or the next sync brings it up to date".to_owned(),
+            text: "it was written by an older Dewpoint; the next sync brings it up to date".to_owned(),
         }),
         (Mode::Read, Standing::Present) => open_to_read(path, address).await,
         (Mode::ReadWrite { create: false }, Standing::Nothing) => {
@@ -77,7 +77,14 @@ pub(super) fn plain_options(path: &Path) -> SqliteConnectOptions {
 
 fn one_connection() -> SqlitePoolOptions {
     // Never closed while open: a ledger in memory lives in its connection.
-    SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(WRITER_TIMEOUT)
+    let options = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(WRITER_TIMEOUT);
+    // SQLite ends a transaction by itself when there is no room; sqlx then takes it for open, and the connection could begin no other.
+    options.after_release(|connection, _| {
+        Box::pin(async move {
+            connection.ping().await?;
+            Ok(!connection.is_in_transaction())
+        })
+    })
 }
 
 /// Looks without changing anything, so that another program's file stays as it is.
@@ -143,11 +150,24 @@ fn log_waits(path: &Path) -> bool {
 async fn create(path: &Path, address: &str) -> Result<(), LedgerError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).map_err(|error| io(address, &error))?;
-    bring_up_to_date(file.path(), address).await?;
+    if let Err(error) = bring_up_to_date(file.path(), address).await {
+        remove_companions(file.path());
+        return Err(error);
+    }
     match file.persist_noclobber(path) {
         // Another process was faster: its ledger is the ledger.
         Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop).map_err(|error| io(address, &error.error)),
+    }
+}
+
+/// Removes what SQLite left beside a file that never became a ledger.
+fn remove_companions(path: &Path) {
+    for end in ["-wal", "-shm", "-journal"] {
+        let mut companion = path.as_os_str().to_owned();
+        companion.push(end);
+        // Mostly it is not there; where it cannot be removed, that is no worse than what is told already.
+        let _ = std::fs::remove_file(companion);
     }
 }
 

@@ -18,6 +18,8 @@ on_both!(
     failures_wait_and_are_unparked,
     a_text_may_hold_anything,
     a_change_that_was_not_sent_leaves_the_row,
+    a_change_of_which_nobody_knows_fits_to_nothing,
+    a_change_without_an_answer_stays_in_flight,
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
     bindings_are_written_and_removed,
@@ -160,7 +162,7 @@ async fn a_text_may_hold_anything(place: &Place) {
     let ledger = place.open().await;
     let holder = lease(&*ledger, "a", at(0)).await;
     let odd = "a\u{0}b\u{1f}\"\\'$1?\u{1f600}".to_owned();
-    let failed = Answer::Failed { error: odd.clone(), attempts: 1, next_try_at: None, parked: false };
+    let failed = Answer::Failed { error: odd.clone(), attempts: 1, next_try_at: None, parked: false, answered: true };
     let answer = Answer::Done { record: RecordId(odd.clone()), class: odd.clone(), fields: None, contributed: false };
     deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), failed), (change(2, ChangeKind::Create), answer)], at(1)).await;
     // PostgreSQL's texts hold no NUL; both databases show the same in its place.
@@ -184,6 +186,47 @@ async fn a_change_that_was_not_sent_leaves_the_row(place: &Place) {
     .await;
     assert_eq!(state(&*ledger).await, before);
     assert_eq!(ledger.in_flight(&target()).await.unwrap(), []);
+}
+
+async fn a_change_of_which_nobody_knows_fits_to_nothing(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let delivered = vec![
+        (change(1, ChangeKind::Create), done(1)),
+        (change(2, ChangeKind::Create), done(2)),
+        (edge_change(1, 2, ChangeKind::Relate), done(1)),
+    ];
+    deliver(&*ledger, &holder, delivered, at(1)).await;
+    let before = state(&*ledger).await;
+    let history = ledger.history(&key(1)).await.unwrap();
+    let lost = Answer::Unknown { fields: Some(fields("who knows")) };
+    let answers = vec![
+        (change(1, ChangeKind::Update), lost.clone()),
+        (edge_change(1, 2, ChangeKind::Unrelate), lost.clone()),
+        (edge_change(2, 1, ChangeKind::Relate), lost.clone()),
+        (edge_change(2, 3, ChangeKind::Unrelate), lost),
+    ];
+    deliver(&*ledger, &holder, answers, at(2)).await;
+    let after = state(&*ledger).await;
+    let (was, is) = (&before.records[&key(1)], &after.records[&key(1)]);
+    assert_eq!(*is, RecordBrief { basis: None, revision: was.revision + 1, ..was.clone() });
+    assert_eq!(ledger.load_fields(&target(), &[key(1)]).await.unwrap()[&key(1)], fields("who knows"));
+    let known = RecordEdge { basis: None, state: DeliveryState::Pending, revision: 2, ..before.edges[&edge(1, 2)].clone() };
+    let new = RecordEdge { delivered_at: Some(at(2)), revision: 1, ..known.clone() };
+    assert_eq!(after.edges, [(edge(1, 2), known), (edge(2, 1), new)].into(), "and none where there was none");
+    assert_eq!(ledger.history(&key(1)).await.unwrap(), history, "nothing is told of it");
+    assert_eq!(ledger.in_flight(&target()).await.unwrap(), []);
+}
+
+async fn a_change_without_an_answer_stays_in_flight(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    let silence = Answer::Failed { error: "no answer".to_owned(), attempts: 1, next_try_at: Some(at(60)), parked: false, answered: false };
+    let answers = vec![(change(1, ChangeKind::Create), silence), (change(2, ChangeKind::Create), failed(1, false))];
+    deliver(&*ledger, &holder, answers, at(1)).await;
+    let left: Vec<_> = ledger.in_flight(&target()).await.unwrap().into_iter().map(|sent| sent.change.key).collect();
+    assert_eq!(left, [key(1)]);
+    assert_eq!(state(&*ledger).await.records[&key(1)].state, DeliveryState::Failed);
 }
 
 async fn a_batch_sent_again_counts_once(place: &Place) {

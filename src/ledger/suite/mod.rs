@@ -7,7 +7,7 @@ mod estates;
 mod leases;
 mod opening;
 mod properties;
-mod samples;
+pub(crate) mod samples;
 mod upkeep;
 
 use std::path::Path;

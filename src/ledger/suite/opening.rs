@@ -282,6 +282,21 @@ async fn a_database_is_backed_up_with_its_own_tools() {
 }
 
 #[tokio::test]
+async fn a_birth_that_was_cut_off_after_the_tables_is_finished() {
+    for missing in ["meta", "sequence", "meta; DELETE FROM sequence"] {
+        let place = Place::schema().await;
+        drop(place.open().await);
+        place.tamper(&format!("DELETE FROM {missing}")).await;
+        let reader = open(&place.address, Mode::Read).await.unwrap();
+        assert_eq!(reader.current_fence().await.unwrap(), crate::estate::Fence(0), "nothing yet");
+        let ledger = place.open().await;
+        assert_eq!(ledger.draw_fence().await.unwrap(), crate::estate::Fence(1));
+        assert_eq!(place.open().await.estate_id().await.unwrap(), ledger.estate_id().await.unwrap());
+        place.clear().await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_is_not_there_is_named_without_the_password() {
     // Nothing listens on the port of a listener that was just closed.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -193,7 +193,9 @@ fn check(place: impl AsyncFnOnce() -> Place) {
     let place = runtime.block_on(place());
     let ledger = runtime.block_on(place.open());
     // A runner counts its cases over all that it runs: one for each property.
-    let runner = || TestRunner::new(Config { cases: 48, failure_persistence: None, ..Config::default() });
+    // As everywhere, `PROPTEST_CASES` is for long runs.
+    let cases = std::env::var("PROPTEST_CASES").map_or(48, |text| text.parse().unwrap());
+    let runner = || TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
     if let Err(error) = runner().run(&any_estate(), |estate| runtime.block_on(estates_read_back(&*ledger, estate))) {
         panic!("{error}");
     }

@@ -18,11 +18,11 @@ pub(super) fn at(seconds: i64) -> Timestamp {
     "2026-01-02T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
-pub(super) fn run() -> RunId {
+pub(crate) fn run() -> RunId {
     RunId("run-1".to_owned())
 }
 
-pub(super) fn target() -> TargetName {
+pub(crate) fn target() -> TargetName {
     "cmdb".parse().unwrap()
 }
 
@@ -109,7 +109,7 @@ pub(super) fn estate(resources: impl IntoIterator<Item = Known>) -> Estate {
     estate
 }
 
-pub(super) fn change(n: u32, kind: ChangeKind) -> Change {
+pub(crate) fn change(n: u32, kind: ChangeKind) -> Change {
     let field = FieldChange { from: json!(null), to: json!(format!("web-{n}")) };
     Change {
         id: Digest::of_json(&(n, kind)).unwrap(),
@@ -158,7 +158,7 @@ pub(super) fn done(n: u32) -> Answer {
 }
 
 pub(super) fn failed(attempts: u32, parked: bool) -> Answer {
-    Answer::Failed { error: "the name is taken".to_owned(), attempts, next_try_at: Some(at(60)), parked }
+    Answer::Failed { error: "the name is taken".to_owned(), attempts, next_try_at: Some(at(60)), parked, answered: true }
 }
 
 pub(super) async fn lease(ledger: &dyn Ledger, holder: &str, now: Timestamp) -> Lease {

@@ -72,6 +72,8 @@ pub(super) struct Batch {
     pub(super) marked: BTreeSet<i64>,
     /// Rows to remove; their edges go with them.
     pub(super) removed: BTreeSet<i64>,
+    /// Rows that were retired: their edges to records of ours go with them.
+    pub(super) severed: BTreeSet<i64>,
     /// Edges to write.
     pub(super) related: BTreeSet<Edge>,
     /// Edges to remove.
@@ -242,6 +244,10 @@ impl Batch {
             row.updated_at = Some(self.at.clone());
             self.remember(id, what, differences);
         }
+        if row.retired && !before.retired {
+            self.forget_edges(id);
+            self.severed.insert(id);
+        }
         if row != before {
             if let Some(old) = &before.external_id {
                 self.by_external_id.remove(old);
@@ -271,8 +277,8 @@ impl Batch {
             self.by_external_id.remove(key);
         }
         self.rows.remove(&id);
-        self.edges.retain(|&(from, _, to), _| from != id && to != id);
-        self.related.retain(|&(from, _, to)| from != id && to != id);
+        self.forget_edges(id);
+        self.severed.remove(&id);
         self.updated.remove(&id);
         self.marked.remove(&id);
         if !self.inserted.remove(&id) {
@@ -280,6 +286,11 @@ impl Batch {
         }
         self.history.push(Entry { record: id, change: "purge", fields: BTreeMap::new(), relation: None, to: None, external_id });
         Ok(())
+    }
+
+    fn forget_edges(&mut self, id: i64) {
+        self.edges.retain(|&(from, _, to), _| from != id && to != id);
+        self.related.retain(|&(from, _, to)| from != id && to != id);
     }
 
     fn relate(

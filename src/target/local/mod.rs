@@ -17,6 +17,7 @@
 //! - `ci_history`, one row per delivered change that had an effect, in order of `id`: `at`, `ci_id`, `key`, `change` (`create`,
 //!   `update`, `retire`, `revive`, `adopt`, `purge`, `relate`, `unrelate`), `fields` (JSON, `{name: {from, to}}`; what was or is without
 //!   a value is left out), and for edges `relation_type`, `to_id`, `to_key`. It outlives purged records.
+//!   The edges of a record go with its retirement or its purge, without entries of their own.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -282,6 +283,10 @@ impl Target for LocalTarget {
 
     fn batch_size(&self) -> usize {
         self.config.batch_size
+    }
+
+    fn ends_with_sender(&self) -> bool {
+        true
     }
 
     async fn doctor(&self) -> Vec<Finding> {

@@ -248,6 +248,22 @@ pub(super) async fn write(connection: &mut SqliteConnection, batch: &Batch, at: 
             .execute(&mut *connection)
             .await?;
     }
+    if !batch.severed.is_empty() {
+        // Edges that people drew to records of their own are theirs.
+        sqlx::query(
+            "WITH severed AS MATERIALIZED (SELECT value AS id FROM json_each(?1))
+             DELETE FROM relation WHERE (from_id, type, to_id) IN (
+                 SELECT from_id, type, to_id FROM severed JOIN relation ON from_id = severed.id
+                 JOIN record ON record.id = to_id AND record.estate IS NOT NULL
+                 UNION ALL
+                 SELECT from_id, type, to_id FROM severed JOIN relation ON to_id = severed.id
+                 JOIN record ON record.id = from_id AND record.estate IS NOT NULL
+             )",
+        )
+        .bind(encoded(&batch.severed)?)
+        .execute(&mut *connection)
+        .await?;
+    }
     if !batch.unrelated.is_empty() {
         sqlx::query(
             "DELETE FROM relation WHERE (from_id, type, to_id) IN (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))",

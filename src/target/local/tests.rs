@@ -433,6 +433,18 @@ async fn peoples_own_constraint_refuses_the_batch_in_their_words() {
 }
 
 #[tokio::test]
+async fn edges_to_peoples_records_outlive_a_retirement() {
+    let rig = LocalRig::new().await;
+    let target = &rig.target;
+    let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
+    send(target, 0, &[relate((2, 1), &records[1], &records[0], crate::model::Attributes::new())]).await;
+    let theirs = rig.stranger("app-1", None).await;
+    run(&rig.path(), &format!("INSERT INTO relation (from_id, type, to_id) VALUES ({}, 'depends_on', {})", theirs.0, records[0].0)).await;
+    send(target, 1, &[update(target, 1, &records[0], Some(true), &[])]).await;
+    assert_eq!(rig.edges().await, BTreeSet::from([(theirs, RelationType::DependsOn, records[0].clone())]));
+}
+
+#[tokio::test]
 async fn a_text_that_is_no_object_is_no_record() {
     let rig = LocalRig::new().await;
     rig.target.fingerprint().await.unwrap();

@@ -105,7 +105,7 @@ impl Flow {
             let sources = setup::sources(&self.config);
             let reading = run::read(&context, &sources, &options).await.unwrap();
             let basis = saved::Basis::of(&reading);
-            let ended = run::run(&context, &sources, reading, &options, None, &|_| {}).await.unwrap();
+            let ended = run::run(&context, &sources, reading, &options, None, &|_, _| {}).await.unwrap();
             context.release_leases().await;
             if let Some(name) = save {
                 saved::save(&self.path(name), &ended.plan, basis).unwrap();
@@ -125,7 +125,7 @@ impl Flow {
             let saved = saved::load(&self.path("plan.json"), &self.config, &estate, made).unwrap();
             let context = self.context(saved.taken_at, Mode::Sync);
             let sources = setup::sources(&self.config);
-            let ended = run::run(&context, &sources, saved.reading, &Options::default(), Some(&saved.only), &|_| {}).await.unwrap();
+            let ended = run::run(&context, &sources, saved.reading, &Options::default(), Some(&saved.only), &|_, _| {}).await.unwrap();
             context.release_leases().await;
             ended
         })

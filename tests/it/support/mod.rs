@@ -1,6 +1,7 @@
 //! A folder with a configuration, an inventory, a ledger and a CMDB, and the program to run on them.
 
 pub mod inventory;
+pub mod moto;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

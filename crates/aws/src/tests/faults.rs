@@ -229,6 +229,17 @@ async fn refused_credentials_end_the_pull() {
 }
 
 #[tokio::test]
+async fn a_refusal_counts_only_when_all_regions_agree() {
+    let fake = Fake::start().await;
+    fake.fail(EU, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
+    fake.fail(US, "GetCallerIdentity", Fault::Error(500, "InternalFailure", "An internal error has occurred"));
+    for regions in [[EU, US], [US, EU]] {
+        let error = source(&fake, &regions).pull(&Notes::default()).await.unwrap_err();
+        assert!(matches!(error, SourceError::Failed { .. }), "{regions:?}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn missing_credentials_end_the_pull() {
     let fake = Fake::start().await;
     let nothing = aws_credential_types::provider::error::CredentialsError::not_loaded("nothing is configured");

@@ -75,7 +75,7 @@ pub fn gather(
             Ok(pull) => {
                 let scopes = pull.receipts.iter().map(|(scope, _)| scope.clone()).collect();
                 let became = SourceCoverage::Read { exhaustive: pull.exhaustive, scopes };
-                add(&mut all, pull, &name)?;
+                add(&mut all, pull, &name).map_err(|overlap| by_configured_names(overlap, &name, &coverage))?;
                 became
             }
             Err(error) => SourceCoverage::Failed { outcome: error.outcome(), error: error.to_string() },
@@ -84,6 +84,16 @@ pub fn gather(
     }
     all.exhaustive = coverage.is_exhaustive();
     Ok((all, coverage))
+}
+
+/// An overlap in the words of the configuration: a receipt in a file names the source that listed it once, not the one that reads the file.
+fn by_configured_names(overlap: Overlap, second: &SourceName, coverage: &Coverage) -> Overlap {
+    let alike = |scope: &Scope| Scope { region: overlap.scope.region.clone(), ..scope.clone() } == overlap.scope;
+    let clashes =
+        |scope: &Scope| alike(scope) && (scope.region == overlap.scope.region || scope.region.is_any() || overlap.scope.region.is_any());
+    let reads = |became: &SourceCoverage| matches!(became, SourceCoverage::Read { scopes, .. } if scopes.iter().any(clashes));
+    let first = coverage.sources.iter().find(|(_, became)| reads(became)).map(|(name, _)| name.clone());
+    Overlap { first_source: first.unwrap_or_else(|| overlap.first_source.clone()), second_source: second.clone(), scope: overlap.scope }
 }
 
 fn add(all: &mut Pull, pull: Pull, name: &SourceName) -> Result<(), Overlap> {

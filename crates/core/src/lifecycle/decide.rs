@@ -13,6 +13,7 @@ use crate::estate::{
 use crate::inventory::emptied_scopes;
 use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Scope, Vital};
 use crate::plan::Reason;
+use crate::told;
 
 /// What was decided, beyond what stands in the estate.
 #[must_use]
@@ -200,8 +201,12 @@ fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnc
     if !is_due(known, timers, at) {
         return Step::Stage(Stage::Missing);
     }
-    let text =
-        format!("absent from {}, last seen {}, {} or more ago", listings(known.missing), known.last_seen, spelt(timers.retire_after));
+    let text = format!(
+        "absent from {}, last seen {}, {} or more ago",
+        listings(known.missing),
+        told::time(known.last_seen),
+        spelt(timers.retire_after)
+    );
     let reason = Reason { rule: "retire_after".to_owned(), text };
     match unproven() {
         Some(scope) => Step::Frozen(scope),
@@ -334,15 +339,18 @@ pub fn reason(known: &Known) -> Reason {
     let reason = |rule: &str, text: String| Reason { rule: rule.to_owned(), text };
     let Some(end) = &known.end else {
         return match known.stage {
-            Stage::Missing => reason("confirm_missing", format!("absent from {}, last seen {}", listings(known.missing), known.last_seen)),
+            Stage::Missing => {
+                reason("confirm_missing", format!("absent from {}, last seen {}", listings(known.missing), told::time(known.last_seen)))
+            }
             Stage::Deferred => reason("min_age", "too young for a record".to_owned()),
-            _ => reason("default", format!("seen {}", known.last_seen)),
+            _ => reason("default", format!("seen {}", told::time(known.last_seen))),
         };
     };
     match end.cause {
         EndCause::Stated => stated(known),
         EndCause::Absent => {
-            let text = format!("absent from {}, last seen {}, and a look-up found it gone", listings(known.missing), known.last_seen);
+            let text =
+                format!("absent from {}, last seen {}, and a look-up found it gone", listings(known.missing), told::time(known.last_seen));
             reason("retire_after", text)
         }
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),

@@ -10,6 +10,7 @@ use super::policy::{Policy, Timers};
 use super::words::{after, listings, spelt};
 use crate::estate::{Disposition, EndCause, Estate, Known, KnownScope, Stage, covering};
 use crate::model::{Key, Kind, Outcome, RelationType, Scope, Vital, vocabulary};
+use crate::told;
 
 vocabulary! {
     /// What one rule said of a resource.
@@ -125,7 +126,7 @@ fn settings(timers: &Timers) -> BTreeMap<&'static str, String> {
 fn next(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> String {
     match known.stage {
         Stage::Deferred if known.resource.kind == Kind::Instance => {
-            let due = after(born(known), timers.min_age);
+            let due = told::time(after(born(known), timers.min_age));
             format!("recorded when a listing shows it at {due} or later, {} after its birth", spelt(timers.min_age))
         }
         Stage::Deferred => "recorded together with the machine that it ends with".to_owned(),
@@ -153,7 +154,7 @@ fn next_of_missing(estate: &Estate, known: &Known, timers: &Timers, at: Timestam
     }
     let left = timers.confirm_missing.max(1).saturating_sub(known.missing);
     let due = due_by_time(known, timers);
-    let time = (due > at).then(|| format!("not before {due}"));
+    let time = (due > at).then(|| format!("not before {}", told::time(due)));
     let count = (left > 0).then(|| format!("after {} more without it", listings(left)));
     let conditions: Vec<String> = count.into_iter().chain(time).collect();
     format!("proposed for retirement {}, unless it is seen", conditions.join(" and "))

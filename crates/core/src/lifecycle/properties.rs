@@ -49,7 +49,7 @@ fn is_clean(dirty: &Dirty) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::testing::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn incomplete_scopes_take_nothing(history in pulls(1..5)) {

@@ -34,7 +34,7 @@ pub struct Drifted {
 pub struct Absorbed {
     /// Rows that the read changed, to be stored; the next draft makes corrections from them, in this run or a later one.
     pub rows: BTreeMap<Key, RecordBrief>,
-    /// Live records that the read did not show. They are looked up; those that are gone become [`gone`] rows.
+    /// Records, live and retired, that the read did not show. They are looked up; those that are gone become [`gone`] rows.
     pub unseen: BTreeSet<Key>,
     /// Own records that the ledger does not know: it is an old copy, and the target must be recovered.
     pub unknown: BTreeSet<Key>,
@@ -46,9 +46,10 @@ pub struct Absorbed {
 /// id, by external id; the fields of all live rows must be loaded.
 pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed {
     let mut absorbed = Absorbed::default();
-    for (key, row) in input.state.records.iter().filter(|(_, row)| row.is_live()) {
+    for (key, row) in input.state.records.iter().filter(|(_, row)| row.exists()) {
         match found.get(key) {
-            Some(record) => absorb_record(input, key, row, record, &mut absorbed),
+            Some(record) if row.is_live() => absorb_record(input, key, row, record, &mut absorbed),
+            Some(_) => {}
             // A stranger's record does not carry our estate id, so that read does not show it.
             None if row.contributed => {}
             None => {
@@ -88,7 +89,8 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     }
 }
 
-/// The row of a record that a complete read did not show and a look-up did not find: it is made again, which counts under guardrail 3.
+/// The row of a record that a complete read did not show and a look-up did not find: where it is wanted it is made again, which counts
+/// under guardrail 3; where it had ended its row is forgotten. Its id must not be used again: in another CMDB it is another record's.
 #[must_use]
 pub fn gone(row: &RecordBrief) -> RecordBrief {
     RecordBrief { record: None, basis: None, state: DeliveryState::Pending, retired_at: None, fields: None, ..row.clone() }

@@ -88,8 +88,10 @@ impl Asked {
             earlier => format!(", {earlier} of them already sent"),
         };
         let of_base = share.map_or(String::new(), |share| format!(" ({} %)", (share * 10.0).round() / 10.0));
-        let text =
-            format!("{} of {} {}{} within 24 h{of_base}{earlier}; {limit}", self.total, self.base, words(self.counted), self.group_words());
+        let text = {
+            let (what, done) = words(self.counted);
+            format!("{} of {} {what}{} would {done} within 24 h{of_base}{earlier}; {limit}", self.total, self.base, self.group_words())
+        };
         let limit = if is_share { f64::from(percent) } else { f64::from(limits.max_retire) };
         Some(Gate { guardrail: Guardrail::BlastRadius, text, share, limit: Some(limit), stopped })
     }
@@ -108,13 +110,14 @@ impl Asked {
     }
 }
 
-fn words(counted: Counted) -> &'static str {
+/// What is counted, and what would become of it.
+fn words(counted: Counted) -> (&'static str, &'static str) {
     match counted {
-        Counted::Retire => "live records would be retired",
-        Counted::Purge => "retired records would be removed",
-        Counted::Unrelate => "edges would be removed",
-        Counted::Recreate => "live records would be made again",
-        Counted::Identify => "live records would change a field that identifies them",
-        Counted::Update => "live records would be updated",
+        Counted::Retire => ("live records", "be retired"),
+        Counted::Purge => ("retired records", "be removed"),
+        Counted::Unrelate => ("edges", "be removed"),
+        Counted::Recreate => ("live records", "be made again"),
+        Counted::Identify => ("live records", "change a field that identifies them"),
+        Counted::Update => ("live records", "be updated"),
     }
 }

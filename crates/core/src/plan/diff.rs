@@ -75,7 +75,7 @@ pub(super) fn update(adapted: &Adapted, overrides: &BTreeMap<String, Authority>,
         }
         let from = match last {
             None => Value::Null,
-            Some(last) if last.desired == field.value => last.echoed.clone().unwrap_or(Value::Null),
+            Some(last) if last.desired == field.value || last.sent.is_none() => last.echoed.clone().unwrap_or(Value::Null),
             Some(last) => last.desired.clone(),
         };
         written.fields.insert(name.clone(), FieldChange { from, to: field.value.clone() });
@@ -89,8 +89,14 @@ pub(super) fn update(adapted: &Adapted, overrides: &BTreeMap<String, Authority>,
     }
     for (name, last) in fields.iter().filter(|(name, _)| !adapted.fields.contains_key(*name)) {
         let is_ours = !last.people && overrides.get(name).is_none_or(|authority| *authority == Authority::Owned);
-        if is_ours && !last.desired.is_null() && last.sent.as_ref().is_some_and(|sent| !sent.is_null()) {
-            written.fields.insert(name.clone(), FieldChange { from: last.desired.clone(), to: Value::Null });
+        let (from, is_valued) = match (&last.sent, &last.echoed) {
+            (Some(sent), _) => (&last.desired, !last.desired.is_null() && !sent.is_null()),
+            // Still to be written, and nothing is wanted any more: what the target shows goes.
+            (None, Some(echoed)) => (echoed, !is_empty(echoed)),
+            (None, None) => (&last.desired, false),
+        };
+        if is_ours && is_valued {
+            written.fields.insert(name.clone(), FieldChange { from: from.clone(), to: Value::Null });
             written.solid.insert(name.clone());
         }
     }
@@ -157,6 +163,28 @@ pub fn delivered_fields(previous: &Fields, change: &super::Change) -> Fields {
         let rewritten = previous.get(name).is_some_and(|last| last.rewritten && last.desired == value.to);
         let state = FieldState { rewritten, ..FieldState::delivered(value.to.clone(), change.people.contains(name)) };
         fields.insert(name.clone(), state);
+    }
+    fields
+}
+
+/// The fields of a record to which a change was sent that may have arrived or not, whole. `shown` are the record's fields as a look-up
+/// found them, where it did.
+///
+/// Nothing is known to be wanted there and nothing to be sent, so that whatever is wanted next is written, the former value too.
+#[must_use]
+pub fn unsure_fields(previous: &Fields, change: &super::Change, shown: Option<&BTreeMap<String, Value>>) -> Fields {
+    let mut fields = previous.clone();
+    for (name, value) in &change.fields {
+        let people = change.people.contains(name);
+        let last = previous.get(name);
+        let echoed = match shown {
+            Some(shown) => Some(shown.get(name).cloned().unwrap_or_default()),
+            // Whether it is empty decides whether people's field may be written: what was seen last stands.
+            None if people => last.and_then(|last| last.echoed.clone()),
+            None if value.to.is_null() => Some(value.from.clone()),
+            None => Some(value.to.clone()),
+        };
+        fields.insert(name.clone(), FieldState { desired: Value::Null, sent: None, echoed, rewritten: false, rests: false, people });
     }
     fields
 }

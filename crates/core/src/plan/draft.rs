@@ -15,6 +15,7 @@ use crate::ci::ci;
 use crate::estate::{EstateId, FieldChange, Known, Stage};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName};
 use crate::target::{Adapted, Identity, Purge, RecordId};
+use crate::told;
 
 /// One wanted change, with what the guardrails have to know of it.
 #[derive(Debug, Clone)]
@@ -264,7 +265,7 @@ impl<'a> Drafter<'a> {
         };
         let is_correction = !is_revival && written.fields.iter().all(was_wanted);
         let (change, why) = match (is_revival, is_correction) {
-            (true, _) => (ChangeKind::Revive, reason("returned", format!("seen again {}", known.last_seen))),
+            (true, _) => (ChangeKind::Revive, reason("returned", format!("seen again {}", told::time(known.last_seen)))),
             (false, true) => (ChangeKind::Update, reason("drift", "the target shows other values than were written".to_owned())),
             (false, false) => (ChangeKind::Update, reason("observed", "differs from what was last delivered".to_owned())),
         };
@@ -326,7 +327,7 @@ impl<'a> Drafter<'a> {
             && let Some((due, after)) = standing::purge_due(self.input, known, retired_at)
             && due <= self.input.at
         {
-            let why = reason("purge_after", format!("retired {retired_at}, purge_after {after}"));
+            let why = reason("purge_after", format!("retired {}, purge_after {after}", told::time(retired_at)));
             let basis = row.basis.unwrap_or_else(|| self.bases.make(known, Stage::Retired).digest());
             let change = self.record_change(ChangeKind::Purge, known, Some(row), &row.class, Written::default(), why, basis);
             self.wish(change, None);

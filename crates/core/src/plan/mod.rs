@@ -30,7 +30,7 @@ mod window;
 pub use absorb::{Absorbed, Drifted, absorb, gone};
 pub use adopt::{Unanswered, recovered};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
-pub use diff::delivered_fields;
+pub use diff::{delivered_fields, unsure_fields};
 pub use draft::{Draft, draft, draft_lean, fill, identities, stale};
 pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;

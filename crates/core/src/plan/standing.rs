@@ -8,6 +8,7 @@ use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use crate::estate::{Disposition, EndCause, Known, Stage};
 use crate::model::{Key, Kind};
+use crate::told;
 
 /// What a record's end rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +72,7 @@ pub(super) fn shown_stage(known: &Known) -> Stage {
 }
 
 pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: Evidence) -> Reason {
-    let last_seen = known.last_seen;
+    let last_seen = told::time(known.last_seen);
     let state = known.resource.state.as_deref().unwrap_or("ended");
     match evidence {
         Evidence::Proposed => input.proposed.get(key).cloned().unwrap_or_else(|| absence(known)),
@@ -91,12 +92,12 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
 
 fn absence(known: &Known) -> Reason {
     let listings = if known.missing == 1 { "1 complete listing".to_owned() } else { format!("{} complete listings", known.missing) };
-    reason("retire_after", format!("absent from {listings}, last seen {}", known.last_seen))
+    reason("retire_after", format!("absent from {listings}, last seen {}", told::time(known.last_seen)))
 }
 
 pub(super) fn create_reason(input: &Input<'_>, known: &Known, row: Option<&RecordBrief>) -> Reason {
     if row.is_some_and(|row| row.state == DeliveryState::Purged) {
-        return reason("returned", format!("seen again {} after its record was removed", known.last_seen));
+        return reason("returned", format!("seen again {} after its record was removed", told::time(known.last_seen)));
     }
     if row.is_some_and(is_gone) {
         return reason("recreate", "a complete read and a look-up show its record no more".to_owned());
@@ -104,9 +105,9 @@ pub(super) fn create_reason(input: &Input<'_>, known: &Known, row: Option<&Recor
     let min_age = (input.timers)(known).min_age;
     if known.resource.kind == Kind::Instance && !min_age.is_zero() {
         let (word, birth) = known.resource.created_at.map_or(("first seen", known.first_seen), |birth| ("created", birth));
-        return reason("min_age", format!("{word} {birth}, older than min_age {}", duration(min_age)));
+        return reason("min_age", format!("{word} {}, older than min_age {}", told::time(birth), duration(min_age)));
     }
-    reason("default", format!("first seen {}", known.first_seen))
+    reason("default", format!("first seen {}", told::time(known.first_seen)))
 }
 
 /// Whether a read proved a record gone that was there before.

@@ -155,6 +155,51 @@ fn a_field_that_was_empty_for_people_is_filled_once_a_read_shows_so() {
     assert_eq!(plan.changes[0].fields["group"].to, json!("dev"));
 }
 
+/// An update was sent and never answered, and then what was wanted before is wanted again: it is written whichever the target shows.
+#[test]
+fn after_an_update_of_which_nobody_knows_the_former_value_is_written_again() {
+    let cases: &[(Value, Value)] = &[(json!("s"), json!("m")), (Value::Null, json!("m")), (json!("s"), Value::Null)];
+    for (before, sent) in cases {
+        let wish = |world: &mut World, value: &Value| match value {
+            Value::Null => world.unset("i-1", "size"),
+            value => world.set("i-1", "size", value.clone()),
+        };
+        let looks = [None, Some([("size".to_owned(), before.clone())].into()), Some([("size".to_owned(), sent.clone())].into())];
+        for shown in looks {
+            let mut world = World::new();
+            world.add("i-1", Kind::Instance);
+            wish(&mut world, before);
+            world.sync();
+            wish(&mut world, sent);
+            let change = world.plan().changes.remove(0);
+            let row = world.state.records.get_mut(&key("i-1")).unwrap();
+            let fields = unsure_fields(row.fields.as_ref().unwrap(), &change, shown.as_ref());
+            (row.fields, row.basis) = (Some(fields), None);
+            wish(&mut world, before);
+            let plan = world.sync();
+            let written = plan.changes.first().and_then(|change| change.fields.get("size")).map(|field| field.to.clone());
+            let is_empty_already = before.is_null() && shown.as_ref().is_some_and(|shown| shown["size"].is_null());
+            assert_eq!(written, (!is_empty_already).then(|| before.clone()), "{before} to {sent}, shown {shown:?}");
+            check(&world, &[]);
+        }
+    }
+}
+
+/// People's status field is written when the stage changes; after an answer was lost, for the stage that there is then.
+#[test]
+fn after_a_change_of_stage_of_which_nobody_knows_the_former_status_is_written_again() {
+    let mut world = World::with_instances(1);
+    world.known("i-000").stage = Stage::Inactive;
+    let change = world.plan().changes.remove(0);
+    let row = world.state.records.get_mut(&key("i-000")).unwrap();
+    let fields = unsure_fields(row.fields.as_ref().unwrap(), &change, None);
+    (row.fields, row.basis) = (Some(fields), None);
+    world.known("i-000").stage = Stage::Active;
+    let plan = world.sync();
+    assert_eq!(plan.changes[0].fields["status"].to, json!("on"));
+    check(&world, &[]);
+}
+
 #[test]
 fn failed_rows_are_planned_again_whatever_their_basis() {
     let mut world = World::with_instances(1);

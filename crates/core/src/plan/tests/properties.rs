@@ -107,7 +107,7 @@ fn adoption() -> impl Strategy<Value = Adopt> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(crate::testing::cases(64)))]
 
     /// After a plan was applied nothing is left to do but what was held, or waits for what was held.
     #[test]

@@ -40,7 +40,7 @@ fn plan(world: &World) -> Plan {
 fn a_plan_reads_well() {
     let world = world();
     let plan = plan(&world);
-    let text = render::plan(&plan, false).replace("aws:arn:aws:ec2:eu-west-1:1:thing/", "");
+    let text = render::plan(&plan, &world.estate, false);
     let id = plan.holds[0].id;
     let want = format!(
         "\
@@ -50,11 +50,11 @@ cmdb: 6 create, 1 update, 1 relate; 18 records afterwards
   create c_pool p-2: first seen 2026-01-01T00:00:00Z
   create c_pool p-3: first seen 2026-01-01T00:00:00Z
   create c_pool p-4: first seen 2026-01-01T00:00:00Z
-  create … and 1 more (`-v` shows all)
+  create … and 1 more: 1 c_pool (`-v` shows all)
   update c_instance i-011: differs from what was last delivered
     owner: \"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…
     size: \"m\"
-  relate p-0 routes_to i-011: both ends have a record here
+  relate pool p-0 routes_to instance i-011: both ends have a record here
 held at cmdb: 10 retire (blast_radius)
   10 of 12 live records would be retired within 24 h (83.3 %); limit: 20 % from 10 on; to go ahead: `dewpoint holds approve {id}`
   retire c_instance i-000: the provider says `terminated`, last seen 2025-12-22T00:00:00Z
@@ -67,15 +67,15 @@ held at cmdb: 10 retire (blast_radius)
     status: \"on\" → \"ended\"
   retire c_instance i-004: the provider says `terminated`, last seen 2025-12-22T00:00:00Z
     status: \"on\" → \"ended\"
-  retire … and 5 more (`-v` shows all)
+  retire … and 5 more: 5 c_instance (`-v` shows all)
 1 resource waits for its age
 2 resources are folded into fleets
 "
     );
     assert_eq!(text, want);
-    let verbose = render::plan(&plan, true);
-    assert!(!verbose.contains("more (`-v`"));
-    assert!(verbose.contains("thing/p-5: first seen"));
+    let verbose = render::plan(&plan, &world.estate, true);
+    assert!(!verbose.contains("(`-v`"));
+    assert!(verbose.contains("create c_pool p-5: first seen 2026-01-01T00:00:00Z\n    key: aws:arn:aws:ec2:eu-west-1:1:thing/p-5\n"));
     assert!(verbose.contains("    name: \"p-5\"\n"));
 }
 
@@ -85,7 +85,7 @@ fn nothing_to_do_is_said() {
     let mut plan = plan(&world);
     plan.deferred = 0;
     plan.folded = 0;
-    assert_eq!(render::plan(&plan, false), "cmdb: nothing to do; 1 record afterwards\n");
+    assert_eq!(render::plan(&plan, &world.estate, false), "cmdb: nothing to do; 1 record afterwards\n");
 }
 
 #[test]
@@ -118,4 +118,30 @@ fn a_saved_plan_is_read_back_as_it_was() {
     let plan = plan(&world());
     let saved = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&saved).unwrap(), plan);
+}
+
+#[test]
+fn few_lines_tell_of_every_class_by_name() {
+    let mut world = World::with_instances(0);
+    for number in 0..9 {
+        world.add(&format!("i-{number}"), Kind::Instance);
+    }
+    world.add("g-0", Kind::SecurityGroup).resource.name = Some("web".to_owned());
+    world.add("p-0", Kind::Pool).resource.name = Some("front\nend".to_owned());
+    let plan = plan(&world);
+    let text = render::plan(&plan, &world.estate, false);
+    let told = |line: &str| assert!(text.contains(line), "{line} is not in\n{text}");
+    told("  create c_security_group web (g-0): first seen 2026-01-01T00:00:00Z\n");
+    told("  create c_pool front\\nend (p-0): first seen");
+    told("  create … and 6 more: 6 c_instance (`-v` shows all)\n");
+}
+
+#[test]
+fn of_a_structure_only_what_differs_is_told() {
+    let mut world = World::with_instances(1);
+    world.set("i-000", "size", json!({"a": 1, "b": 2}));
+    let _ = world.sync();
+    world.set("i-000", "size", json!({"a": 1, "b": 3, "c": 4}));
+    let text = render::plan(&plan(&world), &world.estate, false);
+    assert!(text.contains("    size.b: 2 → 3\n    size.c: 4\n"), "{text}");
 }

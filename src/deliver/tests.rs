@@ -1,0 +1,177 @@
+//! The engine against a target that fails as it is told to, over a real ledger.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::{Aftermath, Delivery, Outcome, Stop, hold};
+use crate::clock::RunClock;
+use crate::doctor::Finding;
+use crate::estate::{EstateId, Fence};
+use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetRow};
+use crate::model::{Digest, Key, Kind, RelationType, TargetName};
+use crate::plan::{Change, ChangeKind, Limits, Reason, TargetState};
+use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sending, Target, TargetError, Write};
+
+/// How the target answers a batch.
+#[derive(Debug, Clone, Copy)]
+enum Mood {
+    /// It goes silent on every batch that holds this record.
+    Poisoned(usize),
+    /// It is down.
+    Down,
+    /// It asks to wait longer than there is time.
+    Busy,
+}
+
+struct Moody {
+    name: TargetName,
+    mood: Mood,
+    batches: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Target for Moody {
+    fn name(&self) -> &TargetName {
+        &self.name
+    }
+    fn adapt(&self, _: &Ci) -> Option<Adapted> {
+        None
+    }
+    fn relates(&self, _: RelationType, _: Kind, _: Kind) -> bool {
+        true
+    }
+    fn mapping_digest(&self) -> Digest {
+        Digest::of_parts([])
+    }
+    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        Ok(Fingerprint { instance: "moody".to_owned(), newest_delivered_at: None })
+    }
+    async fn find(&self, _: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        BTreeMap::new()
+    }
+    async fn read(&self, _: Option<&str>) -> Result<Page, TargetError> {
+        Ok(Page { records: Vec::new(), next: None })
+    }
+    async fn apply(&self, batch: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+        self.batches.lock().unwrap().push(batch.len());
+        let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
+        match self.mood {
+            Mood::Down => Err(silent()),
+            Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
+            Mood::Poisoned(_) => {
+                let done = |write: &Write| Ok(Delivered { record: RecordId(write.key.to_string()), class: "vm".to_owned(), echoed: None });
+                Ok(batch.iter().map(done).collect())
+            }
+        }
+    }
+    fn batch_size(&self) -> usize {
+        200
+    }
+    async fn doctor(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+}
+
+fn key(number: usize) -> Key {
+    format!("aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-{number:04}").parse().unwrap()
+}
+
+fn create(target: &TargetName, number: usize) -> Change {
+    Change {
+        id: Digest::of_parts([number.to_le_bytes().as_slice()]),
+        target: target.clone(),
+        key: key(number),
+        kind: Kind::Instance,
+        account: "123456789012".parse().unwrap(),
+        class: "vm".to_owned(),
+        change: ChangeKind::Create,
+        fields: BTreeMap::new(),
+        relation: None,
+        record: None,
+        revision: 0,
+        fence: Fence(1),
+        identifying: false,
+        people: BTreeSet::new(),
+        recreates: false,
+        contributed: false,
+        reason: Reason { rule: "default".to_owned(), text: "seen".to_owned() },
+        basis: Digest::of_parts([]),
+    }
+}
+
+/// Sends a hundred creates, and gives what came of it, the sizes of the batches, and the ledger.
+async fn send(mood: Mood) -> (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
+    let ledger: Arc<dyn Ledger> = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
+    let name: TargetName = "moody".parse().unwrap();
+    ledger.put_target_row(&name, &TargetRow::default()).await.unwrap();
+    let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
+    let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
+    let target = Moody { name: name.clone(), mood, batches: Mutex::default() };
+    let (_stop, interrupt) = tokio::sync::watch::channel(false);
+    let delivery = Delivery {
+        target: &target,
+        ledger: ledger.as_ref(),
+        lease: &lease,
+        run: &RunId("run".to_owned()),
+        estate: &EstateId("estate".to_owned()),
+        at: Timestamp::UNIX_EPOCH,
+        deadline: Instant::now() + Duration::from_secs(600),
+        interrupt: &interrupt,
+        native_ids: &|key| key.to_string(),
+        limits: &Limits::default(),
+        approved: &BTreeSet::new(),
+        progress: &|_| {},
+    };
+    let state = TargetState {
+        target: name.clone(),
+        paused: false,
+        records: BTreeMap::new(),
+        edges: BTreeMap::new(),
+        tallies: Vec::new(),
+        verdicts: BTreeMap::new(),
+    };
+    let outcome = delivery.deliver((0..100).map(|number| create(&name, number)).collect(), state).await;
+    assert_eq!(ledger.in_flight(&name).await.unwrap(), [], "every answer was noted");
+    let batches = target.batches.lock().unwrap().clone();
+    (outcome, batches, ledger, folder)
+}
+
+#[tokio::test]
+async fn a_record_that_silences_the_target_never_stops_the_others() {
+    for bad in [0, 1, 50, 99] {
+        let (outcome, batches, _, _folder) = send(Mood::Poisoned(bad)).await;
+        assert_eq!(outcome.done.get(&ChangeKind::Create), Some(&99), "record {bad}");
+        assert_eq!(outcome.failed.iter().map(|failure| failure.key.clone()).collect::<Vec<_>>(), [key(bad)]);
+        assert!(outcome.stopped.is_none() && outcome.waiting == 0);
+        assert!(batches.len() <= 15, "{batches:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_target_that_is_down_is_given_up_soon() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Down).await;
+    assert!(matches!(outcome.stopped, Some(Stop::Target(TargetError::Unreachable { .. }))), "{:?}", outcome.stopped);
+    assert!(batches.len() <= 12, "{batches:?}");
+    assert_eq!(outcome.done, BTreeMap::new());
+    // Nothing is lost: what was not tried waits, what was tried is tried again.
+    assert_eq!(outcome.waiting + outcome.failed.len() as u64, 100);
+    assert!(outcome.failed.iter().all(|failure| !failure.parked));
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_target_that_asks_to_wait_is_asked_once() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Busy).await;
+    assert!(matches!(outcome.stopped, Some(Stop::Target(TargetError::Busy { .. }))), "{:?}", outcome.stopped);
+    assert_eq!((batches, outcome.waiting, outcome.failed.len()), (vec![100], 100, 0));
+    assert_eq!(ledger.troubles().await.unwrap().len(), 0, "no record is to blame");
+}

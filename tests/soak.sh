@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The long form of the tests that rest on chance: syncs killed at random instants, and properties over random worlds.
+#
+#   tests/run.sh --services-only -- tests/soak.sh [--rounds N] [--seed S] [--cases N]
+#
+#   --rounds N   rounds of kills on SQLite and on PostgreSQL each, of two kills on average (default 300)
+#   --seed S     what the kills and the estate follow from, 0 to 2^64 - 1 (default: a new one, printed)
+#   --cases N    cases of each property (default 5000; 0 leaves the properties out)
+#
+# The code is that of the short form: `cargo test --test it kill:: properties::`. This sets DEWPOINT_SOAK_ROUNDS and DEWPOINT_SOAK_SEED
+# for the kills (tests/it/kill.rs) and PROPTEST_CASES for the properties. A kill that fails names its seed and round: the same seed
+# makes the same estate and the same delays, though not the same instant within the program.
+#
+# Ends with one line for each database, with seed, rounds, kills and syncs, and one for the whole. Exit code 0: all held.
+set -euo pipefail
+
+fail() {
+    printf 'tests/soak.sh: %s\n' "$*" >&2
+    exit 2
+}
+
+number() {
+    [[ ${2-} =~ ^[0-9]+$ ]] || fail "$1 needs a number"
+    printf '%s\n' "$2"
+}
+
+rounds=300
+seed=$((RANDOM << 15 | RANDOM))
+cases=5000
+while (($# > 0)); do
+    case $1 in
+    --rounds) rounds=$(number "$1" "${2-}") ;;
+    --seed) seed=$(number "$1" "${2-}") ;;
+    --cases) cases=$(number "$1" "${2-}") ;;
+    *) fail "unknown argument $1; see the top of this file" ;;
+    esac
+    shift 2
+done
+((rounds > 0)) || fail "--rounds needs at least one"
+[[ -n ${DATABASE_URL-} ]] || fail "DATABASE_URL is not set; run it under tests/run.sh --services-only --"
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+began=$SECONDS
+status=0
+
+printf 'soak: seed %s, %s rounds of kills on each database, %s cases of each property\n' "$seed" "$rounds" "$cases"
+DEWPOINT_SOAK_ROUNDS=$rounds DEWPOINT_SOAK_SEED=$seed \
+    cargo test --locked -p dewpoint --test it -- kill:: --nocapture 2>&1 | tee "$log" || status=1
+if ((cases > 0)); then
+    PROPTEST_CASES=$cases cargo test --locked --workspace -- properties:: 2>&1 | tee -a "$log" || status=1
+fi
+
+printf '\n'
+grep -o 'kill: .*: done: .*' "$log" | sed 's/^kill: /soak: /' || true
+outcome=held
+((status == 0)) || outcome='FAILED'
+printf 'soak: %s: seed %s, %s rounds each, %s cases, %s s\n' "$outcome" "$seed" "$rounds" "$cases" "$((SECONDS - began))"
+exit "$status"
