@@ -39,7 +39,7 @@ pub(super) async fn confirm(
         }
         asked.extend(keys.iter().cloned());
         take_answers(context, sources, stand, keys).await;
-        stand.derive(context);
+        stand.follow_answers(context);
         stand.decide(context);
         for standing in &mut *standings {
             standing.plan(context, stand, own, approve).await?;

@@ -428,9 +428,10 @@ impl Stand {
         }
     }
 
-    /// Derives once more, after look-ups said who has ended and who is back.
-    fn derive(&mut self, context: &Context<'_>) {
+    /// What follows from the answers of look-ups for edges and for what is derived: some ended, some are back.
+    fn follow_answers(&mut self, context: &Context<'_>) {
         let observing = Observing { at: context.at(), fence: self.fence, narrow: false, coverage: &self.coverage };
+        inventory::release_edges(&mut self.estate, &self.observed.withheld, &observing);
         let _ = inventory::derive(&mut self.estate, &self.ownership, &observing);
     }
 
