@@ -300,7 +300,7 @@ fn shown(flow: &Flow) -> BTreeMap<String, (Record, Option<String>, bool)> {
 
 /// An export without what Dewpoint derived.
 fn underived(export: &str) -> String {
-    export.lines().filter(|line| !line.contains("\"derived\":true")).map(|line| format!("{line}\n")).collect()
+    export.lines().filter(|line| !line.contains("\"derived\":true")).map(|line| format!("{}\n", line.trim_end_matches(','))).collect()
 }
 
 #[test]

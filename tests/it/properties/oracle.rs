@@ -136,6 +136,7 @@ impl Oracle {
         self.serve(minute, world);
         self.end(minute, world);
         // Look-ups may have ended the last member, or brought one back.
+        self.relate(world);
         self.serve(minute, world);
         self.miss_services(minute, world);
     }
