@@ -119,8 +119,7 @@ pub(super) async fn finish(
         outcome.take(target, &sent.change, answer);
     }
 
-    records::retire_edges_of(write, target, &ids, &outcome.retired).await?;
-    records::remove_edges_of(write, target, &ids, &outcome.purged).await?;
+    records::remove_edges_of(write, target, &ids, &outcome.ended).await?;
     records::remove_fields(write, target, &ids, &outcome.purged).await?;
     records::write_briefs(write, target, &ids, outcome.records.iter()).await?;
     records::write_edges(write, target, &ids, &outcome.edges).await?;
@@ -152,9 +151,9 @@ struct Outcomes {
     records: BTreeMap<Key, RecordBrief>,
     /// `None` for edges that are gone.
     edges: BTreeMap<EdgeId, Option<RecordEdge>>,
-    /// Keys whose edges end with their records, but still stand at the target.
-    retired: Vec<Key>,
-    /// Keys whose edges and fields go.
+    /// Keys whose edges go with their records.
+    ended: Vec<Key>,
+    /// Keys whose fields go.
     purged: Vec<Key>,
     /// One entry per key and kind of change.
     journal: BTreeMap<(Key, ChangeKind), JournalEntry>,
@@ -207,12 +206,13 @@ impl Outcomes {
                 row.state = DeliveryState::Retired;
                 row.retired_at = Some(at);
                 row.basis = Some(change.basis);
-                self.retired.push(change.key.clone());
+                self.ended.push(change.key.clone());
             }
             ChangeKind::Purge => {
                 row.state = DeliveryState::Purged;
                 row.basis = None;
                 row.fields = None;
+                self.ended.push(change.key.clone());
                 self.purged.push(change.key.clone());
             }
             ChangeKind::Adopt

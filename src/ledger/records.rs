@@ -530,23 +530,6 @@ pub(super) async fn write_edges(
     Ok(())
 }
 
-/// Marks a target's edges that start or end at these keys as retired with them. What was never delivered is forgotten.
-pub(super) async fn retire_edges_of(session: &mut dyn Session, target: &TargetName, ids: &Ids, ends: &[Key]) -> Result<(), LedgerError> {
-    for statement in [
-        "DELETE FROM record_edge WHERE delivered_at IS NULL AND (target, from_id) IN (SELECT target, key_id FROM input)",
-        "DELETE FROM record_edge WHERE delivered_at IS NULL AND (target, to_id) IN (SELECT target, key_id FROM input)",
-        "UPDATE record_edge SET state = 'retired' WHERE (target, from_id) IN (SELECT target, key_id FROM input)",
-        "UPDATE record_edge SET state = 'retired' WHERE (target, to_id) IN (SELECT target, key_id FROM input)",
-    ] {
-        let mut bulk = Bulk::new(session, "retire edges", statement, RECORD_ID);
-        for key in ends {
-            bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-        }
-        bulk.finish().await?;
-    }
-    Ok(())
-}
-
 /// Removes a target's edges that start or end at these keys.
 pub(super) async fn remove_edges_of(session: &mut dyn Session, target: &TargetName, ids: &Ids, ends: &[Key]) -> Result<(), LedgerError> {
     for delete in [

@@ -89,9 +89,7 @@ impl<'a> Drafter<'a> {
 
     /// An edge of the target that the estate does not have (any more).
     fn unseen_edge(&mut self, id: &EdgeId, row: &RecordEdge, ends: &HashMap<&'a Key, End<'a>>) {
-        // What was retired with an end stands at the target when that end comes back; a record made anew has no edges.
-        let stands = |end: &&End<'_>| end.is_live && (!end.is_fresh || row.state == DeliveryState::Retired);
-        let live = |key| ends.get(key).filter(stands);
+        let live = |key| ends.get(key).filter(|end| end.is_live && !end.is_fresh);
         let (Some(from), Some(_)) = (live(&id.from), live(&id.to)) else { return self.forget_edge(id, Some(row)) };
         if row.delivered_at.is_none() {
             return self.forget_edge(id, Some(row));

@@ -146,8 +146,7 @@ pub struct RecordEdge {
     pub basis: Option<Digest>,
     /// When it was delivered; `None` while it has only failed.
     pub delivered_at: Option<Timestamp>,
-    /// State: delivered, failed or parked; retired where an end was. A retired edge counts as none, but it still stands at the target until
-    /// both ends live again: then it is delivered anew or removed.
+    /// State: delivered, failed or parked.
     pub state: DeliveryState,
     /// Counts deliveries of this row.
     pub revision: i64,

@@ -413,14 +413,8 @@ impl World {
             fields: Some(delivered_fields(&fields, change)),
         };
         self.state.records.insert(change.key.clone(), row);
-        let is_of_it = |edge: &EdgeId| edge.from == change.key || edge.to == change.key;
-        match change.change {
-            ChangeKind::Retire => {
-                let of_it = self.state.edges.iter_mut().filter(|(edge, _)| is_of_it(edge));
-                of_it.for_each(|(_, row)| row.state = DeliveryState::Retired);
-            }
-            ChangeKind::Purge => self.state.edges.retain(|edge, _| !is_of_it(edge)),
-            _ => {}
+        if matches!(change.change, ChangeKind::Retire | ChangeKind::Purge) {
+            self.state.edges.retain(|edge, _| edge.from != change.key && edge.to != change.key);
         }
     }
 

@@ -98,7 +98,7 @@ pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp, again:
         Counted::Unrelate => {
             for (edge, row) in &state.edges {
                 let Some(from) = state.records.get(&edge.from) else { continue };
-                if row.delivered_at.is_some() && row.state != DeliveryState::Retired {
+                if row.delivered_at.is_some() {
                     base.add(from.kind, &from.account, row.delivered_at, None);
                 }
             }
