@@ -138,20 +138,22 @@ impl Delivery<'_> {
 
 impl Engine<'_, '_> {
     async fn phase(&mut self, kind: ChangeKind, changes: Vec<Change>) -> Result<(), Stop> {
-        let mut due = Vec::with_capacity(changes.len());
-        for change in changes {
-            match self.write_of(&change) {
-                Sendable::Now(write) => due.push((change, write)),
-                Sendable::NotDue { error, parked } => {
-                    self.outcome.failed.push(Failure { key: change.key, relation: change.relation, change: change.change, error, parked });
-                }
-                Sendable::Waits => self.outcome.waiting += 1,
-            }
-        }
         let size = self.delivery.target.batch_size().max(1);
-        let mut rest = due.into_iter();
+        let mut rest = changes.into_iter();
         loop {
-            let batch: Vec<(Change, Write)> = rest.by_ref().take(size).collect();
+            let mut batch = Vec::new();
+            while batch.len() < size
+                && let Some(change) = rest.next()
+            {
+                match self.write_of(&change) {
+                    Sendable::Now(write) => batch.push((change, write)),
+                    Sendable::NotDue { error, parked } => {
+                        let Change { key, relation, change, .. } = change;
+                        self.outcome.failed.push(Failure { key, relation, change, error, parked });
+                    }
+                    Sendable::Waits => self.outcome.waiting += 1,
+                }
+            }
             if batch.is_empty() {
                 return Ok(());
             }
@@ -165,12 +167,12 @@ impl Engine<'_, '_> {
     /// Sends one batch; where it fails as a whole, sends its halves.
     async fn batch(&mut self, kind: ChangeKind, batch: Vec<(Change, Write)>) -> Result<(), Stop> {
         let mut stack = vec![batch];
-        while let Some(mut part) = stack.pop() {
+        while let Some(part) = stack.pop() {
             if let Some(stop) = self.must_stop() {
                 self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                 return Err(stop);
             }
-            let (changes, writes): (Vec<Change>, Vec<Write>) = part.iter().cloned().unzip();
+            let (changes, writes): (Vec<Change>, Vec<Write>) = part.into_iter().unzip();
             let in_flight = self.begin(changes).await?;
             *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
             let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
@@ -187,11 +189,12 @@ impl Engine<'_, '_> {
                     self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                     return Err(Stop::Target(error));
                 }
-                Err(_) if part.len() > 1 => {
-                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    let second = part.split_off(part.len() / 2);
+                Err(_) if in_flight.len() > 1 => {
+                    let not_sent = self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
+                    let mut first: Vec<(Change, Write)> = not_sent.into_iter().map(|(sent, _)| sent.change).zip(writes).collect();
+                    let second = first.split_off(first.len() / 2);
                     stack.push(second);
-                    stack.push(part);
+                    stack.push(first);
                 }
                 Err(error) => {
                     let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
@@ -241,15 +244,16 @@ impl Engine<'_, '_> {
             };
             notes.push((sent, note));
         }
-        self.note(notes).await
+        self.note(notes).await.map(drop)
     }
 
-    async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<(), Stop> {
+    /// Writes answers to the ledger, and gives them back.
+    async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<Vec<(InFlight, Answer)>, Stop> {
         let delivery = self.delivery;
         let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent | Answer::Unknown { .. })).count() as u64;
         delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
         (delivery.progress)(count);
-        Ok(())
+        Ok(notes)
     }
 
     fn done(&mut self, change: &Change, delivered: Delivered) -> Answer {

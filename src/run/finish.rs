@@ -26,12 +26,18 @@ pub(super) async fn deliver(
     stand: &Stand,
     standings: &mut [Standing<'_>],
     options: &Options,
-    only: Option<&Only>,
+    changes: Vec<Change>,
 ) -> Result<BTreeMap<TargetName, deliver::Outcome>, RunError> {
     let own = context.ledger.estate_id().await?;
+    let mut by_target: BTreeMap<TargetName, Vec<Change>> = BTreeMap::new();
+    for change in changes {
+        by_target.entry(change.target.clone()).or_default().push(change);
+    }
     let deliveries = standings.iter_mut().map(|standing| {
         let own = &own;
-        async move { (standing.ready.configured.name.clone(), deliver_one(context, stand, standing, own, options, only).await) }
+        let name = standing.ready.configured.name.clone();
+        let changes = by_target.remove(&name).unwrap_or_default();
+        async move { (name, deliver_one(context, stand, standing, own, options, changes).await) }
     });
     Ok(futures::future::join_all(deliveries).await.into_iter().collect())
 }
@@ -42,9 +48,8 @@ async fn deliver_one(
     standing: &mut Standing<'_>,
     own: &crate::estate::EstateId,
     options: &Options,
-    only: Option<&Only>,
+    changes: Vec<Change>,
 ) -> deliver::Outcome {
-    let changes: Vec<Change> = standing.sendable(only).cloned().collect();
     let waiting = changes.len() as u64;
     if let Err(error) = remember(context, standing).await {
         return deliver::Outcome { waiting, stopped: Some(Stop::Ledger(error)), ..deliver::Outcome::default() };
@@ -110,7 +115,7 @@ pub(super) async fn report(
     not_ready: Vec<NotReady>,
     outcomes: BTreeMap<TargetName, deliver::Outcome>,
     plan: Plan,
-    only: Option<&Only>,
+    skipped: Vec<String>,
     began: Instant,
 ) -> Result<Ended, RunError> {
     let mut exits = BTreeSet::from([Exit::Done]);
@@ -183,7 +188,6 @@ pub(super) async fn report(
         counts.insert(name.clone(), outcome.done);
         waiting.insert(name, outcome.waiting);
     }
-    let skipped = skipped(&plan, &standings, only);
     if !skipped.is_empty() {
         exits.insert(Exit::Partly);
     }
@@ -324,7 +328,7 @@ fn action_words(action: DriftAction) -> &'static str {
 }
 
 /// Changes of a saved plan that no longer fit: the record or the wish is not the one that was planned from.
-fn skipped(plan: &Plan, standings: &[Standing<'_>], only: Option<&Only>) -> Vec<String> {
+pub(super) fn skipped(plan: &Plan, standings: &[Standing<'_>], only: Option<&Only>) -> Vec<String> {
     let Some(only) = only else { return Vec::new() };
     let held: BTreeSet<_> =
         standings.iter().flat_map(|standing| standing.holds()).flat_map(|hold| hold.changes.iter().map(|change| change.id)).collect();

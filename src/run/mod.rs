@@ -319,8 +319,9 @@ async fn conclude(
     }
     standings.retain(|standing| !standing.has_other_estates());
 
-    let plan = stand.plan(context, &own, &standings, only);
+    let mut plan = stand.plan(context, &own, &mut standings, only);
     on_plan(&plan, &stand.estate);
+    let skipped = finish::skipped(&plan, &standings, only);
     let outcomes = match context.mode {
         Mode::Plan => BTreeMap::new(),
         Mode::Sync => {
@@ -331,10 +332,11 @@ async fn conclude(
                 drop(held);
                 context.ledger.release_lease(&lease).await?;
             }
-            finish::deliver(context, &stand, &mut standings, options, only).await?
+            // What is sent need not be kept twice: of a sync's plan only the holds are told afterwards.
+            finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
         }
     };
-    finish::report(context, stand, standings, not_ready, outcomes, plan, only, began).await
+    finish::report(context, stand, standings, not_ready, outcomes, plan, skipped, began).await
 }
 
 /// Brings rows and records under the keys that their resources have now. A target whose lease is lost takes no further part.
@@ -460,8 +462,8 @@ impl Stand {
         }
     }
 
-    fn plan(&self, context: &Context<'_>, own: &EstateId, standings: &[Standing<'_>], only: Option<&Only>) -> Plan {
-        let mut changes: Vec<Change> = standings.iter().flat_map(|standing| standing.sendable(only).cloned().collect::<Vec<_>>()).collect();
+    fn plan(&self, context: &Context<'_>, own: &EstateId, standings: &mut [Standing<'_>], only: Option<&Only>) -> Plan {
+        let mut changes: Vec<Change> = standings.iter_mut().flat_map(|standing| standing.take_sendable(only)).collect();
         changes.sort_by(|a, b| (&a.target, a.change, &a.key, &a.relation).cmp(&(&b.target, b.change, &b.key, &b.relation)));
         Plan {
             schema_version: 1,

@@ -176,7 +176,7 @@ impl<'a> Standing<'a> {
 
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
-            let draft = plan::draft(input).adopt(input, estate, self.answers.clone());
+            let draft = plan::draft(input).adopt(input, estate, &self.answers);
             let guards = Guards {
                 limits: &context.config.guardrails,
                 emptied: &stand.decisions.emptied,
@@ -270,10 +270,11 @@ impl<'a> Standing<'a> {
         self.guarded.as_ref().map_or(0, |guarded| guarded.forecast)
     }
 
-    /// What may be sent, in order; of a saved plan only what it names, at the revisions that it was planned from.
-    pub(super) fn sendable<'s>(&'s self, only: Option<&'s Only>) -> impl Iterator<Item = &'s Change> {
-        let changes = self.guarded.as_ref().map_or(&[][..], |guarded| guarded.changes.as_slice());
-        changes.iter().filter(move |change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)))
+    /// Takes out what may be sent, in order; of a saved plan only what it names, at the revisions that it was planned from.
+    pub(super) fn take_sendable(&mut self, only: Option<&Only>) -> Vec<Change> {
+        let mut changes = self.guarded.as_mut().map(|guarded| std::mem::take(&mut guarded.changes)).unwrap_or_default();
+        changes.retain(|change| only.is_none_or(|only| only.get(&change.id) == Some(&change.revision)));
+        changes
     }
 
     /// Creates that wait because the target could not say whether the record is there.

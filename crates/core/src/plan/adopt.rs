@@ -29,8 +29,7 @@ impl Draft {
     /// - An own record (a create whose answer was lost): it is bound, and updated where it differs.
     /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
-    pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
-        let mut answers = answers;
+    pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: &BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
         let drafter = Drafter::new(input);
         let wishes = std::mem::take(&mut self.wishes);
         for wish in wishes {
@@ -39,9 +38,9 @@ impl Draft {
                 continue;
             }
             let key = wish.change.key.clone();
-            match answers.remove(&key) {
-                Some(Ok(found)) => self.answer(&drafter, estate, wish, &found),
-                Some(Err(error)) => self.leave_out(key, error),
+            match answers.get(&key) {
+                Some(Ok(found)) => self.answer(&drafter, estate, wish, found),
+                Some(Err(error)) => self.leave_out(key, error.clone()),
                 None => {
                     let error = unanswered(&self.target);
                     self.leave_out(key, error);

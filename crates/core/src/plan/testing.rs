@@ -310,7 +310,7 @@ impl World {
             for identity in identities(input) {
                 answers.entry(identity.key).or_insert_with(|| Ok(Vec::new()));
             }
-            draft.adopt(input, &self.ours, answers)
+            draft.adopt(input, &self.ours, &answers)
         })
     }
 

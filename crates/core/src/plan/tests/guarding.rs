@@ -200,7 +200,7 @@ fn accounts_and_kinds_are_groups_of_their_own_and_the_rest_goes_ahead() {
     let plan = world.plan();
     assert_eq!(words(&plan.changes), ["retire i-000", "retire i-001", "retire i-002"]);
     let groups: Vec<&str> = plan.holds.iter().filter_map(|hold| hold.text.split(" within").next()).collect();
-    assert_eq!(groups, ["12 of 12 live records would be retired of kind pool", "12 of 12 live records would be retired of account 2"]);
+    assert_eq!(groups, ["12 of 12 live records of kind pool would be retired", "12 of 12 live records of account 2 would be retired"]);
 }
 
 #[test]
