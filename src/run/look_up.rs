@@ -12,7 +12,8 @@ use super::stand::Standing;
 use super::{Context, RunError, Stand};
 
 /// Looks up every proposed retirement that passed the gates of a target, and every ended life that a listing still shows; takes the
-/// answers in, and plans again where they changed something. Only "gone" retires; an error says nothing.
+/// answers in, and plans again where they changed something. Only "gone" retires; an error says nothing. Where an answer makes another
+/// end due (a service whose last member is gone), that is looked up as well; nothing is looked up twice.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -24,15 +25,30 @@ pub(super) async fn confirm(
     own: &EstateId,
     approve: &BTreeSet<Digest>,
 ) -> Result<(), RunError> {
-    let mut keys: BTreeSet<Key> = standings.iter().flat_map(|standing| standing.to_look_up().cloned().collect::<Vec<_>>()).collect();
-    keys.extend(stand.decisions.revivals_to_confirm.iter().cloned());
-    // What no target keeps live as ours has no gate to pass: without this it would be missing for ever.
-    if standings.len() == context.config.targets.len() {
-        keys.extend(stand.decisions.proposed.keys().filter(|key| !standings.iter().any(|standing| standing.keeps(key))).cloned());
+    let mut asked = BTreeSet::new();
+    loop {
+        let mut keys: BTreeSet<Key> = standings.iter().flat_map(|standing| standing.to_look_up().cloned().collect::<Vec<_>>()).collect();
+        keys.extend(stand.decisions.revivals_to_confirm.iter().cloned());
+        // What no target keeps live as ours has no gate to pass: without this it would be missing for ever.
+        if standings.len() == context.config.targets.len() {
+            keys.extend(stand.decisions.proposed.keys().filter(|key| !standings.iter().any(|standing| standing.keeps(key))).cloned());
+        }
+        keys.retain(|key| !asked.contains(key));
+        if keys.is_empty() {
+            return Ok(());
+        }
+        asked.extend(keys.iter().cloned());
+        take_answers(context, sources, stand, keys).await;
+        stand.follow_answers(context);
+        stand.decide(context);
+        for standing in &mut *standings {
+            standing.plan(context, stand, own, approve).await?;
+        }
     }
-    if keys.is_empty() {
-        return Ok(());
-    }
+}
+
+/// Asks about these keys and takes the answers in.
+async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand: &mut Stand, mut keys: BTreeSet<Key>) {
     let mut gone_or_there: BTreeMap<Key, Presence> = BTreeMap::new();
     let mut disowned = Vec::new();
     let mut asked: Vec<Vec<(Key, Kind)>> = sources.iter().map(|_| Vec::new()).collect();
@@ -81,11 +97,6 @@ pub(super) async fn confirm(
         }
     }
     let _ = lifecycle::confirm(&mut stand.estate, gone_or_there, context.at(), stand.fence);
-    stand.decide(context);
-    for standing in standings {
-        standing.plan(context, stand, own, approve).await?;
-    }
-    Ok(())
 }
 
 /// Whether a source listed a scope in the reading that this run rests on, by itself or over all regions.

@@ -430,6 +430,13 @@ impl Stand {
         }
     }
 
+    /// What follows from the answers of look-ups for edges and for what is derived: some ended, some are back.
+    fn follow_answers(&mut self, context: &Context<'_>) {
+        let observing = Observing { at: context.at(), fence: self.fence, narrow: false, coverage: &self.coverage };
+        inventory::release_edges(&mut self.estate, &self.observed.withheld, &observing);
+        let _ = inventory::derive(&mut self.estate, &self.ownership, &observing);
+    }
+
     fn decide(&mut self, context: &Context<'_>) {
         self.decisions = lifecycle::decide(&mut self.estate, &self.policy, context.at());
         self.decisions.proposed.retain(|key, _| !self.unconfirmed.contains(key));

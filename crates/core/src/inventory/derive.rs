@@ -48,7 +48,9 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
     for (key, is_proven) in &lost {
         derived.memberless += 1;
         let Some(known) = resources.get_mut(key) else { continue };
-        if observing.narrow || known.fence >= observing.fence {
+        // One that an earlier pass of this very read still found members for has lost them by what look-ups said since.
+        let is_counted = known.fence > observing.fence || (known.fence == observing.fence && known.missing > 0);
+        if observing.narrow || is_counted {
             continue;
         }
         if !is_proven {

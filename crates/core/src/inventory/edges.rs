@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::merge::{differing, is_nothing};
 use super::observe::{Observed, Observing, Sight, extend_sorted};
-use crate::estate::{Dirty, FieldChange, JournalEntry, JournalKind, Known, KnownEdge};
+use crate::estate::{Dirty, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge};
 use crate::model::attributes::is_volatile_on_edge;
 use crate::model::{Attributes, EdgeId, Key, Relation};
 
@@ -124,18 +124,36 @@ impl EdgePass<'_> {
         if known.derived || self.observing.narrow || known.fence > self.observing.fence {
             return;
         }
-        if !self.sight(id.proving_end()).is_some_and(|sight| sight.proves) {
+        if !self.sight(id.proving_end()).is_some_and(|sight| sight.shows) {
             return;
         }
-        let is_ended = |end: &Key| self.resources.get(end).is_some_and(Known::is_ended);
-        if is_ended(&id.from) || is_ended(&id.to) {
+        if has_ended_end(self.resources, id) {
+            self.observed.withheld.push(id.clone());
             return;
         }
         self.observed.unrelated += 1;
-        let before = Value::Object(known.attributes.clone().into_iter().collect());
-        journal(self.dirty, self.observing, id, "no longer listed", &FieldChange { from: before, to: Value::Null });
-        self.dirty.edges.insert(id.clone());
+        remove(self.dirty, self.observing, id, known);
         self.gone.push(id.clone());
+    }
+}
+
+fn has_ended_end(resources: &BTreeMap<Key, Known>, id: &EdgeId) -> bool {
+    [&id.from, &id.to].into_iter().any(|end| resources.get(end).is_some_and(Known::is_ended))
+}
+
+fn remove(dirty: &mut Dirty, observing: &Observing<'_>, id: &EdgeId, known: &KnownEdge) {
+    let before = Value::Object(known.attributes.clone().into_iter().collect());
+    journal(dirty, observing, id, "no longer listed", &FieldChange { from: before, to: Value::Null });
+    dirty.edges.insert(id.clone());
+}
+
+/// Removes the edges that [`super::observe`] withheld and whose ends live after all, as look-ups said since.
+pub fn release_edges(estate: &mut Estate, withheld: &[EdgeId], observing: &Observing<'_>) {
+    let Estate { resources, edges, dirty, .. } = estate;
+    for id in withheld.iter().filter(|id| !has_ended_end(resources, id)) {
+        if let Some(known) = edges.remove(id) {
+            remove(dirty, observing, id, &known);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod observe;
 mod scopes;
 
 pub use derive::{Derived, derive};
+pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied_scopes};
 pub use gather::{Coverage, SourceCoverage, gather};
 pub(crate) use merge::read_narrowly;

@@ -11,7 +11,7 @@ use super::merge::{Proven, take};
 use super::{edges, scopes};
 use crate::estate::{Dirty, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownScope, is_scope_of, last_complete};
 use crate::model::attributes::FactGroup;
-use crate::model::{Key, Kind, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
+use crate::model::{EdgeId, Key, Kind, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
 use crate::source::{Pull, Remark};
 
 /// Under what a pull is taken in.
@@ -54,6 +54,8 @@ pub struct Observed {
     pub rerelated: u64,
     /// Edges removed.
     pub unrelated: u64,
+    /// Edges that a complete listing shows no more and that stay because an end's life has ended. They go if that turns out to be wrong.
+    pub withheld: Vec<EdgeId>,
     /// How every scope ended in this run, also those that were left out, failed with their source, or are covered by none any more.
     pub receipts: BTreeMap<Scope, Receipt>,
     /// Instances that moved: the same life under a new key, the old key absent from a complete listing of this pull. Old key, new key.
@@ -65,7 +67,9 @@ pub struct Observed {
 /// How a resource was read in this pull, for its edges.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// Its own scope is complete, and it has not ended: an edge that it does not show any more is gone.
+    /// Its own scope is complete, and its listing shows it alive: an edge that it does not show any more is gone.
+    pub(super) shows: bool,
+    /// The same, and its life is not known to have ended.
     pub(super) proves: bool,
     /// Seen for the first time.
     pub(super) first: bool,
@@ -160,7 +164,8 @@ impl Pass<'_> {
         }
         self.observed.first_seen += 1;
         let cause = proof.cause("first seen");
-        let sight = Sight { proves: proof.proven.own && resource.vital() != Vital::Ended, first: true, superseded: false };
+        let shows = proof.proven.own && resource.vital() != Vital::Ended;
+        let sight = Sight { shows, proves: shows, first: true, superseded: false };
         let mut fields = BTreeMap::from([to("kind", resource.kind.as_str())]);
         fields.extend(resource.name.as_deref().map(|name| to("name", name)));
         fields.extend(resource.state.as_deref().map(|state| to("state", state)));
@@ -216,7 +221,8 @@ impl Pass<'_> {
             self.dirty.resources.insert(key.clone());
         }
         known.sighted(at, fence);
-        self.sights.push((key, Sight { proves: proven.own && !known.is_ended(), first: false, superseded: false }));
+        let shows = proven.own && known.resource.vital() != Vital::Ended;
+        self.sights.push((key, Sight { shows, proves: shows && !known.is_ended(), first: false, superseded: false }));
     }
 
     fn absent(&mut self, key: &Key, known: &mut Known) {
