@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tracing::instrument;
 
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
@@ -101,6 +102,14 @@ pub enum Stop {
 /// found by halving whatever the size of its batch; a target that is down fails every half.
 const SILENCES_MAX: u32 = 3;
 
+/// A change whose turn has come.
+struct Due {
+    change: Change,
+    write: Write,
+    /// In-flight rows of earlier attempts in this run that had no answer.
+    unanswered: Vec<i64>,
+}
+
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
     records: BTreeMap<Key, RecordBrief>,
@@ -146,7 +155,7 @@ impl Engine<'_, '_> {
                 && let Some(change) = rest.next()
             {
                 match self.write_of(&change) {
-                    Sendable::Now(write) => batch.push((change, write)),
+                    Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
                     Sendable::NotDue { error, parked } => {
                         let Change { key, relation, change, .. } = change;
                         self.outcome.failed.push(Failure { key, relation, change, error, parked });
@@ -165,22 +174,32 @@ impl Engine<'_, '_> {
     }
 
     /// Sends one batch; where it fails as a whole, sends its halves.
-    async fn batch(&mut self, kind: ChangeKind, batch: Vec<(Change, Write)>) -> Result<(), Stop> {
+    #[instrument(name = "batch", skip_all, fields(target.name = %self.delivery.target.name(), change.kind = %kind, size = batch.len()))]
+    async fn batch(&mut self, kind: ChangeKind, batch: Vec<Due>) -> Result<(), Stop> {
         let mut stack = vec![batch];
         while let Some(part) = stack.pop() {
             if let Some(stop) = self.must_stop() {
                 self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                 return Err(stop);
             }
-            let (changes, writes): (Vec<Change>, Vec<Write>) = part.into_iter().unzip();
+            let (mut changes, mut writes, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
+            for due in part {
+                changes.push(due.change);
+                writes.push(due.write);
+                unanswered.push(due.unanswered);
+            }
+            let began = Instant::now();
             let in_flight = self.begin(changes).await?;
+            let noted_ms = began.elapsed().as_millis();
             *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
             let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
             let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
             match self.delivery.target.apply(&writes, &sending).await {
                 Ok(answers) => {
                     self.silences = 0;
-                    self.finish(in_flight, answers).await?;
+                    let answered_ms = began.elapsed().as_millis();
+                    self.finish(in_flight, answers, unanswered).await?;
+                    tracing::debug!(noted_ms, answered_ms, stored_ms = began.elapsed().as_millis(), "Sent a batch");
                 }
                 // Halving does not shorten a wait that the target asks for.
                 Err(error) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
@@ -189,16 +208,15 @@ impl Engine<'_, '_> {
                     self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
                     return Err(Stop::Target(error));
                 }
-                Err(_) if in_flight.len() > 1 => {
-                    let not_sent = self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    let mut first: Vec<(Change, Write)> = not_sent.into_iter().map(|(sent, _)| sent.change).zip(writes).collect();
+                Err(error) if in_flight.len() > 1 => {
+                    let mut first = self.halves(in_flight, writes, unanswered, &error).await?;
                     let second = first.split_off(first.len() / 2);
                     stack.push(second);
                     stack.push(first);
                 }
                 Err(error) => {
                     let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
-                    self.finish(in_flight, answers).await?;
+                    self.finish(in_flight, answers, unanswered).await?;
                     self.silences = if matches!(error, TargetError::Unreachable { .. }) { self.silences + 1 } else { 0 };
                     if self.silences >= SILENCES_MAX {
                         self.outcome.waiting += stack.iter().map(|left| left.len() as u64).sum::<u64>();
@@ -208,6 +226,34 @@ impl Engine<'_, '_> {
             }
         }
         Ok(())
+    }
+
+    /// The changes of a batch that failed as a whole, to be sent again in parts. Where there was no answer they stay in flight until one of
+    /// the parts has one: if this run gives up before that, the next one looks up what became of them.
+    async fn halves(
+        &self,
+        in_flight: Vec<InFlight>,
+        writes: Vec<Write>,
+        unanswered: Vec<Vec<i64>>,
+        error: &TargetError,
+    ) -> Result<Vec<Due>, Stop> {
+        let is_unanswered = matches!(error, TargetError::Unreachable { .. });
+        let sent = if is_unanswered {
+            in_flight
+        } else {
+            self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect())
+                .await?
+                .into_iter()
+                .map(|(sent, _)| sent)
+                .collect()
+        };
+        let parts = sent.into_iter().zip(writes).zip(unanswered);
+        Ok(parts
+            .map(|((sent, write), mut unanswered)| {
+                unanswered.extend(is_unanswered.then_some(sent.id));
+                Due { change: sent.change, write, unanswered }
+            })
+            .collect())
     }
 
     fn must_stop(&self) -> Option<Stop> {
@@ -235,9 +281,16 @@ impl Engine<'_, '_> {
         Ok(ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect())
     }
 
-    async fn finish(&mut self, in_flight: Vec<InFlight>, answers: Vec<Result<Delivered, TargetError>>) -> Result<(), Stop> {
+    async fn finish(
+        &mut self,
+        in_flight: Vec<InFlight>,
+        answers: Vec<Result<Delivered, TargetError>>,
+        unanswered: Vec<Vec<i64>>,
+    ) -> Result<(), Stop> {
         let mut notes = Vec::with_capacity(in_flight.len());
-        for (sent, answer) in in_flight.into_iter().zip(answers) {
+        for ((sent, answer), earlier) in in_flight.into_iter().zip(answers).zip(unanswered) {
+            // This answer speaks for the times before it that had none.
+            notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
                 Ok(delivered) => self.done(&sent.change, delivered),
                 Err(error) => self.refused(&sent.change, &error),

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
+use tracing::instrument;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -244,6 +245,7 @@ pub type Only = BTreeMap<crate::plan::ChangeId, i64>;
 ///
 /// # Errors
 /// [`RunError`] when the run cannot be brought to a report.
+#[instrument(name = "run", skip_all, fields(run = %context.run.0, mode = ?context.mode))]
 pub async fn run(
     context: &Context<'_>,
     sources: &[Box<dyn Source>],
@@ -283,6 +285,7 @@ async fn conclude(
     };
     let own = context.ledger.estate_id().await?;
     let loaded = context.ledger.load_estate().await?;
+    tracing::debug!(elapsed_ms = began.elapsed().as_millis(), resources = loaded.estate.resources.len(), "Loaded the estate");
     let fence = if only.is_some() { saved::fence(reading.fence, context.at(), &loaded.estate) } else { reading.fence };
     let mut stand = Stand::observe(context, loaded.estate, Reading { fence, ..reading });
 
@@ -320,12 +323,14 @@ async fn conclude(
     standings.retain(|standing| !standing.has_other_estates());
 
     let mut plan = stand.plan(context, &own, &mut standings, only);
+    tracing::debug!(elapsed_ms = began.elapsed().as_millis(), changes = plan.changes.len(), holds = plan.holds.len(), "Planned");
     on_plan(&plan, &stand.estate);
     let skipped = finish::skipped(&plan, &standings, only);
     let outcomes = match context.mode {
         Mode::Plan => BTreeMap::new(),
         Mode::Sync => {
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
+            tracing::debug!(elapsed_ms = began.elapsed().as_millis(), "Committed the estate");
             if let Some(held) = estate_lease {
                 // Given back only once nothing renews it any more.
                 let lease = held.lease().clone();

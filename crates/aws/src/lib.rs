@@ -154,6 +154,7 @@ impl AwsSource {
     }
 
     /// Lists one scope.
+    #[tracing::instrument(name = "scope", skip_all, fields(source.name = %self.config.name, %scope))]
     async fn list(&self, run: &Run<'_>, scope: Scope) -> (Scope, Listing) {
         run.progress.scope_started(run.source, &scope);
         let listing = run.list(scope.kind, &self.place(run.session, &scope.region), None).await;
