@@ -128,7 +128,7 @@ def main():
         (folder / "dewpoint.yaml").write_text(
             "ledger: sqlite://dewpoint.db\n"
             "sources:\n  - { name: bench, kind: file, path: inventory.json }\n"
-            "targets:\n  - { name: cmdb, kind: local, path: cmdb.db, batch_size: 500 }\n"
+            "targets:\n  - { name: cmdb, kind: local, path: cmdb.db }\n"
         )
         relations = write(folder / "inventory.json", args.resources, changed=False)
         result = {"resources": args.resources, "relations": relations, "cores": os.cpu_count()}
