@@ -110,6 +110,8 @@ fn covers(coverage: &Coverage, source: &SourceName, scope: &Scope) -> bool {
 }
 
 fn not_confirmed(stand: &mut Stand, key: &Key, why: &str) {
-    stand.remarks.push(Remark { subject: key.to_string(), text: format!("not retired: {why}") });
+    let is_ended = stand.estate.resources.get(key).is_some_and(|known| known.end.is_some());
+    let left_undone = if is_ended { "not revived" } else { "not retired" };
+    stand.remarks.push(Remark { subject: key.to_string(), text: format!("{left_undone}: {why}") });
     stand.unconfirmed.insert(key.clone());
 }
