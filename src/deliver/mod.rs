@@ -298,11 +298,8 @@ impl Engine<'_, '_> {
     async fn parts(&self, noted: Noted, error: &TargetError) -> Result<Vec<Due>, Stop> {
         let Noted { in_flight, writes, unanswered } = noted;
         let is_unanswered = matches!(error, TargetError::Unreachable { .. });
-        let sent = if is_unanswered {
-            in_flight
-        } else {
-            self.note(not_sent(in_flight)).await?.into_iter().map(|(sent, _)| sent).collect()
-        };
+        let sent =
+            if is_unanswered { in_flight } else { self.note(not_sent(in_flight)).await?.into_iter().map(|(sent, _)| sent).collect() };
         let parts = sent.into_iter().zip(writes).zip(unanswered);
         Ok(parts
             .map(|((sent, write), mut unanswered)| {

@@ -177,12 +177,8 @@ impl<'a> Standing<'a> {
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
             let draft = plan::draft(input).adopt(input, estate, &self.answers);
-            let guards = Guards {
-                limits: &context.config.guardrails,
-                emptied: &stand.decisions.emptied,
-                disowned: &stand.decisions.disowned,
-                recovering: self.ready.recovering,
-            };
+            let guards =
+                Guards { limits: &context.config.guardrails, disowned: &stand.decisions.disowned, recovering: self.ready.recovering };
             plan::guard(draft, input, &guards)
         })
     }

@@ -189,6 +189,8 @@ pub struct KnownScope {
     pub accepted: Option<Outcome>,
     /// People asked to retire what it holds (`dewpoint scopes retire`); only while it is orphaned.
     pub retire: bool,
+    /// A complete listing showed nothing alive although it held live resources (guardrail 2), and none has shown anything alive since.
+    pub emptied: bool,
 }
 
 /// The estate in memory. `dirty` says what differs from the ledger it was loaded from.
@@ -225,10 +227,16 @@ pub(crate) fn covering<'a>(scopes: &'a BTreeMap<Scope, KnownScope>, scope: &Scop
     scopes.get_key_value(scope).or_else(|| scopes.get_key_value(&Scope { region: Region::any(), ..scope.clone() }))
 }
 
+/// The known scope whose complete listing last covered another: its own or the one over all regions, whichever came later.
+pub(crate) fn last_listed<'a>(scopes: &'a BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(&'a Scope, &'a KnownScope)> {
+    let of = |scope: &Scope| scopes.get_key_value(scope).filter(|(_, known)| known.complete_at.is_some());
+    let wide = of(&Scope { region: Region::any(), ..scope.clone() });
+    wide.into_iter().chain(of(scope)).max_by_key(|(_, known)| (known.complete_fence, known.complete_at))
+}
+
 /// The last complete listing that covers a scope: its own or the one over all regions, whichever came later.
 pub(crate) fn last_complete(scopes: &BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(Fence, Timestamp)> {
-    let of = |scope: &Scope| scopes.get(scope).and_then(|known| Some((known.complete_fence, known.complete_at?)));
-    of(scope).max(of(&Scope { region: Region::any(), ..scope.clone() }))
+    last_listed(scopes, scope).and_then(|(_, known)| Some((known.complete_fence, known.complete_at?)))
 }
 
 /// Turns stored rows into what they stand for.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
+use std::rc::Rc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::emptied::{Shown, take_emptiness};
 use super::gather::Coverage;
 use super::merge::{Proven, take};
 use super::{edges, scopes};
@@ -96,6 +98,8 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
         observed: &mut observed,
         sights: Vec::with_capacity(pull.resources.len()),
         new: Vec::new(),
+        shown: Shown::default(),
+        last_alive: None,
         lives_appeared: BTreeMap::new(),
         lives_vanished: Vec::new(),
     };
@@ -115,7 +119,10 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
     for (absent, known) in ledger {
         pass.absent(absent, known);
     }
-    let Pass { sights, new, lives_appeared, lives_vanished, .. } = pass;
+    let Pass { sights, new, shown, lives_appeared, lives_vanished, .. } = pass;
+    if !observing.narrow {
+        take_emptiness(scopes, dirty, &pull.receipts, &shown, observing);
+    }
     for (life, old) in lives_vanished {
         if let Some(new) = lives_appeared.get(&life) {
             observed.moved.push((old, new.clone()));
@@ -147,6 +154,9 @@ struct Pass<'a> {
     observed: &'a mut Observed,
     sights: Vec<(Key, Sight)>,
     new: Vec<(Key, Known)>,
+    shown: Shown,
+    /// The last proof whose scope was noted to show something alive: neighbouring keys mostly share theirs.
+    last_alive: Option<Rc<Proof>>,
     lives_appeared: BTreeMap<String, Key>,
     lives_vanished: Vec<(String, Key)>,
 }
@@ -166,6 +176,9 @@ impl Pass<'_> {
         let cause = proof.cause("first seen");
         let shows = proof.proven.own && resource.vital() != Vital::Ended;
         let sight = Sight { shows, proves: shows, first: true, superseded: false };
+        if shows {
+            self.note_alive(&proof);
+        }
         let mut fields = BTreeMap::from([to("kind", resource.kind.as_str())]);
         fields.extend(resource.name.as_deref().map(|name| to("name", name)));
         fields.extend(resource.state.as_deref().map(|state| to("state", state)));
@@ -222,7 +235,18 @@ impl Pass<'_> {
         }
         known.sighted(at, fence);
         let shows = proven.own && known.resource.vital() != Vital::Ended;
-        self.sights.push((key, Sight { shows, proves: shows && !known.is_ended(), first: false, superseded: false }));
+        let proves = shows && !known.is_ended();
+        if proves {
+            self.note_alive(&proof);
+        }
+        self.sights.push((key, Sight { shows, proves, first: false, superseded: false }));
+    }
+
+    fn note_alive(&mut self, proof: &Rc<Proof>) {
+        if self.last_alive.as_ref().is_none_or(|last| !Rc::ptr_eq(last, proof)) {
+            self.shown.alive.insert(proof.scope.clone());
+            self.last_alive = Some(Rc::clone(proof));
+        }
     }
 
     fn absent(&mut self, key: &Key, known: &mut Known) {
@@ -258,6 +282,9 @@ impl Pass<'_> {
         }
         if !ended && known.missing > 0 {
             self.observed.absent += 1;
+            if known.fence <= self.observing.fence && !known.is_ended() {
+                *self.shown.missing.entry(proof.scope.clone()).or_default() += 1;
+            }
         }
     }
 
@@ -309,17 +336,17 @@ struct Prover<'a> {
     receipts: &'a Receipts,
     scopes: &'a BTreeMap<Scope, KnownScope>,
     narrow: bool,
-    last: Option<(Scope, std::rc::Rc<Proof>)>,
+    last: Option<(Scope, Rc<Proof>)>,
 }
 
 impl Prover<'_> {
-    fn of(&mut self, resource: &Resource) -> std::rc::Rc<Proof> {
+    fn of(&mut self, resource: &Resource) -> Rc<Proof> {
         if let Some((scope, proof)) = &self.last
             && is_scope_of(scope, resource)
         {
             return proof.clone();
         }
-        let proof = std::rc::Rc::new(self.find(resource));
+        let proof = Rc::new(self.find(resource));
         self.last = Some((resource.scope(), proof.clone()));
         proof
     }

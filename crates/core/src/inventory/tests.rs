@@ -449,46 +449,86 @@ fn derived_resources_of_a_file_are_passed_over() {
     assert_eq!((estate.resources.len(), estate.edges.len()), (1, 0));
 }
 
-/// Members by (missing, end); whether the scope counts as emptied.
-#[track_caller]
-fn check_emptied(members: &[(u32, Option<EndCause>)], want: bool) {
-    let mut estate = Estate::default();
-    for (index, (missing, cause)) in members.iter().enumerate() {
-        let resource = resource(&instances(), &format!("i-{index}"));
-        let mut known = Known::new(resource, minute(0), Fence(1));
-        known.missing = *missing;
-        // Approved retirements of this emptiness; the scope was last seen alive at minute 0.
-        known.end = cause.map(|cause| End { at: minute(5), cause });
-        estate.resources.insert(known.resource.key.clone(), known);
-    }
-    let want: BTreeSet<Scope> = want.then(instances).into_iter().collect();
-    assert_eq!(emptied_scopes(&estate), want);
+/// `count` machines of the test's own scope.
+fn fleet(count: usize) -> Vec<Resource> {
+    (0..count).map(|n| resource(&instances(), &format!("i-{n}"))).collect()
+}
+
+fn is_emptied(estate: &Estate) -> bool {
+    emptied(estate, &instances()).is_some()
 }
 
 #[test]
 fn a_scope_is_emptied_when_five_live_ones_are_gone_at_once() {
-    use EndCause::{Absent, Stated};
-    check_emptied(&[(1, None); 5], true);
-    check_emptied(&[(3, None); 5], true);
-    check_emptied(&[(1, None); 4], false);
-    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (1, None), (0, None)], false);
-    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (0, Some(Stated))], false);
-    check_emptied(&[(2, None), (2, None), (2, Some(Absent)), (2, Some(Absent)), (2, Some(Absent))], true);
-    check_emptied(&[(2, Some(Absent)); 6], false);
+    for (count, want) in [(4, false), (5, true)] {
+        let mut estate = Estate::default();
+        let _ = take(&mut estate, &complete(fleet(count)), 1);
+        let _ = take(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 2);
+        assert!(!is_emptied(&estate), "nobody looked");
+        let _ = take(&mut estate, &complete([]), 3);
+        assert_eq!(is_emptied(&estate), want, "{count} gone");
+    }
 }
 
 #[test]
-fn those_retired_before_the_scope_was_last_seen_alive_do_not_count() {
+fn a_scope_that_shows_only_what_has_ended_shows_nothing() {
+    let dead = |n: usize| Resource { state: Some("terminated".to_owned()), ..fleet(n + 1).remove(n) };
     let mut estate = Estate::default();
-    for index in 0..6 {
-        let mut known = Known::new(resource(&instances(), &format!("i-{index}")), minute(0), Fence(1));
-        known.missing = 2;
-        if index == 0 {
-            known.last_seen = minute(100);
-        } else {
-            known.end = Some(End { at: minute(5), cause: EndCause::Absent });
-        }
-        estate.resources.insert(known.resource.key.clone(), known);
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([dead(0)]), 2);
+    assert!(is_emptied(&estate), "five are missing");
+    // Those that the provider says have ended are not missing.
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([dead(0), dead(1)]), 2);
+    assert!(!is_emptied(&estate), "four are missing");
+}
+
+#[test]
+fn only_a_complete_listing_that_shows_something_alive_ends_an_emptiness() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([]), 2);
+    // They end one by one, as after an approval at some target.
+    for known in estate.resources.values_mut() {
+        known.end = Some(End { at: minute(2), cause: EndCause::Absent });
     }
-    assert_eq!(emptied_scopes(&estate), BTreeSet::new());
+    let _ = take(&mut estate, &complete([]), 3);
+    assert!(is_emptied(&estate), "they ended");
+    let mut found = Known::new(resource(&instances(), "i-9"), minute(3), Fence(3));
+    found.recovered = true;
+    estate.resources.insert(found.resource.key.clone(), found);
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Throttled)], [], []), 4);
+    assert!(is_emptied(&estate), "found at a target");
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Truncated)], fleet(1), []), 5);
+    assert!(is_emptied(&estate), "a listing that was cut");
+    let all = complete(fleet(2));
+    let _ = take_with(&mut estate, &all, 6, &coverage(&all), true);
+    assert!(is_emptied(&estate), "a narrow read");
+    let _ = take(&mut estate, &complete(fleet(1)), 1);
+    assert!(is_emptied(&estate), "an older listing");
+    let _ = take(&mut estate, &complete(fleet(1)), 7);
+    assert!(!is_emptied(&estate), "it lists something again");
+    assert!(estate.dirty.scopes.contains(&instances()));
+}
+
+#[test]
+fn a_scope_that_takes_anothers_place_takes_its_emptiness() {
+    let everywhere = everywhere(&instances());
+    let elsewhere = scope(A, "us-east-1", Kind::Instance);
+    let listed = |scope: &Scope, resources: Vec<Resource>| pull([(scope.clone(), Outcome::Complete)], resources, []);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([]), 2);
+    for known in estate.resources.values_mut() {
+        known.end = Some(End { at: minute(2), cause: EndCause::Absent });
+    }
+    let _ = take(&mut estate, &listed(&everywhere, vec![]), 3);
+    assert_eq!(emptied(&estate, &instances()), Some(&everywhere));
+    let _ = take(&mut estate, &complete([]), 4);
+    assert_eq!(emptied(&estate, &instances()), Some(&instances()));
+    let _ = take(&mut estate, &complete(fleet(1)), 5);
+    assert!(!is_emptied(&estate));
+    let _ = take(&mut estate, &listed(&everywhere, vec![resource(&elsewhere, "i-1")]), 6);
+    assert!(!is_emptied(&estate));
 }

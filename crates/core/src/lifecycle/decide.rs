@@ -10,7 +10,6 @@ use super::words::{after, elapsed, listings, spelt};
 use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Stage, covering,
 };
-use crate::inventory::emptied_scopes;
 use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Scope, Vital};
 use crate::plan::Reason;
 use crate::told;
@@ -23,8 +22,6 @@ pub struct Decisions {
     pub proposed: BTreeMap<Key, Reason>,
     /// Ended lives that a listing still shows, `min_dwell` after their end: revived once a look-up shows them.
     pub revivals_to_confirm: BTreeSet<Key>,
-    /// Scopes that were suddenly emptied: retirements for absence there are held (guardrail 2).
-    pub emptied: BTreeSet<Scope>,
     /// Orphaned scopes whose members people asked to retire: each is among `proposed`, and is held until it is approved.
     pub disowned: BTreeSet<Scope>,
     /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
@@ -72,7 +69,6 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
             decisions.died_deferred += 1;
         }
     }
-    decisions.emptied = emptied_scopes(estate);
     propose_disowned(estate, &mut decisions);
     decisions
 }

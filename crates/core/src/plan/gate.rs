@@ -11,7 +11,8 @@ use super::input::Input;
 use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
 use crate::estate::{Estate, EstateId};
-use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
+use crate::inventory::emptied;
+use crate::model::{Digest, EdgeId, Key, Region, Scope, TargetName};
 use crate::target::Adopt;
 
 /// Under what a draft is guarded.
@@ -19,8 +20,6 @@ use crate::target::Adopt;
 pub struct Guards<'a> {
     /// The limits.
     pub limits: &'a Limits,
-    /// Scopes that held live resources and list none ([`crate::inventory`]), as their receipts name them.
-    pub emptied: &'a BTreeSet<Scope>,
     /// Orphaned scopes whose members people asked to retire ([`crate::lifecycle::Decisions::disowned`]).
     pub disowned: &'a BTreeSet<Scope>,
     /// The target is being recovered: nothing is retired, purged or unrelated in this run.
@@ -81,8 +80,12 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
 
     let mut gates = Vec::new();
     gates.extend(duplicates(&wishes, input, &open));
-    gates.extend(by_scope(&wishes, input.estate, guards.disowned, Guardrail::Receipts, &open));
-    gates.extend(by_scope(&wishes, input.estate, guards.emptied, Guardrail::SuddenEmptiness, &open));
+    let disowned = |own: &Scope| {
+        let wide = Scope { region: Region::any(), ..own.clone() };
+        guards.disowned.get(own).or_else(|| guards.disowned.get(&wide))
+    };
+    gates.extend(by_scope(&wishes, input.estate, Guardrail::Receipts, &open, disowned));
+    gates.extend(by_scope(&wishes, input.estate, Guardrail::SuddenEmptiness, &open, |own| emptied(input.estate, own)));
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
@@ -154,22 +157,18 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
 /// each scope.
-fn by_scope(
+fn by_scope<'a>(
     wishes: &[Wish],
     estate: &Estate,
-    suspect: &BTreeSet<Scope>,
     guardrail: Guardrail,
     open: &impl Fn(&usize) -> bool,
+    suspect: impl Fn(&Scope) -> Option<&'a Scope>,
 ) -> Vec<Gate> {
     let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
-    if suspect.is_empty() {
-        return Vec::new();
-    }
     for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
         let known = wishes.get(place).and_then(|wish| estate.resources.get(&wish.change.key));
         let Some(own) = known.map(|known| known.resource.scope()) else { continue };
-        let wide = Scope { region: crate::model::Region::any(), ..own.clone() };
-        if let Some(scope) = suspect.get(&own).or_else(|| suspect.get(&wide)) {
+        if let Some(scope) = suspect(&own) {
             scopes.entry(scope).or_default().insert(place);
         }
     }

@@ -72,6 +72,7 @@ CREATE TABLE scope (
     complete_fence BIGINT  NOT NULL,
     accepted       TEXT,
     retire         BIGINT NOT NULL,
+    emptied        BIGINT NOT NULL,
     PRIMARY KEY (provider, account, region, kind)
 );
 

@@ -70,6 +70,7 @@ CREATE TABLE scope (
     complete_fence INTEGER NOT NULL,
     accepted       TEXT,
     retire         INTEGER NOT NULL,
+    emptied        INTEGER NOT NULL,
     PRIMARY KEY (provider, account, region, kind)
 ) STRICT, WITHOUT ROWID;
 

@@ -36,7 +36,8 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
     world.propose("i-007");
     assert_eq!(world.unguarded().len(), 8, "without the guardrail everything in the scope is retired");
     assert_eq!(world.plan().changes.len(), 7, "too few for guardrail 3");
-    world.emptied = [scope(&mut world)].into();
+    let here = scope(&mut world);
+    world.empty(&here);
     let plan = world.plan();
     assert_eq!(words(&plan.changes), ["retire i-005", "retire i-006"], "what the provider says has ended is no absence");
     assert!(plan.look_up.is_empty());
@@ -48,7 +49,9 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
     );
     assert_eq!(plan.holds[0].text, text);
     // A listing over all regions names the scope in its own way.
-    world.emptied = [Scope { region: crate::model::Region::any(), ..scope(&mut world) }].into();
+    let everywhere = Scope { region: crate::model::Region::any(), ..here };
+    world.estate.scopes.clear();
+    world.empty(&everywhere);
     assert_eq!(held(&world.plan()), 6);
     world.say(&plan.holds[0], VerdictKind::Approved);
     let plan = world.plan();
@@ -275,7 +278,8 @@ fn updates_are_counted_where_that_is_on() {
 fn what_two_gates_stop_sits_in_one_hold() {
     let mut world = World::with_instances(20);
     vanish(&mut world, 0..15);
-    world.emptied = [scope(&mut world)].into();
+    let here = scope(&mut world);
+    world.empty(&here);
     let plan = world.plan();
     assert_eq!((plan.holds.len(), held(&plan)), (1, 15));
     assert_eq!(plan.holds[0].guardrails, [Guardrail::SuddenEmptiness, Guardrail::BlastRadius]);

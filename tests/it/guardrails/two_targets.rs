@@ -1,0 +1,42 @@
+//! A gate that is closed at one target stays closed, whatever happens at another.
+
+use super::{at, hold_at, retired_at, two_targets, without};
+use crate::support::{Inventory, World};
+
+/// Six machines vanish at once, and so many stay in another region that guardrail 3 has nothing to say. Both CMDBs hold the six.
+fn emptied() -> World {
+    let world = World::empty();
+    world.write("dewpoint.yaml", &two_targets(""));
+    let full = (0..60)
+        .fold(Inventory::new().instances(6).scope_in("us-east-1", "instance", "complete"), |all, n| all.raw(elsewhere(&format!("i-b{n}"))));
+    world.put(&full);
+    world.sync_at(&at(1, 0), 0);
+    world.put(&without(&full, 0..6));
+    world.sync_at(&at(2, 1), 0);
+    let document = world.sync_at(&at(2, 2), 4);
+    assert_eq!((hold_at(&document, "t1").1, hold_at(&document, "t2").1), (6, 6));
+    world
+}
+
+fn elsewhere(native_id: &str) -> serde_json::Value {
+    let key = format!("aws:arn:aws:ec2:us-east-1:123456789012:instance/{native_id}");
+    serde_json::json!({ "key": key, "kind": "instance", "provider": "aws", "native_id": native_id, "account": "123456789012",
+        "region": "us-east-1", "name": native_id, "state": "running", "tags": {}, "created_at": "2026-01-01T00:00:00Z", "attributes": {} })
+}
+
+#[test]
+fn an_approval_at_one_target_lifts_no_hold_at_another() {
+    let world = emptied();
+    let document = world.sync_at(&at(2, 3), 4);
+    let (first, _) = hold_at(&document, "t1");
+    let document = world.json(&["sync", "--approve", &first, "--at", &at(2, 4)], 4);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2"), hold_at(&document, "t2").1), (6, 0, 6));
+    // Nor does time.
+    for day in 3..6 {
+        let document = world.sync_at(&at(day, 0), 4);
+        assert_eq!((retired_at(&world, "t2"), hold_at(&document, "t2").1), (0, 6));
+    }
+    let (second, _) = hold_at(&world.sync_at(&at(6, 0), 4), "t2");
+    world.json(&["sync", "--approve", &second, "--at", &at(6, 1)], 0);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (6, 6));
+}
