@@ -1,6 +1,7 @@
 //! A gate that is closed at one target stays closed, whatever happens at another.
 
 use super::{at, hold_at, retired_at, two_targets, without};
+use crate::support::inventory::instance_key;
 use crate::support::{Inventory, World};
 
 /// Six machines vanish at once, and so many stay in another region that guardrail 3 has nothing to say. Both CMDBs hold the six.
@@ -39,4 +40,31 @@ fn an_approval_at_one_target_lifts_no_hold_at_another() {
     let (second, _) = hold_at(&world.sync_at(&at(6, 0), 4), "t2");
     world.json(&["sync", "--approve", &second, "--at", &at(6, 1)], 0);
     assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (6, 6));
+}
+
+#[test]
+fn a_record_found_at_one_target_lifts_no_hold_at_another() {
+    let world = emptied();
+    // A record of ours that the ledger does not know, in the emptied scope, as a restored CMDB shows it.
+    let columns = "estate, class, kind, created_at, updated_at, delivered_at";
+    world.query(
+        "t2.db",
+        &format!(
+            "INSERT INTO record (external_id, fields, {columns}) SELECT '{}', json_set(fields, '$.native_id', 'i-x'), {columns} \
+             FROM record WHERE external_id = '{}'",
+            instance_key("i-x"),
+            instance_key("i-0000")
+        ),
+    );
+    // A day later the routine read finds it, and it enters as missing.
+    let document = world.sync_at(&at(3, 3), 4);
+    assert!(document["remarks"].to_string().contains("recovered 67 records"), "{document:#}");
+    assert_eq!((retired_at(&world, "t1"), hold_at(&document, "t1").1), (0, 6));
+    // From then on it is one of those that the scope does not list.
+    for day in 4..6 {
+        world.sync_at(&at(day, 4), 4);
+    }
+    let document = world.sync_at(&at(6, 4), 4);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (0, 0));
+    assert_eq!((hold_at(&document, "t1").1, hold_at(&document, "t2").1), (6, 7));
 }
