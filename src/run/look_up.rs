@@ -88,7 +88,7 @@ async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand:
         }
     }
     for (key, reason) in &disowned {
-        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Absent, reason, context.at());
+        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Disowned, reason, context.at());
         keys.remove(key);
     }
     for key in &keys {

@@ -61,6 +61,8 @@ vocabulary! {
         LookedUp => "looked_up",
         /// A rule or the configuration no longer wants a record.
         Unwanted => "unwanted",
+        /// No source covers it any more, and people asked for its retirement and approved it at some target. Every other target asks as well.
+        Disowned => "disowned",
     }
 }
 
@@ -132,14 +134,14 @@ impl Known {
         }
     }
 
-    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting it, is taken back when it is shown alive; one that
+    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting or covering it, is taken back when it is shown alive; one that
     /// the provider or a look-up stated is not. Whether the provider's listing lags is for [`crate::lifecycle::decide`] to ask.
     pub(crate) fn sighted(&mut self, at: Timestamp, fence: Fence) {
         self.last_seen = at;
         self.fence = fence;
         self.missing = 0;
         self.recovered = false;
-        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted);
+        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted | EndCause::Disowned);
         if self.resource.vital() != Vital::Ended {
             self.end.take_if(rests_on_absence);
         }

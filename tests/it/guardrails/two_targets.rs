@@ -68,3 +68,36 @@ fn a_record_found_at_one_target_lifts_no_hold_at_another() {
     assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (0, 0));
     assert_eq!((hold_at(&document, "t1").1, hold_at(&document, "t2").1), (6, 7));
 }
+
+#[test]
+fn a_hold_for_a_scope_without_a_source_outlives_runs_that_leave_sources_out() {
+    let world = World::empty();
+    world.write("dewpoint.yaml", &two_targets("  - { name: other, kind: file, path: other.json }\n"));
+    let theirs =
+        (0..60).fold(Inventory::default().scope_in("us-east-1", "instance", "complete"), |all, n| all.raw(elsewhere(&format!("i-b{n}"))));
+    world.write("other.json", &theirs.to_string());
+    world.put(&Inventory::new().instances(4));
+    world.sync_at(&at(1, 0), 0);
+    world.put(&Inventory::default());
+    world.sync_at(&at(1, 1), 0);
+    world.json(&["scopes", "retire", "--account", "123456789012", "--kind", "instance"], 0);
+    let document = world.sync_at(&at(1, 2), 4);
+    let (first, count) = hold_at(&document, "t1");
+    assert_eq!((count, hold_at(&document, "t2").1), (4, 4));
+    let document = world.json(&["sync", "--approve", &first, "--at", &at(1, 3)], 4);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2"), hold_at(&document, "t2").1), (4, 0, 4));
+    // Now nobody calls the scope orphaned: it is skipped, or its receipt failed with a source.
+    let document = world.json(&["sync", "--source", "other", "--at", &at(1, 4)], 4);
+    assert_eq!((retired_at(&world, "t2"), hold_at(&document, "t2").1), (0, 4));
+    std::fs::remove_file(world.path("other.json")).unwrap();
+    let document = world.sync_at(&at(1, 5), 4);
+    assert_eq!((retired_at(&world, "t2"), hold_at(&document, "t2").1), (0, 4));
+    let (second, _) = hold_at(&document, "t2");
+    world.write("other.json", &theirs.to_string());
+    world.json(&["sync", "--source", "other", "--approve", &second, "--at", &at(1, 6)], 0);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (4, 4));
+    // Seen again, they come back everywhere.
+    world.put(&Inventory::new().instances(4));
+    world.sync_at(&at(1, 7), 0);
+    assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (0, 0));
+}

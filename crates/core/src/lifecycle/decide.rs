@@ -351,6 +351,7 @@ pub fn reason(known: &Known) -> Reason {
         }
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),
         EndCause::Unwanted => reason("unwanted", "the configuration no longer covers it".to_owned()),
+        EndCause::Disowned => reason("scopes retire", "no source covered it any more, and its retirement was asked for".to_owned()),
     }
 }
 

@@ -12,7 +12,7 @@ use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
 use crate::estate::{Estate, EstateId};
 use crate::inventory::emptied;
-use crate::model::{Digest, EdgeId, Key, Region, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
 use crate::target::Adopt;
 
 /// Under what a draft is guarded.
@@ -80,12 +80,14 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
 
     let mut gates = Vec::new();
     gates.extend(duplicates(&wishes, input, &open));
-    let disowned = |own: &Scope| {
-        let wide = Scope { region: Region::any(), ..own.clone() };
-        guards.disowned.get(own).or_else(|| guards.disowned.get(&wide))
+    let disowned = |evidence: Evidence, own: &Scope| {
+        let named = input.estate.covering(own).map_or(own, |(scope, _)| scope);
+        let asked = evidence == Evidence::Proposed && guards.disowned.contains(named);
+        (asked || evidence == Evidence::Disowned).then(|| named.clone())
     };
     gates.extend(by_scope(&wishes, input.estate, Guardrail::Receipts, &open, disowned));
-    gates.extend(by_scope(&wishes, input.estate, Guardrail::SuddenEmptiness, &open, |own| emptied(input.estate, own)));
+    let emptied = |_, own: &Scope| emptied(input.estate, own).cloned();
+    gates.extend(by_scope(&wishes, input.estate, Guardrail::SuddenEmptiness, &open, emptied));
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
@@ -156,27 +158,27 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 }
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
-/// each scope.
-fn by_scope<'a>(
+/// each scope; `suspect` names it by what the wish rests on and the resource's own scope.
+fn by_scope(
     wishes: &[Wish],
     estate: &Estate,
     guardrail: Guardrail,
     open: &impl Fn(&usize) -> bool,
-    suspect: impl Fn(&Scope) -> Option<&'a Scope>,
+    suspect: impl Fn(Evidence, &Scope) -> Option<Scope>,
 ) -> Vec<Gate> {
-    let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
+    let mut scopes: BTreeMap<Scope, BTreeSet<usize>> = BTreeMap::new();
     for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
-        let known = wishes.get(place).and_then(|wish| estate.resources.get(&wish.change.key));
-        let Some(own) = known.map(|known| known.resource.scope()) else { continue };
-        if let Some(scope) = suspect(&own) {
+        let Some((evidence, key)) = wishes.get(place).and_then(|wish| Some((wish.evidence?, &wish.change.key))) else { continue };
+        let Some(own) = estate.resources.get(key).map(|known| known.resource.scope()) else { continue };
+        if let Some(scope) = suspect(evidence, &own) {
             scopes.entry(scope).or_default().insert(place);
         }
     }
-    let gate = |(scope, stopped): (&Scope, BTreeSet<usize>)| Gate {
+    let gate = |(scope, stopped): (Scope, BTreeSet<usize>)| Gate {
         guardrail,
         text: match guardrail {
             Guardrail::Receipts => {
-                format!("no source covers scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
+                format!("no source covered scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
             }
             _ => {
                 format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records"))

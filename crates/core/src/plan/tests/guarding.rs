@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::super::testing::*;
 use super::super::*;
-use crate::estate::Disposition;
+use crate::estate::{Disposition, End, EndCause, Stage};
 use crate::model::{Kind, Scope};
 use crate::target::Purge;
 
@@ -67,8 +67,17 @@ fn what_an_orphaned_scope_holds_waits_for_people() {
     let plan = world.plan();
     assert_eq!((plan.look_up.len(), held(&plan)), (0, 1));
     assert_eq!(plan.holds[0].guardrails, [Guardrail::Receipts]);
+    // Approved elsewhere: it has ended, and this target still waits for its own approval, also when nobody calls the scope orphaned.
+    world.proposed.clear();
+    world.disowned.clear();
+    let known = world.known("i-000");
+    known.stage = Stage::Retired;
+    known.end = Some(End { at: at(0), cause: EndCause::Disowned });
+    let again = world.plan();
+    assert_eq!((again.changes.len(), held(&again), &again.holds[0].id), (0, 1, &plan.holds[0].id));
+    assert_eq!(again.holds[0].guardrails, [Guardrail::Receipts]);
     world.say(&plan.holds[0], VerdictKind::Approved);
-    assert_eq!(world.plan().look_up.len(), 1);
+    assert_eq!(words(&world.plan().changes), ["retire i-000"]);
 }
 
 #[test]
