@@ -310,3 +310,32 @@ fn what_was_retired_in_a_lost_cmdb_takes_no_record_of_the_new_one() {
     let names = world.query("cmdb.db", "SELECT native_id FROM ci ORDER BY 1");
     assert_eq!(names, [["i-0000"], ["i-0001"], ["i-0002"], ["i-0003"], ["i-0004"]]);
 }
+
+#[test]
+fn a_service_stays_while_nobody_could_look_for_its_members() {
+    let world = World::new("");
+    let mut elsewhere = Inventory::default().scope_in("us-east-1", "instance", "complete").raw(json!({
+        "key": "aws:arn:aws:ec2:us-east-1:123456789012:instance/i-b", "kind": "instance", "provider": "aws", "native_id": "i-b",
+        "account": "123456789012", "region": "us-east-1", "name": "i-b", "state": "running", "tags": {}, "attributes": {} }));
+    elsewhere = elsewhere.scope("instance", "complete");
+    let full = elsewhere.clone().instance("i-1", json!({ "tags": { "service": "shop" } }));
+    world.put(&full);
+    world.sync_at(&at(1, 0), 0);
+    lose_ledger(&world);
+    world.put(&elsewhere.clone().scope("instance", "denied"));
+    for day in 2..7 {
+        world.sync_at(&at(day, 0), 3);
+    }
+    assert_eq!((live(&world), retired(&world)), (3, 0));
+    let told = world.json(&["explain", "service:shop"], 0);
+    assert_eq!(told["next"], "nothing: frozen, because aws 123456789012 eu-west-1 instance is denied");
+    // Looked for and not found: it ends with its member, by the usual timers.
+    world.put(&elsewhere);
+    for day in 7..12 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (1, 2));
+    world.put(&full);
+    world.sync_at(&at(12, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (3, 0));
+}

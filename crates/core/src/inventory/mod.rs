@@ -12,6 +12,7 @@ mod merge;
 mod observe;
 mod scopes;
 
+pub(crate) use derive::unlisted_members;
 pub use derive::{Derived, derive};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};

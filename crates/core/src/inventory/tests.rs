@@ -438,6 +438,39 @@ fn a_service_without_members_is_absent_once_per_proven_run() {
 }
 
 #[test]
+fn a_service_that_no_member_is_known_of_is_absent_only_where_everybody_looked() {
+    let recovered = || {
+        let mut estate = Estate::default();
+        let _ = serve(&mut estate, &complete([tagged("i-1", "shop")]), 1);
+        let found = estate.resources.remove(&Key::service("shop").expect("a name")).expect("the service");
+        let row = Known { recovered: true, ..found };
+        Estate { resources: BTreeMap::from([(row.resource.key.clone(), row)]), ..Estate::default() }
+    };
+    let absent = |estate: &Estate| estate.resources[&Key::service("shop").expect("a name")].missing;
+    let elsewhere = scope(A, "us-east-1", Kind::Instance);
+    let both = |here, there| pull([(instances(), here), (elsewhere.clone(), there)], [], []);
+
+    let mut estate = recovered();
+    for (fence, outcome) in [(2, Outcome::Denied), (3, Outcome::Throttled), (4, Outcome::Skipped)] {
+        let derived = serve(&mut estate, &both(outcome, Outcome::Complete), fence);
+        assert_eq!((derived.memberless, absent(&estate)), (1, 0), "{outcome}");
+    }
+    let _ = serve(&mut estate, &both(Outcome::Complete, Outcome::Complete), 5);
+    assert_eq!(absent(&estate), 1);
+
+    // Nor is it absent where nobody looked for anything that could be a member, or a source could not be asked.
+    let mut estate = recovered();
+    let _ = serve(&mut estate, &pull([(Scope { kind: Kind::Volume, ..instances() }, Outcome::Complete)], [], []), 2);
+    assert_eq!(absent(&estate), 0);
+    let all = complete([]);
+    let mut coverage = coverage(&all);
+    coverage.sources.insert(name("other"), SourceCoverage::Failed { outcome: Outcome::Failed, error: "on purpose".to_owned() });
+    let _ = take_with(&mut estate, &all, 3, &coverage, false);
+    let _ = derive(&mut estate, &Ownership::default(), &Observing { at: minute(3), fence: Fence(3), narrow: false, coverage: &coverage });
+    assert_eq!(absent(&estate), 0);
+}
+
+#[test]
 fn derived_resources_of_a_file_are_passed_over() {
     let mut fleet = resource(&instances(), "x");
     fleet.key = Key::service("stale").expect("a key");
