@@ -6,10 +6,13 @@ use crate::support::{Inventory, World};
 
 /// Six machines vanish at once, and so many stay in another region that guardrail 3 has nothing to say. Both CMDBs hold the six.
 fn emptied() -> World {
+    emptied_of(Inventory::new().instances(6))
+}
+
+fn emptied_of(six: Inventory) -> World {
     let world = World::empty();
     world.write("dewpoint.yaml", &two_targets(""));
-    let full = (0..60)
-        .fold(Inventory::new().instances(6).scope_in("us-east-1", "instance", "complete"), |all, n| all.raw(elsewhere(&format!("i-b{n}"))));
+    let full = (0..60).fold(six.scope_in("us-east-1", "instance", "complete"), |all, n| all.raw(elsewhere(&format!("i-b{n}"))));
     world.put(&full);
     world.sync_at(&at(1, 0), 0);
     world.put(&without(&full, 0..6));
@@ -100,4 +103,27 @@ fn a_hold_for_a_scope_without_a_source_outlives_runs_that_leave_sources_out() {
     world.put(&Inventory::new().instances(4));
     world.sync_at(&at(1, 7), 0);
     assert_eq!((retired_at(&world, "t1"), retired_at(&world, "t2")), (0, 0));
+}
+
+#[test]
+fn a_service_is_held_where_its_members_are() {
+    let six = Inventory::new().instances(5).without(&["i-0004"]);
+    let six = ["i-0004", "i-0005"].iter().fold(six, |all, id| all.instance(id, serde_json::json!({ "tags": { "service": "shop" } })));
+    let world = emptied_of(six);
+    let services = |target: &str| {
+        let rows = world.query(&format!("{target}.db"), "SELECT count(*) FROM ci WHERE retired = 0 AND kind = 'service'");
+        rows[0][0].parse::<u64>().unwrap()
+    };
+    let (first, _) = hold_at(&world.sync_at(&at(2, 3), 4), "t1");
+    world.json(&["sync", "--approve", &first, "--at", &at(2, 4)], 4);
+    for day in 3..6 {
+        world.sync_at(&at(day, 5), 4);
+    }
+    // Where the members went with people's approval, their service follows them; where they are held, so is it.
+    assert_eq!((retired_at(&world, "t1"), services("t1")), (7, 0));
+    assert_eq!((retired_at(&world, "t2"), services("t2")), (0, 1));
+    let (second, count) = hold_at(&world.sync_at(&at(6, 0), 4), "t2");
+    assert_eq!(count, 7);
+    world.json(&["sync", "--approve", &second, "--at", &at(6, 1)], 0);
+    assert_eq!((retired_at(&world, "t2"), services("t2")), (7, 0));
 }

@@ -87,7 +87,7 @@ fn is_proven(estate: &Estate, service: &Key, observing: &Observing<'_>) -> bool 
 }
 
 /// The members that a service was last derived from; none where it entered by recovery.
-fn last_members<'a>(
+pub(crate) fn last_members<'a>(
     resources: &'a BTreeMap<Key, Known>,
     edges: &'a BTreeMap<EdgeId, KnownEdge>,
     service: &Key,

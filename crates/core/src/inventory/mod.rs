@@ -12,8 +12,8 @@ mod merge;
 mod observe;
 mod scopes;
 
-pub(crate) use derive::unlisted_members;
 pub use derive::{Derived, derive};
+pub(crate) use derive::{last_members, unlisted_members};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};
 pub use gather::{Coverage, SourceCoverage, gather};

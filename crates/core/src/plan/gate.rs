@@ -10,8 +10,8 @@ use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
 use super::input::Input;
 use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
-use crate::estate::{Estate, EstateId};
-use crate::inventory::emptied;
+use crate::estate::{EndCause, EstateId, Known};
+use crate::inventory::{emptied, last_members};
 use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
 use crate::target::Adopt;
 
@@ -85,9 +85,9 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
         let asked = evidence == Evidence::Proposed && guards.disowned.contains(named);
         (asked || evidence == Evidence::Disowned).then(|| named.clone())
     };
-    gates.extend(by_scope(&wishes, input.estate, Guardrail::Receipts, &open, disowned));
+    gates.extend(by_scope(&wishes, input, Guardrail::Receipts, &open, disowned));
     let emptied = |_, own: &Scope| emptied(input.estate, own).cloned();
-    gates.extend(by_scope(&wishes, input.estate, Guardrail::SuddenEmptiness, &open, emptied));
+    gates.extend(by_scope(&wishes, input, Guardrail::SuddenEmptiness, &open, emptied));
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
@@ -158,10 +158,11 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 }
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
-/// each scope; `suspect` names it by what the wish rests on and the resource's own scope.
+/// each scope; `suspect` names it by what the wish rests on and the resource's own scope. A service goes with those of its last members
+/// whose records this target still keeps.
 fn by_scope(
     wishes: &[Wish],
-    estate: &Estate,
+    input: &Input<'_>,
     guardrail: Guardrail,
     open: &impl Fn(&usize) -> bool,
     suspect: impl Fn(Evidence, &Scope) -> Option<Scope>,
@@ -169,8 +170,14 @@ fn by_scope(
     let mut scopes: BTreeMap<Scope, BTreeSet<usize>> = BTreeMap::new();
     for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
         let Some((evidence, key)) = wishes.get(place).and_then(|wish| Some((wish.evidence?, &wish.change.key))) else { continue };
-        let Some(own) = estate.resources.get(key).map(|known| known.resource.scope()) else { continue };
-        if let Some(scope) = suspect(evidence, &own) {
+        let Some(known) = input.estate.resources.get(key) else { continue };
+        let scope = match known.resource.derived {
+            false => suspect(evidence, &known.resource.scope()),
+            true => last_members(&input.estate.resources, &input.estate.edges, key)
+                .filter(|(member, _)| !input.state.records.get(*member).is_some_and(|row| row.retired_at.is_some()))
+                .find_map(|(_, member)| suspect(absence(member), &member.resource.scope())),
+        };
+        if let Some(scope) = scope {
             scopes.entry(scope).or_default().insert(place);
         }
     }
@@ -189,6 +196,14 @@ fn by_scope(
         stopped,
     };
     scopes.into_iter().map(gate).collect()
+}
+
+/// What the end of a service's member rests on.
+fn absence(member: &Known) -> Evidence {
+    match member.end.as_ref().map(|end| end.cause) {
+        Some(EndCause::Disowned) => Evidence::Disowned,
+        _ => Evidence::Absence,
+    }
 }
 
 /// Guardrail 9: creates beyond what the target may hold, the last in order.
