@@ -339,3 +339,28 @@ fn a_service_stays_while_nobody_could_look_for_its_members() {
     world.sync_at(&at(12, 0), 0);
     assert_eq!((live(&world), retired(&world)), (3, 0));
 }
+
+#[test]
+fn what_has_a_record_is_not_deferred_again() {
+    let world = World::new("");
+    // Its age counts from its first sight, which the ledger forgets.
+    let birthless = Inventory::new().instance("i-1", json!({ "created_at": null }));
+    world.put(&birthless);
+    world.sync_at(&at(1, 0), 0);
+    assert_eq!(world.json(&["show", "i-1"], 0)["disposition"], "defer");
+    world.sync_at(&at(1, 1), 0);
+    assert_eq!(live(&world), 1);
+    lose_ledger(&world);
+    let document = world.sync_at(&at(1, 2), 0);
+    assert_eq!(document["deferred"], 0);
+    let told = world.json(&["show", "i-1"], 0);
+    assert_eq!((&told["disposition"], &told["stage"]), (&json!("record"), &json!("active")));
+    // Gone from the next listing on, it is missing like any other record's machine, and retired after a look-up.
+    world.put(&Inventory::new());
+    world.sync_at("2026-02-01T02:05:00Z", 0);
+    assert_eq!(world.json(&["show", "i-1"], 0)["stage"], "missing");
+    world.sync_at(&at(3, 0), 0);
+    assert_eq!(retired(&world), 1);
+    let history = world.json(&["history", "i-1"], 0)["entries"].to_string();
+    assert!(history.contains("a look-up found it gone"), "{history}");
+}
