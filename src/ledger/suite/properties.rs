@@ -153,7 +153,7 @@ async fn estates_read_back(ledger: &dyn Ledger, mut next: Estate) -> Result<(), 
 }
 
 fn any_fields() -> impl Strategy<Value = BTreeMap<String, FieldState>> {
-    let state = (value(), prop::option::of(value()), prop::option::of(value()), any::<bool>(), any::<bool>());
+    let state = (value(), prop::option::of(value()), prop::option::of(value()), prop::option::of(value()), any::<bool>());
     let state =
         state.prop_map(|(desired, sent, echoed, rewritten, rests)| FieldState { desired, sent, echoed, rewritten, rests, people: false });
     prop::collection::btree_map(text(), state, 0..4)

@@ -47,9 +47,9 @@ pub struct FieldState {
     /// What the target showed when last read; cleared by every delivery that writes the field.
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub echoed: Option<Value>,
-    /// Written once more already because `echoed` differed from `sent`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub rewritten: bool,
+    /// What the target showed when it was written once more because that differed from `sent`: shown again, it rests.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub rewritten: Option<Value>,
     /// The target keeps its own form of it; it rests until the desired value or the mapping changes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rests: bool,
@@ -62,7 +62,7 @@ impl FieldState {
     /// A field right after `value` was delivered.
     #[must_use]
     pub fn delivered(value: Value, people: bool) -> Self {
-        Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: false, rests: false, people }
+        Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: None, rests: false, people }
     }
 }
 
