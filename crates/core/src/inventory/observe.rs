@@ -69,7 +69,7 @@ pub struct Observed {
 /// How a resource was read in this pull, for its edges.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// Its own scope is complete, and its listing shows it alive: an edge that it does not show any more is gone.
+    /// Its own scope is complete, and its listing shows it whole: an edge that it does not show any more is gone.
     pub(super) shows: bool,
     /// The same, and its life is not known to have ended.
     pub(super) proves: bool,
@@ -174,9 +174,9 @@ impl Pass<'_> {
         }
         self.observed.first_seen += 1;
         let cause = proof.cause("first seen");
-        let shows = proof.proven.own && resource.vital() != Vital::Ended;
+        let shows = proof.proven.own && !resource.is_fading();
         let sight = Sight { shows, proves: shows, first: true, superseded: false };
-        if shows {
+        if proof.proven.own && resource.vital() != Vital::Ended {
             self.note_alive(&proof);
         }
         let mut fields = BTreeMap::from([to("kind", resource.kind.as_str())]);
@@ -206,6 +206,8 @@ impl Pass<'_> {
         let was_missing = known.missing;
         let returned = was_missing > 0 || known.recovered;
         let last_seen = known.last_seen;
+        // As it was read: what is known of it since keeps what the listing has lost.
+        let is_fading = resource.is_fading();
         let mut taken = take(known, resource, proven);
         if taken.changed || returned || taken.reborn {
             let cause = proof.cause(if taken.reborn { "a new life under the same id in" } else { "seen in" });
@@ -234,12 +236,11 @@ impl Pass<'_> {
             self.dirty.resources.insert(key.clone());
         }
         known.sighted(at, fence);
-        let shows = proven.own && known.resource.vital() != Vital::Ended;
-        let proves = shows && !known.is_ended();
-        if proves {
+        if proven.own && !known.is_ended() {
             self.note_alive(&proof);
         }
-        self.sights.push((key, Sight { shows, proves, first: false, superseded: false }));
+        let shows = proven.own && !is_fading;
+        self.sights.push((key, Sight { shows, proves: shows && !known.is_ended(), first: false, superseded: false }));
     }
 
     fn note_alive(&mut self, proof: &Rc<Proof>) {

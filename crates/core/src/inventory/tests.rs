@@ -215,6 +215,37 @@ fn the_ended_keep_their_last_facts_and_edges() {
 }
 
 #[test]
+fn the_ending_keep_what_their_listing_has_lost() {
+    let groups = Scope { kind: Kind::SecurityGroup, ..instances() };
+    let interfaces = Scope { kind: Kind::NetworkInterface, ..instances() };
+    let edge = relation(RelationType::ProtectedBy, &key(&instances(), "i-1"), &key(&groups, "sg"));
+    let receipts = || [instances(), groups.clone(), interfaces.clone()].map(|scope| (scope, Outcome::Complete));
+    let facts = json!({"private_addresses": ["10.0.0.5"], "macs": ["0a:00"], "size": "a"});
+    let read = |state: &str, attributes: Value, born: i64| Resource {
+        state: Some(state.to_owned()),
+        created_at: Some(minute(born)),
+        ..machine(attributes)
+    };
+    let whole = pull(receipts(), [read("running", facts.clone(), -60)], [edge.clone()]);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &whole, 1);
+    // Shutting down, its interfaces gone first; then terminated. With the interfaces the time of the first attachment is lost.
+    for (fence, state) in [(2, "stopping"), (3, "terminated")] {
+        let _ = take(&mut estate, &pull(receipts(), [read(state, json!({}), -5)], []), fence);
+        let known = row(&estate);
+        assert_eq!((json!(known.resource.attributes), known.resource.created_at), (facts.clone(), Some(minute(-60))), "{state}");
+        assert!(estate.edges.contains_key(&edge.id()), "{state}");
+    }
+    // A machine that is only being stopped keeps its interfaces, and its listing tells everything.
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &whole, 1);
+    let stopping = read("stopping", json!({"private_addresses": ["10.0.0.6"]}), -60);
+    let _ = take(&mut estate, &pull(receipts(), [stopping], []), 2);
+    assert_eq!(json!(row(&estate).resource.attributes), json!({"private_addresses": ["10.0.0.6"]}));
+    assert!(!estate.edges.contains_key(&edge.id()));
+}
+
+#[test]
 fn another_life_under_one_id_begins_anew() {
     let born = |life: &str, at| {
         let mut machine = machine(json!({"life": life}));
