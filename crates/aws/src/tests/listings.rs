@@ -344,6 +344,18 @@ async fn what_other_accounts_own_is_left_to_their_listings() {
 }
 
 #[tokio::test]
+async fn instances_of_another_account_make_a_listing_incomplete() {
+    let fake = Fake::start().await;
+    populate(&fake, EU, 1);
+    fake.put(EU, "DescribeInstances", "i-9", plain_instance("i-9").replace(ACCOUNT, "999999999999"));
+    let source = source(&fake, &[EU]);
+    let pull = pull(&source).await;
+    assert_eq!(pull.resources.len(), 3, "what is ours is taken");
+    outcome(&pull, EU, Kind::Instance, Outcome::Truncated);
+    others_complete(&pull, EU, Kind::Instance);
+}
+
+#[tokio::test]
 async fn scopes_are_covered_by_account_region_and_kind() {
     let fake = Fake::start().await;
     let source = source(&fake, &[EU]);
