@@ -151,7 +151,9 @@ impl RecordBrief {
 pub struct RecordEdge {
     /// Digest of the attributes that were delivered.
     pub basis: Option<Digest>,
-    /// When it was delivered; `None` while it has only failed.
+    /// When it was first delivered (base of guardrail 3); where that is not known it counts as always there.
+    pub created_at: Option<Timestamp>,
+    /// When it was last delivered; `None` while it has only failed.
     pub delivered_at: Option<Timestamp>,
     /// State: delivered, failed or parked.
     pub state: DeliveryState,

@@ -382,8 +382,10 @@ impl World {
         for end in [&edge.from, &edge.to] {
             assert!(self.state.records[end].is_live(), "an edge to a record that is not there: {edge:?}");
         }
+        let before = self.state.edges.get(edge);
         let row = RecordEdge {
             basis: Some(change.basis),
+            created_at: before.map_or(Some(self.now), |row| row.created_at),
             delivered_at: Some(self.now),
             state: DeliveryState::Delivered,
             revision: change.revision + 1,

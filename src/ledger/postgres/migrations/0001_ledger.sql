@@ -146,6 +146,7 @@ CREATE TABLE record_edge (
     relation     TEXT    NOT NULL,
     to_id        BIGINT  NOT NULL,
     basis        BYTEA,
+    created_at   BIGINT,
     delivered_at BIGINT,
     state        TEXT    NOT NULL,
     revision     BIGINT  NOT NULL,

@@ -144,6 +144,7 @@ CREATE TABLE record_edge (
     relation     TEXT    NOT NULL,
     to_id        INTEGER NOT NULL,
     basis        BLOB,
+    created_at   INTEGER,
     delivered_at INTEGER,
     state        TEXT    NOT NULL,
     revision     INTEGER NOT NULL,

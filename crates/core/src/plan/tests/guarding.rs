@@ -237,6 +237,28 @@ fn edges_are_counted_but_not_those_that_go_with_a_record() {
 }
 
 #[test]
+fn an_edge_that_was_related_once_more_was_there_before() {
+    let mut world = World::with_instances(40);
+    world.now = at(-5 * DAY);
+    world.add("p-1", Kind::Pool);
+    for name in names(0..40) {
+        world.relate("p-1", &name);
+    }
+    world.sync();
+    world.now = at(0);
+    // An attribute of all but one changes, and an hour later eight are gone, which is what the limit allows.
+    for known in world.estate.edges.values_mut().skip(1) {
+        known.attributes.insert("port".to_owned(), json!(443));
+    }
+    assert_eq!(world.sync().changes.len(), 39);
+    world.now = at(hours(1));
+    world.limits.max_retire_min = 5;
+    world.estate.edges.retain(|edge, _| edge.to >= key("i-008"));
+    let plan = world.plan();
+    assert_eq!((plan.changes.len(), held(&plan)), (8, 0), "eight of forty are twenty percent: {:?}", plan.holds);
+}
+
+#[test]
 fn purges_are_counted_by_themselves() {
     let mut world = World::with_instances(200);
     vanish(&mut world, 0..40);
