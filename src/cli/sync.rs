@@ -153,6 +153,7 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
     Context {
         config,
         ledger: Arc::clone(ledger),
+        targets: &setup::target,
         meter,
         interrupt: interrupt(),
         mode,

@@ -13,6 +13,8 @@ pub mod saved;
 mod settle;
 pub mod setup;
 mod stand;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +25,7 @@ use tokio::sync::watch;
 use tracing::instrument;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TargetConfig};
 use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
@@ -34,11 +36,12 @@ use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
 use crate::ownership::Ownership;
 use crate::plan::{Change, DeliveryState, Plan, RecordBrief};
 use crate::source::{Pull, Source, SourceError};
-use crate::target::Purge;
+use crate::target::{Purge, Target};
 
 use self::progress::Meter;
 use self::ready::NotReady;
 use self::report::{Problem, Report};
+use self::setup::Absent;
 use self::stand::Standing;
 
 /// Whether a run applies what it plans.
@@ -50,6 +53,9 @@ pub enum Mode {
     Plan,
 }
 
+/// Makes a configured target.
+pub type Targets = dyn Fn(&TargetConfig, Absent) -> Box<dyn Target> + Send + Sync;
+
 /// What a run has at hand.
 pub struct Context<'a> {
     /// The configuration.
@@ -58,6 +64,8 @@ pub struct Context<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// Makes the targets ([`setup::target`]).
+    pub targets: &'a Targets,
     /// Counts calls and draws progress.
     pub meter: &'a Meter,
     /// Turns true when someone asks to stop.
