@@ -27,10 +27,13 @@ use tokio::signal::unix::SignalKind;
 
 use self::args::{Cli, Command, CoverageCommand, Global, HoldsCommand, LogForm, RUNS_LISTED, RunsCommand, ScopesCommand};
 use self::output::{CommandError, Output, write_out};
+use crate::clock::RunClock;
 use crate::config::{self, Config, LedgerLocation};
+use crate::deliver;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
 use crate::model::{Key, Kind};
+use crate::run::{self, RunError};
 use crate::telemetry::{self, Verbosity};
 
 /// The signal that a write beyond `RLIMIT_FSIZE` raises; the number is that of Linux and the BSDs (signal(7)).
@@ -166,6 +169,15 @@ impl App {
         let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
         Ok((config, ledger))
     }
+}
+
+/// Changes the estate while no sync works on it.
+async fn alone<T>(ledger: &Arc<dyn Ledger>, work: impl Future<Output = Result<T, LedgerError>>) -> Result<T, CommandError> {
+    let clock = Arc::new(RunClock::new(None));
+    run::alone(ledger, clock, &deliver::holder(rand::random()), work).await.map_err(|error| match error {
+        RunError::Ledger(error) => ledger_error(error),
+        error => sync::run_error(error),
+    })
 }
 
 /// The ledger's address; the configuration has checked its form, save where the whole of it is a secret.

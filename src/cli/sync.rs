@@ -190,7 +190,7 @@ async fn signalled() -> bool {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn run_error(error: RunError) -> CommandError {
+pub(super) fn run_error(error: RunError) -> CommandError {
     let code = match &error {
         RunError::Ledger(_) => "ledger",
         RunError::Overlap(_) => "overlap",

@@ -308,7 +308,9 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     let problem = |text: String, hint: Option<String>| Problem { subject: name.to_string(), text, hint };
     match stop {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
-        Stop::Ledger(error @ LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error @ (LedgerError::LeaseLost { .. } | LedgerError::Conflict)) => {
+            (Exit::Partly, problem(error.to_string(), error.hint()))
+        }
         Stop::Ledger(error) => (Exit::Failed, problem(crate::words::chain(error), error.hint())),
         Stop::Deadline => (
             Exit::Partly,

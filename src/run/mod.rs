@@ -2,6 +2,7 @@
 //!
 //! A plan is the same without the lease, without the commit and without the delivery, so that both decide alike.
 
+mod alone;
 mod finish;
 mod look_up;
 mod moves;
@@ -38,6 +39,7 @@ use crate::plan::{Change, DeliveryState, Plan, RecordBrief};
 use crate::source::{Pull, Source, SourceError};
 use crate::target::{Purge, Target};
 
+pub use self::alone::alone;
 use self::progress::Meter;
 use self::ready::NotReady;
 use self::report::{Problem, Report};
@@ -195,6 +197,8 @@ impl RunError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            // Nothing is wrong with the ledger, and nothing was sent: the next run takes both into account.
+            Self::Ledger(LedgerError::Conflict) => Exit::Partly,
             Self::Ledger(_) => Exit::Failed,
             Self::Overlap(_) | Self::NoSuch { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
@@ -215,9 +219,6 @@ impl RunError {
         }
     }
 }
-
-/// Name under which the estate itself is leased while a run merges what it read: no target can have it.
-const ESTATE_LEASE: &str = "*estate*";
 
 /// Pulls the chosen sources.
 ///
@@ -340,10 +341,7 @@ async fn conclude(
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
             tracing::debug!(elapsed_ms = began.elapsed().as_millis(), "Committed the estate");
             if let Some(held) = estate_lease {
-                // Given back only once nothing renews it any more.
-                let lease = held.lease().clone();
-                drop(held);
-                context.ledger.release_lease(&lease).await?;
+                alone::release(&context.ledger, held).await?;
             }
             // What is sent need not be kept twice: of a sync's plan only the holds are told afterwards.
             finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
@@ -379,12 +377,7 @@ fn not_approved(id: &Digest) -> crate::source::Remark {
 }
 
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
-    let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    context.lease(&name, Aftermath::None).await.map_err(|error| match error {
-        LeaseError::Held { .. } => RunError::Busy,
-        LeaseError::Interrupted { .. } => RunError::Interrupted,
-        LeaseError::Ledger(error) => RunError::Ledger(error),
-    })
+    context.lease(&alone::estate_lease()?, Aftermath::None).await.map_err(alone::not_leased)
 }
 
 /// The estate as this run sees it, with everything that was concluded from it.

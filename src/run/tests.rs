@@ -13,13 +13,13 @@ use tokio::sync::watch;
 
 use super::progress::Meter;
 use super::report;
-use super::{Context, Ended, Mode, Options, RunError, setup};
+use super::{Context, Ended, Mode, Options, RunError, alone, setup};
 use crate::clock::RunClock;
 use crate::config::{self, Config};
 use crate::doctor::Finding;
 use crate::exit::Exit;
 use crate::ledger::{self, Ledger, LedgerAddress, RunId};
-use crate::model::{Digest, Key, Kind, RelationType, TargetName};
+use crate::model::{Digest, Key, Kind, Outcome, RelationType, TargetName};
 use crate::plan::ChangeKind;
 use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
 
@@ -159,6 +159,17 @@ impl World {
     fn delivered(ended: &Ended, change: ChangeKind) -> u64 {
         ended.report.counts.values().filter_map(|counts| counts.get(&change)).sum()
     }
+
+    /// Accepts the denied scope, as `dewpoint coverage accept` does.
+    async fn accept(ledger: &Arc<dyn Ledger>) {
+        let denied = |ledger: Arc<dyn Ledger>| async move {
+            let scopes = ledger.load_estate().await?.estate.scopes;
+            let gaps: Vec<_> =
+                scopes.into_keys().filter(|scope| scope.kind == Kind::Volume).map(|scope| (scope, Some(Outcome::Denied))).collect();
+            ledger.accept_scopes(&gaps).await
+        };
+        alone(ledger, Arc::new(RunClock::new(None)), "someone", denied(Arc::clone(ledger))).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -203,4 +214,40 @@ async fn a_target_is_not_served_while_a_read_that_is_needed_fails() {
     world.faults.unreadable.store(true, Ordering::SeqCst);
     let recovery = world.sync(2).await;
     assert_eq!((recovery.exit(), World::delivered(&recovery, ChangeKind::Create)), (Exit::Partly, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_say_of_scopes_waits_for_the_sync_under_way() {
+    let world = World::new().await;
+    world.put_beside(3, "denied");
+    world.sync(0).await;
+    let asked = Mutex::new(None);
+    let ask = || {
+        let ledger = Arc::clone(&world.ledger);
+        *asked.lock().unwrap() = Some(tokio::spawn(async move { World::accept(&ledger).await }));
+    };
+    let ended = world.sync_with(1, &ask).await.unwrap();
+    assert_eq!(ended.exit(), Exit::Partly, "the gap is not accepted yet");
+    let asked = asked.lock().unwrap().take().unwrap();
+    asked.await.unwrap();
+    assert_eq!(world.sync(2).await.exit(), Exit::Done);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_estate_that_changed_meanwhile_ends_as_partly_done() {
+    let world = World::new().await;
+    world.put(3);
+    world.sync(0).await;
+    world.put(4);
+    // Somebody who holds no lease, as a run that lost its own.
+    let change = || {
+        let ledger = Arc::clone(&world.ledger);
+        let runtime = tokio::runtime::Handle::current();
+        tokio::task::block_in_place(|| runtime.block_on(ledger.accept_scopes(&[])).unwrap());
+    };
+    let error = world.sync_with(1, &change).await.err().unwrap();
+    assert_eq!(error.exit(), Exit::Partly, "{error}");
+    assert!(error.hint().unwrap().contains("run again"));
+    let next = world.sync(2).await;
+    assert_eq!(World::delivered(&next, ChangeKind::Create), 1, "nothing is lost");
 }
