@@ -171,6 +171,10 @@ pub(super) async fn report(
         if !outcome.failed.is_empty() {
             exits.insert(Exit::Partly);
         }
+        if outcome.unanswered > 0 {
+            exits.insert(Exit::Partly);
+            problems.push(unanswered_problem(&name, outcome.unanswered));
+        }
         let paused = standings.iter().any(|standing| standing.ready.configured.name == name && standing.ready.state.paused);
         match outcome.stopped {
             Some(stop) => {

@@ -216,6 +216,23 @@ async fn a_target_is_not_served_while_a_read_that_is_needed_fails() {
     assert_eq!((recovery.exit(), World::delivered(&recovery, ChangeKind::Create)), (Exit::Partly, 0));
 }
 
+#[tokio::test]
+async fn what_had_no_answer_is_told_and_looked_up() {
+    let world = World::new().await;
+    world.put(5);
+    world.faults.silent.store(2, Ordering::SeqCst);
+    let ended = world.sync(0).await;
+    assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Create)), (Exit::Partly, 3));
+    assert_eq!(ended.report.waiting.values().sum::<u64>(), 2);
+    let text = report::text(&ended.report, false);
+    assert!(text.contains("2 changes may have arrived or not"), "{text}");
+
+    // They had arrived: nothing is sent twice.
+    world.faults.silent.store(0, Ordering::SeqCst);
+    let next = world.sync(1).await;
+    assert_eq!((next.exit(), next.report.counts.values().flat_map(BTreeMap::values).sum::<u64>()), (Exit::Done, 0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_say_of_scopes_waits_for_the_sync_under_way() {
     let world = World::new().await;
