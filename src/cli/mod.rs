@@ -149,11 +149,11 @@ impl App {
     }
 
     async fn ledger(&self, config: &Config, mode: Mode) -> Result<Arc<dyn Ledger>, CommandError> {
-        let location = config.ledger_location().map_err(|error| {
-            let hint = error.hint();
-            CommandError::of(Exit::Usage, "secret", &error).hint(hint)
-        })?;
-        crate::ledger::open(&address(&location)?, mode).await.map(Arc::from).map_err(ledger_error)
+        crate::ledger::open(&address(config)?, mode).await.map(Arc::from).map_err(ledger_error)
+    }
+
+    async fn has_ledger(&self, config: &Config) -> Result<bool, CommandError> {
+        crate::ledger::exists(&address(config)?).await.map_err(ledger_error)
     }
 
     /// The configuration and the ledger, for commands that only read.
@@ -181,9 +181,13 @@ async fn alone<T>(ledger: &Arc<dyn Ledger>, work: impl Future<Output = Result<T,
 }
 
 /// The ledger's address; the configuration has checked its form, save where the whole of it is a secret.
-fn address(location: &LedgerLocation) -> Result<LedgerAddress, CommandError> {
+fn address(config: &Config) -> Result<LedgerAddress, CommandError> {
+    let location = config.ledger_location().map_err(|error| {
+        let hint = error.hint();
+        CommandError::of(Exit::Usage, "secret", &error).hint(hint)
+    })?;
     match location {
-        LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path: path.clone() }),
+        LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path }),
         LedgerLocation::Postgres(url) => LedgerAddress::parse(url.expose_secret(), Path::new(""), None)
             .map_err(|error| CommandError::of(Exit::Usage, "ledger", &error).hint("write it as `postgres://user@host:5432/database`")),
     }

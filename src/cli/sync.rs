@@ -47,6 +47,11 @@ impl App {
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<u8, CommandError> {
         let config = self.config()?;
         let clock = clock(&config, &args.selection)?;
+        if args.out.is_some() && !self.has_ledger(&config).await? {
+            return Err(CommandError::usage("there is no ledger yet, and a saved plan is for the ledger that it was made from").hint(
+                "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
+            ));
+        }
         let ledger = self.ledger(&config, Open::Read).await?;
         let options = options(args.selection);
         let meter = Meter::new(self.output.progress);

@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::samples::{at, change, deliver, done, estate, key, known, lease, resource, run, target};
 use super::{Place, on_both};
-use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode, open};
+use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode, exists, open};
 use crate::plan::ChangeKind;
 
 on_both!(
@@ -43,6 +43,7 @@ async fn reading_a_ledger_that_is_not_there_makes_none(place: &Place) {
     assert!(ledger.load_estate().await.unwrap().estate.resources.is_empty());
     assert!(ledger.load_target(&target(), at(0)).await.unwrap().records.is_empty());
     ledger.close().await;
+    assert!(!exists(&place.address).await.unwrap());
     if let Some(folder) = &place.folder {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -76,6 +77,7 @@ async fn a_newer_ledger_is_refused(place: &Place) {
 async fn writing_without_leave_to_create_needs_a_ledger(place: &Place) {
     assert!(matches!(refusal(place, Mode::ReadWrite { create: false }).await, LedgerError::Unreachable { .. }));
     place.open().await.close().await;
+    assert!(exists(&place.address).await.unwrap());
     open(&place.address, Mode::ReadWrite { create: false }).await.unwrap();
 }
 
