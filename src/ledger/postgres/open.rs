@@ -14,8 +14,11 @@ use crate::ledger::{LedgerError, Mode, birth};
 /// How long a server may take to answer the first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS_MAX: u32 = 6;
-/// A statement waits this long for another's lock, runs this long at most, and a transaction may idle this long.
-const LIMITS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '5min'; SET idle_in_transaction_session_timeout = '5min'";
+/// How long a task waits for a free connection: somewhat longer than those who have one may wait for a lock.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(45);
+/// A process that stands still (stopped, or in a paused machine) within a transaction keeps its locks for this long at most, and whoever
+/// needs them waits somewhat longer. A statement runs for at most as long as the last of these.
+const LIMITS: &str = "SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '40s'; SET statement_timeout = '5min'";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 
@@ -26,7 +29,7 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
     try_connection(&target.options).await.map_err(failed)?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
-        .acquire_timeout(CONNECT_TIMEOUT)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql(LIMITS).execute(&mut *connection).await?;
