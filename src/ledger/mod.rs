@@ -144,11 +144,20 @@ pub struct TargetRow {
     pub succeeded_at: Option<Timestamp>,
 }
 
+/// Which change of which batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlightId {
+    /// The batch's row.
+    pub batch: i64,
+    /// Its place in the batch, from 0.
+    pub place: usize,
+}
+
 /// A change that was sent and whose answer is not in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InFlight {
-    /// Its row.
-    pub id: i64,
+    /// Which one.
+    pub id: InFlightId,
     /// The run that sent it.
     pub run: RunId,
     /// The change.
@@ -335,9 +344,9 @@ pub trait Ledger: Send + Sync {
         changes: &[Change],
         tallies: &[Tally],
         at: Timestamp,
-    ) -> Result<Vec<i64>, LedgerError>;
+    ) -> Result<Vec<InFlightId>, LedgerError>;
 
-    /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; removes the in-flight rows.
+    /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; what has an answer is in flight no more.
     ///
     /// A retirement or a purge takes the rows of the edges with it that start or end at its key. A failure leaves a row's revision as it is.
     /// The tally of a change that was not sent stays: counting too much is the safe side, and a repeat of it counts once.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble, batches,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble, batches,
     books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
@@ -117,7 +117,7 @@ impl<D: Database> Ledger for Store<D> {
         changes: &[Change],
         tallies: &[Tally],
         at: Timestamp,
-    ) -> Result<Vec<i64>, LedgerError> {
+    ) -> Result<Vec<InFlightId>, LedgerError> {
         batches::begin(&self.db, lease, run, changes, tallies, at).await
     }
 

@@ -152,13 +152,15 @@ CREATE TABLE record_edge (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_edge_to ON record_edge (target, to_id);
 
+-- A batch that was sent. `changes` is a list; what was answered while others were not is `null` in it.
 CREATE TABLE in_flight (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     target  TEXT    NOT NULL,
-    ordinal INTEGER NOT NULL,
     run     TEXT    NOT NULL,
     at      INTEGER NOT NULL,
-    change  TEXT    NOT NULL
+    size    INTEGER NOT NULL,
+    whole   INTEGER NOT NULL,
+    changes TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX in_flight_target ON in_flight (target, id);
 
