@@ -1,6 +1,6 @@
 //! Records that the ledger has lost sight of: found at a target, shown by no listing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Map;
@@ -36,6 +36,38 @@ pub(super) fn enter_unknown(stand: &mut Stand, standings: &[Standing<'_>], at: T
         stand.estate.dirty.resources.insert(known.resource.key.clone());
         stand.estate.resources.insert(known.resource.key.clone(), known);
     }
+}
+
+/// Resources that a recovering target shows as retired, and that the ledger does not know to be: it is older than their end. Where this
+/// run did not see them either, they are missing until a listing shows them or proves that they are gone: what nobody has seen since
+/// is not revived.
+pub(super) fn doubt_retired(stand: &mut Stand, standings: &[Standing<'_>]) {
+    let mut doubtful = BTreeSet::new();
+    for standing in standings.iter().filter(|standing| standing.ready.recovering) {
+        let is_news = |key: &Key| standing.ready.state.records.get(key).is_none_or(|row| row.retired_at.is_none());
+        let retired = standing.ready.found.iter().flatten().filter(|(key, record)| record.retired && is_news(key));
+        doubtful.extend(retired.map(|(key, _)| key.clone()));
+    }
+    for key in doubtful {
+        if is_seen(stand, &key) {
+            continue;
+        }
+        let Some(known) = stand.estate.resources.get_mut(&key) else { continue };
+        if known.missing == 0 && known.end.is_none() && !known.recovered {
+            known.recovered = true;
+            stand.estate.dirty.resources.insert(key);
+        }
+    }
+}
+
+/// Whether this run's reading showed a resource: of what is derived, a member.
+fn is_seen(stand: &Stand, key: &Key) -> bool {
+    let is_shown = |key: &Key| stand.estate.resources.get(key).is_some_and(|known| known.fence >= stand.fence && known.missing == 0);
+    if !key.is_derived() {
+        return is_shown(key);
+    }
+    let edges = stand.estate.edges.iter().filter(|(id, edge)| edge.derived && id.from == *key);
+    edges.map(|(id, _)| &id.to).any(is_shown)
 }
 
 /// What a record tells of the resource it stands for; `None` where it does not say what it is.

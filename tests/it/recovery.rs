@@ -156,6 +156,54 @@ fn an_old_ledger_retires_nothing_in_the_run_that_finds_out() {
 }
 
 #[test]
+fn an_old_ledger_revives_nothing_that_nobody_has_seen() {
+    let world = World::new("");
+    let shop = full().instance("i-shop", json!({ "tags": { "service": "shop" } }));
+    world.put(&shop);
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // Since then a machine ends, and the service that only it belonged to.
+    world.put(&full());
+    for day in 2..5 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (13, 2));
+    let before = content(&world);
+
+    // The old copy takes both for live, and nobody may look whether they are.
+    restore(&world, "old.db");
+    let denied = without(&full(), 0..12).scope("instance", "denied");
+    world.put(&denied);
+    for hour in 1..4 {
+        world.sync_at(&at(5, hour), 3);
+        assert_eq!(content(&world), before, "hour {hour}");
+    }
+    let missing = world.json(&["list", "--stage", "missing"], 0);
+    assert_eq!(missing["cis"].as_array().unwrap().len(), 2, "{missing:#}");
+
+    // A listing without them proves that they are gone, one with them that they are back.
+    world.put(&full());
+    for day in 6..9 {
+        assert_eq!(World::counts(&world.sync_at(&at(day, 0), 0)), [], "day {day}");
+    }
+    assert_eq!(world.json(&["list", "--stage", "retired"], 0)["cis"].as_array().unwrap().len(), 2);
+    world.put(&shop);
+    world.sync_at(&at(9, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (15, 0));
+
+    // Neither is anything held back that the reading shows, complete or not.
+    world.put(&full());
+    for day in 10..13 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (13, 2));
+    restore(&world, "old.db");
+    world.put(&shop.scope("instance", "truncated"));
+    world.sync_at(&at(13, 0), 3);
+    assert_eq!((live(&world), retired(&world)), (15, 0));
+}
+
+#[test]
 fn an_old_ledger_that_found_nothing_to_write_serves_as_ever_from_then_on() {
     let world = World::new("");
     world.put(&full());
