@@ -33,7 +33,7 @@ pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Scope, TargetName};
-use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
+use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
 /// What a ledger is opened for.
@@ -218,8 +218,10 @@ pub struct Rows {
     pub settled: BTreeMap<Key, Digest>,
     /// Rows that remember nothing that is still wanted.
     pub forgotten: Vec<Key>,
-    /// The same for edges.
+    /// The same for edges, and edges that do not stand there.
     pub forgotten_edges: Vec<EdgeId>,
+    /// Edges as a recovery found them.
+    pub bound_edges: BTreeMap<EdgeId, RecordEdge>,
     /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
     pub newest_delivered_at: Option<Timestamp>,
 }

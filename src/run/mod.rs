@@ -314,6 +314,7 @@ async fn conclude(
     follow(context, &stand, &mut standings, &mut not_ready).await?;
     recover::enter_unknown(&mut stand, &standings, context.at());
     recover::doubt_retired(&mut stand, &standings);
+    recover::enter_edges(&mut stand, &standings);
     stand.decide(context);
     stand.note_purged(context, &standings);
 

@@ -18,6 +18,7 @@ mod gate;
 mod guard;
 mod input;
 mod record;
+mod recovery;
 pub mod render;
 mod standing;
 #[cfg(test)]
@@ -38,4 +39,5 @@ pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use input::{Input, Terms};
 pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState};
+pub use recovery::recovered_edges;
 pub use window::{WINDOW, tallies, window_start};
