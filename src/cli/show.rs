@@ -47,7 +47,13 @@ struct RecordDocument {
 
 impl From<RecordBrief> for RecordDocument {
     fn from(row: RecordBrief) -> Self {
-        Self { state: row.state, record: row.record.map(|id| id.0), class: row.class, delivered_at: row.delivered_at, error: row.error }
+        Self {
+            state: row.state,
+            record: row.record.map(|id| id.0),
+            class: row.class,
+            delivered_at: row.delivered_at,
+            error: row.refusal.map(|refusal| refusal.error),
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::session::{Bulk, Columns, Database, Session, Type, cells, row};
 use super::{Answer, InFlight, InFlightId, Lease, LedgerError, RunId};
 use crate::estate::{Fence, FieldChange, JournalEntry, JournalKind};
 use crate::model::{EdgeId, Key, TargetName};
-use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Tally};
+use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal, Tally};
 
 const TALLY: Columns = &[
     ("target", Type::Text),
@@ -199,14 +199,16 @@ impl Outcomes {
             }
             (relation, Answer::Failed { error, attempts, next_try_at, parked, .. }) => {
                 let state = if *parked { DeliveryState::Parked } else { DeliveryState::Failed };
+                let (attempts, next_try_at) = (*attempts, *next_try_at);
+                let refusal = Some(Box::new(Refusal { change: change.id, attempts, next_try_at, error: error.clone() }));
                 match relation {
                     Some(edge) => {
                         let row = self.edges.entry(edge.clone()).or_default().get_or_insert_with(new_edge);
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                     None => {
                         let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                 }
             }
@@ -221,7 +223,7 @@ impl Outcomes {
         row.class.clone_from(class);
         row.revision += 1;
         row.delivered_at = Some(at);
-        (row.attempts, row.next_try_at, row.error) = (0, None, None);
+        row.refusal = None;
         row.contributed = *contributed;
         row.fields.clone_from(fields);
         match change.change {
@@ -312,5 +314,5 @@ impl Outcomes {
 }
 
 fn new_edge() -> RecordEdge {
-    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, attempts: 0, next_try_at: None, error: None }
+    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, refusal: None }
 }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble, batches,
-    books, check, leases, observed, records,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble,
+    batches, books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};

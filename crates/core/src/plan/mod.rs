@@ -38,6 +38,6 @@ pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use input::{Input, Terms};
-pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState};
+pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use recovery::recovered_edges;
 pub use window::{WINDOW, tallies, window_start};

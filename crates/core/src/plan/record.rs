@@ -66,6 +66,19 @@ impl FieldState {
     }
 }
 
+/// A change that a target refused, or did not answer for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The wish. Another one does not wait for it, and begins its own count.
+    pub change: ChangeId,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Not before this.
+    pub next_try_at: Option<Timestamp>,
+    /// The target's words.
+    pub error: String,
+}
+
 /// One record × target row, without its fields unless they were asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordBrief {
@@ -90,12 +103,8 @@ pub struct RecordBrief {
     pub retired_at: Option<Timestamp>,
     /// When anything was last delivered.
     pub delivered_at: Option<Timestamp>,
-    /// Failed attempts in a row.
-    pub attempts: u32,
-    /// Not before this, after a failure.
-    pub next_try_at: Option<Timestamp>,
-    /// The target's last words about it.
-    pub error: Option<String>,
+    /// The last change that the target refused, until one succeeds.
+    pub refusal: Option<Box<Refusal>>,
     /// A stranger's record to which we only contribute fields: never retired or purged by us.
     pub contributed: bool,
     /// Its fields, where they were loaded.
@@ -118,9 +127,7 @@ impl RecordBrief {
             created_at: None,
             retired_at: None,
             delivered_at: None,
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
             contributed: change.contributed,
             fields: None,
         }
@@ -150,12 +157,8 @@ pub struct RecordEdge {
     pub state: DeliveryState,
     /// Counts deliveries of this row.
     pub revision: i64,
-    /// Failed attempts in a row.
-    pub attempts: u32,
-    /// Not before this, after a failure.
-    pub next_try_at: Option<Timestamp>,
-    /// The target's last words about it.
-    pub error: Option<String>,
+    /// The last change that the target refused, until one succeeds.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 vocabulary! {

@@ -46,8 +46,6 @@ fn standing_edge(input: &Input<'_>, known: Option<&RecordEdge>, basis: crate::mo
         delivered_at: delivered_at.or(Some(input.at)),
         state: DeliveryState::Delivered,
         revision: known.map_or(0, |row| row.revision),
-        attempts: 0,
-        next_try_at: None,
-        error: None,
+        refusal: None,
     }
 }

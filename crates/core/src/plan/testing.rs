@@ -372,9 +372,7 @@ impl World {
             delivered_at: Some(self.now),
             state: DeliveryState::Delivered,
             revision: change.revision + 1,
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
         };
         self.state.edges.insert(edge.clone(), row);
     }
@@ -403,9 +401,7 @@ impl World {
                 _ => None,
             },
             delivered_at: Some(now),
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
             contributed: match change.change {
                 ChangeKind::Adopt => self.adopt == Adopt::Contribute,
                 _ => previous.is_some_and(|row| row.contributed),
