@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -129,7 +130,7 @@ impl App {
                 line
             })
             .collect();
-        let resource = known.resource;
+        let resource = Arc::unwrap_or_clone(known.resource);
         let document = ShowDocument {
             key,
             kind: resource.kind,

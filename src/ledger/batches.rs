@@ -257,7 +257,11 @@ impl Outcomes {
             row.created_at = Some(at);
         }
         self.delivered = true;
-        self.note(target, change).fields.extend(change.fields.clone());
+        let entry = self.note(target, change);
+        // What a new record holds stands in the ledger twice already, as the resource and as the record's fields.
+        if change.change != ChangeKind::Create {
+            entry.fields.extend(change.fields.clone());
+        }
     }
 
     fn edge_done(&mut self, target: &TargetName, change: &Change, edge: &EdgeId) {

@@ -21,6 +21,7 @@ mod record;
 mod recovery;
 pub mod render;
 mod standing;
+mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 mod testing;
