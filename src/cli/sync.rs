@@ -47,6 +47,11 @@ impl App {
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<u8, CommandError> {
         let config = self.config()?;
         let clock = clock(&config, &args.selection)?;
+        if args.out.is_some() && !self.has_ledger(&config).await? {
+            return Err(CommandError::usage("there is no ledger yet, and a saved plan is for the ledger that it was made from").hint(
+                "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
+            ));
+        }
         let ledger = self.ledger(&config, Open::Read).await?;
         let options = options(args.selection);
         let meter = Meter::new(self.output.progress);
@@ -153,6 +158,7 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
     Context {
         config,
         ledger: Arc::clone(ledger),
+        targets: &setup::target,
         meter,
         interrupt: interrupt(),
         mode,
@@ -189,7 +195,7 @@ async fn signalled() -> bool {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn run_error(error: RunError) -> CommandError {
+pub(super) fn run_error(error: RunError) -> CommandError {
     let code = match &error {
         RunError::Ledger(_) => "ledger",
         RunError::Overlap(_) => "overlap",

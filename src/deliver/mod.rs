@@ -62,8 +62,10 @@ pub struct Outcome {
     pub done: BTreeMap<ChangeKind, u64>,
     /// Changes refused, or waiting after a refusal.
     pub failed: Vec<Failure>,
-    /// Changes not sent: their record waits for another, the time was up, or the run was interrupted.
+    /// Changes not delivered: their record waits for another, the time was up, the run was interrupted, or `unanswered`.
     pub waiting: u64,
+    /// Changes that were sent and that the target's answer left out: the next run looks up what became of them.
+    pub unanswered: u64,
     /// Why delivery to this target ended early, if it did.
     pub stopped: Option<Stop>,
     /// Batches sent, by operation, for the report's `calls`.
@@ -347,6 +349,10 @@ impl Engine<'_, '_> {
 
     /// What the target's answers to a batch come to.
     fn answers(&mut self, noted: Noted, answers: Vec<Result<Delivered, TargetError>>) -> Vec<(InFlight, Answer)> {
+        // What the target left out stays in flight.
+        let left_out = noted.in_flight.len().saturating_sub(answers.len()) as u64;
+        self.outcome.unanswered += left_out;
+        self.outcome.waiting += left_out;
         let mut notes = Vec::with_capacity(noted.in_flight.len());
         for ((sent, answer), earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
             // This answer speaks for the times before it that had none.

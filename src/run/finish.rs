@@ -10,6 +10,7 @@ use crate::ledger::{LedgerError, Rows, RunRow};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::SourceError;
+use crate::target::TargetError;
 
 use super::ready::NotReady;
 use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
@@ -153,6 +154,10 @@ pub(super) async fn report(
         let name = &standing.ready.configured.name;
         remarks.extend(standing.remarks.iter().cloned());
         remarks.extend(standing.drifted.iter().map(|drifted| drifted_remark(name, drifted)));
+        if let Some(error) = &standing.ready.unread {
+            exits.insert(Exit::Partly);
+            problems.push(unread_problem(name, error));
+        }
         for (key, error) in standing.unanswered() {
             exits.insert(Exit::Partly);
             failed.push(FailedDocument { target: name.clone(), key: key.clone(), error: error.to_string(), parked: false });
@@ -165,6 +170,10 @@ pub(super) async fn report(
     for (name, outcome) in outcomes {
         if !outcome.failed.is_empty() {
             exits.insert(Exit::Partly);
+        }
+        if outcome.unanswered > 0 {
+            exits.insert(Exit::Partly);
+            problems.push(unanswered_problem(&name, outcome.unanswered));
         }
         let paused = standings.iter().any(|standing| standing.ready.configured.name == name && standing.ready.state.paused);
         match outcome.stopped {
@@ -280,11 +289,32 @@ fn source_exits(stand: &Stand) -> Vec<Exit> {
     vec![if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed }]
 }
 
+/// A routine full read that failed says nothing: the target is served all the same.
+fn unread_problem(name: &TargetName, error: &TargetError) -> Problem {
+    Problem {
+        subject: name.to_string(),
+        text: format!("{error}; it was served from what the ledger knows, and drift there was not looked for"),
+        hint: Some("the next sync reads it in full again".to_owned()),
+    }
+}
+
+/// What was sent and had no answer may have arrived.
+fn unanswered_problem(name: &TargetName, count: u64) -> Problem {
+    let changes = if count == 1 { "1 change" } else { &format!("{count} changes") };
+    Problem {
+        subject: name.to_string(),
+        text: format!("target `{name}` answered fewer changes than it was sent: {changes} may have arrived or not"),
+        hint: Some("run again: the next sync looks up what became of them".to_owned()),
+    }
+}
+
 fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     let problem = |text: String, hint: Option<String>| Problem { subject: name.to_string(), text, hint };
     match stop {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
-        Stop::Ledger(error @ LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error @ (LedgerError::LeaseLost { .. } | LedgerError::Conflict)) => {
+            (Exit::Partly, problem(error.to_string(), error.hint()))
+        }
         Stop::Ledger(error) => (Exit::Failed, problem(crate::words::chain(error), error.hint())),
         Stop::Deadline => (
             Exit::Partly,

@@ -2,6 +2,7 @@
 //!
 //! A plan is the same without the lease, without the commit and without the delivery, so that both decide alike.
 
+mod alone;
 mod finish;
 mod look_up;
 mod moves;
@@ -13,6 +14,8 @@ pub mod saved;
 mod settle;
 pub mod setup;
 mod stand;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +26,7 @@ use tokio::sync::watch;
 use tracing::instrument;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TargetConfig};
 use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
@@ -34,11 +37,13 @@ use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
 use crate::ownership::Ownership;
 use crate::plan::{Change, DeliveryState, Plan, RecordBrief};
 use crate::source::{Pull, Source, SourceError};
-use crate::target::Purge;
+use crate::target::{Purge, Target};
 
+pub use self::alone::alone;
 use self::progress::Meter;
 use self::ready::NotReady;
 use self::report::{Problem, Report};
+use self::setup::Absent;
 use self::stand::Standing;
 
 /// Whether a run applies what it plans.
@@ -50,6 +55,9 @@ pub enum Mode {
     Plan,
 }
 
+/// Makes a configured target.
+pub type Targets = dyn Fn(&TargetConfig, Absent) -> Box<dyn Target> + Send + Sync;
+
 /// What a run has at hand.
 pub struct Context<'a> {
     /// The configuration.
@@ -58,6 +66,8 @@ pub struct Context<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// Makes the targets ([`setup::target`]).
+    pub targets: &'a Targets,
     /// Counts calls and draws progress.
     pub meter: &'a Meter,
     /// Turns true when someone asks to stop.
@@ -187,6 +197,8 @@ impl RunError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            // Nothing is wrong with the ledger, and nothing was sent: the next run takes both into account.
+            Self::Ledger(LedgerError::Conflict) => Exit::Partly,
             Self::Ledger(_) => Exit::Failed,
             Self::Overlap(_) | Self::NoSuch { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
@@ -207,9 +219,6 @@ impl RunError {
         }
     }
 }
-
-/// Name under which the estate itself is leased while a run merges what it read: no target can have it.
-const ESTATE_LEASE: &str = "*estate*";
 
 /// Pulls the chosen sources.
 ///
@@ -304,6 +313,8 @@ async fn conclude(
     }
     follow(context, &stand, &mut standings, &mut not_ready).await?;
     recover::enter_unknown(&mut stand, &standings, context.at());
+    recover::doubt_retired(&mut stand, &standings);
+    recover::enter_edges(&mut stand, &standings);
     stand.decide(context);
     stand.note_purged(context, &standings);
 
@@ -332,10 +343,7 @@ async fn conclude(
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
             tracing::debug!(elapsed_ms = began.elapsed().as_millis(), "Committed the estate");
             if let Some(held) = estate_lease {
-                // Given back only once nothing renews it any more.
-                let lease = held.lease().clone();
-                drop(held);
-                context.ledger.release_lease(&lease).await?;
+                alone::release(&context.ledger, held).await?;
             }
             // What is sent need not be kept twice: of a sync's plan only the holds are told afterwards.
             finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
@@ -371,12 +379,7 @@ fn not_approved(id: &Digest) -> crate::source::Remark {
 }
 
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
-    let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    context.lease(&name, Aftermath::None).await.map_err(|error| match error {
-        LeaseError::Held { .. } => RunError::Busy,
-        LeaseError::Interrupted { .. } => RunError::Interrupted,
-        LeaseError::Ledger(error) => RunError::Ledger(error),
-    })
+    context.lease(&alone::estate_lease()?, Aftermath::None).await.map_err(alone::not_leased)
 }
 
 /// The estate as this run sees it, with everything that was concluded from it.

@@ -24,6 +24,8 @@ pub(super) struct Standing<'a> {
     pub(super) ready: Ready<'a>,
     /// Rows that a read changed, to be stored before anything is sent.
     pub(super) rows: BTreeMap<Key, RecordBrief>,
+    /// The same of edges; `None` for those that do not stand there.
+    pub(super) edges: BTreeMap<EdgeId, Option<RecordEdge>>,
     /// Fields found other than written.
     pub(super) drifted: Vec<Drifted>,
     /// Odd things for the report.
@@ -41,6 +43,7 @@ impl<'a> Standing<'a> {
         Self {
             ready,
             rows: BTreeMap::new(),
+            edges: BTreeMap::new(),
             drifted: Vec::new(),
             remarks: Vec::new(),
             answers: BTreeMap::new(),
@@ -77,6 +80,13 @@ impl<'a> Standing<'a> {
                 && let Some(record) = found.remove(from)
             {
                 found.insert(to.clone(), record);
+            }
+        }
+        if !stand.successors.is_empty() {
+            for edges in found.values_mut().filter_map(|record| record.edges.as_mut()) {
+                let renamed = |to: Key| stand.successors.get(&to).filter(|_| !state.records.contains_key(&to)).cloned().unwrap_or(to);
+                *edges =
+                    std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
             }
         }
         self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
@@ -128,6 +138,15 @@ impl<'a> Standing<'a> {
         }
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
+        }
+        if self.ready.recovering {
+            self.edges = self.with_input(context, stand, |input| plan::recovered_edges(input, &found));
+            for (edge, row) in &self.edges {
+                match row {
+                    Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
+                    None => drop(self.ready.state.edges.remove(edge)),
+                }
+            }
         }
         self.ready.row.verified_at = Some(context.at());
         self.ready.row.recover = false;
@@ -281,13 +300,15 @@ impl<'a> Standing<'a> {
     /// What is to be stored before anything is sent.
     #[must_use]
     pub(super) fn rows(&self) -> Rows {
-        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
+        let bound_edges = self.edges.iter().filter_map(|(edge, row)| Some((edge.clone(), row.clone()?))).collect();
+        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), bound_edges, ..Rows::default() };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
             rows.settled.clone_from(&guarded.settled);
             rows.forgotten = guarded.forgotten.iter().cloned().collect();
             rows.forgotten_edges = guarded.forgotten_edges.iter().cloned().collect();
         }
+        rows.forgotten_edges.extend(self.edges.iter().filter(|(_, row)| row.is_none()).map(|(edge, _)| edge.clone()));
         rows
     }
 

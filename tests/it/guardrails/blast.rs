@@ -284,7 +284,7 @@ fn edges_that_were_related_once_more_an_hour_ago_are_still_the_base() {
             }
             let note = if n == 0 { "" } else { note };
             let (from, to) = (instance_key(&format!("i-{n:04}")), key("security_group", "sg-1"));
-            all.relation_with("protected_by", &from, &to, json!({ "note": note }))
+            all.relation_with("protected_by", &from, &to, &json!({ "note": note }))
         })
     };
     world.put(&edges(0, "one"));

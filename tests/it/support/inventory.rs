@@ -79,10 +79,10 @@ impl Inventory {
     }
 
     pub fn relation(self, relation: &str, from: &str, to: &str) -> Self {
-        self.relation_with(relation, from, to, json!({}))
+        self.relation_with(relation, from, to, &json!({}))
     }
 
-    pub fn relation_with(mut self, relation: &str, from: &str, to: &str, attributes: Value) -> Self {
+    pub fn relation_with(mut self, relation: &str, from: &str, to: &str, attributes: &Value) -> Self {
         self.relations.push(json!({ "type": relation, "from": from, "to": to, "attributes": attributes }));
         self
     }
