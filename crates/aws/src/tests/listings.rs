@@ -354,15 +354,3 @@ async fn instances_of_another_account_make_a_listing_incomplete() {
     outcome(&pull, EU, Kind::Instance, Outcome::Truncated);
     others_complete(&pull, EU, Kind::Instance);
 }
-
-#[tokio::test]
-async fn scopes_are_covered_by_account_region_and_kind() {
-    let fake = Fake::start().await;
-    let source = source(&fake, &[EU]);
-    assert!(source.covers(&scope("999999999999", EU, Kind::Instance)), "the account is not known yet");
-    pull(&source).await;
-    assert!(source.covers(&scope(ACCOUNT, EU, Kind::SecurityGroup)));
-    assert!(!source.covers(&scope("999999999999", EU, Kind::Instance)));
-    assert!(!source.covers(&scope(ACCOUNT, US, Kind::Instance)));
-    assert!(!source.covers(&scope(ACCOUNT, EU, Kind::Volume)));
-}

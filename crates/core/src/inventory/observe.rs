@@ -14,7 +14,7 @@ use super::merge::{Proven, take};
 use super::{edges, scopes};
 use crate::estate::{Dirty, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownScope, is_scope_of, last_complete};
 use crate::model::attributes::FactGroup;
-use crate::model::{EdgeId, Key, Kind, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
+use crate::model::{EdgeId, Key, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
 use crate::source::{Pull, Remark};
 
 /// Under what a pull is taken in.
@@ -61,8 +61,6 @@ pub struct Observed {
     pub withheld: Vec<EdgeId>,
     /// How every scope ended in this run, also those that were left out, failed with their source, or are covered by none any more.
     pub receipts: BTreeMap<Scope, Receipt>,
-    /// Instances that moved: the same life under a new key, the old key absent from a complete listing of this pull. Old key, new key.
-    pub moved: Vec<(Key, Key)>,
     /// The pull's remarks.
     pub remarks: Vec<Remark>,
 }
@@ -101,8 +99,6 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
         new: Vec::new(),
         shown: Shown::default(),
         last_alive: None,
-        lives_appeared: BTreeMap::new(),
-        lives_vanished: Vec::new(),
     };
     let mut ledger = resources.iter_mut().peekable();
     for (key, resource) in pull.resources {
@@ -120,14 +116,9 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
     for (absent, known) in ledger {
         pass.absent(absent, known);
     }
-    let Pass { sights, new, shown, lives_appeared, lives_vanished, .. } = pass;
+    let Pass { sights, new, shown, .. } = pass;
     if !observing.narrow {
         take_emptiness(scopes, dirty, &pull.receipts, &shown, observing);
-    }
-    for (life, old) in lives_vanished {
-        if let Some(new) = lives_appeared.get(&life) {
-            observed.moved.push((old, new.clone()));
-        }
     }
     extend_sorted(resources, new);
 
@@ -158,8 +149,6 @@ struct Pass<'a> {
     shown: Shown,
     /// The last proof whose scope was noted to show something alive: neighbouring keys mostly share theirs.
     last_alive: Option<Rc<Proof>>,
-    lives_appeared: BTreeMap<String, Key>,
-    lives_vanished: Vec<(String, Key)>,
 }
 
 impl Pass<'_> {
@@ -183,11 +172,6 @@ impl Pass<'_> {
         let mut fields = BTreeMap::from([to("kind", resource.kind.as_str())]);
         fields.extend(resource.name.as_deref().map(|name| to("name", name)));
         fields.extend(resource.state.as_deref().map(|state| to("state", state)));
-        if resource.kind == Kind::Instance
-            && let Some(life) = resource.life()
-        {
-            self.lives_appeared.insert(life.to_owned(), key.clone());
-        }
         self.journal(JournalKind::Observed, &key, cause, fields);
         self.dirty.resources.insert(key.clone());
         self.sights.push((key.clone(), sight));
@@ -274,12 +258,6 @@ impl Pass<'_> {
                 let cause = proof.cause("absent from");
                 let last_seen = FieldChange { from: Value::Null, to: known.last_seen.to_string().into() };
                 self.journal(JournalKind::Absent, key, cause, BTreeMap::from([("last_seen".to_owned(), last_seen)]));
-            }
-            if known.missing == 1
-                && known.resource.kind == Kind::Instance
-                && let Some(life) = known.resource.life()
-            {
-                self.lives_vanished.push((life.to_owned(), key.clone()));
             }
         }
         if !ended && known.missing > 0 {

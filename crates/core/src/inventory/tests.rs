@@ -268,27 +268,6 @@ fn another_life_under_one_id_begins_anew() {
     assert_eq!(entry.fields["ended_at"].from, minute(1).to_string());
 }
 
-#[test]
-fn a_life_that_shows_up_under_another_key_has_moved() {
-    let other = |life: &str| {
-        let mut other = resource(&instances(), "i-2");
-        other.attributes.insert("life".to_owned(), json!(life));
-        other
-    };
-    let old = machine(json!({"life": "one"}));
-    #[track_caller]
-    fn check(first: Resource, second: Pull, want: &[(Key, Key)]) {
-        let mut estate = Estate::default();
-        let _ = take(&mut estate, &complete([first]), 1);
-        assert_eq!(take(&mut estate, &second, 2).moved, want);
-    }
-    let moved = [(old.key.clone(), other("one").key)];
-    check(old.clone(), complete([other("one")]), &moved);
-    check(old.clone(), complete([other("two")]), &[]);
-    check(old.clone(), complete([old.clone(), other("one")]), &[]);
-    check(old, pull([(instances(), Outcome::Truncated)], [other("one")], []), &[]);
-}
-
 /// An edge seen complete, then a pull without it: whether it stays.
 #[track_caller]
 fn check_edge(edge: &Relation, first: &[Resource], second: &Pull, stays: bool) {

@@ -174,7 +174,7 @@ fn by_scope(
         let scope = match known.resource.derived {
             false => suspect(evidence, &known.resource.scope()),
             true => last_members(&input.estate.resources, &input.estate.edges, key)
-                .filter(|(member, _)| !input.state.records.get(*member).is_some_and(|row| row.retired_at.is_some()))
+                .filter(|(member, _)| input.state.records.get(*member).is_none_or(|row| row.retired_at.is_none()))
                 .find_map(|(_, member)| suspect(absence(member), &member.resource.scope())),
         };
         if let Some(scope) = scope {
@@ -235,7 +235,8 @@ fn budget(
     Some(Gate { guardrail: Guardrail::Budget, text, share: None, limit, stopped })
 }
 
-/// Guardrail 3, "with every other change to the same records and edges": they share the fate of the change that was stopped.
+/// Guardrail 3 holds more than what it counts: every other change to the same records, and edges that end there, share the fate of the
+/// change that was stopped. An edge has one change in a draft, so that a held removal takes nothing with it. No other guardrail has riders.
 fn add_riders(gates: &mut [Gate], wishes: &[Wish], open: &impl Fn(&usize) -> bool) {
     if !gates.iter().any(|gate| gate.guardrail == Guardrail::BlastRadius) {
         return;
