@@ -34,14 +34,16 @@ pub(super) struct Standing<'a> {
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
     approved: BTreeSet<Digest>,
+    is_lean: bool,
 }
 
 impl<'a> Standing<'a> {
-    /// A target whose records were not looked at yet.
+    /// A target whose records were not looked at yet. Lean: what a new record holds is worked out when it is sent, not before.
     #[must_use]
-    pub(super) fn new(ready: Ready<'a>) -> Self {
+    pub(super) fn new(ready: Ready<'a>, is_lean: bool) -> Self {
         Self {
             ready,
+            is_lean,
             rows: BTreeMap::new(),
             edges: BTreeMap::new(),
             drifted: Vec::new(),
@@ -195,11 +197,19 @@ impl<'a> Standing<'a> {
 
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
-            let draft = plan::draft(input).adopt(input, estate, &self.answers);
+            let draft = if self.is_lean { plan::draft_lean(input) } else { plan::draft(input) };
+            let draft = draft.adopt(input, estate, &self.answers);
             let guards =
                 Guards { limits: &context.config.guardrails, disowned: &stand.decisions.disowned, recovering: self.ready.recovering };
             plan::guard(draft, input, &guards)
         })
+    }
+
+    /// Puts in what a lean plan left out of a change.
+    pub(super) fn fill(&self, context: &Context<'_>, stand: &Stand, change: &mut Change) {
+        if self.is_lean {
+            self.with_input(context, stand, |input| plan::fill(input, change));
+        }
     }
 
     fn with_input<T>(&self, context: &Context<'_>, stand: &Stand, f: impl FnOnce(&Input<'_>) -> T) -> T {
