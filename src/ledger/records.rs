@@ -257,9 +257,13 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     let target = &lease.target;
     let mut named: BTreeSet<Key> = rows.bound.iter().map(|binding| binding.key.clone()).collect();
     named.extend(rows.settled.keys().chain(&rows.forgotten).cloned());
+    named.extend(rows.moved.iter().flat_map(|(from, to)| [from.clone(), to.clone()]));
     named.extend(rows.forgotten_edges.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
     let ids = keys::number(write, &named).await?;
     let fence = current_fence(write).await?;
+    for (from, to) in &rows.moved {
+        move_key(write, target, &ids, from, to).await?;
+    }
 
     // A row without a record is one whose record a read proved gone: what stood there is forgotten with it.
     let gone: Vec<Key> = rows.bound.iter().filter(|binding| binding.row.record.is_none()).map(|binding| binding.key.clone()).collect();
@@ -302,12 +306,8 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     session.commit().await
 }
 
-pub(super) async fn move_key(db: &dyn Database, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError> {
-    let mut session = db.write().await?;
-    let write = &mut *session;
-    super::leases::hold(write, lease).await?;
-    let ids = keys::number(write, &[from.clone(), to.clone()].into()).await?;
-    let cells = || Ok::<_, LedgerError>(cells![lease.target.as_str(), ids.of(from)?, ids.of(to)?]);
+async fn move_key(write: &mut dyn Session, target: &TargetName, ids: &Ids, from: &Key, to: &Key) -> Result<(), LedgerError> {
+    let cells = || Ok::<_, LedgerError>(cells![target.as_str(), ids.of(from)?, ids.of(to)?]);
     let mut held = false;
     let select = "SELECT 1 FROM record WHERE target = $1 AND key_id = $2 AND key_id <> $3";
     write
@@ -347,7 +347,7 @@ pub(super) async fn move_key(db: &dyn Database, lease: &Lease, from: &Key, to: &
     ] {
         write.run("move edges", statement, cells()?).await?;
     }
-    session.commit().await
+    Ok(())
 }
 
 pub(super) async fn unpark(db: &dyn Database, target: Option<&TargetName>, wanted: &[Key]) -> Result<u64, LedgerError> {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble, batches,
-    books, check, leases, observed, records,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble,
+    batches, books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
@@ -131,10 +131,6 @@ impl<D: Database> Ledger for Store<D> {
 
     async fn bind(&self, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError> {
         records::bind(&self.db, lease, rows, at).await
-    }
-
-    async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError> {
-        records::move_key(&self.db, lease, from, to).await
     }
 
     async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError> {

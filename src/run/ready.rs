@@ -250,11 +250,6 @@ fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Opt
     Ok(Some(first.clone()))
 }
 
-/// Another took the target over while this run was planning.
-pub fn lease_lost(configured: &TargetConfig, error: &LedgerError) -> NotReady {
-    NotReady::new(configured, Exit::Partly, error.to_string(), error.hint())
-}
-
 /// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.
 pub fn other_estate(configured: &TargetConfig) -> NotReady {
     NotReady::new(

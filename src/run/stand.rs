@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::estate::{EstateId, Known};
-use crate::ledger::{Binding, LedgerError, Rows};
+use crate::ledger::{Binding, Rows};
 use crate::lifecycle::Timers;
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
 use crate::source::Remark;
-use crate::target::{FoundRecord, Identity, TargetError};
+use crate::target::{FoundRecord, Identity, RecordId, TargetError};
 
 use super::ready::Ready;
 use super::{Context, Only, RunError, Stand};
@@ -28,6 +28,8 @@ pub(super) struct Standing<'a> {
     pub(super) drifted: Vec<Drifted>,
     /// Odd things for the report.
     pub(super) remarks: Vec<Remark>,
+    /// Keys whose rows went to another key.
+    moved: Vec<(Key, Key)>,
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
@@ -43,6 +45,7 @@ impl<'a> Standing<'a> {
             rows: BTreeMap::new(),
             drifted: Vec::new(),
             remarks: Vec::new(),
+            moved: Vec::new(),
             answers: BTreeMap::new(),
             guarded: None,
             newest_found: None,
@@ -53,22 +56,20 @@ impl<'a> Standing<'a> {
     /// Brings rows, and what a full read found, under the keys that their resources have now; own records that the ledger does not know
     /// say that it is an old copy.
     ///
-    /// # Errors
-    /// When the ledger fails, or the lease is lost.
-    pub(super) async fn follow(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), LedgerError> {
+    /// In memory only: the ledger's rows move with [`Self::rows`], after the estate that says so was committed. A run that is killed
+    /// between the two leaves them to the next, which finds the same successors in the estate.
+    pub(super) fn follow(&mut self, stand: &Stand) {
         let state = &mut self.ready.state;
         for (from, to) in &stand.successors {
             if state.records.get(to).is_some_and(RecordBrief::exists) {
                 continue;
             }
             let Some(row) = state.records.remove(from) else { continue };
-            state.records.insert(to.clone(), RecordBrief { basis: None, ..row });
+            state.records.insert(to.clone(), RecordBrief { basis: None, revision: row.revision + 1, ..row });
             move_edges(&mut state.edges, from, to);
-            if let Some(lease) = &self.ready.lease {
-                context.ledger.move_key(lease.lease(), from, to).await?;
-            }
+            self.moved.push((from.clone(), to.clone()));
         }
-        let Some(found) = &mut self.ready.found else { return Ok(()) };
+        let Some(found) = &mut self.ready.found else { return };
         for (from, to) in &stand.successors {
             // The record says its old key until the update that rewrites it was delivered.
             let is_its_record = |record: &FoundRecord| state.records.get(to).is_some_and(|row| row.record.as_ref() == Some(&record.id));
@@ -80,7 +81,6 @@ impl<'a> Standing<'a> {
             }
         }
         self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
-        Ok(())
     }
 
     /// Takes in what a full read or a recovery found.
@@ -107,6 +107,11 @@ impl<'a> Standing<'a> {
                     rows.len()
                 ),
             });
+            let bound: BTreeSet<&RecordId> = rows.values().filter_map(|row| row.record.as_ref()).collect();
+            let shares = |row: &RecordBrief| row.record.as_ref().is_some_and(|record| row.exists() && bound.contains(record));
+            // The record says whose it is; whoever the ledger thought it was has none then.
+            let displaced = self.ready.state.records.iter().filter(|(key, row)| !rows.contains_key(*key) && shares(row));
+            self.rows.extend(displaced.map(|(key, row)| (key.clone(), plan::gone(row))));
             self.rows.extend(rows);
             self.newest_found = found.values().filter_map(|record| record.delivered_at).max();
         } else {
@@ -213,8 +218,13 @@ impl<'a> Standing<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        let fields = context.ledger.load_fields(&self.ready.configured.name, keys).await?;
+        // The ledger's rows have not moved yet.
+        let now: BTreeMap<&Key, &Key> = self.moved.iter().map(|(from, to)| (from, to)).collect();
+        let before: BTreeMap<&Key, &Key> = self.moved.iter().map(|(from, to)| (to, from)).collect();
+        let keys: Vec<Key> = keys.iter().map(|key| before.get(key).copied().unwrap_or(key).clone()).collect();
+        let fields = context.ledger.load_fields(&self.ready.configured.name, &keys).await?;
         for (key, fields) in fields {
+            let key = now.get(&key).map_or(key.clone(), |now| (*now).clone());
             if let Some(row) = self.ready.state.records.get_mut(&key) {
                 row.fields = Some(fields);
             }
@@ -285,7 +295,7 @@ impl<'a> Standing<'a> {
     /// What is to be stored before anything is sent.
     #[must_use]
     pub(super) fn rows(&self) -> Rows {
-        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
+        let mut rows = Rows { moved: self.moved.clone(), bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
             rows.settled.clone_from(&guarded.settled);

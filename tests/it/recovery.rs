@@ -1,5 +1,7 @@
 //! Ledgers lost or put back, and targets that moved.
 
+mod moved;
+
 use serde_json::json;
 
 use crate::guardrails::{at, cmdb, field, guardrails, held, hold, live, retired, without};

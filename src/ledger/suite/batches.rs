@@ -291,7 +291,8 @@ async fn a_record_moves_with_its_edges(place: &Place) {
     deliver(&*ledger, &holder, relates.into(), at(1)).await;
     deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Create), failed(1, false))], at(2)).await;
     let before = state(&*ledger).await;
-    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+    let moved_rows = Rows { moved: vec![(key(1), key(9))], ..Rows::default() };
+    ledger.bind(&holder, &moved_rows, at(3)).await.unwrap();
 
     let after = state(&*ledger).await;
     let mut moved = before.records[&key(1)].clone();
@@ -300,7 +301,7 @@ async fn a_record_moves_with_its_edges(place: &Place) {
     assert!(!after.records.contains_key(&key(1)));
     assert_eq!(after.edges.into_keys().collect::<Vec<_>>(), [edge(3, 9), edge(9, 2), edge(9, 9)]);
     assert_eq!(ledger.load_fields(&target(), &[key(9)]).await.unwrap()[&key(9)], fields("web"));
-    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+    ledger.bind(&holder, &moved_rows, at(3)).await.unwrap();
     assert_eq!(state(&*ledger).await.records[&key(9)], moved, "nothing moves twice");
 }
 

@@ -10,15 +10,19 @@ use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use super::standing::{Standing, shown_stage, standing};
 use crate::ci::ci;
+use crate::estate::Known;
 use crate::model::Key;
 use crate::target::FoundRecord;
+
+/// How the mark of a record's end is named among fields.
+const RETIRED: &str = "retired";
 
 /// A field that a read found other than it was written.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Drifted {
     /// The CI.
     pub key: Key,
-    /// The field.
+    /// The field; `retired` for the mark of the record's end.
     pub field: String,
     /// What we want there.
     pub desired: Value,
@@ -71,6 +75,12 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     let Some(adapted) = input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)) else { return };
     let mut after = fields.clone();
     let mut is_pending = false;
+    let is_ended_there = found.retired && !row.contributed;
+    if is_ended_there {
+        let action = if is_shown_alive(input, known) { DriftAction::Correct } else { DriftAction::Report };
+        let (desired, found) = (Value::Bool(false), Value::Bool(true));
+        absorbed.drifted.push(Drifted { key: key.clone(), field: RETIRED.to_owned(), desired, found, action });
+    }
     for (name, state) in &mut after {
         let Some(field) = adapted.fields.get(name) else { continue };
         let authority = diff::authority(input.terms.authority, name, field);
@@ -83,10 +93,21 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
             absorbed.drifted.push(drifted);
         }
     }
-    if after != *fields {
+    let is_revived = is_ended_there && is_shown_alive(input, known);
+    if after != *fields || is_revived {
         let basis = row.basis.filter(|_| !is_pending);
-        absorbed.rows.insert(key.clone(), RecordBrief { basis, fields: Some(after), ..row.clone() });
+        let mut row = RecordBrief { basis, fields: Some(after), ..row.clone() };
+        if is_revived {
+            row.state = DeliveryState::Retired;
+            row.retired_at = found.delivered_at.or(Some(input.at));
+        }
+        absorbed.rows.insert(key.clone(), row);
     }
+}
+
+/// Whether this run's pull shows the resource alive: a record that says retired is revived for nothing less.
+fn is_shown_alive(input: &Input<'_>, known: &Known) -> bool {
+    known.missing == 0 && !known.recovered && !known.is_ended() && known.last_seen >= input.at
 }
 
 /// The row of a record that a complete read did not show and a look-up did not find: where it is wanted it is made again, which counts

@@ -1,6 +1,7 @@
 //! Strangers' records where ours would stand, and own ones whose create was answered by silence (guardrail 4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::change::ChangeKind;
 use super::diff;
@@ -11,7 +12,7 @@ use super::standing::{reason, shown_stage};
 use crate::ci::ci;
 use crate::estate::{EstateId, Known};
 use crate::model::{Key, TargetName};
-use crate::target::{Adapted, Adopt, Authority, FoundRecord, TargetError};
+use crate::target::{Adapted, Adopt, Authority, FoundRecord, RecordId, TargetError};
 
 /// A create that is left out because the target could not say whether the record stands there already.
 #[derive(Debug, Clone)]
@@ -26,11 +27,12 @@ impl Draft {
     /// Takes the answers to [`super::identities`] into the draft. A create without an answer is left out: "could not look" is not "nothing there".
     ///
     /// - No record: the create stands.
-    /// - An own record (a create whose answer was lost): it is bound, and updated where it differs.
+    /// - An own record (a create whose answer was lost): it is bound, and updated where it differs. One that another row holds is not.
     /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
     pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: &BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
         let drafter = Drafter::new(input);
+        let holders: OnceCell<HashMap<&RecordId, &Key>> = OnceCell::new();
         let wishes = std::mem::take(&mut self.wishes);
         for wish in wishes {
             if wish.change.change != ChangeKind::Create {
@@ -39,7 +41,7 @@ impl Draft {
             }
             let key = wish.change.key.clone();
             match answers.get(&key) {
-                Some(Ok(found)) => self.answer(&drafter, estate, wish, found),
+                Some(Ok(found)) => self.answer(&drafter, &holders, estate, wish, found),
                 Some(Err(error)) => self.leave_out(key, error.clone()),
                 None => {
                     let error = unanswered(&self.target);
@@ -56,7 +58,14 @@ impl Draft {
         self.unanswered.push(Unanswered { key, error });
     }
 
-    fn answer(&mut self, drafter: &Drafter<'_>, estate: &EstateId, mut wish: Wish, found: &[FoundRecord]) {
+    fn answer<'a>(
+        &mut self,
+        drafter: &Drafter<'a>,
+        holders: &OnceCell<HashMap<&'a RecordId, &'a Key>>,
+        estate: &EstateId,
+        mut wish: Wish,
+        found: &[FoundRecord],
+    ) {
         let key = wish.change.key.clone();
         let input = drafter.input;
         let Some(known) = input.estate.resources.get(&key) else { return };
@@ -74,6 +83,11 @@ impl Draft {
         let Some(adapted) = input.terms.target.adapt(&ci(known, stage, input.ownership)) else { return };
         let basis = drafter.bases.make(known, stage);
         if let Some(own) = own.first() {
+            if let Some(holder) = holders.get_or_init(|| holders_of(input)).get(&own.id) {
+                let text = format!("record {} carries this key, and the ledger knows it as the record of {holder}", own.id.0);
+                self.leave_out(key, TargetError::Rejected { target: self.target.clone(), text });
+                return;
+            }
             let row = bound(input, known, own, &adapted, basis.digest(), input.state.records.get(&key));
             if let Some(change) = drafter.bring_up(known, &row, &adapted, basis) {
                 self.wishes.push(Wish { change, evidence: None, duplicate: None });
@@ -108,6 +122,13 @@ impl Draft {
             }
         }
     }
+}
+
+/// Whose record is whose. One record stands for one resource: two rows that share one would undo each other's changes, and the end of one
+/// would retire what stands for the other.
+fn holders_of<'a>(input: &'a Input<'_>) -> HashMap<&'a RecordId, &'a Key> {
+    let rows = input.state.records.iter().filter(|(_, row)| row.exists());
+    rows.filter_map(|(key, row)| Some((row.record.as_ref()?, key))).collect()
 }
 
 fn unanswered(target: &TargetName) -> TargetError {
