@@ -223,6 +223,7 @@ impl Outcomes {
         row.delivered_at = Some(at);
         (row.attempts, row.next_try_at, row.error) = (0, None, None);
         row.contributed = *contributed;
+        row.carries = None;
         row.fields.clone_from(fields);
         match change.change {
             ChangeKind::Retire => {

@@ -17,7 +17,7 @@ use crate::target::RecordId;
 /// Columns of `record` as [`read_brief`] reads them.
 macro_rules! record_columns {
     () => {
-        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, attempts, next_try_at, error, contributed"
+        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, attempts, next_try_at, error, contributed, carries"
     };
 }
 
@@ -45,6 +45,7 @@ const RECORD: Columns = &[
     ("next_try_at", Type::Int),
     ("error", Type::Text),
     ("contributed", Type::Int),
+    ("carries", Type::Text),
 ];
 static RECORDS: Table = Table { name: "record", number: "key_id", columns: RECORD };
 const UPSERT_RECORD: &str = concat!(
@@ -55,7 +56,8 @@ const UPSERT_RECORD: &str = concat!(
     " FROM input WHERE true ON CONFLICT (target, key_id) DO UPDATE SET record = excluded.record, class = excluded.class, \
      kind = excluded.kind, account = excluded.account, state = excluded.state, revision = excluded.revision, basis = excluded.basis, \
      created_at = excluded.created_at, retired_at = excluded.retired_at, delivered_at = excluded.delivered_at, \
-     attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed"
+     attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed, \
+     carries = excluded.carries"
 );
 
 const SETTLED: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("basis", Type::Bytes)];
@@ -321,7 +323,9 @@ async fn move_key(write: &mut dyn Session, target: &TargetName, ids: &Ids, from:
         for statement in [
             "DELETE FROM record WHERE target = $1 AND key_id = $3 AND key_id <> $2",
             "DELETE FROM record_fields WHERE target = $1 AND key_id = $3 AND key_id <> $2",
-            "UPDATE record SET key_id = $3, revision = revision + 1 WHERE target = $1 AND key_id = $2",
+            "UPDATE record SET key_id = $3, revision = revision + 1, \
+             carries = nullif(coalesce(carries, (SELECT known_key.key FROM known_key WHERE id = $2)), \
+             (SELECT known_key.key FROM known_key WHERE id = $3)) WHERE target = $1 AND key_id = $2",
             "UPDATE record_fields SET key_id = $3 WHERE target = $1 AND key_id = $2",
         ] {
             write.run("move a record", statement, cells()?).await?;
@@ -556,7 +560,7 @@ pub(super) async fn remove_fields(session: &mut dyn Session, target: &TargetName
     Ok(())
 }
 
-fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 16] {
+fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
     row![
         target.as_str(),
         id,
@@ -574,6 +578,7 @@ fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 16] {
         brief.next_try_at,
         brief.error.as_deref(),
         brief.contributed,
+        brief.carries.as_ref().map(Key::as_str),
     ]
 }
 
@@ -593,8 +598,14 @@ fn read_brief(row: &mut Reader<'_>) -> Result<RecordBrief, LedgerError> {
         next_try_at: row.opt_time()?,
         error: row.opt_string()?,
         contributed: row.bool()?,
+        carries: read_key(row)?,
         fields: None,
     })
+}
+
+fn read_key(row: &mut Reader<'_>) -> Result<Option<Key>, LedgerError> {
+    let text = row.opt_string()?;
+    text.map(|text| text.parse()).transpose().map_err(|error| row.corrupt(error))
 }
 
 fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {

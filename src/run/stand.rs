@@ -65,19 +65,19 @@ impl<'a> Standing<'a> {
                 continue;
             }
             let Some(row) = state.records.remove(from) else { continue };
-            state.records.insert(to.clone(), RecordBrief { basis: None, revision: row.revision + 1, ..row });
+            state.records.insert(to.clone(), row.moved(from, to));
             move_edges(&mut state.edges, from, to);
             self.moved.push((from.clone(), to.clone()));
         }
         let Some(found) = &mut self.ready.found else { return };
-        for (from, to) in &stand.successors {
+        for (key, row) in &state.records {
             // The record says its old key until the update that rewrites it was delivered.
-            let is_its_record = |record: &FoundRecord| state.records.get(to).is_some_and(|row| row.record.as_ref() == Some(&record.id));
-            if !found.contains_key(to)
-                && found.get(from).is_some_and(is_its_record)
-                && let Some(record) = found.remove(from)
+            if let Some(old) = &row.carries
+                && !found.contains_key(key)
+                && found.get(old).is_some_and(|record| row.record.as_ref() == Some(&record.id))
+                && let Some(record) = found.remove(old)
             {
-                found.insert(to.clone(), record);
+                found.insert(key.clone(), record);
             }
         }
         self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
@@ -92,7 +92,7 @@ impl<'a> Standing<'a> {
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        let unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
+        let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
                 found
@@ -108,9 +108,12 @@ impl<'a> Standing<'a> {
                 ),
             });
             let bound: BTreeSet<&RecordId> = rows.values().filter_map(|row| row.record.as_ref()).collect();
-            let shares = |row: &RecordBrief| row.record.as_ref().is_some_and(|record| row.exists() && bound.contains(record));
-            // The record says whose it is; whoever the ledger thought it was has none then.
-            let displaced = self.ready.state.records.iter().filter(|(key, row)| !rows.contains_key(*key) && shares(row));
+            let shares = |row: &RecordBrief| row.record.as_ref().is_some_and(|record| bound.contains(record));
+            // The record says whose it is; whoever the ledger thought it was has none then. Where people asked for the recovery, it may be
+            // another CMDB, in which no number is known to be whose it was: the creates ask again for what the read did not show.
+            let (state, was_asked) = (&self.ready.state, self.ready.was_asked_to_recover);
+            let is_displaced = |key: &Key, row: &RecordBrief| !rows.contains_key(key) && row.exists() && (was_asked || shares(row));
+            let displaced = state.records.iter().filter(|(key, row)| is_displaced(key, row));
             self.rows.extend(displaced.map(|(key, row)| (key.clone(), plan::gone(row))));
             self.rows.extend(rows);
             self.newest_found = found.values().filter_map(|record| record.delivered_at).max();
@@ -118,6 +121,7 @@ impl<'a> Standing<'a> {
             self.rows.extend(absorbed.rows);
             self.drifted = absorbed.drifted;
         }
+        unseen.retain(|identity| !self.rows.contains_key(&identity.key));
         let answers = self.ask(&unseen).await;
         for (key, answer) in answers {
             match answer {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
+use super::{Addressed, Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
 use crate::estate::{EstateId, Stage};
 use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 
@@ -83,21 +83,39 @@ pub(crate) fn create(target: &dyn Target, number: usize) -> Write {
     Write { key: key(number), kind: Kind::Instance, operation: Operation::Create { class, native_id: native_id(number), fields } }
 }
 
+/// A record of ours as a write for this CI addresses it.
+pub(crate) fn ours(number: usize, record: &RecordId) -> Addressed {
+    Addressed { record: record.clone(), carries: Some(key(number)) }
+}
+
+fn theirs(record: &RecordId) -> Addressed {
+    Addressed { record: record.clone(), carries: None }
+}
+
+/// The same write to a record that is to be found as this.
+fn to(addressed: Addressed, mut write: Write) -> Write {
+    match &mut write.operation {
+        Operation::Update { record, .. } | Operation::Purge { record } => *record = addressed,
+        operation => panic!("{operation:?} goes to more than one record, or to none"),
+    }
+    write
+}
+
 pub(crate) fn update(target: &dyn Target, number: usize, record: &RecordId, retired: Option<bool>, changed: &[(&str, Value)]) -> Write {
     let (class, _) = fields(target, &ci(number));
     let fields = changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let operation = Operation::Update { record: record.clone(), class, fields, retired, take_over: false };
+    let operation = Operation::Update { record: ours(number, record), class, fields, retired, take_over: false };
     Write { key: key(number), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn take_over(target: &dyn Target, number: usize, record: &RecordId) -> Write {
     let (class, fields) = fields(target, &ci(number));
-    let operation = Operation::Update { record: record.clone(), class, fields, retired: None, take_over: true };
+    let operation = Operation::Update { record: theirs(record), class, fields, retired: None, take_over: true };
     Write { key: key(number), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn purge(number: usize, record: &RecordId) -> Write {
-    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: record.clone() } }
+    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: ours(number, record) } }
 }
 
 fn edge(from: usize, to: usize) -> EdgeId {
@@ -105,12 +123,13 @@ fn edge(from: usize, to: usize) -> EdgeId {
 }
 
 pub(crate) fn relate(numbers: (usize, usize), from: &RecordId, to: &RecordId, attributes: Attributes) -> Write {
-    let operation = Operation::Relate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone(), attributes };
+    let operation =
+        Operation::Relate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to), attributes };
     Write { key: key(numbers.0), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn unrelate(numbers: (usize, usize), from: &RecordId, to: &RecordId) -> Write {
-    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone() };
+    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to) };
     Write { key: key(numbers.0), kind: Kind::Instance, operation }
 }
 
@@ -267,7 +286,13 @@ pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     assert_eq!(read_all(target).await, [], "a full read is about records with an estate id");
 
     let before = rig.records().await;
-    let refused = [purge(1, &same), update(target, 1, &same, Some(true), &[])];
+    let refused = [
+        purge(1, &same),
+        update(target, 1, &same, Some(true), &[]),
+        // However it is addressed.
+        to(theirs(&same), purge(1, &same)),
+        to(theirs(&same), update(target, 1, &same, Some(true), &[])),
+    ];
     for answer in send_as(target, &estate("ours"), 0, &refused).await.unwrap() {
         assert_rejected(&answer);
     }
@@ -280,7 +305,7 @@ pub(crate) async fn strangers_are_adopted(rig: &dyn Rig) {
     let target = rig.target();
     let record = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
     // Contribution: our fields, and no mark of ours.
-    send(target, 0, &[update(target, 1, &record, None, &[("size", json!("t3.large"))])]).await;
+    send(target, 0, &[to(theirs(&record), update(target, 1, &record, None, &[("size", json!("t3.large"))]))]).await;
     let found = find(target, 1).await.remove(0);
     assert_eq!((found.estate, found.external_id, found.fields["size"].clone()), (None, None, json!("t3.large")));
     // Taking over: ours from then on. Twice, as after a lost reply.
@@ -298,9 +323,46 @@ pub(crate) async fn a_record_takes_a_new_key(rig: &dyn Rig) {
     let target = rig.target();
     let record = send(target, 0, &[create(target, 1)]).await.remove(0);
     // A machine that moved keeps its record: the update goes by record id and names the new key.
-    send(target, 1, &[update(target, 2, &record, None, &[("native_id", json!(native_id(2)))])]).await;
-    assert_eq!(find(target, 1).await, []);
-    assert_eq!(find(target, 2).await[0].id, record);
+    let moved = to(ours(1, &record), update(target, 2, &record, None, &[("native_id", json!(native_id(2)))]));
+    // Twice, as after a lost reply.
+    for second in [1, 2] {
+        send(target, second, std::slice::from_ref(&moved)).await;
+        assert_eq!(find(target, 1).await, []);
+        assert_eq!(find(target, 2).await[0].id, record);
+    }
+}
+
+pub(crate) async fn a_record_that_is_not_the_one_meant_is_left_alone(rig: &dyn Rig) {
+    let target = rig.target();
+    let own = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
+    let stranger = rig.stranger(&native_id(4), Some(ACCOUNT)).await;
+    send(target, 0, &[relate((2, 3), &own[1], &own[2], Attributes::new())]).await;
+    let before = (rig.records().await, rig.edges().await, read_all(target).await);
+    let size = [("size", json!("t3.large"))];
+    // Ids of an earlier CMDB: they are those of other records here.
+    let refused = [
+        update(target, 1, &own[1], None, &size),
+        update(target, 1, &own[1], Some(true), &[]),
+        update(target, 1, &stranger, None, &size),
+        to(ours(4, &own[0]), update(target, 5, &own[0], None, &size)),
+        to(theirs(&own[1]), update(target, 4, &own[1], None, &size)),
+        take_over(target, 4, &own[1]),
+        purge(1, &own[1]),
+        to(theirs(&own[1]), purge(4, &own[1])),
+        relate((1, 3), &own[1], &own[2], Attributes::new()),
+        relate((1, 3), &own[0], &own[1], Attributes::new()),
+        relate((1, 4), &own[0], &stranger, Attributes::new()),
+        unrelate((1, 3), &own[1], &own[2]),
+    ];
+    for (write, answer) in refused.iter().zip(send_as(target, &estate("ours"), 1, &refused).await.unwrap()) {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{write:?}: {answer:?}");
+    }
+    assert_eq!((rig.records().await, rig.edges().await, read_all(target).await), before);
+    // The writes beside them go through.
+    let mixed = [update(target, 1, &own[1], None, &size), update(target, 1, &own[0], None, &size)];
+    let answers = send_as(target, &estate("ours"), 2, &mixed).await.unwrap();
+    assert_rejected(&answers[0]);
+    assert!(answers[1].is_ok(), "{answers:?}");
 }
 
 pub(crate) async fn edges_are_idempotent(rig: &dyn Rig) {
@@ -372,7 +434,7 @@ macro_rules! suite {
     ($rig:path) => { $crate::target::contract::suite!($rig:
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
         retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone, strangers_are_adopted,
-        a_record_takes_a_new_key, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
+        a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };
     ($rig:path: $($test:ident,)+) => {

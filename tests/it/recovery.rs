@@ -1,5 +1,6 @@
 //! Ledgers lost or put back, and targets that moved.
 
+mod elsewhere;
 mod moved;
 
 use serde_json::json;

@@ -143,12 +143,12 @@ pub(super) async fn load(
                 keys.insert(write.key.as_str());
             }
             Operation::Update { record, .. } => {
-                ids.extend(row_id(record));
+                ids.extend(row_id(&record.record));
                 keys.insert(write.key.as_str());
             }
-            Operation::Purge { record } => ids.extend(row_id(record)),
+            Operation::Purge { record } => ids.extend(row_id(&record.record)),
             Operation::Relate { edge, from, to, .. } | Operation::Unrelate { edge, from, to } => {
-                let (from, to) = (row_id(from), row_id(to));
+                let (from, to) = (row_id(&from.record), row_id(&to.record));
                 ends.extend(from);
                 ends.extend(to);
                 if let (Some(from), Some(to)) = (from, to) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::adopt::recovered;
 use super::diff;
 use super::drift::{DriftAction, after_read, drift};
 use super::input::Input;
@@ -52,6 +53,10 @@ pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed
     let mut absorbed = Absorbed::default();
     for (key, row) in input.state.records.iter().filter(|(_, row)| row.exists()) {
         match found.get(key) {
+            // Its key goes with it: the id that the ledger knows is another record's, or nobody's.
+            Some(record) if row.record.as_ref() != Some(&record.id) => {
+                absorbed.rows.extend(recovered(input, key, record).map(|row| (key.clone(), row)));
+            }
             Some(record) if row.is_live() => absorb_record(input, key, row, record, &mut absorbed),
             Some(_) => {}
             // A stranger's record does not carry our estate id, so that read does not show it.
@@ -112,7 +117,18 @@ fn is_shown_alive(input: &Input<'_>, known: &Known) -> bool {
 
 /// The row of a record that a complete read did not show and a look-up did not find: where it is wanted it is made again, which counts
 /// under guardrail 3; where it had ended its row is forgotten. Its id must not be used again: in another CMDB it is another record's.
+/// A stranger's record was none of ours: what is made in its place is new.
 #[must_use]
 pub fn gone(row: &RecordBrief) -> RecordBrief {
-    RecordBrief { record: None, basis: None, state: DeliveryState::Pending, retired_at: None, fields: None, ..row.clone() }
+    RecordBrief {
+        record: None,
+        basis: None,
+        state: DeliveryState::Pending,
+        created_at: row.created_at.filter(|_| !row.contributed),
+        retired_at: None,
+        contributed: false,
+        carries: None,
+        fields: None,
+        ..row.clone()
+    }
 }

@@ -172,7 +172,9 @@ pub(super) fn bound(
         attempts: 0,
         next_try_at: None,
         error: None,
-        contributed: previous.is_some_and(|row| row.contributed),
+        // It carries our marks: a stranger's record to which we contributed does not.
+        contributed: false,
+        carries: None,
         fields: Some(fields),
     }
 }

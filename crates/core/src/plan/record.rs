@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::change::{Change, ChangeId};
 use super::guard::{Verdict, VerdictKind};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
-use crate::target::RecordId;
+use crate::target::{Addressed, RecordId};
 
 vocabulary! {
     /// State of a record at a target.
@@ -98,6 +98,9 @@ pub struct RecordBrief {
     pub error: Option<String>,
     /// A stranger's record to which we only contribute fields: never retired or purged by us.
     pub contributed: bool,
+    /// The external id that the record carries, where that is not this row's key: its machine lives on under a new id, and nothing was
+    /// delivered since.
+    pub carries: Option<Key>,
     /// Its fields, where they were loaded.
     pub fields: Option<BTreeMap<String, FieldState>>,
 }
@@ -122,8 +125,23 @@ impl RecordBrief {
             next_try_at: None,
             error: None,
             contributed: change.contributed,
+            carries: None,
             fields: None,
         }
+    }
+
+    /// The record as a write has to address it; `None` where there is none.
+    #[must_use]
+    pub fn addressed(&self, key: &Key) -> Option<Addressed> {
+        let carries = (!self.contributed).then(|| self.carries.as_ref().unwrap_or(key).clone());
+        Some(Addressed { record: self.record.clone()?, carries })
+    }
+
+    /// The same row under the new key of its machine.
+    #[must_use]
+    pub fn moved(self, from: &Key, to: &Key) -> Self {
+        let carries = self.carries.unwrap_or_else(|| from.clone());
+        Self { basis: None, revision: self.revision + 1, carries: (carries != *to).then_some(carries), ..self }
     }
 
     /// Whether the target holds a record here, live or retired.
