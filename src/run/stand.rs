@@ -340,6 +340,5 @@ fn binding((key, row): (&Key, &RecordBrief)) -> Binding {
 }
 
 fn identity(stand: &Stand, key: &Key) -> Option<Identity> {
-    let resource = &stand.estate.resources.get(key)?.resource;
-    Some(Identity { key: key.clone(), kind: resource.kind, native_id: resource.native_id.clone(), account: resource.account.clone() })
+    Some(Identity::of(&stand.estate.resources.get(key)?.resource))
 }

@@ -18,12 +18,27 @@ use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 pub(crate) trait Rig: Send + Sync {
     /// The target.
     fn target(&self) -> &dyn Target;
-    /// Adds a record that people keep, for the thing with this native id; `account` where it says in which one it lies.
-    async fn stranger(&self, native_id: &str, account: Option<&str>) -> RecordId;
+    /// Adds a record that people keep.
+    async fn stranger(&self, stranger: Stranger<'_>) -> RecordId;
     /// Every record there is, anybody's, with its fields.
     async fn records(&self) -> BTreeMap<RecordId, BTreeMap<String, Value>>;
     /// Every edge there is.
     async fn edges(&self) -> BTreeSet<(RecordId, RelationType, RecordId)>;
+}
+
+/// A record that people keep, and what it says of the thing it stands for.
+#[derive(Clone, Copy)]
+pub(crate) struct Stranger<'a> {
+    pub(crate) native_id: &'a str,
+    pub(crate) account: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) kind: Option<Kind>,
+}
+
+impl<'a> Stranger<'a> {
+    pub(crate) fn new(native_id: &'a str, account: Option<&'a str>) -> Self {
+        Self { native_id, account, region: None, kind: None }
+    }
 }
 
 /// The account of the suite's CIs.
@@ -69,7 +84,13 @@ pub(crate) fn estate(name: &str) -> EstateId {
 }
 
 pub(crate) fn identity(number: usize) -> Identity {
-    Identity { key: key(number), kind: Kind::Instance, native_id: native_id(number), account: ACCOUNT.parse().unwrap() }
+    Identity {
+        key: key(number),
+        kind: Kind::Instance,
+        native_id: native_id(number),
+        account: ACCOUNT.parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+    }
 }
 
 /// The fields a target wants for a CI.
@@ -275,9 +296,9 @@ pub(crate) async fn other_estates_are_left_alone(rig: &dyn Rig) {
 
 pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     let target = rig.target();
-    let same = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
-    let nowhere = rig.stranger(&native_id(1), None).await;
-    let elsewhere = rig.stranger(&native_id(1), Some("999999999999")).await;
+    let same = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
+    let nowhere = rig.stranger(Stranger::new(&native_id(1), None)).await;
+    let elsewhere = rig.stranger(Stranger::new(&native_id(1), Some("999999999999"))).await;
     let found = find(target, 1).await;
     let ids: BTreeSet<_> = found.iter().map(|record| record.id.clone()).collect();
     assert_eq!(ids, BTreeSet::from([same.clone(), nowhere]), "by native id within the account, where the record names one");
@@ -301,9 +322,20 @@ pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     assert_eq!(rig.records().await, before);
 }
 
+pub(crate) async fn strangers_that_say_that_they_are_something_else_are_not_found(rig: &dyn Rig) {
+    let target = rig.target();
+    let id = native_id(1);
+    let plain = Stranger::new(&id, Some(ACCOUNT));
+    let same = rig.stranger(Stranger { region: Some("eu-west-1"), kind: Some(Kind::Instance), ..plain }).await;
+    rig.stranger(Stranger { region: Some("us-east-1"), ..plain }).await;
+    rig.stranger(Stranger { kind: Some(Kind::ScalingGroup), ..plain }).await;
+    let ids: Vec<_> = find(target, 1).await.into_iter().map(|record| record.id).collect();
+    assert_eq!(ids, [same], "native ids repeat between regions and kinds");
+}
+
 pub(crate) async fn strangers_are_adopted(rig: &dyn Rig) {
     let target = rig.target();
-    let record = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
+    let record = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
     // Contribution: our fields, and no mark of ours.
     send(target, 0, &[to(theirs(&record), update(target, 1, &record, None, &[("size", json!("t3.large"))]))]).await;
     let found = find(target, 1).await.remove(0);
@@ -335,7 +367,7 @@ pub(crate) async fn a_record_takes_a_new_key(rig: &dyn Rig) {
 pub(crate) async fn a_record_that_is_not_the_one_meant_is_left_alone(rig: &dyn Rig) {
     let target = rig.target();
     let own = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
-    let stranger = rig.stranger(&native_id(4), Some(ACCOUNT)).await;
+    let stranger = rig.stranger(Stranger::new(&native_id(4), Some(ACCOUNT))).await;
     send(target, 0, &[relate((2, 3), &own[1], &own[2], Attributes::new())]).await;
     let before = (rig.records().await, rig.edges().await, read_all(target).await);
     let size = [("size", json!("t3.large"))];
@@ -433,7 +465,8 @@ pub(crate) async fn nothing_is_sent_after_the_deadline(rig: &dyn Rig) {
 macro_rules! suite {
     ($rig:path) => { $crate::target::contract::suite!($rig:
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
-        retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone, strangers_are_adopted,
+        retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
+        strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_adopted,
         a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::doctor::Finding;
 use crate::estate::{EstateId, Stage};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, TargetName, vocabulary};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, Resource, TargetName, vocabulary};
 
 /// A target's own id of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,8 +115,19 @@ pub struct Identity {
     pub kind: Kind,
     /// The provider's own id.
     pub native_id: String,
-    /// Account it lies in: native ids of strangers' records are compared within it where the target knows it.
+    /// Account it lies in; of strangers' records with its native id those count that name no other, nor another kind or region.
     pub account: Account,
+    /// Region it lies in.
+    pub region: Region,
+}
+
+impl Identity {
+    /// The identity of a resource.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Self {
+        let Resource { key, kind, native_id, account, region, .. } = resource;
+        Self { key: key.clone(), kind: *kind, native_id: native_id.clone(), account: account.clone(), region: region.clone() }
+    }
 }
 
 /// What a record says of the resource that it stands for, where the target keeps that apart from its fields.

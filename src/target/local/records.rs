@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
-use crate::model::{Attributes, Key};
+use crate::model::{Attributes, Key, Kind, Region};
 use crate::target::{FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
@@ -90,6 +90,15 @@ fn subject(class: &str, fields: &BTreeMap<String, Value>) -> Option<Subject> {
     })
 }
 
+/// Whether people's record with the native id of a resource may stand for it: it names no other kind and no other region.
+fn may_stand_for(record: &FoundRecord, identity: &Identity) -> bool {
+    let is_kind = record.class.parse::<Kind>().is_ok_and(|kind| kind != identity.kind);
+    let region = record.fields.get("region").and_then(Value::as_str).filter(|region| !region.is_empty());
+    let is_elsewhere =
+        identity.region != Region::any() && region.is_some_and(|region| !region.eq_ignore_ascii_case(identity.region.as_str()));
+    !is_kind && !is_elsewhere
+}
+
 /// For each identity the record with its key, and people's records with its native id in the same account or in none.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
@@ -115,10 +124,11 @@ pub(super) async fn find(
     let mut answers: BTreeMap<Key, Vec<FoundRecord>> = identities.iter().map(|one| (one.key.clone(), Vec::new())).collect();
     for (place, id, class, external_id, estate, delivered_at, retired, fields) in rows {
         let identity = usize::try_from(place).ok().and_then(|place| identities.get(place));
-        if let Some(answer) = identity.and_then(|identity| answers.get_mut(&identity.key)) {
+        if let Some((identity, answer)) = identity.and_then(|identity| Some((identity, answers.get_mut(&identity.key)?))) {
             let record = found((id, class, external_id, estate, delivered_at, retired, fields))?;
+            let is_asked_for = record.external_id.as_ref() == Some(&identity.key) || may_stand_for(&record, identity);
             // The same identity may have been asked for twice.
-            if !answer.iter().any(|known| known.id == record.id) {
+            if is_asked_for && !answer.iter().any(|known| known.id == record.id) {
                 answer.push(record);
             }
         }

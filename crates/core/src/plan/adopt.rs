@@ -28,12 +28,18 @@ impl Draft {
     ///
     /// - No record: the create stands.
     /// - An own record (a create whose answer was lost): it is bound, and updated where it differs. One that another row holds is not.
-    /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one: always held.
+    /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one, or one that stands for another
+    ///   resource as well: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
-    pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: &BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
+    pub fn adopt<'a>(
+        mut self,
+        input: &'a Input<'a>,
+        estate: &EstateId,
+        answers: &'a BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+    ) -> Self {
         let drafter = Drafter::new(input);
-        let holders: OnceCell<HashMap<&RecordId, &Key>> = OnceCell::new();
         let wishes = std::mem::take(&mut self.wishes);
+        let claims = Claims { holders: OnceCell::new(), strangers: strangers_claimed(&wishes, answers) };
         for wish in wishes {
             if wish.change.change != ChangeKind::Create {
                 self.wishes.push(wish);
@@ -41,7 +47,7 @@ impl Draft {
             }
             let key = wish.change.key.clone();
             match answers.get(&key) {
-                Some(Ok(found)) => self.answer(&drafter, &holders, estate, wish, found),
+                Some(Ok(found)) => self.answer(&drafter, &claims, estate, wish, found),
                 Some(Err(error)) => self.leave_out(key, error.clone()),
                 None => {
                     let error = unanswered(&self.target);
@@ -58,14 +64,7 @@ impl Draft {
         self.unanswered.push(Unanswered { key, error });
     }
 
-    fn answer<'a>(
-        &mut self,
-        drafter: &Drafter<'a>,
-        holders: &OnceCell<HashMap<&'a RecordId, &'a Key>>,
-        estate: &EstateId,
-        mut wish: Wish,
-        found: &[FoundRecord],
-    ) {
+    fn answer<'a>(&mut self, drafter: &Drafter<'a>, claims: &Claims<'a>, estate: &EstateId, mut wish: Wish, found: &[FoundRecord]) {
         let key = wish.change.key.clone();
         let input = drafter.input;
         let Some(known) = input.estate.resources.get(&key) else { return };
@@ -83,7 +82,7 @@ impl Draft {
         let Some(adapted) = input.terms.target.adapt(&ci(known, stage, input.ownership)) else { return };
         let basis = drafter.bases.make(known, stage);
         if let Some(own) = own.first() {
-            if let Some(holder) = holders.get_or_init(|| holders_of(input)).get(&own.id) {
+            if let Some(holder) = claims.holder(input, &own.id) {
                 let text = format!("record {} carries this key, and the ledger knows it as the record of {holder}", own.id.0);
                 self.leave_out(key, TargetError::Rejected { target: self.target.clone(), text });
                 return;
@@ -100,7 +99,7 @@ impl Draft {
         strangers.sort_by(|a, b| a.id.cmp(&b.id));
         match (strangers.as_slice(), input.terms.adopt) {
             ([], _) => self.wishes.push(wish),
-            ([stranger], Adopt::Match | Adopt::Contribute) => {
+            ([stranger], Adopt::Match | Adopt::Contribute) if !claims.is_disputed(input, &stranger.id) => {
                 let contributes = input.terms.adopt == Adopt::Contribute;
                 let written = diff::adopt(&adapted, input.terms.authority, &stranger.fields, contributes);
                 let text = if contributes {
@@ -124,11 +123,40 @@ impl Draft {
     }
 }
 
-/// Whose record is whose. One record stands for one resource: two rows that share one would undo each other's changes, and the end of one
-/// would retire what stands for the other.
-fn holders_of<'a>(input: &'a Input<'_>) -> HashMap<&'a RecordId, &'a Key> {
-    let rows = input.state.records.iter().filter(|(_, row)| row.exists());
-    rows.filter_map(|(key, row)| Some((row.record.as_ref()?, key))).collect()
+/// Who has a claim to which record. One record stands for one resource: two rows that share one would undo each other's changes, and the
+/// end of one would retire what stands for the other.
+struct Claims<'a> {
+    /// Whose record is whose, in the ledger; made when it is needed.
+    holders: OnceCell<HashMap<&'a RecordId, &'a Key>>,
+    /// How many creates each stranger's record stands in the way of.
+    strangers: HashMap<&'a RecordId, usize>,
+}
+
+impl<'a> Claims<'a> {
+    fn holder(&self, input: &'a Input<'_>, record: &RecordId) -> Option<&'a Key> {
+        let holders = self.holders.get_or_init(|| {
+            let rows = input.state.records.iter().filter(|(_, row)| row.exists());
+            rows.filter_map(|(key, row)| Some((row.record.as_ref()?, key))).collect()
+        });
+        holders.get(record).copied()
+    }
+
+    fn is_disputed(&self, input: &'a Input<'_>, stranger: &RecordId) -> bool {
+        self.strangers.get(stranger).is_some_and(|claims| *claims > 1) || self.holder(input, stranger).is_some()
+    }
+}
+
+fn strangers_claimed<'a>(
+    wishes: &[Wish],
+    answers: &'a BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+) -> HashMap<&'a RecordId, usize> {
+    let creates = wishes.iter().filter(|wish| wish.change.change == ChangeKind::Create);
+    let found = creates.filter_map(|wish| answers.get(&wish.change.key)?.as_ref().ok()).flatten();
+    let mut claimed = HashMap::new();
+    for stranger in found.filter(|record| record.estate.is_none()) {
+        *claimed.entry(&stranger.id).or_default() += 1;
+    }
+    claimed
 }
 
 fn unanswered(target: &TargetName) -> TargetError {

@@ -101,15 +101,14 @@ pub fn identities(input: &Input<'_>) -> Vec<Identity> {
     let mut identities = Vec::new();
     // Whether a target has a class rests on the kind alone.
     let mut has_class: BTreeMap<Kind, bool> = BTreeMap::new();
-    each(input, |key, known, row| {
+    each(input, |_, known, row| {
         if row.is_some_and(RecordBrief::exists) || standing::standing(input, known, false) != Standing::Wanted {
             return;
         }
         let resource = &known.resource;
         let adapts = || input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)).is_some();
         if *has_class.entry(resource.kind).or_insert_with(adapts) {
-            let (native_id, account) = (resource.native_id.clone(), resource.account.clone());
-            identities.push(Identity { key: key.clone(), kind: resource.kind, native_id, account });
+            identities.push(Identity::of(resource));
         }
     });
     identities
