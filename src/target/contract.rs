@@ -333,6 +333,19 @@ pub(crate) async fn strangers_that_say_that_they_are_something_else_are_not_foun
     assert_eq!(ids, [same], "native ids repeat between regions and kinds");
 }
 
+pub(crate) async fn strangers_are_found_as_their_provider_compares_ids(rig: &dyn Rig) {
+    let target = rig.target();
+    let machine = "/subscriptions/5Ab0/resourceGroups/RG1/providers/Microsoft.Compute/virtualMachines/vm1";
+    let key: Key = format!("azure:{machine}").parse().unwrap();
+    let azure = rig.stranger(Stranger::new(&machine.to_uppercase(), Some("5aB0"))).await;
+    rig.stranger(Stranger::new(&native_id(1).to_uppercase(), Some(ACCOUNT))).await;
+    let (native_id, account) = (machine.to_owned(), "5Ab0".parse().unwrap());
+    let asked = Identity { key: key.clone(), native_id, account, ..identity(1) };
+    let found = target.find(&[asked]).await.remove(&key).unwrap().unwrap();
+    assert_eq!(found.into_iter().map(|record| record.id).collect::<Vec<_>>(), [azure], "Azure ignores case");
+    assert_eq!(find(target, 1).await, [], "AWS does not");
+}
+
 pub(crate) async fn strangers_are_adopted(rig: &dyn Rig) {
     let target = rig.target();
     let record = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
@@ -466,7 +479,8 @@ macro_rules! suite {
     ($rig:path) => { $crate::target::contract::suite!($rig:
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
         retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
-        strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_adopted,
+        strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_found_as_their_provider_compares_ids,
+        strangers_are_adopted,
         a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };

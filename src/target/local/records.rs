@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
-use crate::model::{Attributes, Key, Kind, Region};
+use crate::model::{Attributes, Key, Kind, Provider, Region};
 use crate::target::{FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
@@ -99,21 +99,27 @@ fn may_stand_for(record: &FoundRecord, identity: &Identity) -> bool {
     !is_kind && !is_elsewhere
 }
 
-/// For each identity the record with its key, and people's records with its native id in the same account or in none.
+/// For each identity the record with its key, and people's records with its native id in the same account or in none. Azure compares ids
+/// without regard to case (Microsoft, "Naming rules and restrictions for Azure resources"), AWS does not.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     identities: &[Identity],
 ) -> Result<BTreeMap<Key, Vec<FoundRecord>>, sqlx::Error> {
-    let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str())).collect();
+    let folds = |one: &Identity| one.key.provider() == Provider::Azure;
+    let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str(), folds(one))).collect();
     let rows: Vec<Hit> = sqlx::query_as(
         "WITH asked AS MATERIALIZED (
-             SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account FROM json_each(?1)
+             SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account,
+                    value ->> 3 AS folds
+             FROM json_each(?1)
          ), hit AS (
              SELECT place, id FROM asked CROSS JOIN record INDEXED BY record_external_id ON record.external_id = asked.external_id
              UNION
              SELECT place, id FROM asked CROSS JOIN record INDEXED BY record_stranger
-                 ON record.estate IS NULL AND record.native_id = asked.native_id
-                 AND (record.account IS NULL OR record.account = asked.account OR asked.account = '*')
+                 ON record.estate IS NULL AND lower(record.native_id) = lower(asked.native_id)
+                 AND (asked.folds OR record.native_id = asked.native_id)
+                 AND (record.account IS NULL OR record.account = asked.account OR asked.account = '*'
+                     OR (asked.folds AND lower(record.account) = lower(asked.account)))
          )
          SELECT place, id, class, external_id, estate, delivered_at, retired, fields FROM hit JOIN record USING (id) ORDER BY place, id",
     )
