@@ -312,7 +312,7 @@ async fn conclude(
     }
     standings.iter_mut().for_each(|standing| standing.follow(&stand));
     recover::enter_unknown(&mut stand, &standings, context.at());
-    recover::doubt_retired(&mut stand, &standings);
+    recover::doubt_unseen(&mut stand, &standings, context.at());
     stand.decide(context);
     stand.note_purged(context, &standings);
 

@@ -80,7 +80,9 @@ impl<'a> Standing<'a> {
                 found.insert(key.clone(), record);
             }
         }
-        self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
+        let has_unknown = found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
+        self.ready.recovering |= has_unknown;
+        self.ready.is_ledger_old |= has_unknown;
     }
 
     /// Takes in what a full read or a recovery found.

@@ -10,8 +10,8 @@ use super::input::Input;
 use super::record::{DeliveryState, FieldState, RecordBrief};
 use super::standing::{reason, shown_stage};
 use crate::ci::ci;
-use crate::estate::{EstateId, Known};
-use crate::model::{Key, TargetName};
+use crate::estate::{EstateId, Known, Stage};
+use crate::model::{Key, TargetName, Vital};
 use crate::target::{Adapted, Adopt, Authority, FoundRecord, RecordId, TargetError};
 
 /// A create that is left out because the target could not say whether the record stands there already.
@@ -212,7 +212,13 @@ pub(super) fn bound(
 #[must_use]
 pub fn recovered(input: &Input<'_>, key: &Key, found: &FoundRecord) -> Option<RecordBrief> {
     let known = input.estate.resources.get(key)?;
-    let stage = if found.retired { crate::estate::Stage::Retired } else { shown_stage(known) };
+    let stage = match known.resource.vital() {
+        _ if found.retired => Stage::Retired,
+        // It is missing to us only; nothing is written until it is shown again, and then it is as it was.
+        Vital::Inactive if known.recovered => Stage::Inactive,
+        _ if known.recovered => Stage::Active,
+        _ => shown_stage(known),
+    };
     let adapted = input.terms.target.adapt(&ci(known, stage, input.ownership))?;
     let basis = Drafter::new(input).bases.make(known, stage).digest();
     Some(bound(input, known, found, &adapted, basis, input.state.records.get(key)))

@@ -311,7 +311,8 @@ impl<'a> Drafter<'a> {
                 Some(adapted) => {
                     let empty = Fields::new();
                     let moment = Moment { stage: true, mapping: false, contributed: false };
-                    diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment)
+                    let written = diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment);
+                    if known.recovered { self.of_the_end(known, &adapted, written) } else { written }
                 }
                 None => Written::default(),
             };
@@ -331,6 +332,17 @@ impl<'a> Drafter<'a> {
             let change = self.record_change(ChangeKind::Purge, known, Some(row), &row.class, Written::default(), why, basis);
             self.wish(change, None);
         }
+    }
+
+    /// Of what a retirement would write, the fields that tell of the end; all others may be newer at the target.
+    fn of_the_end(&self, known: &Known, ended: &Adapted, mut written: Written) -> Written {
+        let alive = self.input.terms.target.adapt(&ci(known, Stage::Active, self.input.ownership));
+        let value = |adapted: &Adapted, name: &String| adapted.fields.get(name).map(|field| field.value.clone());
+        let tells = |name: &String| alive.as_ref().is_none_or(|alive| value(alive, name) != value(ended, name));
+        written.fields.retain(|name, _| tells(name));
+        written.solid.retain(|name| tells(name));
+        written.people.retain(|name| tells(name));
+        written
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one value, each used once")]
