@@ -222,6 +222,9 @@ pub struct Rows {
     pub forgotten: Vec<Key>,
     /// The same for edges.
     pub forgotten_edges: Vec<EdgeId>,
+    /// Nobody knows which edges stand at the target: all that were delivered fit to nothing from now on, so that each is sent again where it
+    /// is wanted, and removed where it is not.
+    pub edges_unknown: bool,
     /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
     pub newest_delivered_at: Option<Timestamp>,
 }

@@ -266,6 +266,11 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     for (from, to) in &rows.moved {
         move_key(write, target, &ids, from, to).await?;
     }
+    if rows.edges_unknown {
+        let update = "UPDATE record_edge SET basis = NULL, state = CASE state WHEN 'delivered' THEN 'pending' ELSE state END, \
+             revision = revision + 1 WHERE target = $1 AND delivered_at IS NOT NULL";
+        write.run("doubt edges", update, cells![target.as_str()]).await?;
+    }
 
     // A row without a record is one whose record a read proved gone: what stood there is forgotten with it.
     let gone: Vec<Key> = rows.bound.iter().filter(|binding| binding.row.record.is_none()).map(|binding| binding.key.clone()).collect();

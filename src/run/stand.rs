@@ -30,6 +30,8 @@ pub(super) struct Standing<'a> {
     pub(super) remarks: Vec<Remark>,
     /// Keys whose rows went to another key.
     moved: Vec<(Key, Key)>,
+    /// Nobody knows which edges stand there.
+    edges_unknown: bool,
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
@@ -46,6 +48,7 @@ impl<'a> Standing<'a> {
             drifted: Vec::new(),
             remarks: Vec::new(),
             moved: Vec::new(),
+            edges_unknown: false,
             answers: BTreeMap::new(),
             guarded: None,
             newest_found: None,
@@ -118,6 +121,9 @@ impl<'a> Standing<'a> {
             let displaced = state.records.iter().filter(|(key, row)| is_displaced(key, row));
             self.rows.extend(displaced.map(|(key, row)| (key.clone(), plan::gone(row))));
             self.rows.extend(rows);
+            // Records say that they are there, not which edges they have.
+            self.ready.state.edges.values_mut().for_each(RecordEdge::doubt);
+            self.edges_unknown = true;
             self.newest_found = found.values().filter_map(|record| record.delivered_at).max();
         } else {
             self.rows.extend(absorbed.rows);
@@ -301,7 +307,12 @@ impl<'a> Standing<'a> {
     /// What is to be stored before anything is sent.
     #[must_use]
     pub(super) fn rows(&self) -> Rows {
-        let mut rows = Rows { moved: self.moved.clone(), bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
+        let mut rows = Rows {
+            moved: self.moved.clone(),
+            bound: self.rows.iter().map(binding).collect(),
+            edges_unknown: self.edges_unknown,
+            ..Rows::default()
+        };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
             rows.settled.clone_from(&guarded.settled);

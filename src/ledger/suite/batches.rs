@@ -24,6 +24,7 @@ on_both!(
     fields_are_loaded_for_those_asked,
     bindings_are_written_and_removed,
     a_record_moves_with_its_edges,
+    edges_may_become_unknown,
     target_rows_read_back,
 );
 
@@ -313,6 +314,19 @@ async fn a_record_moves_with_its_edges(place: &Place) {
     bind(1, 9).await;
     deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Update), done(1))], at(5)).await;
     assert_eq!(state(&*ledger).await.records[&key(9)].carries, None, "a delivery writes the key");
+}
+
+async fn edges_may_become_unknown(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, (1..=3).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
+    deliver(&*ledger, &holder, vec![(edge_change(1, 2, ChangeKind::Relate), done(1))], at(1)).await;
+    deliver(&*ledger, &holder, vec![(edge_change(2, 3, ChangeKind::Relate), failed(1, false))], at(2)).await;
+    let mut expected = state(&*ledger).await.edges;
+    ledger.bind(&holder, &Rows { edges_unknown: true, ..Rows::default() }, at(3)).await.unwrap();
+    expected.values_mut().for_each(RecordEdge::doubt);
+    assert_eq!(state(&*ledger).await.edges, expected);
+    assert_eq!(expected.values().map(|edge| edge.state).collect::<Vec<_>>(), [DeliveryState::Pending, DeliveryState::Failed]);
 }
 
 async fn target_rows_read_back(place: &Place) {

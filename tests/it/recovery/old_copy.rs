@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::restore;
 use crate::guardrails::{at, field, live, retired};
+use crate::support::inventory::{instance_key, key};
 use crate::support::{Inventory, World};
 
 const NORTH: &str = "us-east-1";
@@ -89,4 +90,23 @@ fn an_end_that_the_old_copy_knows_and_its_record_does_not_is_not_sent_unseen() {
         world.sync_at(&at(day, 0), 3);
         assert_eq!((live(&world), retired(&world)), (22, 0), "day {day}");
     }
+}
+
+#[test]
+fn edges_of_which_the_old_copy_says_that_they_stand_there_are_sent_again() {
+    let world = World::new("");
+    let (machine, group) = (instance_key("i-1"), key("security_group", "sg-1"));
+    let apart = Inventory::new().instance("i-1", json!({})).group("sg-1", json!({}));
+    let related = apart.clone().relation("protected_by", &machine, &group);
+    world.put(&related);
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    world.put(&apart);
+    world.sync_at(&at(1, 1), 0);
+    assert_eq!(world.count("SELECT count(*) FROM ci_relation"), 0);
+    restore(&world, "old.db");
+    world.put(&related);
+    world.sync_at(&at(1, 2), 0);
+    assert_eq!(world.query("cmdb.db", "SELECT from_key, to_key FROM ci_relation"), [[machine, group]]);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 3), 0)), []);
 }

@@ -176,6 +176,20 @@ pub struct RecordEdge {
     pub error: Option<String>,
 }
 
+impl RecordEdge {
+    /// Nobody knows any more whether it stands there: it is sent again where it is wanted, and removed where it is not.
+    pub fn doubt(&mut self) {
+        if self.delivered_at.is_none() {
+            return;
+        }
+        self.basis = None;
+        self.revision += 1;
+        if self.state == DeliveryState::Delivered {
+            self.state = DeliveryState::Pending;
+        }
+    }
+}
+
 vocabulary! {
     /// What guardrail 3 counts, each by itself.
     Counted, "counted change" {
