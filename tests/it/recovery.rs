@@ -18,7 +18,7 @@ fn lose_ledger(world: &World) {
 }
 
 /// Puts a backup in the ledger's place.
-fn restore(world: &World, backup: &str) {
+pub(crate) fn restore(world: &World, backup: &str) {
     lose_ledger(world);
     std::fs::copy(world.path(backup), world.path("dewpoint.db")).unwrap();
 }
