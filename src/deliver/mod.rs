@@ -389,6 +389,11 @@ impl Engine<'_, '_> {
         match self.records.get_mut(&change.key) {
             Some(row) => {
                 row.record = Some(delivered.record.clone());
+                row.state = match change.change {
+                    ChangeKind::Purge => DeliveryState::Purged,
+                    ChangeKind::Retire => DeliveryState::Retired,
+                    _ => DeliveryState::Delivered,
+                };
                 row.contributed = contributed;
                 row.carries = None;
                 row.fields.clone_from(&fields);
@@ -470,7 +475,7 @@ impl Engine<'_, '_> {
     }
 
     fn addressed(&self, key: &Key) -> Option<Addressed> {
-        self.records.get(key).and_then(|row| row.addressed(key)).or_else(|| self.born.get(key).cloned())
+        self.records.get(key).filter(|row| row.exists()).and_then(|row| row.addressed(key)).or_else(|| self.born.get(key).cloned())
     }
 }
 
