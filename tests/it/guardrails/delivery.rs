@@ -230,3 +230,20 @@ fn edges_of_a_removed_record_wait_until_it_is_made_again() {
     assert_eq!(World::counts(&document), [("create".to_owned(), 1), ("relate".to_owned(), 1)]);
     assert_eq!(world.query("cmdb.db", "SELECT from_key, to_key FROM ci_relation"), [[machine, group]]);
 }
+
+#[test]
+fn a_delivery_that_was_cut_short_is_no_success() {
+    let world = World::new("");
+    world.put(&Inventory::new().instance("i-1", json!({})));
+    world.sync_at(&at(1, 0), 0);
+    let succeeded = || world.query("dewpoint.db", "SELECT succeeded_at FROM target");
+    let before = succeeded();
+    // The last answer cannot be stored: nothing waits and nothing was refused.
+    world.query("dewpoint.db", "CREATE TRIGGER lost BEFORE DELETE ON in_flight BEGIN SELECT RAISE(ABORT, 'the answer is lost'); END");
+    world.put(&Inventory::new().instance("i-1", json!({ "name": "other" })));
+    assert_eq!(world.run(&["sync", "--at", &at(1, 1)]).code, 1);
+    assert_eq!(succeeded(), before);
+    world.query("dewpoint.db", "DROP TRIGGER lost");
+    world.sync_at(&at(1, 2), 0);
+    assert_ne!(succeeded(), before);
+}
