@@ -187,9 +187,12 @@ fn an_old_ledger_revives_nothing_that_nobody_has_seen() {
 
     // A listing without them proves that they are gone, one with them that they are back.
     world.put(&full());
-    for day in 6..9 {
+    // Nobody knew which edges of theirs stand: they are sent again, now that their machines are seen.
+    assert_eq!(World::counts(&world.sync_at(&at(6, 0), 0)), [("relate".to_owned(), 12)]);
+    for day in 7..9 {
         assert_eq!(World::counts(&world.sync_at(&at(day, 0), 0)), [], "day {day}");
     }
+    assert_eq!(content(&world), before);
     assert_eq!(world.json(&["list", "--stage", "retired"], 0)["cis"].as_array().unwrap().len(), 2);
     world.put(&shop);
     world.sync_at(&at(9, 0), 0);
