@@ -23,7 +23,9 @@ use tracing::instrument;
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
+use crate::plan::{
+    self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState,
+};
 use crate::target::{Addressed, Delivered, Operation, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
@@ -407,10 +409,7 @@ impl Engine<'_, '_> {
     }
 
     fn refused(&mut self, change: &Change, error: &TargetError) -> Answer {
-        let attempts = 1 + match &change.relation {
-            Some(edge) => self.edges.get(edge).map_or(0, |row| row.attempts),
-            None => self.records.get(&change.key).map_or(0, |row| row.attempts),
-        };
+        let attempts = 1 + self.refusal(change).map_or(0, |refusal| refusal.attempts);
         let parked = attempts >= ATTEMPTS_MAX;
         let answered = !matches!(error, TargetError::Unreachable { .. });
         let error = error.to_string();
@@ -425,20 +424,25 @@ impl Engine<'_, '_> {
     }
 
     fn write_of(&self, change: &Change) -> Sendable {
-        let trouble = match &change.relation {
-            Some(edge) => self.edges.get(edge).map(|row| (row.state, row.next_try_at, row.error.clone())),
-            None => self.records.get(&change.key).map(|row| (row.state, row.next_try_at, row.error.clone())),
-        };
-        if let Some((state, next_try_at, error)) = trouble {
-            let parked = state == DeliveryState::Parked;
-            if parked || (state == DeliveryState::Failed && next_try_at.is_some_and(|due| due > self.delivery.at)) {
-                return Sendable::NotDue { error: error.unwrap_or_default(), parked };
+        if let Some(refusal) = self.refusal(change) {
+            let parked = refusal.attempts >= ATTEMPTS_MAX;
+            if parked || refusal.next_try_at.is_some_and(|due| due > self.delivery.at) {
+                return Sendable::NotDue { error: refusal.error.clone(), parked };
             }
         }
         match self.operation_of(change) {
             Some(operation) => Sendable::Now(Write { key: change.key.clone(), kind: change.kind, operation }),
             None => Sendable::Waits,
         }
+    }
+
+    /// What the target said to this very wish when it was last sent. What it said to another one holds nothing up.
+    fn refusal(&self, change: &Change) -> Option<&Refusal> {
+        let refusal = match &change.relation {
+            Some(edge) => self.edges.get(edge).and_then(|row| row.refusal.as_deref()),
+            None => self.records.get(&change.key).and_then(|row| row.refusal.as_deref()),
+        };
+        refusal.filter(|refusal| refusal.change == change.id)
     }
 
     fn operation_of(&self, change: &Change) -> Option<Operation> {

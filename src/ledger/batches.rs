@@ -11,11 +11,11 @@ use super::keys;
 use super::leases;
 use super::observed::write_journal;
 use super::records;
-use super::session::{Bulk, Columns, Database, Session, Type, cells, row};
+use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
 use super::{Answer, InFlight, InFlightId, Lease, LedgerError, RunId};
 use crate::estate::{Fence, FieldChange, JournalEntry, JournalKind};
 use crate::model::{EdgeId, Key, TargetName};
-use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Tally};
+use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal, Tally};
 
 const TALLY: Columns = &[
     ("target", Type::Text),
@@ -54,12 +54,10 @@ pub(super) async fn begin(
          SELECT target, change, change_id, kind, account, at FROM input WHERE true ON CONFLICT (target, change, change_id) DO UPDATE SET \
          at = CASE WHEN excluded.at > tally.at THEN excluded.at ELSE tally.at END";
     let unique: BTreeMap<_, &Tally> = tallies.iter().map(|tally| ((tally.change, tally.id), tally)).collect();
-    let mut bulk = Bulk::new(write, "count changes", upsert, TALLY);
-    for tally in unique.into_values() {
-        let row = row![lease.target.as_str(), tally.change.as_str(), tally.id, tally.kind.as_str(), tally.account.as_str(), tally.at];
-        bulk.push(row).await?;
-    }
-    bulk.finish().await?;
+    let rows = unique.into_values().map(|tally| {
+        Ok(row![lease.target.as_str(), tally.change.as_str(), tally.id, tally.kind.as_str(), tally.account.as_str(), tally.at])
+    });
+    write_rows(write, "count changes", upsert, TALLY, rows).await?;
     // Noted before it is sent: a record with this time that the answer never told of is no sign of an old ledger.
     note_delivery(write, &lease.target, at).await?;
     session.commit().await?;
@@ -199,14 +197,16 @@ impl Outcomes {
             }
             (relation, Answer::Failed { error, attempts, next_try_at, parked, .. }) => {
                 let state = if *parked { DeliveryState::Parked } else { DeliveryState::Failed };
+                let (attempts, next_try_at) = (*attempts, *next_try_at);
+                let refusal = Some(Box::new(Refusal { change: change.id, attempts, next_try_at, error: error.clone() }));
                 match relation {
                     Some(edge) => {
                         let row = self.edges.entry(edge.clone()).or_default().get_or_insert_with(new_edge);
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                     None => {
                         let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                 }
             }
@@ -221,7 +221,7 @@ impl Outcomes {
         row.class.clone_from(class);
         row.revision += 1;
         row.delivered_at = Some(at);
-        (row.attempts, row.next_try_at, row.error) = (0, None, None);
+        row.refusal = None;
         row.contributed = *contributed;
         row.carries = None;
         row.fields.clone_from(fields);
@@ -256,7 +256,11 @@ impl Outcomes {
             row.created_at = Some(at);
         }
         self.delivered = true;
-        self.note(target, change).fields.extend(change.fields.clone());
+        let entry = self.note(target, change);
+        // What a new record holds stands in the ledger twice already, as the resource and as the record's fields.
+        if change.change != ChangeKind::Create {
+            entry.fields.extend(change.fields.clone());
+        }
     }
 
     fn edge_done(&mut self, target: &TargetName, change: &Change, edge: &EdgeId) {
@@ -313,5 +317,5 @@ impl Outcomes {
 }
 
 fn new_edge() -> RecordEdge {
-    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, attempts: 0, next_try_at: None, error: None }
+    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, refusal: None }
 }

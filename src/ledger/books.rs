@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::codec::json;
-use super::session::{Bulk, Columns, Database, Type, cells, row};
+use super::session::{Columns, Database, Type, cells, row, write_rows};
 use super::{LedgerError, Pruned, RunId, RunRow};
 use crate::model::TargetName;
 use crate::plan::{Hold, Verdict};
@@ -41,11 +41,10 @@ pub(super) async fn put_verdicts(db: &dyn Database, verdicts: &[Verdict]) -> Res
     let upsert = "INSERT INTO verdict (target, change_id, verdict, fence, at) SELECT target, change_id, verdict, fence, at FROM input \
          WHERE true ON CONFLICT (target, change_id) DO UPDATE SET verdict = excluded.verdict, fence = excluded.fence, at = excluded.at";
     let last: std::collections::BTreeMap<_, &Verdict> = verdicts.iter().map(|v| ((&v.target, v.change), v)).collect();
-    let mut bulk = Bulk::new(&mut *session, "write verdicts", upsert, VERDICT);
-    for verdict in last.into_values() {
-        bulk.push(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]).await?;
-    }
-    bulk.finish().await?;
+    let rows = last
+        .into_values()
+        .map(|verdict| Ok(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]));
+    write_rows(&mut *session, "write verdicts", upsert, VERDICT, rows).await?;
     session.commit().await
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ use serde_json::Value;
 pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
-use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
 use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
@@ -281,7 +282,13 @@ pub trait Ledger: Send + Sync {
     async fn current_fence(&self) -> Result<Fence, LedgerError>;
 
     /// Loads the whole estate in one consistent read.
-    async fn load_estate(&self) -> Result<Loaded, LedgerError>;
+    async fn load_estate(&self) -> Result<Loaded, LedgerError> {
+        self.load_estate_beside(&BTreeMap::new()).await
+    }
+
+    /// The same where a pull is at hand: resources that it shows as they are known (nearly all, as a rule) are neither read nor held a
+    /// second time, but shared with it.
+    async fn load_estate_beside(&self, pulled: &BTreeMap<Key, Arc<Resource>>) -> Result<Loaded, LedgerError>;
 
     /// Writes `estate.dirty` in one transaction: resources, edges, scopes, journal.
     ///

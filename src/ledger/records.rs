@@ -7,24 +7,24 @@ use jiff::Timestamp;
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys, Ids};
 use super::observed::{current_fence, write_journal};
-use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
+use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
 use super::{Lease, LedgerError, Rows, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
-use crate::model::{EdgeId, Key, RelationType, TargetName};
-use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
+use crate::model::{Digest, EdgeId, Key, RelationType, TargetName};
+use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
 /// Columns of `record` as [`read_brief`] reads them.
 macro_rules! record_columns {
     () => {
-        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, attempts, next_try_at, error, contributed, carries"
+        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, refused, attempts, next_try_at, error, contributed, carries"
     };
 }
 
 /// Columns of `record_edge` as [`read_edge`] reads them.
 macro_rules! edge_columns {
     () => {
-        "basis, delivered_at, state, revision, attempts, next_try_at, error"
+        "basis, delivered_at, state, revision, refused, attempts, next_try_at, error"
     };
 }
 
@@ -41,6 +41,7 @@ const RECORD: Columns = &[
     ("created_at", Type::Int),
     ("retired_at", Type::Int),
     ("delivered_at", Type::Int),
+    ("refused", Type::Bytes),
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
     ("error", Type::Text),
@@ -56,8 +57,8 @@ const UPSERT_RECORD: &str = concat!(
     " FROM input WHERE true ON CONFLICT (target, key_id) DO UPDATE SET record = excluded.record, class = excluded.class, \
      kind = excluded.kind, account = excluded.account, state = excluded.state, revision = excluded.revision, basis = excluded.basis, \
      created_at = excluded.created_at, retired_at = excluded.retired_at, delivered_at = excluded.delivered_at, \
-     attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed, \
-     carries = excluded.carries"
+     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, \
+     contributed = excluded.contributed, carries = excluded.carries"
 );
 
 const SETTLED: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("basis", Type::Bytes)];
@@ -76,6 +77,7 @@ const EDGE: Columns = &[
     ("delivered_at", Type::Int),
     ("state", Type::Text),
     ("revision", Type::Int),
+    ("refused", Type::Bytes),
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
     ("error", Type::Text),
@@ -87,7 +89,7 @@ const UPSERT_EDGE: &str = concat!(
     ") SELECT target, from_id, relation, to_id, ",
     edge_columns!(),
     " FROM input WHERE true ON CONFLICT (target, from_id, relation, to_id) DO UPDATE SET basis = excluded.basis, \
-     delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, attempts = excluded.attempts, \
+     delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, refused = excluded.refused, attempts = excluded.attempts, \
      next_try_at = excluded.next_try_at, error = excluded.error"
 );
 
@@ -278,21 +280,15 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     remove_fields(write, target, &ids, &gone).await?;
     write_briefs(write, target, &ids, rows.bound.iter().map(|binding| (&binding.key, &binding.row))).await?;
 
-    let update = "UPDATE record SET basis = input.basis, state = 'delivered', attempts = 0, next_try_at = NULL, error = NULL \
+    let update = "UPDATE record SET basis = input.basis, state = 'delivered', refused = NULL, attempts = 0, next_try_at = NULL, error = NULL \
          FROM input WHERE record.target = input.target AND record.key_id = input.key_id";
-    let mut bulk = Bulk::new(write, "settle records", update, SETTLED);
-    for (key, basis) in &rows.settled {
-        bulk.push(row![target.as_str(), ids.of(key)?, *basis]).await?;
-    }
-    bulk.finish().await?;
+    let settling = rows.settled.iter().map(|(key, basis)| Ok(row![target.as_str(), ids.of(key)?, *basis]));
+    write_rows(write, "settle records", update, SETTLED, settling).await?;
 
     remove_fields(write, target, &ids, &rows.forgotten).await?;
     let delete = "DELETE FROM record WHERE (target, key_id) IN (SELECT target, key_id FROM input)";
-    let mut bulk = Bulk::new(write, "remove records", delete, RECORD_ID);
-    for key in &rows.forgotten {
-        bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-    }
-    bulk.finish().await?;
+    let forgetting = rows.forgotten.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+    write_rows(write, "remove records", delete, RECORD_ID, forgetting).await?;
     let forgotten_edges = rows.forgotten_edges.iter().map(|edge| (edge.clone(), None)).collect();
     write_edges(write, target, &ids, &forgotten_edges).await?;
 
@@ -488,18 +484,11 @@ pub(super) async fn write_briefs<'a>(
     ids: &Ids,
     briefs: impl Iterator<Item = (&'a Key, &'a RecordBrief)> + Clone + Send,
 ) -> Result<(), LedgerError> {
-    let mut bulk = Bulk::new(session, "write records", UPSERT_RECORD, RECORD);
-    for (key, brief) in briefs.clone() {
-        bulk.push(brief_row(target, ids.of(key)?, brief)).await?;
-    }
-    bulk.finish().await?;
-    let mut bulk = Bulk::new(session, "write fields", UPSERT_FIELDS, FIELDS);
-    for (key, brief) in briefs {
-        if let Some(fields) = &brief.fields {
-            bulk.push(row![target.as_str(), ids.of(key)?, json(fields)?]).await?;
-        }
-    }
-    bulk.finish().await?;
+    let rows = briefs.clone().map(|(key, brief)| Ok(brief_row(target, ids.of(key)?, brief)));
+    write_rows(session, "write records", UPSERT_RECORD, RECORD, rows).await?;
+    let fielded = briefs.filter_map(|(key, brief)| Some((key, brief.fields.as_ref()?)));
+    let rows = fielded.map(|(key, fields)| Ok(row![target.as_str(), ids.of(key)?, json(fields)?]));
+    write_rows(session, "write fields", UPSERT_FIELDS, FIELDS, rows).await?;
     Ok(())
 }
 
@@ -510,10 +499,10 @@ pub(super) async fn write_edges(
     ids: &Ids,
     edges: &BTreeMap<EdgeId, Option<RecordEdge>>,
 ) -> Result<(), LedgerError> {
-    let mut bulk = Bulk::new(session, "write edges", UPSERT_EDGE, EDGE);
-    for (id, edge) in edges.iter().filter_map(|(id, edge)| edge.as_ref().map(|edge| (id, edge))) {
+    let rows = edges.iter().filter_map(|(id, edge)| edge.as_ref().map(|edge| (id, edge))).map(|(id, edge)| {
         let (from, to) = ids.ends(id)?;
-        let row = row![
+        let (refused, attempts, next_try_at, error) = refusal_cells(edge.refusal.as_deref());
+        Ok(row![
             target.as_str(),
             from,
             id.relation.as_str(),
@@ -522,20 +511,19 @@ pub(super) async fn write_edges(
             edge.delivered_at,
             edge.state.as_str(),
             edge.revision,
-            edge.attempts,
-            edge.next_try_at,
-            edge.error.as_deref()
-        ];
-        bulk.push(row).await?;
-    }
-    bulk.finish().await?;
+            refused,
+            attempts,
+            next_try_at,
+            error
+        ])
+    });
+    write_rows(session, "write edges", UPSERT_EDGE, EDGE, rows).await?;
     let delete = "DELETE FROM record_edge WHERE (target, from_id, relation, to_id) IN (SELECT target, from_id, relation, to_id FROM input)";
-    let mut bulk = Bulk::new(session, "remove edges", delete, EDGE_ID);
-    for id in edges.iter().filter(|(_, edge)| edge.is_none()).map(|(id, _)| id) {
+    let rows = edges.iter().filter(|(_, edge)| edge.is_none()).map(|(id, _)| id).map(|id| {
         let (from, to) = ids.ends(id)?;
-        bulk.push(row![target.as_str(), from, id.relation.as_str(), to]).await?;
-    }
-    bulk.finish().await?;
+        Ok(row![target.as_str(), from, id.relation.as_str(), to])
+    });
+    write_rows(session, "remove edges", delete, EDGE_ID, rows).await?;
     Ok(())
 }
 
@@ -545,11 +533,8 @@ pub(super) async fn remove_edges_of(session: &mut dyn Session, target: &TargetNa
         "DELETE FROM record_edge WHERE (target, from_id) IN (SELECT target, key_id FROM input)",
         "DELETE FROM record_edge WHERE (target, to_id) IN (SELECT target, key_id FROM input)",
     ] {
-        let mut bulk = Bulk::new(session, "remove edges", delete, RECORD_ID);
-        for key in ends {
-            bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-        }
-        bulk.finish().await?;
+        let rows = ends.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+        write_rows(session, "remove edges", delete, RECORD_ID, rows).await?;
     }
     Ok(())
 }
@@ -557,15 +542,24 @@ pub(super) async fn remove_edges_of(session: &mut dyn Session, target: &TargetNa
 /// Removes the fields of these keys.
 pub(super) async fn remove_fields(session: &mut dyn Session, target: &TargetName, ids: &Ids, keys: &[Key]) -> Result<(), LedgerError> {
     let delete = "DELETE FROM record_fields WHERE (target, key_id) IN (SELECT target, key_id FROM input)";
-    let mut bulk = Bulk::new(session, "remove fields", delete, RECORD_ID);
-    for key in keys {
-        bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-    }
-    bulk.finish().await?;
+    let rows = keys.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+    write_rows(session, "remove fields", delete, RECORD_ID, rows).await?;
     Ok(())
 }
 
-fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
+fn refusal_cells(refusal: Option<&Refusal>) -> (Option<Digest>, u32, Option<Timestamp>, Option<&str>) {
+    refusal.map_or((None, 0, None, None), |refusal| {
+        (Some(refusal.change), refusal.attempts, refusal.next_try_at, Some(refusal.error.as_str()))
+    })
+}
+
+fn read_refusal(row: &mut Reader<'_>) -> Result<Option<Box<Refusal>>, LedgerError> {
+    let (refused, attempts, next_try_at, error) = (row.opt_digest()?, row.u32()?, row.opt_time()?, row.opt_text()?);
+    Ok(refused.map(|change| Box::new(Refusal { change, attempts, next_try_at, error: error.unwrap_or_default().to_owned() })))
+}
+
+fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 18] {
+    let (refused, attempts, next_try_at, error) = refusal_cells(brief.refusal.as_deref());
     row![
         target.as_str(),
         id,
@@ -579,9 +573,10 @@ fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
         brief.created_at,
         brief.retired_at,
         brief.delivered_at,
-        brief.attempts,
-        brief.next_try_at,
-        brief.error.as_deref(),
+        refused,
+        attempts,
+        next_try_at,
+        error,
         brief.contributed,
         brief.carries.as_ref().map(Key::as_str),
     ]
@@ -599,9 +594,7 @@ fn read_brief(row: &mut Reader<'_>) -> Result<RecordBrief, LedgerError> {
         created_at: row.opt_time()?,
         retired_at: row.opt_time()?,
         delivered_at: row.opt_time()?,
-        attempts: row.u32()?,
-        next_try_at: row.opt_time()?,
-        error: row.opt_string()?,
+        refusal: read_refusal(row)?,
         contributed: row.bool()?,
         carries: read_key(row)?,
         fields: None,
@@ -619,8 +612,6 @@ fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {
         delivered_at: row.opt_time()?,
         state: row.parse::<DeliveryState>()?,
         revision: row.int()?,
-        attempts: row.u32()?,
-        next_try_at: row.opt_time()?,
-        error: row.opt_string()?,
+        refusal: read_refusal(row)?,
     })
 }
