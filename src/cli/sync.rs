@@ -28,7 +28,8 @@ impl App {
         let config = self.config()?;
         let clock = clock(&config, &args.selection)?;
         let ledger = self.ledger(&config, Open::ReadWrite { create: true }).await?;
-        let options = Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..options(args.selection) };
+        let options =
+            Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
         let meter = Meter::new(self.output.progress);
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
@@ -53,7 +54,7 @@ impl App {
             ));
         }
         let ledger = self.ledger(&config, Open::Read).await?;
-        let options = options(args.selection);
+        let options = self.options(args.selection);
         let meter = Meter::new(self.output.progress);
         let context = context(&config, &ledger, clock, &meter, Mode::Plan);
         let sources = setup::sources(&config);
@@ -98,7 +99,7 @@ impl App {
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(&config);
-        let options = Options::default();
+        let options = Options { shows_fields: self.output.verbose > 0, ..Options::default() };
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
         let ended = Box::pin(self.told(&context, ended)).await;
@@ -111,6 +112,16 @@ impl App {
         }
         self.tell(&ended.report)?;
         Ok(ended.exit().code_unless(&config.exit_ok))
+    }
+
+    fn options(&self, selection: Selection) -> Options {
+        Options {
+            sources: selection.sources.into_iter().collect(),
+            targets: selection.targets.into_iter().collect(),
+            approve: BTreeSet::new(),
+            pause_writes: false,
+            shows_fields: self.output.verbose > 0,
+        }
     }
 
     /// Waits for a run and gives its leases back, however it ended.
@@ -128,15 +139,6 @@ impl App {
 
     fn tell(&self, report: &Report) -> Result<(), CommandError> {
         self.output.answer(report, || report::text(report, self.output.verbose > 0))
-    }
-}
-
-fn options(selection: Selection) -> Options {
-    Options {
-        sources: selection.sources.into_iter().collect(),
-        targets: selection.targets.into_iter().collect(),
-        approve: BTreeSet::new(),
-        pause_writes: false,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Delivery<'a> {
     pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
     /// Native ids of CIs, for creates.
     pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
+    /// Puts in what a lean plan left out of a change: called when its turn comes.
+    pub fill: &'a (dyn Fn(&mut Change) + Sync),
     /// What guardrail 3 counts.
     pub limits: &'a Limits,
     /// Changes that people approved: they do not count.
@@ -210,8 +212,9 @@ impl Engine<'_, '_> {
         let size = self.delivery.target.batch_size().max(1);
         let mut batch = Vec::new();
         while batch.len() < size
-            && let Some(change) = rest.next()
+            && let Some(mut change) = rest.next()
         {
+            (self.delivery.fill)(&mut change);
             match self.write_of(&change) {
                 Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
                 Sendable::NotDue { error, parked } => {

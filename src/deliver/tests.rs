@@ -140,6 +140,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
         deadline: Instant::now() + Duration::from_secs(600),
         interrupt: &interrupt,
         native_ids: &|key| key.to_string(),
+        fill: &|_| {},
         limits: &Limits::default(),
         approved: &BTreeSet::new(),
         progress: &|_| {},

@@ -34,7 +34,7 @@ pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
-use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
+use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
 /// What a ledger is opened for.
@@ -221,11 +221,10 @@ pub struct Rows {
     pub settled: BTreeMap<Key, Digest>,
     /// Rows that remember nothing that is still wanted.
     pub forgotten: Vec<Key>,
-    /// The same for edges.
+    /// The same for edges, and edges that do not stand there.
     pub forgotten_edges: Vec<EdgeId>,
-    /// Nobody knows which edges stand at the target: all that were delivered fit to nothing from now on, so that each is sent again where it
-    /// is wanted, and removed where it is not.
-    pub edges_unknown: bool,
+    /// Edges as a recovery found them.
+    pub bound_edges: BTreeMap<EdgeId, RecordEdge>,
     /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
     pub newest_delivered_at: Option<Timestamp>,
 }

@@ -262,16 +262,11 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     let mut named: BTreeSet<Key> = rows.bound.iter().map(|binding| binding.key.clone()).collect();
     named.extend(rows.settled.keys().chain(&rows.forgotten).cloned());
     named.extend(rows.moved.iter().flat_map(|(from, to)| [from.clone(), to.clone()]));
-    named.extend(rows.forgotten_edges.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
+    named.extend(rows.forgotten_edges.iter().chain(rows.bound_edges.keys()).flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
     let ids = keys::number(write, &named).await?;
     let fence = current_fence(write).await?;
     for (from, to) in &rows.moved {
         move_key(write, target, &ids, from, to).await?;
-    }
-    if rows.edges_unknown {
-        let update = "UPDATE record_edge SET basis = NULL, state = CASE state WHEN 'delivered' THEN 'pending' ELSE state END, \
-             revision = revision + 1 WHERE target = $1 AND delivered_at IS NOT NULL";
-        write.run("doubt edges", update, cells![target.as_str()]).await?;
     }
 
     // A row without a record is one whose record a read proved gone: what stood there is forgotten with it.
@@ -289,8 +284,9 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     let delete = "DELETE FROM record WHERE (target, key_id) IN (SELECT target, key_id FROM input)";
     let forgetting = rows.forgotten.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
     write_rows(write, "remove records", delete, RECORD_ID, forgetting).await?;
-    let forgotten_edges = rows.forgotten_edges.iter().map(|edge| (edge.clone(), None)).collect();
-    write_edges(write, target, &ids, &forgotten_edges).await?;
+    let mut edges: BTreeMap<EdgeId, Option<RecordEdge>> = rows.forgotten_edges.iter().map(|edge| (edge.clone(), None)).collect();
+    edges.extend(rows.bound_edges.iter().map(|(edge, row)| (edge.clone(), Some(row.clone()))));
+    write_edges(write, target, &ids, &edges).await?;
 
     let cause = format!("target {target}: its record is gone");
     let entry = |key: &Key| JournalEntry {

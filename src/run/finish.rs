@@ -60,6 +60,7 @@ async fn deliver_one(
     }
     let approved = standing.ready.state.approved();
     let state = standing.take_state();
+    let standing = &*standing;
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
     let native_ids = |key: &Key| stand.estate.resources.get(key).map(|known| known.resource.native_id.clone()).unwrap_or_default();
@@ -73,6 +74,7 @@ async fn deliver_one(
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
         native_ids: &native_ids,
+        fill: &|change| standing.fill(context, stand, change),
         limits: &context.config.guardrails,
         approved: &approved,
         progress: &|count| bar.inc(count),

@@ -125,6 +125,8 @@ pub struct Options {
     pub approve: BTreeSet<Digest>,
     /// Decide and remember, but send nothing.
     pub pause_writes: bool,
+    /// The plan is shown with what new records hold, so a sync has to work that out before it sends anything.
+    pub shows_fields: bool,
 }
 
 /// What was read, and under which number.
@@ -302,26 +304,25 @@ async fn conclude(
     let chosen =
         context.config.targets.iter().filter(|target| readable && (options.targets.is_empty() || options.targets.contains(&target.name)));
     let answers = futures::future::join_all(chosen.map(|target| ready::ready(context, target, &own))).await;
+    let is_lean = context.mode == Mode::Sync && !options.shows_fields;
     let mut standings = Vec::new();
     let mut not_ready = Vec::new();
     for answer in answers {
         match answer? {
-            Ok(ready) => standings.push(Standing::new(ready)),
+            Ok(ready) => standings.push(Standing::new(ready, is_lean)),
             Err(refused) => not_ready.push(refused),
         }
     }
     standings.iter_mut().for_each(|standing| standing.follow(&stand));
     recover::enter_unknown(&mut stand, &standings, context.at());
     recover::doubt_unseen(&mut stand, &standings, context.at());
+    recover::enter_edges(&mut stand, &standings);
     stand.decide(context);
     stand.note_purged(context, &standings);
 
-    for standing in &mut standings {
-        standing.prepare(context, &stand).await?;
-    }
-    for standing in &mut standings {
-        standing.plan(context, &stand, &own, &options.approve).await?;
-    }
+    // Side by side: a target that is slow to read or to ask delays no other.
+    futures::future::try_join_all(standings.iter_mut().map(|standing| standing.prepare(context, &stand))).await?;
+    futures::future::try_join_all(standings.iter_mut().map(|standing| standing.plan(context, &stand, &own, &options.approve))).await?;
     look_up::confirm(context, sources, &mut stand, &mut standings, &own, &options.approve).await?;
     stand.remarks.extend(options.approve.iter().filter(|id| !standings.iter().any(|standing| standing.has_approved(id))).map(not_approved));
     for standing in &mut standings {

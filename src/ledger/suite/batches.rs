@@ -23,8 +23,8 @@ on_both!(
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
     bindings_are_written_and_removed,
+    edges_are_bound_and_forgotten,
     a_record_moves_with_its_edges,
-    edges_may_become_unknown,
     target_rows_read_back,
 );
 
@@ -280,6 +280,19 @@ async fn bindings_are_written_and_removed(place: &Place) {
     assert_eq!(ledger.load_fields(&target(), &[key(3)]).await.unwrap(), BTreeMap::new());
 }
 
+async fn edges_are_bound_and_forgotten(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, (1..=3).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
+    let relates = [(1, 2), (1, 3)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
+    deliver(&*ledger, &holder, relates.into(), at(1)).await;
+    let found = RecordEdge { basis: Some(digest(9)), delivered_at: Some(at(4)), ..state(&*ledger).await.edges[&edge(1, 2)].clone() };
+    let bound = BTreeMap::from([(edge(1, 2), found.clone()), (edge(2, 3), found)]);
+    let rows = Rows { bound_edges: bound.clone(), forgotten_edges: vec![edge(1, 3), edge(3, 1)], ..Rows::default() };
+    ledger.bind(&holder, &rows, at(5)).await.unwrap();
+    assert_eq!(state(&*ledger).await.edges, bound);
+}
+
 async fn a_record_moves_with_its_edges(place: &Place) {
     let ledger = place.open().await;
     let holder = lease(&*ledger, "a", at(0)).await;
@@ -310,19 +323,6 @@ async fn a_record_moves_with_its_edges(place: &Place) {
     bind(1, 9).await;
     deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Update), done(1))], at(5)).await;
     assert_eq!(state(&*ledger).await.records[&key(9)].carries, None, "a delivery writes the key");
-}
-
-async fn edges_may_become_unknown(place: &Place) {
-    let ledger = place.open().await;
-    let holder = lease(&*ledger, "a", at(0)).await;
-    deliver(&*ledger, &holder, (1..=3).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
-    deliver(&*ledger, &holder, vec![(edge_change(1, 2, ChangeKind::Relate), done(1))], at(1)).await;
-    deliver(&*ledger, &holder, vec![(edge_change(2, 3, ChangeKind::Relate), failed(1, false))], at(2)).await;
-    let mut expected = state(&*ledger).await.edges;
-    ledger.bind(&holder, &Rows { edges_unknown: true, ..Rows::default() }, at(3)).await.unwrap();
-    expected.values_mut().for_each(RecordEdge::doubt);
-    assert_eq!(state(&*ledger).await.edges, expected);
-    assert_eq!(expected.values().map(|edge| edge.state).collect::<Vec<_>>(), [DeliveryState::Pending, DeliveryState::Failed]);
 }
 
 async fn target_rows_read_back(place: &Place) {

@@ -175,16 +175,11 @@ pub struct RecordEdge {
 }
 
 impl RecordEdge {
-    /// Nobody knows any more whether it stands there: it is sent again where it is wanted, and removed where it is not.
-    pub fn doubt(&mut self) {
-        if self.delivered_at.is_none() {
-            return;
-        }
-        self.basis = None;
-        self.revision += 1;
-        if self.state == DeliveryState::Delivered {
-            self.state = DeliveryState::Pending;
-        }
+    /// The row where nobody knows any more whether the edge stands there: it is sent again where it is wanted, and removed where it is not.
+    #[must_use]
+    pub fn doubted(&self) -> Self {
+        let state = if self.state == DeliveryState::Delivered { DeliveryState::Pending } else { self.state };
+        Self { basis: None, state, revision: self.revision + 1, ..self.clone() }
     }
 }
 
