@@ -93,7 +93,8 @@ impl App {
         let ledger = self.ledger(&config, Open::ReadWrite { create: false }).await?;
         let meter = Meter::new(self.output.progress);
         let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;
-        let saved = saved::load(file, &config, &estate, Timestamp::now()).map_err(run_error)?;
+        let current = ledger.current_fence().await.map_err(|error| run_error(RunError::Ledger(error)))?;
+        let saved = saved::load(file, &config, &estate, current, Timestamp::now()).map_err(run_error)?;
         // The plan's observations are stored under the plan's own time, so that applying it twice is applying it once.
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
         let context = context(&config, &ledger, clock, &meter, Mode::Sync);

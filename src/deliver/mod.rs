@@ -23,8 +23,10 @@ use tracing::instrument;
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{self, Change, ChangeId, ChangeKind, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
-use crate::target::{Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
+use crate::plan::{
+    self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState,
+};
+use crate::target::{Addressed, Delivered, Operation, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
@@ -127,7 +129,7 @@ struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
     records: BTreeMap<Key, RecordBrief>,
     edges: BTreeMap<EdgeId, RecordEdge>,
-    born: BTreeMap<Key, RecordId>,
+    born: BTreeMap<Key, Addressed>,
     outcome: Outcome,
     silences: u32,
 }
@@ -392,10 +394,18 @@ impl Engine<'_, '_> {
         match self.records.get_mut(&change.key) {
             Some(row) => {
                 row.record = Some(delivered.record.clone());
+                row.state = match change.change {
+                    ChangeKind::Purge => DeliveryState::Purged,
+                    ChangeKind::Retire => DeliveryState::Retired,
+                    _ => DeliveryState::Delivered,
+                };
+                row.contributed = contributed;
+                row.carries = None;
                 row.fields.clone_from(&fields);
             }
             None => {
-                self.born.insert(change.key.clone(), delivered.record.clone());
+                let carries = (!contributed).then(|| change.key.clone());
+                self.born.insert(change.key.clone(), Addressed { record: delivered.record.clone(), carries });
             }
         }
         Answer::Done { record: delivered.record, class: delivered.class, fields, contributed }
@@ -440,35 +450,39 @@ impl Engine<'_, '_> {
 
     fn operation_of(&self, change: &Change) -> Option<Operation> {
         let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
-        let update = |retired, take_over| {
-            let record = change.record.clone().or_else(|| self.record(&change.key))?;
-            Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired, take_over })
+        let update = |retired| {
+            let record = self.addressed(&change.key)?;
+            Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired, take_over: false })
         };
         match change.change {
             ChangeKind::Create => {
                 let native_id = (self.delivery.native_ids)(&change.key);
                 Some(Operation::Create { class: change.class.clone(), native_id, fields: values() })
             }
-            ChangeKind::Adopt => update(None, !change.contributed),
-            ChangeKind::Update => update(None, false),
-            ChangeKind::Revive => update(Some(false), false),
-            ChangeKind::Retire => update(Some(true), false),
-            ChangeKind::Purge => Some(Operation::Purge { record: change.record.clone().or_else(|| self.record(&change.key))? }),
+            ChangeKind::Adopt => {
+                let record = Addressed { record: change.record.clone()?, carries: None };
+                let take_over = !change.contributed;
+                Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired: None, take_over })
+            }
+            ChangeKind::Update => update(None),
+            ChangeKind::Revive => update(Some(false)),
+            ChangeKind::Retire => update(Some(true)),
+            ChangeKind::Purge => Some(Operation::Purge { record: self.addressed(&change.key)? }),
             ChangeKind::Relate => {
                 let edge = change.relation.clone()?;
-                let (from, to) = (self.record(&edge.from)?, self.record(&edge.to)?);
+                let (from, to) = (self.addressed(&edge.from)?, self.addressed(&edge.to)?);
                 Some(Operation::Relate { from, to, edge, attributes: values() })
             }
             ChangeKind::Unrelate => {
                 let edge = change.relation.clone()?;
-                let (from, to) = (self.record(&edge.from)?, self.record(&edge.to)?);
+                let (from, to) = (self.addressed(&edge.from)?, self.addressed(&edge.to)?);
                 Some(Operation::Unrelate { from, to, edge })
             }
         }
     }
 
-    fn record(&self, key: &Key) -> Option<RecordId> {
-        self.records.get(key).and_then(|row| row.record.clone()).or_else(|| self.born.get(key).cloned())
+    fn addressed(&self, key: &Key) -> Option<Addressed> {
+        self.records.get(key).filter(|row| row.exists()).and_then(|row| row.addressed(key)).or_else(|| self.born.get(key).cloned())
     }
 }
 

@@ -223,6 +223,7 @@ impl Outcomes {
         row.delivered_at = Some(at);
         row.refusal = None;
         row.contributed = *contributed;
+        row.carries = None;
         row.fields.clone_from(fields);
         match change.change {
             ChangeKind::Retire => {

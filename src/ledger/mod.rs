@@ -213,6 +213,8 @@ pub struct Binding {
 /// What a run found out about a target's rows without sending anything, for [`Ledger::bind`].
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rows {
+    /// Keys whose rows and edges go to another key, before anything else is written: machines that kept their life under a new id.
+    pub moved: Vec<(Key, Key)>,
     /// Rows as a read, a look-up or a recovery found them.
     pub bound: Vec<Binding>,
     /// Rows whose record is as wanted under a new basis: stored as `delivered` with it, without error.
@@ -364,11 +366,8 @@ pub trait Ledger: Send + Sync {
     /// Changes that were sent by a run that did not live to note the answers.
     async fn in_flight(&self, target: &TargetName) -> Result<Vec<InFlight>, LedgerError>;
 
-    /// Writes what a run found out about a target's rows without sending anything.
+    /// Writes what a run found out about a target's rows without sending anything, in one transaction with a compare-and-set on the lease.
     async fn bind(&self, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError>;
-
-    /// Moves a target's rows and edges from one key to another (a machine that kept its life under a new id).
-    async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError>;
 
     /// Makes parked (and failed) changes due at once; `None` for all targets, an empty list for all keys. Returns how many.
     async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError>;

@@ -17,7 +17,7 @@ use crate::target::RecordId;
 /// Columns of `record` as [`read_brief`] reads them.
 macro_rules! record_columns {
     () => {
-        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, refused, attempts, next_try_at, error, contributed"
+        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, refused, attempts, next_try_at, error, contributed, carries"
     };
 }
 
@@ -46,6 +46,7 @@ const RECORD: Columns = &[
     ("next_try_at", Type::Int),
     ("error", Type::Text),
     ("contributed", Type::Int),
+    ("carries", Type::Text),
 ];
 static RECORDS: Table = Table { name: "record", number: "key_id", columns: RECORD };
 const UPSERT_RECORD: &str = concat!(
@@ -56,7 +57,8 @@ const UPSERT_RECORD: &str = concat!(
     " FROM input WHERE true ON CONFLICT (target, key_id) DO UPDATE SET record = excluded.record, class = excluded.class, \
      kind = excluded.kind, account = excluded.account, state = excluded.state, revision = excluded.revision, basis = excluded.basis, \
      created_at = excluded.created_at, retired_at = excluded.retired_at, delivered_at = excluded.delivered_at, \
-     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed"
+     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, \
+     contributed = excluded.contributed, carries = excluded.carries"
 );
 
 const SETTLED: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("basis", Type::Bytes)];
@@ -260,9 +262,13 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     let target = &lease.target;
     let mut named: BTreeSet<Key> = rows.bound.iter().map(|binding| binding.key.clone()).collect();
     named.extend(rows.settled.keys().chain(&rows.forgotten).cloned());
+    named.extend(rows.moved.iter().flat_map(|(from, to)| [from.clone(), to.clone()]));
     named.extend(rows.forgotten_edges.iter().chain(rows.bound_edges.keys()).flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
     let ids = keys::number(write, &named).await?;
     let fence = current_fence(write).await?;
+    for (from, to) in &rows.moved {
+        move_key(write, target, &ids, from, to).await?;
+    }
 
     // A row without a record is one whose record a read proved gone: what stood there is forgotten with it.
     let gone: Vec<Key> = rows.bound.iter().filter(|binding| binding.row.record.is_none()).map(|binding| binding.key.clone()).collect();
@@ -300,12 +306,8 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     session.commit().await
 }
 
-pub(super) async fn move_key(db: &dyn Database, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError> {
-    let mut session = db.write().await?;
-    let write = &mut *session;
-    super::leases::hold(write, lease).await?;
-    let ids = keys::number(write, &[from.clone(), to.clone()].into()).await?;
-    let cells = || Ok::<_, LedgerError>(cells![lease.target.as_str(), ids.of(from)?, ids.of(to)?]);
+async fn move_key(write: &mut dyn Session, target: &TargetName, ids: &Ids, from: &Key, to: &Key) -> Result<(), LedgerError> {
+    let cells = || Ok::<_, LedgerError>(cells![target.as_str(), ids.of(from)?, ids.of(to)?]);
     let mut held = false;
     let select = "SELECT 1 FROM record WHERE target = $1 AND key_id = $2 AND key_id <> $3";
     write
@@ -319,7 +321,9 @@ pub(super) async fn move_key(db: &dyn Database, lease: &Lease, from: &Key, to: &
         for statement in [
             "DELETE FROM record WHERE target = $1 AND key_id = $3 AND key_id <> $2",
             "DELETE FROM record_fields WHERE target = $1 AND key_id = $3 AND key_id <> $2",
-            "UPDATE record SET key_id = $3, revision = revision + 1 WHERE target = $1 AND key_id = $2",
+            "UPDATE record SET key_id = $3, revision = revision + 1, \
+             carries = nullif(coalesce(carries, (SELECT known_key.key FROM known_key WHERE id = $2)), \
+             (SELECT known_key.key FROM known_key WHERE id = $3)) WHERE target = $1 AND key_id = $2",
             "UPDATE record_fields SET key_id = $3 WHERE target = $1 AND key_id = $2",
         ] {
             write.run("move a record", statement, cells()?).await?;
@@ -345,7 +349,7 @@ pub(super) async fn move_key(db: &dyn Database, lease: &Lease, from: &Key, to: &
     ] {
         write.run("move edges", statement, cells()?).await?;
     }
-    session.commit().await
+    Ok(())
 }
 
 pub(super) async fn unpark(db: &dyn Database, target: Option<&TargetName>, wanted: &[Key]) -> Result<u64, LedgerError> {
@@ -552,7 +556,7 @@ fn read_refusal(row: &mut Reader<'_>) -> Result<Option<Box<Refusal>>, LedgerErro
     Ok(refused.map(|change| Box::new(Refusal { change, attempts, next_try_at, error: error.unwrap_or_default().to_owned() })))
 }
 
-fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
+fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 18] {
     let (refused, attempts, next_try_at, error) = refusal_cells(brief.refusal.as_deref());
     row![
         target.as_str(),
@@ -572,6 +576,7 @@ fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
         next_try_at,
         error,
         brief.contributed,
+        brief.carries.as_ref().map(Key::as_str),
     ]
 }
 
@@ -589,8 +594,14 @@ fn read_brief(row: &mut Reader<'_>) -> Result<RecordBrief, LedgerError> {
         delivered_at: row.opt_time()?,
         refusal: read_refusal(row)?,
         contributed: row.bool()?,
+        carries: read_key(row)?,
         fields: None,
     })
+}
+
+fn read_key(row: &mut Reader<'_>) -> Result<Option<Key>, LedgerError> {
+    let text = row.opt_string()?;
+    text.map(|text| text.parse()).transpose().map_err(|error| row.corrupt(error))
 }
 
 fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {

@@ -134,10 +134,6 @@ impl<D: Database> Ledger for Store<D> {
         records::bind(&self.db, lease, rows, at).await
     }
 
-    async fn move_key(&self, lease: &Lease, from: &Key, to: &Key) -> Result<(), LedgerError> {
-        records::move_key(&self.db, lease, from, to).await
-    }
-
     async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError> {
         records::unpark(&self.db, target, keys).await
     }

@@ -152,6 +152,7 @@ pub(super) async fn report(
     let mut failed = Vec::new();
     let mut counts = BTreeMap::new();
     let mut waiting = BTreeMap::new();
+    let mut stopped = BTreeSet::new();
     for standing in &standings {
         let name = &standing.ready.configured.name;
         remarks.extend(standing.remarks.iter().cloned());
@@ -183,6 +184,7 @@ pub(super) async fn report(
                 let (exit, problem) = stop_problem(&name, &stop);
                 exits.insert(exit);
                 problems.push(problem);
+                stopped.insert(name.clone());
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
@@ -225,7 +227,7 @@ pub(super) async fn report(
         problems,
     };
     if context.mode == Mode::Sync {
-        close(context, standings, &report).await?;
+        close(context, standings, &stopped, &report).await?;
     }
     Ok(Ended { exits, report, plan })
 }
@@ -245,11 +247,17 @@ pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
     }
 }
 
-async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Report) -> Result<(), RunError> {
+async fn close(
+    context: &Context<'_>,
+    standings: Vec<Standing<'_>>,
+    stopped: &BTreeSet<TargetName>,
+    report: &Report,
+) -> Result<(), RunError> {
     for standing in standings {
         let name = &standing.ready.configured.name;
-        let ended_well =
-            report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
+        let ended_well = !stopped.contains(name)
+            && report.waiting.get(name).is_none_or(|waiting| *waiting == 0)
+            && !report.failed.iter().any(|failed| failed.target == *name);
         if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
             row.succeeded_at = Some(context.at());
             context.ledger.put_target_row(name, &row).await?;

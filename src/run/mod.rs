@@ -41,7 +41,6 @@ use crate::target::{Purge, Target};
 
 pub use self::alone::alone;
 use self::progress::Meter;
-use self::ready::NotReady;
 use self::report::{Problem, Report};
 use self::setup::Absent;
 use self::stand::Standing;
@@ -314,9 +313,9 @@ async fn conclude(
             Err(refused) => not_ready.push(refused),
         }
     }
-    follow(context, &stand, &mut standings, &mut not_ready).await?;
+    standings.iter_mut().for_each(|standing| standing.follow(&stand));
     recover::enter_unknown(&mut stand, &standings, context.at());
-    recover::doubt_retired(&mut stand, &standings);
+    recover::doubt_unseen(&mut stand, &standings, context.at());
     recover::enter_edges(&mut stand, &standings);
     stand.decide(context);
     stand.note_purged(context, &standings);
@@ -350,25 +349,6 @@ async fn conclude(
         }
     };
     finish::report(context, stand, standings, not_ready, outcomes, plan, skipped, began).await
-}
-
-/// Brings rows and records under the keys that their resources have now. A target whose lease is lost takes no further part.
-async fn follow(
-    context: &Context<'_>,
-    stand: &Stand,
-    standings: &mut Vec<Standing<'_>>,
-    not_ready: &mut Vec<NotReady>,
-) -> Result<(), RunError> {
-    let mut kept = Vec::with_capacity(standings.len());
-    for mut standing in standings.drain(..) {
-        match standing.follow(context, stand).await {
-            Ok(()) => kept.push(standing),
-            Err(error @ LedgerError::LeaseLost { .. }) => not_ready.push(ready::lease_lost(standing.ready.configured, &error)),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    *standings = kept;
-    Ok(())
 }
 
 fn not_approved(id: &Digest) -> crate::source::Remark {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::clock::{earlier, later};
 use crate::config::TargetConfig;
 use crate::deliver::{Aftermath, HeldLease, LeaseError};
@@ -36,6 +38,8 @@ pub struct Ready<'a> {
     pub recovering: bool,
     /// Whether people asked for that (`dewpoint target recover`).
     pub was_asked_to_recover: bool,
+    /// Whether the target shows that the ledger is older than what stands there: what it knows may be as old.
+    pub is_ledger_old: bool,
     /// Why the full read that was due (`verify_every`) did not come about. It says nothing, and is due again in the next run.
     pub unread: Option<TargetError>,
 }
@@ -129,15 +133,12 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     }
 
     let first_contact = row.instance.is_none();
-    let is_old_copy = match (fingerprint.newest_delivered_at, row.delivered_at) {
-        (Some(there), Some(here)) => there > here,
-        (Some(_), None) => true,
-        (None, _) => false,
-    };
+    let is_newer = |there: Option<Timestamp>| there.is_some_and(|there| row.delivered_at.is_none_or(|here| there > here));
+    let mut is_ledger_old = is_newer(fingerprint.newest_delivered_at) && !first_contact;
     let verification_due =
         configured.verify_every.is_some_and(|every| row.verified_at.is_none_or(|last| later(last, every) <= context.at()));
     let mut estate = row.estate.clone().unwrap_or_else(|| own.clone());
-    let mut recovering = row.recover || (is_old_copy && !first_contact);
+    let mut recovering = row.recover || is_ledger_old;
     let is_read_needed = first_contact || recovering;
     let read = if is_read_needed || verification_due { Some(read_all(target.as_ref()).await) } else { None };
     let (records, unread) = match read {
@@ -157,6 +158,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
             Some(_) if first_contact => recovering = true,
             _ => {}
         }
+        is_ledger_old |= recovering && is_newer(records.iter().filter_map(|record| record.delivered_at).max());
         found = Some(records.into_iter().filter_map(|record| Some((record.external_id.clone()?, record))).collect::<BTreeMap<_, _>>());
     }
     row.instance = Some(fingerprint.instance);
@@ -164,7 +166,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.estate = (estate != *own).then(|| estate.clone());
     let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
     let was_asked_to_recover = row.recover;
-    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover, unread })
+    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover, is_ledger_old, unread })
 }
 
 /// Whether a read that could be done without failed for a reason that keeps everything else from the target, too: it is another one,
@@ -248,11 +250,6 @@ fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Opt
         return Err(Trouble::Target(other_estate(configured)));
     }
     Ok(Some(first.clone()))
-}
-
-/// Another took the target over while this run was planning.
-pub fn lease_lost(configured: &TargetConfig, error: &LedgerError) -> NotReady {
-    NotReady::new(configured, Exit::Partly, error.to_string(), error.hint())
 }
 
 /// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.

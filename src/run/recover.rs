@@ -1,12 +1,12 @@
 //! Records that the ledger has lost sight of: found at a target, shown by no listing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Map;
 
 use crate::estate::{Disposition, End, EndCause, Known, KnownEdge, Stage};
-use crate::model::{EdgeId, Key, Resource};
+use crate::model::{EdgeId, Key, RelationType, Resource};
 use crate::target::FoundRecord;
 
 use super::Stand;
@@ -55,25 +55,40 @@ fn keep_recorded(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
     }
 }
 
-/// Resources that a recovering target shows as retired, and that the ledger does not know to be: it is older than their end. Where this
-/// run did not see them either, they are missing until a listing shows them or proves that they are gone: what nobody has seen since
-/// is not revived.
-pub(super) fn doubt_retired(stand: &mut Stand, standings: &[Standing<'_>]) {
-    let mut doubtful = BTreeSet::new();
-    for standing in standings.iter().filter(|standing| standing.ready.recovering) {
-        let is_news = |key: &Key| standing.ready.state.records.get(key).is_none_or(|row| row.retired_at.is_none());
-        let retired = standing.ready.found.iter().flatten().filter(|(key, record)| record.retired && is_news(key));
-        doubtful.extend(retired.map(|(key, _)| key.clone()));
+/// What an old ledger knows of resources that this run's reading does not show is as old as the ledger: they are missing from now on, not
+/// since then, until a listing shows them or proves that they are gone; and nothing is written, made or revived until one shows them.
+///
+/// Where people asked for the recovery of a target and the ledger is none the older, that is said of those only which the target shows as
+/// retired and the ledger does not know to be.
+pub(super) fn doubt_unseen(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
+    let nothing = BTreeMap::new();
+    // Whether some target shows it live.
+    let mut doubtful: BTreeMap<&Key, bool> = BTreeMap::new();
+    for ready in standings.iter().map(|standing| &standing.ready).filter(|ready| ready.recovering) {
+        let (found, rows) = (ready.found.as_ref().unwrap_or(&nothing), &ready.state.records);
+        let is_news = |key: &Key| rows.get(key).is_none_or(|row| row.retired_at.is_none());
+        for (key, record) in found.iter().filter(|(key, record)| ready.is_ledger_old || (record.retired && is_news(key))) {
+            *doubtful.entry(key).or_default() |= !record.retired;
+        }
+        for key in rows.keys().filter(|_| ready.is_ledger_old) {
+            doubtful.entry(key).or_default();
+        }
     }
-    for key in doubtful {
-        if is_seen(stand, &key) {
+    let unseen: Vec<(&Key, bool)> = doubtful.into_iter().filter(|(key, _)| !is_seen(stand, key)).collect();
+    for (key, is_live) in unseen {
+        let Some(known) = stand.estate.resources.get_mut(key) else { continue };
+        // An end that the ledger knows of may have been taken back since, where a record says so.
+        if known.end.is_some() && !is_live {
             continue;
         }
-        let Some(known) = stand.estate.resources.get_mut(&key) else { continue };
-        if known.missing == 0 && known.end.is_none() && !known.recovered {
-            known.recovered = true;
-            stand.estate.dirty.resources.insert(key);
+        known.end = None;
+        known.recovered = true;
+        known.missing = 0;
+        known.last_seen = known.last_seen.max(at);
+        if is_live && known.disposition == Disposition::Defer {
+            known.disposition = Disposition::Record;
         }
+        stand.estate.dirty.resources.insert(key.clone());
     }
 }
 
@@ -116,7 +131,9 @@ fn is_seen(stand: &Stand, key: &Key) -> bool {
     if !key.is_derived() {
         return is_seen(key);
     }
-    let edges = stand.estate.edges.iter().filter(|(id, edge)| edge.derived && id.from == *key);
+    // Edges are sorted by their start, and what is derived is not located in anything.
+    let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
+    let edges = stand.estate.edges.range(start..).take_while(|(id, _)| id.from == *key).filter(|(_, edge)| edge.derived);
     edges.map(|(id, _)| &id.to).any(is_seen)
 }
 

@@ -109,8 +109,8 @@ pub fn fence(noted: Fence, taken_at: Timestamp, estate: &Estate) -> Fence {
 /// Reads a saved plan and checks that it may still be applied here.
 ///
 /// # Errors
-/// [`RunError::Refused`] when it cannot be read, is of another estate or configuration, or too old.
-pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> Result<Saved, RunError> {
+/// [`RunError::Refused`] when it cannot be read, is of another estate, of a newer ledger or of another configuration, or too old.
+pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now: Timestamp) -> Result<Saved, RunError> {
     let refuse = |text: String, hint| RunError::Refused { text: format!("{}: {text}", path.display()), hint };
     let again = "make a new plan with `dewpoint plan --out`";
     let metadata = std::fs::metadata(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
@@ -126,6 +126,10 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> 
     let plan = file.plan;
     if plan.estate != *estate {
         return Err(refuse("was made for another estate (another ledger)".to_owned(), "apply it where it was made, or make a new plan"));
+    }
+    // A plan lies between the sync that drew the last number and the next.
+    if plan.fence.0 > current.0.saturating_mul(2).saturating_add(1) {
+        return Err(refuse("was made with a newer ledger than this one, which was put back from a backup since".to_owned(), again));
     }
     if plan.config != config.digest().to_string() {
         return Err(refuse("was made under another configuration".to_owned(), again));

@@ -9,7 +9,7 @@ use crate::deliver::{self, HeldLease};
 use crate::estate::EstateId;
 use crate::exit::Exit;
 use crate::ledger::Answer;
-use crate::model::Key;
+use crate::model::{Key, Region};
 use crate::plan::{self, Change, ChangeKind, FieldState};
 use crate::target::{FoundRecord, Identity, Target};
 
@@ -35,7 +35,13 @@ pub(super) async fn settle(
     tracing::info!(target.name = %configured.name, changes = in_flight.len(), "Looking up what became of an interrupted run's changes");
     let of_records = || in_flight.iter().map(|sent| &sent.change).filter(|change| change.relation.is_none());
     let identities: Vec<Identity> = of_records()
-        .map(|change| Identity { key: change.key.clone(), kind: change.kind, native_id: String::new(), account: change.account.clone() })
+        .map(|change| Identity {
+            key: change.key.clone(),
+            kind: change.kind,
+            native_id: String::new(),
+            account: change.account.clone(),
+            region: Region::any(),
+        })
         .collect();
     let keys: Vec<Key> = of_records().map(|change| change.key.clone()).collect();
     let before = context.ledger.load_fields(&configured.name, &keys).await?;

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use crate::estate::{EstateId, Known};
-use crate::ledger::{Binding, LedgerError, Rows};
+use crate::ledger::{Binding, Rows};
 use crate::lifecycle::Timers;
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
 use crate::source::Remark;
-use crate::target::{FoundRecord, Identity, TargetError};
+use crate::target::{FoundRecord, Identity, RecordId, TargetError};
 
 use super::ready::Ready;
 use super::{Context, Only, RunError, Stand};
@@ -30,6 +30,8 @@ pub(super) struct Standing<'a> {
     pub(super) drifted: Vec<Drifted>,
     /// Odd things for the report.
     pub(super) remarks: Vec<Remark>,
+    /// Keys whose rows went to another key.
+    moved: Vec<(Key, Key)>,
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
@@ -48,6 +50,7 @@ impl<'a> Standing<'a> {
             edges: BTreeMap::new(),
             drifted: Vec::new(),
             remarks: Vec::new(),
+            moved: Vec::new(),
             answers: BTreeMap::new(),
             guarded: None,
             newest_found: None,
@@ -58,30 +61,28 @@ impl<'a> Standing<'a> {
     /// Brings rows, and what a full read found, under the keys that their resources have now; own records that the ledger does not know
     /// say that it is an old copy.
     ///
-    /// # Errors
-    /// When the ledger fails, or the lease is lost.
-    pub(super) async fn follow(&mut self, context: &Context<'_>, stand: &Stand) -> Result<(), LedgerError> {
+    /// In memory only: the ledger's rows move with [`Self::rows`], after the estate that says so was committed. A run that is killed
+    /// between the two leaves them to the next, which finds the same successors in the estate.
+    pub(super) fn follow(&mut self, stand: &Stand) {
         let state = &mut self.ready.state;
         for (from, to) in &stand.successors {
             if state.records.get(to).is_some_and(RecordBrief::exists) {
                 continue;
             }
             let Some(row) = state.records.remove(from) else { continue };
-            state.records.insert(to.clone(), RecordBrief { basis: None, ..row });
+            state.records.insert(to.clone(), row.moved(from, to));
             move_edges(&mut state.edges, from, to);
-            if let Some(lease) = &self.ready.lease {
-                context.ledger.move_key(lease.lease(), from, to).await?;
-            }
+            self.moved.push((from.clone(), to.clone()));
         }
-        let Some(found) = &mut self.ready.found else { return Ok(()) };
-        for (from, to) in &stand.successors {
+        let Some(found) = &mut self.ready.found else { return };
+        for (key, row) in &state.records {
             // The record says its old key until the update that rewrites it was delivered.
-            let is_its_record = |record: &FoundRecord| state.records.get(to).is_some_and(|row| row.record.as_ref() == Some(&record.id));
-            if !found.contains_key(to)
-                && found.get(from).is_some_and(is_its_record)
-                && let Some(record) = found.remove(from)
+            if let Some(old) = &row.carries
+                && !found.contains_key(key)
+                && found.get(old).is_some_and(|record| row.record.as_ref() == Some(&record.id))
+                && let Some(record) = found.remove(old)
             {
-                found.insert(to.clone(), record);
+                found.insert(key.clone(), record);
             }
         }
         if !stand.successors.is_empty() {
@@ -91,8 +92,9 @@ impl<'a> Standing<'a> {
                     std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
             }
         }
-        self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
-        Ok(())
+        let has_unknown = found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
+        self.ready.recovering |= has_unknown;
+        self.ready.is_ledger_old |= has_unknown;
     }
 
     /// Takes in what a full read or a recovery found.
@@ -104,7 +106,7 @@ impl<'a> Standing<'a> {
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        let unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
+        let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
                 found
@@ -119,12 +121,21 @@ impl<'a> Standing<'a> {
                     rows.len()
                 ),
             });
+            let bound: BTreeSet<&RecordId> = rows.values().filter_map(|row| row.record.as_ref()).collect();
+            let shares = |row: &RecordBrief| row.record.as_ref().is_some_and(|record| bound.contains(record));
+            // The record says whose it is; whoever the ledger thought it was has none then. Where people asked for the recovery, it may be
+            // another CMDB, in which no number is known to be whose it was: the creates ask again for what the read did not show.
+            let (state, was_asked) = (&self.ready.state, self.ready.was_asked_to_recover);
+            let is_displaced = |key: &Key, row: &RecordBrief| !rows.contains_key(key) && row.exists() && (was_asked || shares(row));
+            let displaced = state.records.iter().filter(|(key, row)| is_displaced(key, row));
+            self.rows.extend(displaced.map(|(key, row)| (key.clone(), plan::gone(row))));
             self.rows.extend(rows);
             self.newest_found = found.values().filter_map(|record| record.delivered_at).max();
         } else {
             self.rows.extend(absorbed.rows);
             self.drifted = absorbed.drifted;
         }
+        unseen.retain(|identity| !self.rows.contains_key(&identity.key));
         let answers = self.ask(&unseen).await;
         for (key, answer) in answers {
             match answer {
@@ -238,8 +249,13 @@ impl<'a> Standing<'a> {
         if keys.is_empty() {
             return Ok(());
         }
-        let fields = context.ledger.load_fields(&self.ready.configured.name, keys).await?;
+        // The ledger's rows have not moved yet.
+        let now: BTreeMap<&Key, &Key> = self.moved.iter().map(|(from, to)| (from, to)).collect();
+        let before: BTreeMap<&Key, &Key> = self.moved.iter().map(|(from, to)| (to, from)).collect();
+        let keys: Vec<Key> = keys.iter().map(|key| before.get(key).copied().unwrap_or(key).clone()).collect();
+        let fields = context.ledger.load_fields(&self.ready.configured.name, &keys).await?;
         for (key, fields) in fields {
+            let key = now.get(&key).map_or(key.clone(), |now| (*now).clone());
             if let Some(row) = self.ready.state.records.get_mut(&key) {
                 row.fields = Some(fields);
             }
@@ -311,7 +327,7 @@ impl<'a> Standing<'a> {
     #[must_use]
     pub(super) fn rows(&self) -> Rows {
         let bound_edges = self.edges.iter().filter_map(|(edge, row)| Some((edge.clone(), row.clone()?))).collect();
-        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), bound_edges, ..Rows::default() };
+        let mut rows = Rows { moved: self.moved.clone(), bound: self.rows.iter().map(binding).collect(), bound_edges, ..Rows::default() };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
             rows.settled.clone_from(&guarded.settled);
@@ -353,6 +369,5 @@ fn binding((key, row): (&Key, &RecordBrief)) -> Binding {
 }
 
 fn identity(stand: &Stand, key: &Key) -> Option<Identity> {
-    let resource = &stand.estate.resources.get(key)?.resource;
-    Some(Identity { key: key.clone(), kind: resource.kind, native_id: resource.native_id.clone(), account: resource.account.clone() })
+    Some(Identity::of(&stand.estate.resources.get(key)?.resource))
 }

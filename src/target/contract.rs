@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
+use super::{Addressed, Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
 use crate::estate::{EstateId, Stage};
 use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 
@@ -18,8 +18,8 @@ use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 pub(crate) trait Rig: Send + Sync {
     /// The target.
     fn target(&self) -> &dyn Target;
-    /// Adds a record that people keep, for the thing with this native id; `account` where it says in which one it lies.
-    async fn stranger(&self, native_id: &str, account: Option<&str>) -> RecordId;
+    /// Adds a record that people keep.
+    async fn stranger(&self, stranger: Stranger<'_>) -> RecordId;
     /// Every record there is, anybody's, with its fields.
     async fn records(&self) -> BTreeMap<RecordId, BTreeMap<String, Value>>;
     /// Whether a full read tells of edges.
@@ -30,6 +30,21 @@ pub(crate) trait Rig: Send + Sync {
     async fn draw(&self, from: &RecordId, relation: RelationType, to: &RecordId);
     /// Every edge there is.
     async fn edges(&self) -> BTreeSet<(RecordId, RelationType, RecordId)>;
+}
+
+/// A record that people keep, and what it says of the thing it stands for.
+#[derive(Clone, Copy)]
+pub(crate) struct Stranger<'a> {
+    pub(crate) native_id: &'a str,
+    pub(crate) account: Option<&'a str>,
+    pub(crate) region: Option<&'a str>,
+    pub(crate) kind: Option<Kind>,
+}
+
+impl<'a> Stranger<'a> {
+    pub(crate) fn new(native_id: &'a str, account: Option<&'a str>) -> Self {
+        Self { native_id, account, region: None, kind: None }
+    }
 }
 
 /// The account of the suite's CIs.
@@ -75,7 +90,13 @@ pub(crate) fn estate(name: &str) -> EstateId {
 }
 
 pub(crate) fn identity(number: usize) -> Identity {
-    Identity { key: key(number), kind: Kind::Instance, native_id: native_id(number), account: ACCOUNT.parse().unwrap() }
+    Identity {
+        key: key(number),
+        kind: Kind::Instance,
+        native_id: native_id(number),
+        account: ACCOUNT.parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+    }
 }
 
 /// The fields a target wants for a CI.
@@ -89,21 +110,39 @@ pub(crate) fn create(target: &dyn Target, number: usize) -> Write {
     Write { key: key(number), kind: Kind::Instance, operation: Operation::Create { class, native_id: native_id(number), fields } }
 }
 
+/// A record of ours as a write for this CI addresses it.
+pub(crate) fn ours(number: usize, record: &RecordId) -> Addressed {
+    Addressed { record: record.clone(), carries: Some(key(number)) }
+}
+
+fn theirs(record: &RecordId) -> Addressed {
+    Addressed { record: record.clone(), carries: None }
+}
+
+/// The same write to a record that is to be found as this.
+fn to(addressed: Addressed, mut write: Write) -> Write {
+    match &mut write.operation {
+        Operation::Update { record, .. } | Operation::Purge { record } => *record = addressed,
+        operation => panic!("{operation:?} goes to more than one record, or to none"),
+    }
+    write
+}
+
 pub(crate) fn update(target: &dyn Target, number: usize, record: &RecordId, retired: Option<bool>, changed: &[(&str, Value)]) -> Write {
     let (class, _) = fields(target, &ci(number));
     let fields = changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let operation = Operation::Update { record: record.clone(), class, fields, retired, take_over: false };
+    let operation = Operation::Update { record: ours(number, record), class, fields, retired, take_over: false };
     Write { key: key(number), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn take_over(target: &dyn Target, number: usize, record: &RecordId) -> Write {
     let (class, fields) = fields(target, &ci(number));
-    let operation = Operation::Update { record: record.clone(), class, fields, retired: None, take_over: true };
+    let operation = Operation::Update { record: theirs(record), class, fields, retired: None, take_over: true };
     Write { key: key(number), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn purge(number: usize, record: &RecordId) -> Write {
-    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: record.clone() } }
+    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: ours(number, record) } }
 }
 
 fn edge(from: usize, to: usize) -> EdgeId {
@@ -111,12 +150,13 @@ fn edge(from: usize, to: usize) -> EdgeId {
 }
 
 pub(crate) fn relate(numbers: (usize, usize), from: &RecordId, to: &RecordId, attributes: Attributes) -> Write {
-    let operation = Operation::Relate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone(), attributes };
+    let operation =
+        Operation::Relate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to), attributes };
     Write { key: key(numbers.0), kind: Kind::Instance, operation }
 }
 
 pub(crate) fn unrelate(numbers: (usize, usize), from: &RecordId, to: &RecordId) -> Write {
-    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: from.clone(), to: to.clone() };
+    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to) };
     Write { key: key(numbers.0), kind: Kind::Instance, operation }
 }
 
@@ -263,9 +303,9 @@ pub(crate) async fn other_estates_are_left_alone(rig: &dyn Rig) {
 
 pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     let target = rig.target();
-    let same = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
-    let nowhere = rig.stranger(&native_id(1), None).await;
-    let elsewhere = rig.stranger(&native_id(1), Some("999999999999")).await;
+    let same = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
+    let nowhere = rig.stranger(Stranger::new(&native_id(1), None)).await;
+    let elsewhere = rig.stranger(Stranger::new(&native_id(1), Some("999999999999"))).await;
     let found = find(target, 1).await;
     let ids: BTreeSet<_> = found.iter().map(|record| record.id.clone()).collect();
     assert_eq!(ids, BTreeSet::from([same.clone(), nowhere]), "by native id within the account, where the record names one");
@@ -274,7 +314,13 @@ pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     assert_eq!(read_all(target).await, [], "a full read is about records with an estate id");
 
     let before = rig.records().await;
-    let refused = [purge(1, &same), update(target, 1, &same, Some(true), &[])];
+    let refused = [
+        purge(1, &same),
+        update(target, 1, &same, Some(true), &[]),
+        // However it is addressed.
+        to(theirs(&same), purge(1, &same)),
+        to(theirs(&same), update(target, 1, &same, Some(true), &[])),
+    ];
     for answer in send_as(target, &estate("ours"), 0, &refused).await.unwrap() {
         assert_rejected(&answer);
     }
@@ -283,11 +329,35 @@ pub(crate) async fn strangers_are_found_and_left_alone(rig: &dyn Rig) {
     assert_eq!(rig.records().await, before);
 }
 
+pub(crate) async fn strangers_that_say_that_they_are_something_else_are_not_found(rig: &dyn Rig) {
+    let target = rig.target();
+    let id = native_id(1);
+    let plain = Stranger::new(&id, Some(ACCOUNT));
+    let same = rig.stranger(Stranger { region: Some("eu-west-1"), kind: Some(Kind::Instance), ..plain }).await;
+    rig.stranger(Stranger { region: Some("us-east-1"), ..plain }).await;
+    rig.stranger(Stranger { kind: Some(Kind::ScalingGroup), ..plain }).await;
+    let ids: Vec<_> = find(target, 1).await.into_iter().map(|record| record.id).collect();
+    assert_eq!(ids, [same], "native ids repeat between regions and kinds");
+}
+
+pub(crate) async fn strangers_are_found_as_their_provider_compares_ids(rig: &dyn Rig) {
+    let target = rig.target();
+    let machine = "/subscriptions/5Ab0/resourceGroups/RG1/providers/Microsoft.Compute/virtualMachines/vm1";
+    let key: Key = format!("azure:{machine}").parse().unwrap();
+    let azure = rig.stranger(Stranger::new(&machine.to_uppercase(), Some("5aB0"))).await;
+    rig.stranger(Stranger::new(&native_id(1).to_uppercase(), Some(ACCOUNT))).await;
+    let (native_id, account) = (machine.to_owned(), "5Ab0".parse().unwrap());
+    let asked = Identity { key: key.clone(), native_id, account, ..identity(1) };
+    let found = target.find(&[asked]).await.remove(&key).unwrap().unwrap();
+    assert_eq!(found.into_iter().map(|record| record.id).collect::<Vec<_>>(), [azure], "Azure ignores case");
+    assert_eq!(find(target, 1).await, [], "AWS does not");
+}
+
 pub(crate) async fn strangers_are_adopted(rig: &dyn Rig) {
     let target = rig.target();
-    let record = rig.stranger(&native_id(1), Some(ACCOUNT)).await;
+    let record = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
     // Contribution: our fields, and no mark of ours.
-    send(target, 0, &[update(target, 1, &record, None, &[("size", json!("t3.large"))])]).await;
+    send(target, 0, &[to(theirs(&record), update(target, 1, &record, None, &[("size", json!("t3.large"))]))]).await;
     let found = find(target, 1).await.remove(0);
     assert_eq!((found.estate, found.external_id, found.fields["size"].clone()), (None, None, json!("t3.large")));
     // Taking over: ours from then on. Twice, as after a lost reply.
@@ -305,9 +375,46 @@ pub(crate) async fn a_record_takes_a_new_key(rig: &dyn Rig) {
     let target = rig.target();
     let record = send(target, 0, &[create(target, 1)]).await.remove(0);
     // A machine that moved keeps its record: the update goes by record id and names the new key.
-    send(target, 1, &[update(target, 2, &record, None, &[("native_id", json!(native_id(2)))])]).await;
-    assert_eq!(find(target, 1).await, []);
-    assert_eq!(find(target, 2).await[0].id, record);
+    let moved = to(ours(1, &record), update(target, 2, &record, None, &[("native_id", json!(native_id(2)))]));
+    // Twice, as after a lost reply.
+    for second in [1, 2] {
+        send(target, second, std::slice::from_ref(&moved)).await;
+        assert_eq!(find(target, 1).await, []);
+        assert_eq!(find(target, 2).await[0].id, record);
+    }
+}
+
+pub(crate) async fn a_record_that_is_not_the_one_meant_is_left_alone(rig: &dyn Rig) {
+    let target = rig.target();
+    let own = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
+    let stranger = rig.stranger(Stranger::new(&native_id(4), Some(ACCOUNT))).await;
+    send(target, 0, &[relate((2, 3), &own[1], &own[2], Attributes::new())]).await;
+    let before = (rig.records().await, rig.edges().await, read_all(target).await);
+    let size = [("size", json!("t3.large"))];
+    // Ids of an earlier CMDB: they are those of other records here.
+    let refused = [
+        update(target, 1, &own[1], None, &size),
+        update(target, 1, &own[1], Some(true), &[]),
+        update(target, 1, &stranger, None, &size),
+        to(ours(4, &own[0]), update(target, 5, &own[0], None, &size)),
+        to(theirs(&own[1]), update(target, 4, &own[1], None, &size)),
+        take_over(target, 4, &own[1]),
+        purge(1, &own[1]),
+        to(theirs(&own[1]), purge(4, &own[1])),
+        relate((1, 3), &own[1], &own[2], Attributes::new()),
+        relate((1, 3), &own[0], &own[1], Attributes::new()),
+        relate((1, 4), &own[0], &stranger, Attributes::new()),
+        unrelate((1, 3), &own[1], &own[2]),
+    ];
+    for (write, answer) in refused.iter().zip(send_as(target, &estate("ours"), 1, &refused).await.unwrap()) {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{write:?}: {answer:?}");
+    }
+    assert_eq!((rig.records().await, rig.edges().await, read_all(target).await), before);
+    // The writes beside them go through.
+    let mixed = [update(target, 1, &own[1], None, &size), update(target, 1, &own[0], None, &size)];
+    let answers = send_as(target, &estate("ours"), 2, &mixed).await.unwrap();
+    assert_rejected(&answers[0]);
+    assert!(answers[1].is_ok(), "{answers:?}");
 }
 
 pub(crate) async fn edges_are_idempotent(rig: &dyn Rig) {
@@ -351,7 +458,7 @@ pub(crate) async fn a_full_read_tells_of_our_edges(rig: &dyn Rig) {
         relate((3, 1), &records[2], &records[0], Attributes::new()),
     ];
     send(target, 1, &batch).await;
-    let stranger = rig.stranger(&native_id(4), Some(ACCOUNT)).await;
+    let stranger = rig.stranger(Stranger::new(&native_id(4), Some(ACCOUNT))).await;
     rig.draw(&records[0], RelationType::RoutesTo, &stranger).await;
     rig.draw(&records[1], RelationType::RoutesTo, &records[2]).await;
     let edge = |from, to, attributes: &Attributes| ((from, RelationType::RoutesTo, to), attributes.clone());
@@ -411,8 +518,10 @@ pub(crate) async fn nothing_is_sent_after_the_deadline(rig: &dyn Rig) {
 macro_rules! suite {
     ($rig:path) => { $crate::target::contract::suite!($rig:
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
-        retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone, strangers_are_adopted,
-        a_record_takes_a_new_key, edges_are_idempotent, a_full_read_tells_of_our_edges, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
+        retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
+        strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_found_as_their_provider_compares_ids,
+        strangers_are_adopted, a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent,
+        a_full_read_tells_of_our_edges, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };
     ($rig:path: $($test:ident,)+) => {

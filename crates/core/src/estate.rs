@@ -108,7 +108,8 @@ pub struct Known {
     pub life_since: Timestamp,
     /// A rule's `flag`.
     pub flag: Option<String>,
-    /// Whether a recovery speaks for it: found at a target and shown by no listing yet, or found retired there and shown by none since.
+    /// Whether it entered by recovery, or was known to an old copy of the ledger only: a target holds a record of it, and no listing has shown
+    /// it since. What is known of it may be older than its records, so no values of it are written.
     pub recovered: bool,
 }
 

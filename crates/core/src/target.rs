@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::doctor::Finding;
 use crate::estate::{EstateId, Stage};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, TargetName, vocabulary};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource, TargetName, vocabulary};
 
 /// A target's own id of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,8 +115,19 @@ pub struct Identity {
     pub kind: Kind,
     /// The provider's own id.
     pub native_id: String,
-    /// Account it lies in: native ids of strangers' records are compared within it where the target knows it.
+    /// Account it lies in; of strangers' records with its native id those count that name no other, nor another kind or region.
     pub account: Account,
+    /// Region it lies in.
+    pub region: Region,
+}
+
+impl Identity {
+    /// The identity of a resource.
+    #[must_use]
+    pub fn of(resource: &Resource) -> Self {
+        let Resource { key, kind, native_id, account, region, .. } = resource;
+        Self { key: key.clone(), kind: *kind, native_id: native_id.clone(), account: account.clone(), region: region.clone() }
+    }
 }
 
 /// What a record says of the resource that it stands for, where the target keeps that apart from its fields.
@@ -182,7 +193,20 @@ pub struct Write {
     pub operation: Operation,
 }
 
+/// A record that a write goes to, with what must stand there. An id alone may be another record's by now: in another CMDB under the same
+/// address, or after people moved things about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addressed {
+    /// The target's id.
+    pub record: RecordId,
+    /// The external id that the record carries, beside our estate id; `None` for a stranger's record, which carries no estate id.
+    pub carries: Option<Key>,
+}
+
 /// What a write does.
+///
+/// The target refuses a write, and that write only, whose record is there and is not as [`Addressed`]. What carries the write's own key
+/// already (for edges that of the edge's end) is right as well: it has been written before.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Operation {
     /// A new record. Upsert by the external id: repeating it never makes a second one.
@@ -197,29 +221,29 @@ pub enum Operation {
     /// Fields of a record: an update, a revival (`retired: Some(false)`), a retirement (`Some(true)`) or an adoption (`take_over`).
     Update {
         /// The record.
-        record: RecordId,
+        record: Addressed,
         /// The target's class.
         class: String,
         /// Fields to write; `null` empties.
         fields: BTreeMap<String, Value>,
         /// Whether the record is marked as retired, as live again, or left as it is. The edges of a record that is retired go with it.
         retired: Option<bool>,
-        /// Writes our external id and estate id onto a stranger's record (`adopt: match`).
+        /// Writes our external id and estate id onto a stranger's record (`adopt: match`); one that is anybody's already is refused.
         take_over: bool,
     },
     /// Removal of a record.
     Purge {
         /// The record.
-        record: RecordId,
+        record: Addressed,
     },
     /// An edge, added or with other attributes.
     Relate {
         /// The edge.
         edge: EdgeId,
         /// Record of the `from` end.
-        from: RecordId,
+        from: Addressed,
         /// Record of the `to` end.
-        to: RecordId,
+        to: Addressed,
         /// Its attributes.
         attributes: Attributes,
     },
@@ -228,9 +252,9 @@ pub enum Operation {
         /// The edge.
         edge: EdgeId,
         /// Record of the `from` end.
-        from: RecordId,
+        from: Addressed,
         /// Record of the `to` end.
-        to: RecordId,
+        to: Addressed,
     },
 }
 

@@ -63,6 +63,7 @@ async fn a_record_s_life(place: &Place) {
         delivered_at: Some(at(1)),
         refusal: None,
         contributed: false,
+        carries: None,
         fields: None,
     };
     let brief = async || state(&*ledger).await.records[&key(1)].clone();
@@ -310,17 +311,27 @@ async fn a_record_moves_with_its_edges(place: &Place) {
     deliver(&*ledger, &holder, relates.into(), at(1)).await;
     deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Create), failed(1, false))], at(2)).await;
     let before = state(&*ledger).await;
-    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+    let moved_rows = Rows { moved: vec![(key(1), key(9))], ..Rows::default() };
+    ledger.bind(&holder, &moved_rows, at(3)).await.unwrap();
 
     let after = state(&*ledger).await;
     let mut moved = before.records[&key(1)].clone();
     moved.revision += 1;
+    moved.carries = Some(key(1));
     assert_eq!(after.records[&key(9)], moved);
     assert!(!after.records.contains_key(&key(1)));
     assert_eq!(after.edges.into_keys().collect::<Vec<_>>(), [edge(3, 9), edge(9, 2), edge(9, 9)]);
     assert_eq!(ledger.load_fields(&target(), &[key(9)]).await.unwrap()[&key(9)], fields("web"));
-    ledger.move_key(&holder, &key(1), &key(9)).await.unwrap();
+    ledger.bind(&holder, &moved_rows, at(3)).await.unwrap();
     assert_eq!(state(&*ledger).await.records[&key(9)], moved, "nothing moves twice");
+    let bind = async |from, to| ledger.bind(&holder, &Rows { moved: vec![(key(from), key(to))], ..Rows::default() }, at(4)).await.unwrap();
+    bind(9, 10).await;
+    assert_eq!(state(&*ledger).await.records[&key(10)].carries, Some(key(1)), "the record itself has not moved yet");
+    bind(10, 1).await;
+    assert_eq!(state(&*ledger).await.records[&key(1)].carries, None, "back where it was");
+    bind(1, 9).await;
+    deliver(&*ledger, &holder, vec![(change(9, ChangeKind::Update), done(1))], at(5)).await;
+    assert_eq!(state(&*ledger).await.records[&key(9)].carries, None, "a delivery writes the key");
 }
 
 async fn target_rows_read_back(place: &Place) {

@@ -39,7 +39,6 @@ async fn a_lost_lease_writes_nothing(place: &Place) {
         ledger.begin_batch(&old, &run(), &[create], &[], at(32)).await.map(drop),
         ledger.finish_batch(&old, &run(), &answers, at(32)).await,
         ledger.bind(&old, &Rows::default(), at(32)).await,
-        ledger.move_key(&old, &answers[0].0.change.key, &super::samples::key(2)).await,
     ];
     for refusal in refusals {
         assert!(matches!(&refusal, Err(LedgerError::LeaseLost { target }) if *target == super::samples::target()), "{refusal:?}");

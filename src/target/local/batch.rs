@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::map::NATIVE_ID;
-use crate::model::{Attributes, RelationType};
-use crate::target::{Delivered, Operation, RecordId, Write};
+use crate::model::{Attributes, EdgeId, Key, RelationType};
+use crate::target::{Addressed, Delivered, Operation, RecordId, Write};
 
 /// A record's fields by name.
 pub(super) type Fields = BTreeMap<String, Value>;
@@ -116,14 +116,14 @@ impl Batch {
                 (self.update(write, record, class, fields, *retired, *take_over)?, class.clone())
             }
             Operation::Purge { record } => {
-                self.purge(record)?;
-                return Ok(Delivered { record: record.clone(), class: write.kind.as_str().to_owned(), echoed: None });
+                self.purge(write, record)?;
+                return Ok(Delivered { record: record.record.clone(), class: write.kind.as_str().to_owned(), echoed: None });
             }
-            Operation::Relate { edge, from, to, attributes } => self.relate(edge.relation, from, to, attributes)?,
+            Operation::Relate { edge, from, to, attributes } => self.relate(edge, from, to, attributes)?,
             Operation::Unrelate { edge, from, to } => {
-                let class = self.unrelate(edge.relation, from, to)?;
+                let class = self.unrelate(edge, from, to)?;
                 let class = class.unwrap_or_else(|| write.kind.as_str().to_owned());
-                return Ok(Delivered { record: from.clone(), class, echoed: None });
+                return Ok(Delivered { record: from.record.clone(), class, echoed: None });
             }
         };
         Ok(Delivered { record: RecordId(record.to_string()), class, echoed: None })
@@ -172,18 +172,15 @@ impl Batch {
     fn update(
         &mut self,
         write: &Write,
-        record: &RecordId,
+        record: &Addressed,
         class: &str,
         fields: &Fields,
         retired: Option<bool>,
         take_over: bool,
     ) -> Result<i64, Refusal> {
-        let id = self.find(record)?;
-        let row = self.known(id)?;
-        match &row.estate {
-            Some(estate) if *estate != self.estate => return Err(format!("record {id} carries another estate id")),
-            None if retired.is_some() && !take_over => return Err(format!("record {id} is not ours: it is neither retired nor revived")),
-            _ => {}
+        let id = self.find(record, &write.key)?;
+        if self.known(id)?.estate.is_none() && retired.is_some() && !take_over {
+            return Err(format!("record {id} is not ours: it is neither retired nor revived"));
         }
         self.change(id, write, class, fields, retired, take_over)?;
         Ok(id)
@@ -263,14 +260,13 @@ impl Batch {
         Ok(())
     }
 
-    fn purge(&mut self, record: &RecordId) -> Result<(), Refusal> {
+    fn purge(&mut self, write: &Write, record: &Addressed) -> Result<(), Refusal> {
         // A record that is not there is what a purge wants: the answer to an earlier one was lost, or someone else removed it.
-        let Some(row) = row_id(record).and_then(|id| self.rows.get(&id)) else { return Ok(()) };
+        let Some(row) = row_id(&record.record).and_then(|id| self.rows.get(&id)) else { return Ok(()) };
+        self.check(row, record, &write.key)?;
         let id = row.id;
-        match &row.estate {
-            Some(estate) if *estate == self.estate => {}
-            Some(_) => return Err(format!("record {id} carries another estate id")),
-            None => return Err(format!("record {id} is not ours: it is not removed")),
+        if row.estate.is_none() {
+            return Err(format!("record {id} is not ours: it is not removed"));
         }
         let external_id = row.external_id.clone();
         if let Some(key) = &external_id {
@@ -293,17 +289,11 @@ impl Batch {
         self.related.retain(|&(from, _, to)| from != id && to != id);
     }
 
-    fn relate(
-        &mut self,
-        relation: RelationType,
-        from: &RecordId,
-        to: &RecordId,
-        attributes: &Attributes,
-    ) -> Result<(i64, String), Refusal> {
-        let from = self.find(from)?;
-        let to = self.find(to)?;
+    fn relate(&mut self, edge: &EdgeId, from: &Addressed, to: &Addressed, attributes: &Attributes) -> Result<(i64, String), Refusal> {
+        let from = self.find(from, &edge.from)?;
+        let to = self.find(to, &edge.to)?;
         let class = self.mark(from)?;
-        let edge = (from, relation, to);
+        let edge = (from, edge.relation, to);
         let before = self.edges.get(&edge);
         let differences = edge_differences(before.unwrap_or(&Attributes::new()), attributes);
         if before.is_some() && differences.is_empty() {
@@ -316,13 +306,19 @@ impl Batch {
         Ok((from, class))
     }
 
-    fn unrelate(&mut self, relation: RelationType, from: &RecordId, to: &RecordId) -> Result<Option<String>, Refusal> {
-        let (Some(from), Some(to)) = (row_id(from), row_id(to)) else { return Ok(None) };
+    fn unrelate(&mut self, edge: &EdgeId, from: &Addressed, to: &Addressed) -> Result<Option<String>, Refusal> {
+        let ends = [(from, &edge.from), (to, &edge.to)];
+        let (Some(from), Some(to)) = (row_id(&from.record), row_id(&to.record)) else { return Ok(None) };
         if !self.rows.contains_key(&from) {
             return Ok(None);
         }
+        for (end, key) in ends {
+            if let Some(row) = row_id(&end.record).and_then(|id| self.rows.get(&id)) {
+                self.check(row, end, key)?;
+            }
+        }
         let class = self.mark(from)?;
-        let edge = (from, relation, to);
+        let edge = (from, edge.relation, to);
         if let Some(before) = self.edges.remove(&edge) {
             self.related.remove(&edge);
             self.unrelated.insert(edge);
@@ -347,8 +343,26 @@ impl Batch {
         Ok(row.class.clone())
     }
 
-    fn find(&self, record: &RecordId) -> Result<i64, Refusal> {
-        row_id(record).filter(|id| self.rows.contains_key(id)).ok_or_else(|| format!("record {} is not there", record.0))
+    /// The row that a write for `key` is addressed to.
+    fn find(&self, record: &Addressed, key: &Key) -> Result<i64, Refusal> {
+        let row = row_id(&record.record).and_then(|id| self.rows.get(&id));
+        let row = row.ok_or_else(|| format!("record {} is not there", record.record.0))?;
+        self.check(row, record, key)?;
+        Ok(row.id)
+    }
+
+    /// Whether a row is the one that a write for `key` is addressed to.
+    fn check(&self, row: &Row, addressed: &Addressed, key: &Key) -> Result<(), Refusal> {
+        let id = row.id;
+        let carried = row.external_id.as_deref().unwrap_or_default();
+        match (&row.estate, &addressed.carries) {
+            (Some(estate), _) if *estate != self.estate => Err(format!("record {id} carries another estate id")),
+            (Some(_), _) if carried == key.as_str() => Ok(()),
+            (Some(_), Some(expected)) if carried == expected.as_str() => Ok(()),
+            (Some(_), _) => Err(format!("record {id} is that of `{carried}`")),
+            (None, None) => Ok(()),
+            (None, Some(expected)) => Err(format!("record {id} is not ours: it should carry `{expected}`")),
+        }
     }
 
     fn known(&self, id: i64) -> Result<&Row, Refusal> {

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnection;
 
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
-use crate::model::{Attributes, Key};
+use crate::model::{Attributes, Key, Kind, Provider, Region};
 use crate::target::{FoundEdges, FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
@@ -144,21 +144,36 @@ fn subject(class: &str, fields: &BTreeMap<String, Value>) -> Option<Subject> {
     })
 }
 
-/// For each identity the record with its key, and people's records with its native id in the same account or in none.
+/// Whether people's record with the native id of a resource may stand for it: it names no other kind and no other region.
+fn may_stand_for(record: &FoundRecord, identity: &Identity) -> bool {
+    let is_kind = record.class.parse::<Kind>().is_ok_and(|kind| kind != identity.kind);
+    let region = record.fields.get("region").and_then(Value::as_str).filter(|region| !region.is_empty());
+    let is_elsewhere =
+        identity.region != Region::any() && region.is_some_and(|region| !region.eq_ignore_ascii_case(identity.region.as_str()));
+    !is_kind && !is_elsewhere
+}
+
+/// For each identity the record with its key, and people's records with its native id in the same account or in none. Azure compares ids
+/// without regard to case (Microsoft, "Naming rules and restrictions for Azure resources"), AWS does not.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     identities: &[Identity],
 ) -> Result<BTreeMap<Key, Vec<FoundRecord>>, sqlx::Error> {
-    let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str())).collect();
+    let folds = |one: &Identity| one.key.provider() == Provider::Azure;
+    let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str(), folds(one))).collect();
     let rows: Vec<Hit> = sqlx::query_as(
         "WITH asked AS MATERIALIZED (
-             SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account FROM json_each(?1)
+             SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account,
+                    value ->> 3 AS folds
+             FROM json_each(?1)
          ), hit AS (
              SELECT place, id FROM asked CROSS JOIN record INDEXED BY record_external_id ON record.external_id = asked.external_id
              UNION
              SELECT place, id FROM asked CROSS JOIN record INDEXED BY record_stranger
-                 ON record.estate IS NULL AND record.native_id = asked.native_id
-                 AND (record.account IS NULL OR record.account = asked.account OR asked.account = '*')
+                 ON record.estate IS NULL AND lower(record.native_id) = lower(asked.native_id)
+                 AND (asked.folds OR record.native_id = asked.native_id)
+                 AND (record.account IS NULL OR record.account = asked.account OR asked.account = '*'
+                     OR (asked.folds AND lower(record.account) = lower(asked.account)))
          )
          SELECT place, id, class, external_id, estate, delivered_at, retired, fields FROM hit JOIN record USING (id) ORDER BY place, id",
     )
@@ -169,10 +184,11 @@ pub(super) async fn find(
     let mut answers: BTreeMap<Key, Vec<FoundRecord>> = identities.iter().map(|one| (one.key.clone(), Vec::new())).collect();
     for (place, id, class, external_id, estate, delivered_at, retired, fields) in rows {
         let identity = usize::try_from(place).ok().and_then(|place| identities.get(place));
-        if let Some(answer) = identity.and_then(|identity| answers.get_mut(&identity.key)) {
+        if let Some((identity, answer)) = identity.and_then(|identity| Some((identity, answers.get_mut(&identity.key)?))) {
             let record = found((id, class, external_id, estate, delivered_at, retired, fields))?;
+            let is_asked_for = record.external_id.as_ref() == Some(&identity.key) || may_stand_for(&record, identity);
             // The same identity may have been asked for twice.
-            if !answer.iter().any(|known| known.id == record.id) {
+            if is_asked_for && !answer.iter().any(|known| known.id == record.id) {
                 answer.push(record);
             }
         }
@@ -197,12 +213,12 @@ pub(super) async fn load(
                 keys.insert(write.key.as_str());
             }
             Operation::Update { record, .. } => {
-                ids.extend(row_id(record));
+                ids.extend(row_id(&record.record));
                 keys.insert(write.key.as_str());
             }
-            Operation::Purge { record } => ids.extend(row_id(record)),
+            Operation::Purge { record } => ids.extend(row_id(&record.record)),
             Operation::Relate { edge, from, to, .. } | Operation::Unrelate { edge, from, to } => {
-                let (from, to) = (row_id(from), row_id(to));
+                let (from, to) = (row_id(&from.record), row_id(&to.record));
                 ends.extend(from);
                 ends.extend(to);
                 if let (Some(from), Some(to)) = (from, to) {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::{LocalConfig, LocalTarget, Missing, NOT_CREATED};
 use crate::doctor::Health;
 use crate::model::{Attributes, RelationType};
-use crate::target::contract::{self, Rig, at, ci, create, estate, find, key, purge, read_all, relate, send, send_as, update};
+use crate::target::contract::{self, Rig, Stranger, at, ci, create, estate, find, key, purge, read_all, relate, send, send_as, update};
 use crate::target::{Authority, RecordId, Retry, Sending, Target, TargetError};
 
 fn config(path: &Path, missing: Missing) -> LocalConfig {
@@ -69,14 +69,17 @@ impl Rig for LocalRig {
         &self.target
     }
 
-    async fn stranger(&self, native_id: &str, account: Option<&str>) -> RecordId {
+    async fn stranger(&self, stranger: Stranger<'_>) -> RecordId {
         self.target.fingerprint().await.unwrap();
-        let mut fields = json!({"native_id": native_id, "name": "kept by hand"});
-        if let Some(account) = account {
-            fields["account"] = json!(account);
+        let mut fields = json!({"native_id": stranger.native_id, "name": "kept by hand"});
+        for (name, value) in [("account", stranger.account), ("region", stranger.region)] {
+            if let Some(value) = value {
+                fields[name] = json!(value);
+            }
         }
-        let id: i64 = sqlx::query_scalar("INSERT INTO record (class, fields) VALUES ('server', ?1) RETURNING id")
+        let id: i64 = sqlx::query_scalar("INSERT INTO record (class, fields) VALUES (?2, ?1) RETURNING id")
             .bind(fields.to_string())
+            .bind(stranger.kind.map_or("server", |kind| kind.as_str()))
             .fetch_one(&mut visitor(&self.path()).await)
             .await
             .unwrap();
@@ -448,7 +451,7 @@ async fn edges_to_peoples_records_outlive_a_retirement() {
     let target = &rig.target;
     let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
     send(target, 0, &[relate((2, 1), &records[1], &records[0], crate::model::Attributes::new())]).await;
-    let theirs = rig.stranger("app-1", None).await;
+    let theirs = rig.stranger(Stranger::new("app-1", None)).await;
     run(&rig.path(), &format!("INSERT INTO relation (from_id, type, to_id) VALUES ({}, 'depends_on', {})", theirs.0, records[0].0)).await;
     send(target, 1, &[update(target, 1, &records[0], Some(true), &[])]).await;
     assert_eq!(rig.edges().await, BTreeSet::from([(theirs, RelationType::DependsOn, records[0].clone())]));

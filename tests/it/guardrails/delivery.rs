@@ -198,3 +198,52 @@ fn each_target_counts_and_holds_by_itself() {
     assert_eq!(World::counts(&document), [("retire".to_owned(), 15)]);
     assert_eq!(document["counts"]["other"], json!({}));
 }
+
+#[test]
+fn edges_of_a_removed_record_wait_until_it_is_made_again() {
+    let world = World::empty();
+    world.write(
+        "dewpoint.yaml",
+        &format!(
+            "{}lifecycle: {{ defaults: {{ min_age: 0s, confirm_missing: 1, retire_after: 0s, purge_after: 1h }} }}\n",
+            crate::support::CONFIG.replace("path: cmdb.db }", "path: cmdb.db, purge: delete }")
+        ),
+    );
+    let (machine, group) = (instance_key("i-0007"), key("security_group", "sg-1"));
+    let apart = Inventory::new().instance("i-0001", json!({})).group("sg-1", json!({}));
+    let whole = apart.clone().instance("i-0007", json!({})).relation("protected_by", &machine, &group);
+    world.put(&whole);
+    world.sync_at(&at(1, 0), 0);
+    world.put(&apart);
+    for hour in 1..4 {
+        world.sync_at(&at(1, hour), 0);
+    }
+    assert_eq!(world.count("SELECT count(*) FROM ci"), 2, "removed");
+    refuse(&world, "i-0007");
+    world.put(&whole);
+    let document = world.sync_at(&at(1, 4), 3);
+    assert_eq!(failed(&document), [(machine.clone(), false)], "only the record is refused: {document:#}");
+    assert_eq!(document["waiting"]["cmdb"], 1, "{document:#}");
+    relent(&world);
+    // Once its own back-off is over, both go out; the edge has none.
+    let document = world.sync_at(&at(2, 0), 0);
+    assert_eq!(World::counts(&document), [("create".to_owned(), 1), ("relate".to_owned(), 1)]);
+    assert_eq!(world.query("cmdb.db", "SELECT from_key, to_key FROM ci_relation"), [[machine, group]]);
+}
+
+#[test]
+fn a_delivery_that_was_cut_short_is_no_success() {
+    let world = World::new("");
+    world.put(&Inventory::new().instance("i-1", json!({})));
+    world.sync_at(&at(1, 0), 0);
+    let succeeded = || world.query("dewpoint.db", "SELECT succeeded_at FROM target");
+    let before = succeeded();
+    // The last answer cannot be stored: nothing waits and nothing was refused.
+    world.query("dewpoint.db", "CREATE TRIGGER lost BEFORE DELETE ON in_flight BEGIN SELECT RAISE(ABORT, 'the answer is lost'); END");
+    world.put(&Inventory::new().instance("i-1", json!({ "name": "other" })));
+    assert_eq!(world.run(&["sync", "--at", &at(1, 1)]).code, 1);
+    assert_eq!(succeeded(), before);
+    world.query("dewpoint.db", "DROP TRIGGER lost");
+    world.sync_at(&at(1, 2), 0);
+    assert_ne!(succeeded(), before);
+}

@@ -137,3 +137,35 @@ fn edges_of_a_create_that_is_held_wait_for_it() {
     world.sync_at(&at(1, 2), 0);
     assert_eq!(world.count("SELECT count(*) FROM ci_relation"), 1);
 }
+
+#[test]
+fn one_strangers_record_is_not_adopted_for_two() {
+    for how in ["match", "contribute"] {
+        let world = adopting(how);
+        stranger(&world, "asg-web", "web");
+        let before = strangers(&world);
+        let group = |region: &str| {
+            json!({
+                "key": format!("aws:arn:aws:autoscaling:{region}:123456789012:autoScalingGroup:1:autoScalingGroupName/asg-web"),
+                "kind": "scaling_group", "provider": "aws", "native_id": "asg-web", "account": "123456789012", "region": region,
+                "name": "asg-web", "tags": {}, "attributes": {}, "observed_at": "2026-02-01T00:00:00Z",
+            })
+        };
+        let inventory = Inventory::new()
+            .scope("scaling_group", "complete")
+            .scope_in("us-east-1", "scaling_group", "complete")
+            .instance("i-0", json!({}))
+            .raw(group("eu-west-1"))
+            .raw(group("us-east-1"));
+        world.put(&inventory);
+        let document = world.sync_at(&at(1, 1), 4);
+        assert_eq!((guardrails(&document), held(&document)), (vec!["ownership".to_owned()], 2), "{how}");
+        assert_eq!(strangers(&world), before, "{how}");
+        // Where it says which of them it is, it is that one's.
+        cmdb(&world, "UPDATE record SET fields = json_set(fields, '$.region', 'us-east-1') WHERE estate IS NULL");
+        let document = world.sync_at(&at(1, 2), 0);
+        let counts = [("adopt".to_owned(), 1), ("create".to_owned(), 1)];
+        assert_eq!(World::counts(&document), counts, "{how}");
+        assert_eq!(World::counts(&world.sync_at(&at(1, 3), 0)), [], "{how}");
+    }
+}

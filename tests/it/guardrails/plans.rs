@@ -256,3 +256,27 @@ fn plans_of_another_estate_configuration_or_age_are_refused() {
         assert_eq!(world.run(&["apply", name]).code, 2, "{name}");
     }
 }
+
+#[test]
+fn a_saved_plan_of_a_ledger_that_was_lost_since_is_refused() {
+    let world = World::new(ANY_AGE);
+    world.put(&sized("t3.micro"));
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    for hour in 1..6 {
+        world.sync_at(&at(1, hour), 0);
+    }
+    world.json(&["plan", "--at", &at(1, 6), "--out", "plan.json"], 0);
+    crate::recovery::restore(&world, "old.db");
+    let document = world.json(&["apply", "plan.json"], 2);
+    assert!(document["error"]["text"].to_string().contains("newer ledger"), "{document:#}");
+    // Its fence would lie ahead of every sync until now, and hide what they see.
+    world.put(&sized("t3.large"));
+    world.sync_at(&at(1, 7), 0);
+    assert_eq!(field(&world, "i-1", "size"), "t3.large");
+    // One of its own is applied.
+    world.put(&sized("t3.xlarge"));
+    world.json(&["plan", "--at", &at(1, 8), "--out", "plan.json"], 0);
+    world.json(&["apply", "plan.json"], 0);
+    assert_eq!(field(&world, "i-1", "size"), "t3.xlarge");
+}

@@ -121,9 +121,10 @@ impl Flow {
     pub fn apply(&self) -> Ended {
         RUNTIME.block_on(async {
             let estate = self.ledger.estate_id().await.unwrap();
+            let current = self.ledger.current_fence().await.unwrap();
             let plan = std::fs::read(self.path("plan.json")).unwrap();
             let made: Timestamp = serde_json::from_slice::<Value>(&plan).unwrap()["plan"]["taken_at"].as_str().unwrap().parse().unwrap();
-            let saved = saved::load(&self.path("plan.json"), &self.config, &estate, made).unwrap();
+            let saved = saved::load(&self.path("plan.json"), &self.config, &estate, current, made).unwrap();
             let context = self.context(saved.taken_at, Mode::Sync);
             let sources = setup::sources(&self.config);
             let ended = run::run(&context, &sources, saved.reading, &Options::default(), Some(&saved.only), &|_, _| {}).await.unwrap();

@@ -250,7 +250,6 @@ impl Pass<'_> {
                 return;
             }
             known.missing = known.missing.saturating_add(1);
-            known.recovered = false;
             self.dirty.resources.insert(key.clone());
             if !ended && known.missing == 1 {
                 self.observed.newly_absent += 1;

@@ -104,7 +104,6 @@ pub fn purged(estate: &mut Estate, key: &Key, at: Timestamp) -> bool {
 fn end(key: &Key, known: &mut Known, cause: EndCause, text: String, at: Timestamp, dirty: &mut Dirty) {
     known.end = Some(End { at, cause });
     known.missing = known.missing.max(1);
-    known.recovered = false;
     set_stage(key, known, Stage::Retired, text, at, dirty);
     dirty.resources.insert(key.clone());
 }

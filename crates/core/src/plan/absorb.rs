@@ -4,21 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::adopt::recovered;
 use super::diff;
 use super::drift::{DriftAction, after_read, drift};
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use super::standing::{Standing, shown_stage, standing};
 use crate::ci::ci;
+use crate::estate::Known;
 use crate::model::Key;
 use crate::target::FoundRecord;
+
+/// How the mark of a record's end is named among fields.
+const RETIRED: &str = "retired";
 
 /// A field that a read found other than it was written.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Drifted {
     /// The CI.
     pub key: Key,
-    /// The field.
+    /// The field; `retired` for the mark of the record's end.
     pub field: String,
     /// What we want there.
     pub desired: Value,
@@ -46,6 +51,10 @@ pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed
     let mut absorbed = Absorbed::default();
     for (key, row) in input.state.records.iter().filter(|(_, row)| row.exists()) {
         match found.get(key) {
+            // Its key goes with it: the id that the ledger knows is another record's, or nobody's.
+            Some(record) if row.record.as_ref() != Some(&record.id) => {
+                absorbed.rows.extend(recovered(input, key, record).map(|row| (key.clone(), row)));
+            }
             Some(record) if row.is_live() => absorb_record(input, key, row, record, &mut absorbed),
             Some(_) => {}
             // A stranger's record does not carry our estate id, so that read does not show it.
@@ -67,6 +76,12 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     let Some(adapted) = input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)) else { return };
     let mut after = fields.clone();
     let mut is_pending = false;
+    let is_ended_there = found.retired && !row.contributed;
+    if is_ended_there {
+        let action = if is_shown_alive(input, known) { DriftAction::Correct } else { DriftAction::Report };
+        let (desired, found) = (Value::Bool(false), Value::Bool(true));
+        absorbed.drifted.push(Drifted { key: key.clone(), field: RETIRED.to_owned(), desired, found, action });
+    }
     for (name, state) in &mut after {
         let Some(field) = adapted.fields.get(name) else { continue };
         let authority = diff::authority(input.terms.authority, name, field);
@@ -79,15 +94,37 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
             absorbed.drifted.push(drifted);
         }
     }
-    if after != *fields {
+    let is_revived = is_ended_there && is_shown_alive(input, known);
+    if after != *fields || is_revived {
         let basis = row.basis.filter(|_| !is_pending);
-        absorbed.rows.insert(key.clone(), RecordBrief { basis, fields: Some(after), ..row.clone() });
+        let mut row = RecordBrief { basis, fields: Some(after), ..row.clone() };
+        if is_revived {
+            row.state = DeliveryState::Retired;
+            row.retired_at = found.delivered_at.or(Some(input.at));
+        }
+        absorbed.rows.insert(key.clone(), row);
     }
+}
+
+/// Whether this run's pull shows the resource alive: a record that says retired is revived for nothing less.
+fn is_shown_alive(input: &Input<'_>, known: &Known) -> bool {
+    known.missing == 0 && !known.recovered && !known.is_ended() && known.last_seen >= input.at
 }
 
 /// The row of a record that a complete read did not show and a look-up did not find: where it is wanted it is made again, which counts
 /// under guardrail 3; where it had ended its row is forgotten. Its id must not be used again: in another CMDB it is another record's.
+/// A stranger's record was none of ours: what is made in its place is new.
 #[must_use]
 pub fn gone(row: &RecordBrief) -> RecordBrief {
-    RecordBrief { record: None, basis: None, state: DeliveryState::Pending, retired_at: None, fields: None, ..row.clone() }
+    RecordBrief {
+        record: None,
+        basis: None,
+        state: DeliveryState::Pending,
+        created_at: row.created_at.filter(|_| !row.contributed),
+        retired_at: None,
+        contributed: false,
+        carries: None,
+        fields: None,
+        ..row.clone()
+    }
 }

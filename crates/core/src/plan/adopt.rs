@@ -1,6 +1,7 @@
 //! Strangers' records where ours would stand, and own ones whose create was answered by silence (guardrail 4).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::change::ChangeKind;
 use super::diff;
@@ -9,9 +10,9 @@ use super::input::Input;
 use super::record::{DeliveryState, FieldState, RecordBrief};
 use super::standing::{reason, shown_stage};
 use crate::ci::ci;
-use crate::estate::{EstateId, Known};
-use crate::model::{Key, TargetName};
-use crate::target::{Adapted, Adopt, Authority, FoundRecord, TargetError};
+use crate::estate::{EstateId, Known, Stage};
+use crate::model::{Key, TargetName, Vital};
+use crate::target::{Adapted, Adopt, Authority, FoundRecord, RecordId, TargetError};
 
 /// A create that is left out because the target could not say whether the record stands there already.
 #[derive(Debug, Clone)]
@@ -26,12 +27,19 @@ impl Draft {
     /// Takes the answers to [`super::identities`] into the draft. A create without an answer is left out: "could not look" is not "nothing there".
     ///
     /// - No record: the create stands.
-    /// - An own record (a create whose answer was lost): it is bound, and updated where it differs.
-    /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one: always held.
+    /// - An own record (a create whose answer was lost): it is bound, and updated where it differs. One that another row holds is not.
+    /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one, or one that stands for another
+    ///   resource as well: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
-    pub fn adopt(mut self, input: &Input<'_>, estate: &EstateId, answers: &BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>) -> Self {
+    pub fn adopt<'a>(
+        mut self,
+        input: &'a Input<'a>,
+        estate: &EstateId,
+        answers: &'a BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+    ) -> Self {
         let drafter = Drafter::new(input);
         let wishes = std::mem::take(&mut self.wishes);
+        let claims = Claims { holders: OnceCell::new(), strangers: strangers_claimed(&wishes, answers) };
         for wish in wishes {
             if wish.change.change != ChangeKind::Create {
                 self.wishes.push(wish);
@@ -39,7 +47,7 @@ impl Draft {
             }
             let key = wish.change.key.clone();
             match answers.get(&key) {
-                Some(Ok(found)) => self.answer(&drafter, estate, wish, found),
+                Some(Ok(found)) => self.answer(&drafter, &claims, estate, wish, found),
                 Some(Err(error)) => self.leave_out(key, error.clone()),
                 None => {
                     let error = unanswered(&self.target);
@@ -56,7 +64,7 @@ impl Draft {
         self.unanswered.push(Unanswered { key, error });
     }
 
-    fn answer(&mut self, drafter: &Drafter<'_>, estate: &EstateId, mut wish: Wish, found: &[FoundRecord]) {
+    fn answer<'a>(&mut self, drafter: &Drafter<'a>, claims: &Claims<'a>, estate: &EstateId, mut wish: Wish, found: &[FoundRecord]) {
         let key = wish.change.key.clone();
         let input = drafter.input;
         let Some(known) = input.estate.resources.get(&key) else { return };
@@ -74,6 +82,11 @@ impl Draft {
         let Some(adapted) = input.terms.target.adapt(&ci(known, stage, input.ownership)) else { return };
         let basis = drafter.bases.make(known, stage);
         if let Some(own) = own.first() {
+            if let Some(holder) = claims.holder(input, &own.id) {
+                let text = format!("record {} carries this key, and the ledger knows it as the record of {holder}", own.id.0);
+                self.leave_out(key, TargetError::Rejected { target: self.target.clone(), text });
+                return;
+            }
             let row = bound(input, known, own, &adapted, basis.digest(), input.state.records.get(&key));
             if let Some(change) = drafter.bring_up(known, &row, &adapted, basis) {
                 self.wishes.push(Wish { change, evidence: None, duplicate: None });
@@ -86,7 +99,7 @@ impl Draft {
         strangers.sort_by(|a, b| a.id.cmp(&b.id));
         match (strangers.as_slice(), input.terms.adopt) {
             ([], _) => self.wishes.push(wish),
-            ([stranger], Adopt::Match | Adopt::Contribute) => {
+            ([stranger], Adopt::Match | Adopt::Contribute) if !claims.is_disputed(input, &stranger.id) => {
                 let contributes = input.terms.adopt == Adopt::Contribute;
                 let written = diff::adopt(&adapted, input.terms.authority, &stranger.fields, contributes);
                 let text = if contributes {
@@ -108,6 +121,42 @@ impl Draft {
             }
         }
     }
+}
+
+/// Who has a claim to which record. One record stands for one resource: two rows that share one would undo each other's changes, and the
+/// end of one would retire what stands for the other.
+struct Claims<'a> {
+    /// Whose record is whose, in the ledger; made when it is needed.
+    holders: OnceCell<HashMap<&'a RecordId, &'a Key>>,
+    /// How many creates each stranger's record stands in the way of.
+    strangers: HashMap<&'a RecordId, usize>,
+}
+
+impl<'a> Claims<'a> {
+    fn holder(&self, input: &'a Input<'_>, record: &RecordId) -> Option<&'a Key> {
+        let holders = self.holders.get_or_init(|| {
+            let rows = input.state.records.iter().filter(|(_, row)| row.exists());
+            rows.filter_map(|(key, row)| Some((row.record.as_ref()?, key))).collect()
+        });
+        holders.get(record).copied()
+    }
+
+    fn is_disputed(&self, input: &'a Input<'_>, stranger: &RecordId) -> bool {
+        self.strangers.get(stranger).is_some_and(|claims| *claims > 1) || self.holder(input, stranger).is_some()
+    }
+}
+
+fn strangers_claimed<'a>(
+    wishes: &[Wish],
+    answers: &'a BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+) -> HashMap<&'a RecordId, usize> {
+    let creates = wishes.iter().filter(|wish| wish.change.change == ChangeKind::Create);
+    let found = creates.filter_map(|wish| answers.get(&wish.change.key)?.as_ref().ok()).flatten();
+    let mut claimed = HashMap::new();
+    for stranger in found.filter(|record| record.estate.is_none()) {
+        *claimed.entry(&stranger.id).or_default() += 1;
+    }
+    claimed
 }
 
 fn unanswered(target: &TargetName) -> TargetError {
@@ -148,7 +197,9 @@ pub(super) fn bound(
         retired_at: found.retired.then(|| found.delivered_at.unwrap_or(input.at)),
         delivered_at: found.delivered_at,
         refusal: None,
-        contributed: previous.is_some_and(|row| row.contributed),
+        // It carries our marks: a stranger's record to which we contributed does not.
+        contributed: false,
+        carries: None,
         fields: Some(fields),
     }
 }
@@ -158,7 +209,13 @@ pub(super) fn bound(
 #[must_use]
 pub fn recovered(input: &Input<'_>, key: &Key, found: &FoundRecord) -> Option<RecordBrief> {
     let known = input.estate.resources.get(key)?;
-    let stage = if found.retired { crate::estate::Stage::Retired } else { shown_stage(known) };
+    let stage = match known.resource.vital() {
+        _ if found.retired => Stage::Retired,
+        // It is missing to us only; nothing is written until it is shown again, and then it is as it was.
+        Vital::Inactive if known.recovered => Stage::Inactive,
+        _ if known.recovered => Stage::Active,
+        _ => shown_stage(known),
+    };
     let adapted = input.terms.target.adapt(&ci(known, stage, input.ownership))?;
     let basis = Drafter::new(input).bases.make(known, stage).digest();
     Some(bound(input, known, found, &adapted, basis, input.state.records.get(key)))

@@ -101,15 +101,14 @@ pub fn identities(input: &Input<'_>) -> Vec<Identity> {
     let mut identities = Vec::new();
     // Whether a target has a class rests on the kind alone.
     let mut has_class: BTreeMap<Kind, bool> = BTreeMap::new();
-    each(input, |key, known, row| {
+    each(input, |_, known, row| {
         if row.is_some_and(RecordBrief::exists) || standing::standing(input, known, false) != Standing::Wanted {
             return;
         }
         let resource = &known.resource;
         let adapts = || input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)).is_some();
         if *has_class.entry(resource.kind).or_insert_with(adapts) {
-            let (native_id, account) = (resource.native_id.clone(), resource.account.clone());
-            identities.push(Identity { key: key.clone(), kind: resource.kind, native_id, account });
+            identities.push(Identity::of(resource));
         }
     });
     identities
@@ -312,7 +311,8 @@ impl<'a> Drafter<'a> {
                 Some(adapted) => {
                     let empty = Fields::new();
                     let moment = Moment { stage: true, mapping: false, contributed: false };
-                    diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment)
+                    let written = diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment);
+                    if known.recovered { self.of_the_end(known, &adapted, written) } else { written }
                 }
                 None => Written::default(),
             };
@@ -332,6 +332,17 @@ impl<'a> Drafter<'a> {
             let change = self.record_change(ChangeKind::Purge, known, Some(row), &row.class, Written::default(), why, basis);
             self.wish(change, None);
         }
+    }
+
+    /// Of what a retirement would write, the fields that tell of the end; all others may be newer at the target.
+    fn of_the_end(&self, known: &Known, ended: &Adapted, mut written: Written) -> Written {
+        let alive = self.input.terms.target.adapt(&ci(known, Stage::Active, self.input.ownership));
+        let value = |adapted: &Adapted, name: &String| adapted.fields.get(name).map(|field| field.value.clone());
+        let tells = |name: &String| alive.as_ref().is_none_or(|alive| value(alive, name) != value(ended, name));
+        written.fields.retain(|name, _| tells(name));
+        written.solid.retain(|name| tells(name));
+        written.people.retain(|name| tells(name));
+        written
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one value, each used once")]

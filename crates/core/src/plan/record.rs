@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::change::{Change, ChangeId};
 use super::guard::{Verdict, VerdictKind};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
-use crate::target::RecordId;
+use crate::target::{Addressed, RecordId};
 
 vocabulary! {
     /// State of a record at a target.
@@ -102,6 +102,9 @@ pub struct RecordBrief {
     pub refusal: Option<Box<Refusal>>,
     /// A stranger's record to which we only contribute fields: never retired or purged by us.
     pub contributed: bool,
+    /// The external id that the record carries, where that is not this row's key: its machine lives on under a new id, and nothing was
+    /// delivered since.
+    pub carries: Option<Key>,
     /// Its fields, where they were loaded.
     pub fields: Option<BTreeMap<String, FieldState>>,
 }
@@ -124,8 +127,23 @@ impl RecordBrief {
             delivered_at: None,
             refusal: None,
             contributed: change.contributed,
+            carries: None,
             fields: None,
         }
+    }
+
+    /// The record as a write has to address it; `None` where there is none.
+    #[must_use]
+    pub fn addressed(&self, key: &Key) -> Option<Addressed> {
+        let carries = (!self.contributed).then(|| self.carries.as_ref().unwrap_or(key).clone());
+        Some(Addressed { record: self.record.clone()?, carries })
+    }
+
+    /// The same row under the new key of its machine.
+    #[must_use]
+    pub fn moved(self, from: &Key, to: &Key) -> Self {
+        let carries = self.carries.unwrap_or_else(|| from.clone());
+        Self { basis: None, revision: self.revision + 1, carries: (carries != *to).then_some(carries), ..self }
     }
 
     /// Whether the target holds a record here, live or retired.
@@ -156,6 +174,15 @@ pub struct RecordEdge {
     pub revision: i64,
     /// The last change that the target refused, until one succeeds.
     pub refusal: Option<Box<Refusal>>,
+}
+
+impl RecordEdge {
+    /// The row where nobody knows any more whether the edge stands there: it is sent again where it is wanted, and removed where it is not.
+    #[must_use]
+    pub fn doubted(&self) -> Self {
+        let state = if self.state == DeliveryState::Delivered { DeliveryState::Pending } else { self.state };
+        Self { basis: None, state, revision: self.revision + 1, ..self.clone() }
+    }
 }
 
 vocabulary! {

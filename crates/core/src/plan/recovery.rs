@@ -9,7 +9,7 @@ use crate::model::{EdgeId, Key};
 use crate::target::FoundRecord;
 
 /// What a recovery makes of a target's edges, where its read tells of them: rows to store, and (`None`) rows to forget, because the edge
-/// does not stand there. The rows of the records must be bound already ([`super::recovered`]); an edge to a record that is not is left
+/// does not stand there. Of an edge that the read does not tell of nobody knows: it is sent again where it is wanted. The rows of the records must be bound already ([`super::recovered`]); an edge to a record that is not is left
 /// alone.
 ///
 /// Whether an edge is wanted is for later drafts to say: nothing is unrelated while a target is recovered.
@@ -29,10 +29,12 @@ pub fn recovered_edges(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) ->
             }
         }
     }
-    for (id, _) in input.state.edges.iter().filter(|(_, row)| row.delivered_at.is_some()) {
-        let shown = found.get(&id.from).and_then(|record| record.edges.as_ref());
-        if shown.is_some_and(|edges| !edges.contains_key(&(id.relation, id.to.clone()))) {
-            rows.insert(id.clone(), None);
+    let exists = |key: &Key| input.state.records.get(key).is_some_and(RecordBrief::exists);
+    for (id, row) in input.state.edges.iter().filter(|(_, row)| row.delivered_at.is_some()) {
+        match found.get(&id.from).and_then(|record| record.edges.as_ref()) {
+            Some(edges) if !edges.contains_key(&(id.relation, id.to.clone())) => drop(rows.insert(id.clone(), None)),
+            None if exists(&id.from) && exists(&id.to) => drop(rows.insert(id.clone(), Some(row.doubted()))),
+            Some(_) | None => {}
         }
     }
     rows

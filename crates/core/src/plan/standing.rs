@@ -54,7 +54,10 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
             Some(EndCause::Absent) | None => Evidence::Absence,
         });
     }
+    let is_wanted_here = input.terms.kinds.contains(&kind) && !input.proposed.contains_key(&known.resource.key);
     match known.disposition {
+        // Nobody has seen it since its records were found: what the rules make of it rests on what may be old.
+        _ if known.recovered && is_wanted_here => Standing::Undecided,
         Disposition::Fold | Disposition::Ignore => Standing::Ended(Evidence::Unwanted),
         _ if !input.terms.kinds.contains(&kind) => Standing::Ended(Evidence::Excluded),
         _ if input.proposed.contains_key(&known.resource.key) => Standing::Ended(Evidence::Proposed),

@@ -424,6 +424,7 @@ impl World {
                 ChangeKind::Adopt => self.adopt == Adopt::Contribute,
                 _ => previous.is_some_and(|row| row.contributed),
             },
+            carries: None,
             fields: Some(delivered_fields(&fields, change)),
         };
         self.state.records.insert(change.key.clone(), row);

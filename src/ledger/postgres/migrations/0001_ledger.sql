@@ -128,6 +128,8 @@ CREATE TABLE record (
     next_try_at  BIGINT,
     error        TEXT,
     contributed  BIGINT  NOT NULL,
+    -- The external id on the record, where that is not the row's key yet.
+    carries      TEXT,
     PRIMARY KEY (target, key_id)
 );
 CREATE INDEX record_key ON record (key_id);

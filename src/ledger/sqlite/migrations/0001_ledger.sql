@@ -126,6 +126,8 @@ CREATE TABLE record (
     next_try_at  INTEGER,
     error        TEXT,
     contributed  INTEGER NOT NULL,
+    -- The external id on the record, where that is not the row's key yet.
+    carries      TEXT,
     PRIMARY KEY (target, key_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_key ON record (key_id);

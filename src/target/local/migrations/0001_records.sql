@@ -30,7 +30,8 @@ CREATE TABLE record (
     CHECK (estate IS NULL OR external_id IS NOT NULL)
 );
 CREATE UNIQUE INDEX record_external_id ON record (external_id) WHERE external_id IS NOT NULL;
-CREATE INDEX record_stranger ON record (native_id) WHERE estate IS NULL;
+-- Azure ids are compared without regard to case.
+CREATE INDEX record_stranger ON record (lower(native_id)) WHERE estate IS NULL;
 CREATE INDEX record_delivered_at ON record (delivered_at) WHERE estate IS NOT NULL;
 
 CREATE TABLE relation (

@@ -121,3 +121,38 @@ fn our_other_records_are_not_in_the_way_and_other_estates_are_told() {
     assert_eq!(words(&plan.changes), ["create p-1"]);
     assert_eq!(plan.other_estates[&key("i-1")], EstateId("theirs".to_owned()));
 }
+
+#[test]
+fn a_record_that_another_row_holds_is_not_bound_again() {
+    let mut own = stranger("r-1", &[]);
+    own.external_id = Some(key("i-1"));
+    own.estate = Some(EstateId("ours".to_owned()));
+    let mut world = world(Adopt::Never, vec![own]);
+    world.add("i-2", Kind::Instance);
+    world.sync();
+    let row = world.state.records.remove(&key("i-1")).unwrap();
+    world.state.records.insert(key("i-2"), RecordBrief { record: row.record, ..world.row("i-2").clone() });
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), plan.bindings.len()), (Vec::<String>::new(), 0), "{plan:?}");
+    assert!(plan.unanswered[0].error.to_string().contains(key("i-2").as_str()), "{:?}", plan.unanswered);
+}
+
+#[test]
+fn a_strangers_record_that_stands_for_two_is_adopted_for_none() {
+    for adopt in [Adopt::Match, Adopt::Contribute] {
+        let mut world = world(adopt, vec![stranger("s-1", &[])]);
+        world.add("i-2", Kind::Instance);
+        world.answers.insert(key("i-2"), Ok(vec![stranger("s-1", &[])]));
+        let plan = world.plan();
+        assert_eq!(words(&plan.changes), ["create p-1"], "{adopt}");
+        assert_eq!(words(&plan.holds[0].changes), ["create i-1", "create i-2"], "{adopt}");
+        assert_eq!(plan.holds[0].guardrails, [Guardrail::Ownership]);
+    }
+    // The second comes later: the record is taken.
+    let mut world = world(Adopt::Contribute, vec![stranger("s-1", &[])]);
+    world.sync();
+    world.add("i-2", Kind::Instance);
+    world.answers.insert(key("i-2"), Ok(vec![stranger("s-1", &[])]));
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), words(&plan.holds[0].changes)), (Vec::<String>::new(), vec!["create i-2".to_owned()]));
+}

@@ -143,3 +143,18 @@ fn an_own_record_that_the_ledger_does_not_know_is_bound() {
     assert_eq!(plan.changes[0].fields.keys().collect::<Vec<_>>(), ["name"]);
     assert!(world.plan().changes.is_empty());
 }
+
+#[test]
+fn edges_that_a_recovery_is_not_told_of_are_sent_again() {
+    let mut world = World::with_instances(1);
+    world.add("p-1", Kind::Pool);
+    world.relate("p-1", "i-000");
+    world.sync();
+    let found = shown(&world, |_| {});
+    assert!(found.values().all(|record| record.edges.is_none()), "this target cannot list them");
+    let edges = world.input(|input| recovered_edges(input, &found));
+    assert_eq!(edges.len(), 1);
+    world.state.edges.extend(edges.into_iter().filter_map(|(id, row)| Some((id, row?))));
+    assert_eq!(words(&world.sync().changes), ["relate p-1>i-000"]);
+    assert!(world.plan().changes.is_empty());
+}
