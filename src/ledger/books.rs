@@ -60,7 +60,7 @@ pub(super) async fn finish_run(db: &dyn Database, row: &RunRow) -> Result<(), Le
     let mut write = db.write().await?;
     let upsert = "INSERT INTO run (run, started_at, finished_at, outcome, counts, report) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (run) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at, \
-         outcome = excluded.outcome, counts = excluded.counts, report = excluded.report";
+         outcome = excluded.outcome, counts = excluded.counts, report = excluded.report WHERE run.finished_at IS NULL";
     let report = row.report.as_ref().map(json).transpose()?;
     let cells = cells![row.run.0.as_str(), row.started_at, row.finished_at, row.outcome.as_deref(), json(&row.counts)?, report];
     write.run("note the end of a run", upsert, cells).await?;
@@ -96,7 +96,8 @@ async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::se
 }
 
 /// Journal and runs older than `before` go; a run whose batch is still in flight stays. Tallies go once they are out of the window
-/// as seen from `before`, which no run's clock can be behind. A verdict older than `before` no longer counts: its change, if it is
+/// as seen from `before`, which callers take from the real clock, or an earlier one: what a run dated further back may lose is
+/// older than everything else that is forgotten here. A verdict older than `before` no longer counts: its change, if it is
 /// wanted still, is held and asked about again. Numbers of keys that nothing names any more go last.
 pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned, LedgerError> {
     let mut session = db.write().await?;

@@ -351,7 +351,7 @@ pub trait Ledger: Send + Sync {
     /// Notes that a run began.
     async fn start_run(&self, run: &RunId, at: Timestamp) -> Result<(), LedgerError>;
 
-    /// Notes how a run ended.
+    /// Notes how a run ended. The first note stays: a run ends once.
     async fn finish_run(&self, row: &RunRow) -> Result<(), LedgerError>;
 
     /// The latest runs, newest first, without reports.

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
-use crate::source::SourceError;
+use crate::source::{Remark, SourceError};
 
 use super::ready::NotReady;
 use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
@@ -103,7 +103,7 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
     ledger.put_holds(name, standing.holds(), context.at()).await
 }
 
-/// Puts the report together, notes it in the ledger, gives the leases back and removes what is past `journal_keep`.
+/// Puts the report together, notes it in the ledger and removes what is past `journal_keep`.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -175,7 +175,7 @@ pub(super) async fn report(
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
-                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
+                remarks.push(Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
             }
             None => {}
         }
@@ -213,13 +213,27 @@ pub(super) async fn report(
         remarks,
         problems,
     };
+    let mut report = report;
     if context.mode == Mode::Sync {
         close(context, standings, &report).await?;
+        report.remarks.extend(prune(context).await);
     }
     Ok(Ended { exits, report, plan })
 }
 
-/// Notes that a run came to no report. What keeps the note from being written is the failure itself, which is told anyway.
+/// Removes what is past `journal_keep`. What happened is done and noted by then: where this fails, it is a remark, and the next sync's work.
+///
+/// A run's clock may stand anywhere (`--at`), and what real runs left is only old by the real one: the earlier of the two counts.
+async fn prune(context: &Context<'_>) -> Option<Remark> {
+    let keep = context.config.journal_keep?;
+    let now = context.at().min(context.clock.real_now());
+    let error = context.ledger.prune(earlier(now, keep)).await.err()?;
+    let text = format!("what is older than `journal_keep` was not removed: {}", crate::words::chain(&error));
+    tracing::warn!(%error, "Could not remove what is older than `journal_keep`");
+    Some(Remark { subject: "ledger".to_owned(), text })
+}
+
+/// Notes that a run came to no report; one that has ended stays as it ended. What keeps the note from being written is the failure itself, which is told anyway.
 pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
     let row = RunRow {
         run: context.run.clone(),
@@ -258,9 +272,6 @@ async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Rep
         report: serde_json::to_value(report).ok(),
     };
     context.ledger.finish_run(&row).await?;
-    if let Some(keep) = context.config.journal_keep {
-        context.ledger.prune(earlier(context.at(), keep)).await?;
-    }
     Ok(())
 }
 
@@ -303,9 +314,9 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     }
 }
 
-fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
+fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {
     let plain = crate::words::plain;
-    crate::source::Remark {
+    Remark {
         subject: drifted.key.to_string(),
         text: format!(
             "{name}: `{}` is {} and should be {} ({})",

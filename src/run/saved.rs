@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// Largest saved plan that is read, in bytes.
 const BYTES_MAX: u64 = 8 << 30;
+
+/// How far ahead a saved plan's time may lie: machines' clocks differ. What it holds is stored under that time, and timers go by it.
+const SKEW_MAX: Duration = Duration::from_secs(300);
 
 /// The file that `plan --out` writes and `apply` reads.
 #[derive(Debug, Serialize, Deserialize)]
@@ -108,7 +112,7 @@ pub fn fence(noted: Fence, taken_at: Timestamp, estate: &Estate) -> Fence {
 /// Reads a saved plan and checks that it may still be applied here.
 ///
 /// # Errors
-/// [`RunError::Refused`] when it cannot be read, is of another estate or configuration, or too old.
+/// [`RunError::Refused`] when it cannot be read, is of another estate or configuration, too old, or from the future.
 pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> Result<Saved, RunError> {
     let refuse = |text: String, hint| RunError::Refused { text: format!("{}: {text}", path.display()), hint };
     let again = "make a new plan with `dewpoint plan --out`";
@@ -128,6 +132,12 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> 
     }
     if plan.config != config.digest().to_string() {
         return Err(refuse("was made under another configuration".to_owned(), again));
+    }
+    if plan.taken_at > later(now, SKEW_MAX) {
+        return Err(refuse(
+            format!("is from {}, which lies ahead", plan.taken_at),
+            "check the clocks of the machines that plan and apply, then make a new plan with `dewpoint plan --out`",
+        ));
     }
     if later(plan.taken_at, config.guardrails.plan_max_age) < now {
         return Err(refuse(format!("is from {}, older than `plan_max_age` allows", plan.taken_at), again));
