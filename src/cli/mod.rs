@@ -69,7 +69,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(error) => {
             app.output.error(&error);
-            error.exit.code()
+            error.exit_code()
         }
     };
     // A source that still waits for the network must not keep the process alive.

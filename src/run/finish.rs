@@ -12,7 +12,7 @@ use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::{Remark, SourceError};
 
 use super::ready::NotReady;
-use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
+use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 
@@ -119,8 +119,11 @@ pub(super) async fn report(
     began: Instant,
 ) -> Result<Ended, RunError> {
     let mut exits = BTreeSet::from([Exit::Done]);
-    let mut problems: Vec<Problem> = stand.problems().collect();
-    exits.extend(source_exits(&stand));
+    let mut problems: Vec<(Exit, Problem)> = Vec::new();
+    if let Some(exit) = source_exit(&stand) {
+        exits.insert(exit);
+        problems.extend(stand.problems().map(|problem| (exit, problem)));
+    }
     let receipts: Vec<ReceiptDocument> = stand
         .observed
         .receipts
@@ -135,12 +138,10 @@ pub(super) async fn report(
     }
     let targets = standings.len() + not_ready.len();
     let refused = not_ready.iter().filter(|refused| refused.exit == Exit::Credentials).count();
-    for refused in &not_ready {
-        problems.push(refused.problem.clone());
-        exits.insert(if refused.exit == Exit::Credentials { Exit::Partly } else { refused.exit });
-    }
-    if targets > 0 && refused == targets {
-        exits.insert(Exit::Credentials);
+    for NotReady { exit, problem, .. } in not_ready {
+        let exit = if exit == Exit::Credentials && refused < targets { Exit::Partly } else { exit };
+        exits.insert(exit);
+        problems.push((exit, problem));
     }
     if !plan.holds.is_empty() {
         exits.insert(Exit::Held);
@@ -171,7 +172,7 @@ pub(super) async fn report(
             Some(stop) => {
                 let (exit, problem) = stop_problem(&name, &stop);
                 exits.insert(exit);
-                problems.push(problem);
+                problems.push((exit, problem));
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
@@ -193,6 +194,9 @@ pub(super) async fn report(
     }
     let exit = exits.first().copied().unwrap_or(Exit::Done);
     let (calls, waited_s) = context.meter.take();
+    let error = Failure::of(exit, &problems);
+    let problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
+    let errors = if error.is_some() { problems.clone() } else { Vec::new() };
     let report = Report {
         run: context.run.0.clone(),
         outcome: exit.outcome().to_owned(),
@@ -212,6 +216,8 @@ pub(super) async fn report(
         skipped,
         remarks,
         problems,
+        error,
+        errors,
     };
     let mut report = report;
     if context.mode == Mode::Sync {
@@ -280,15 +286,15 @@ fn is_gap(outcome: Outcome) -> bool {
 }
 
 /// How sources that could not be read at all end the run.
-fn source_exits(stand: &Stand) -> Vec<Exit> {
+fn source_exit(stand: &Stand) -> Option<Exit> {
     if stand.failed.is_empty() {
-        return Vec::new();
+        return None;
     }
     if stand.failed.len() < stand.asked {
-        return vec![Exit::Partly];
+        return Some(Exit::Partly);
     }
     let refused = stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. })).count();
-    vec![if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed }]
+    Some(if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed })
 }
 
 fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {

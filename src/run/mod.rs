@@ -142,10 +142,10 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// How the run ended.
+    /// The code for the operating system, where the configuration takes these codes for success.
     #[must_use]
-    pub fn exit(&self) -> Exit {
-        self.exits.first().copied().unwrap_or(Exit::Done)
+    pub fn code(&self, ok: &BTreeSet<u8>) -> u8 {
+        Exit::code_of(&self.exits, ok)
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::estate::KnownScope;
+use crate::exit::Exit;
 use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
 use crate::plan::ChangeKind;
 use crate::source::Remark;
@@ -115,6 +116,36 @@ pub struct Report {
     pub remarks: Vec<Remark>,
     /// What went wrong with sources and targets as a whole, each with its hint.
     pub problems: Vec<Problem>,
+    /// Where the run failed: what decided that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// Where the run failed: everything that went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Problem>,
+}
+
+/// Why a run that came to a report failed, in the form of every failing command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A word for programs.
+    pub code: String,
+    /// What went wrong.
+    pub text: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Of a run that ended like this, by the first problem that made it end so; `None` where it did not fail.
+    #[must_use]
+    pub fn of(exit: Exit, problems: &[(Exit, Problem)]) -> Option<Self> {
+        let code = exit.failure()?.to_owned();
+        let first = problems.iter().find(|(own, _)| *own == exit).or_else(|| problems.first());
+        Some(match first {
+            Some((_, problem)) => Self { code, text: format!("{}: {}", problem.subject, problem.text), hint: problem.hint.clone() },
+            None => Self { code, text: "the run failed".to_owned(), hint: None },
+        })
+    }
 }
 
 /// What went wrong with a source or target as a whole.

@@ -53,3 +53,53 @@ fn a_failing_clean_up_leaves_the_sync_done() {
     let run: Value = world.json(&["runs", "show", document["run"].as_str().unwrap()], 0);
     assert_eq!((&run["outcome"], &run["report"]["counts"]["cmdb"]["create"]), (&json!("done"), &json!(1)));
 }
+
+#[test]
+fn exit_ok_hides_nothing_else() {
+    for (ok, code) in [("[]", 4), ("[4]", 3), ("[3]", 4), ("[3, 4]", 0)] {
+        let world = World::new(&format!("exit_ok: {ok}\nlifecycle: {{ defaults: {{ confirm_missing: 1, retire_after: 1h }} }}\n"));
+        world.put(&Inventory::new().instances(40));
+        world.sync_at(&at(1, 0), 0);
+        world.put(&Inventory::new().instances(20).scope("volume", "denied"));
+        let document = world.sync_at(&at(1, 2), code);
+        assert_eq!((&document["outcome"], document["holds"].as_array().unwrap().len()), (&json!("held"), 1), "{ok}");
+        // A gap that people accepted is no failure any more.
+        world.json(&["coverage", "accept"], 0);
+        world.sync_at(&at(1, 3), if ok.contains('4') { 0 } else { 4 });
+    }
+}
+
+/// What a failing run says in its document and on standard error.
+#[track_caller]
+fn check_failure(world: &World, args: &[&str], exit: i32, code: &str, text: &str) {
+    let document = world.json(args, exit);
+    let error = &document["error"];
+    assert_eq!(error["code"], code, "{document:#}");
+    assert!(error["text"].as_str().unwrap().contains(text), "{error:#}");
+    let hint = error["hint"].as_str().unwrap();
+    assert!(document["errors"].to_string().contains(text), "{document:#}");
+    let ran = world.run(args);
+    assert_eq!(ran.code, exit);
+    assert!(ran.err.starts_with("error: ") && ran.err.contains(text) && ran.err.ends_with(&format!("\nhint: {hint}\n")), "{}", ran.err);
+}
+
+#[test]
+fn a_run_that_fails_says_why_as_every_command_does() {
+    let world = World::new("");
+    check_failure(&world, &["sync", "--at", &at(1, 0), "-q"], 1, "failed", "the file does not exist");
+    check_failure(&world, &["plan", "--at", &at(1, 0), "-q"], 1, "failed", "the file does not exist");
+    check_failure(&world, &["doctor"], 1, "failed", "the file does not exist");
+    world.put(&Inventory::new().instances(1));
+    assert_eq!(world.sync_at(&at(1, 1), 0).get("error"), None);
+    assert_eq!(world.json(&["doctor"], 0).get("error"), None);
+    world.write("cmdb.db", "no database");
+    check_failure(&world, &["sync", "--at", &at(1, 2), "-q"], 2, "target", "cmdb");
+    world.write("dewpoint.yaml", &crate::support::CONFIG.replace("cmdb.db", "elsewhere/cmdb.db"));
+    check_failure(&world, &["sync", "--at", &at(1, 2), "-q"], 2, "target", "cmdb");
+    let denied = Inventory::new().instances(1).scope("volume", "denied");
+    world.write("dewpoint.yaml", crate::support::CONFIG);
+    std::fs::remove_file(world.path("cmdb.db")).unwrap();
+    world.put(&denied);
+    // The gap alone would be 3: what decided the code is told first.
+    check_failure(&world, &["sync", "--at", &at(1, 3), "-q"], 2, "target", "cmdb");
+}
