@@ -38,7 +38,7 @@ impl App {
             .map(|(key, known)| Line {
                 key,
                 kind: known.resource.kind,
-                name: known.resource.name,
+                name: known.resource.name.clone(),
                 stage: known.stage,
                 disposition: known.disposition,
             })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -47,7 +48,13 @@ struct RecordDocument {
 
 impl From<RecordBrief> for RecordDocument {
     fn from(row: RecordBrief) -> Self {
-        Self { state: row.state, record: row.record.map(|id| id.0), class: row.class, delivered_at: row.delivered_at, error: row.error }
+        Self {
+            state: row.state,
+            record: row.record.map(|id| id.0),
+            class: row.class,
+            delivered_at: row.delivered_at,
+            error: row.refusal.map(|refusal| refusal.error),
+        }
     }
 }
 
@@ -123,7 +130,7 @@ impl App {
                 line
             })
             .collect();
-        let resource = known.resource;
+        let resource = Arc::unwrap_or_clone(known.resource);
         let document = ShowDocument {
             key,
             kind: resource.kind,

@@ -21,9 +21,9 @@ use serde_json::Value;
 use tracing::instrument;
 
 use crate::estate::EstateId;
-use crate::ledger::{Answer, InFlight, Ledger, LedgerError, RunId};
+use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
 use crate::model::{EdgeId, Key};
-use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Tally, TargetState};
+use crate::plan::{self, Change, ChangeId, ChangeKind, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 use crate::target::{Delivered, Operation, RecordId, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
@@ -107,8 +107,17 @@ struct Due {
     change: Change,
     write: Write,
     /// In-flight rows of earlier attempts in this run that had no answer.
-    unanswered: Vec<i64>,
+    unanswered: Vec<InFlightId>,
 }
+
+/// A batch that is in the ledger as in flight.
+struct Noted {
+    in_flight: Vec<InFlight>,
+    writes: Vec<Write>,
+    unanswered: Vec<Vec<InFlightId>>,
+}
+
+type Answers = Result<Vec<Result<Delivered, TargetError>>, TargetError>;
 
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
@@ -146,107 +155,151 @@ impl Delivery<'_> {
 }
 
 impl Engine<'_, '_> {
+    /// Sends the changes of one kind. They do not depend on one another: while the target works on a batch, the answers of the one
+    /// before it are stored and the next one is noted.
     async fn phase(&mut self, kind: ChangeKind, changes: Vec<Change>) -> Result<(), Stop> {
-        let size = self.delivery.target.batch_size().max(1);
         let mut rest = changes.into_iter();
-        loop {
-            let mut batch = Vec::new();
-            while batch.len() < size
-                && let Some(change) = rest.next()
-            {
-                match self.write_of(&change) {
-                    Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
-                    Sendable::NotDue { error, parked } => {
-                        let Change { key, relation, change, .. } = change;
-                        self.outcome.failed.push(Failure { key, relation, change, error, parked });
-                    }
-                    Sendable::Waits => self.outcome.waiting += 1,
+        let first = self.next_batch(&mut rest);
+        let mut current = self.begin(first).await?;
+        let mut answered = Vec::new();
+        let ended = loop {
+            if let Some(stop) = current.as_ref().and_then(|_| self.must_stop()) {
+                break Err(stop);
+            }
+            let Some(noted) = current.take() else { break Ok(()) };
+            let next = self.next_batch(&mut rest);
+            let unsent = next.len() as u64;
+            self.count_call(kind);
+            let (answers, begun) = futures::future::join(self.send(kind, &noted), self.turn(std::mem::take(&mut answered), next)).await;
+            current = match begun {
+                Ok(begun) => begun,
+                Err(stop) => {
+                    self.outcome.waiting += rest.len() as u64 + unsent;
+                    return Err(stop);
                 }
-            }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            if let Err(stop) = self.batch(kind, batch).await {
-                self.outcome.waiting += rest.len() as u64;
-                return Err(stop);
-            }
-        }
-    }
-
-    /// Sends one batch; where it fails as a whole, sends its halves.
-    #[instrument(name = "batch", skip_all, fields(target.name = %self.delivery.target.name(), change.kind = %kind, size = batch.len()))]
-    async fn batch(&mut self, kind: ChangeKind, batch: Vec<Due>) -> Result<(), Stop> {
-        let mut stack = vec![batch];
-        while let Some(part) = stack.pop() {
-            if let Some(stop) = self.must_stop() {
-                self.outcome.waiting += part.len() as u64 + stack.iter().map(|left| left.len() as u64).sum::<u64>();
-                return Err(stop);
-            }
-            let (mut changes, mut writes, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
-            for due in part {
-                changes.push(due.change);
-                writes.push(due.write);
-                unanswered.push(due.unanswered);
-            }
-            let began = Instant::now();
-            let in_flight = self.begin(changes).await?;
-            let noted_ms = began.elapsed().as_millis();
-            *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
-            let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
-            let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
-            match self.delivery.target.apply(&writes, &sending).await {
+            };
+            let taken = match answers {
                 Ok(answers) => {
                     self.silences = 0;
-                    let answered_ms = began.elapsed().as_millis();
-                    self.finish(in_flight, answers, unanswered).await?;
-                    tracing::debug!(noted_ms, answered_ms, stored_ms = began.elapsed().as_millis(), "Sent a batch");
+                    answered = self.answers(noted, answers);
+                    Ok(())
                 }
+                Err(error) => self.halve(kind, noted, error).await,
+            };
+            if let Err(stop) = taken {
+                break Err(stop);
+            }
+        };
+        let stored = self.note(answered).await.map(drop);
+        let Err(stop) = ended else { return stored };
+        self.outcome.waiting += rest.len() as u64;
+        if let Some(unsent) = current {
+            self.outcome.waiting += unsent.in_flight.len() as u64;
+            // Where the ledger fails here too, they stay in flight, and the next run looks them up.
+            let _ = self.note(not_sent(unsent.in_flight)).await;
+        }
+        Err(stop)
+    }
+
+    /// The next changes whose turn it is, as many as fit into a batch.
+    fn next_batch(&mut self, rest: &mut std::vec::IntoIter<Change>) -> Vec<Due> {
+        let size = self.delivery.target.batch_size().max(1);
+        let mut batch = Vec::new();
+        while batch.len() < size
+            && let Some(change) = rest.next()
+        {
+            match self.write_of(&change) {
+                Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
+                Sendable::NotDue { error, parked } => {
+                    let Change { key, relation, change, .. } = change;
+                    self.outcome.failed.push(Failure { key, relation, change, error, parked });
+                }
+                Sendable::Waits => self.outcome.waiting += 1,
+            }
+        }
+        batch
+    }
+
+    fn count_call(&mut self, kind: ChangeKind) {
+        *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
+    }
+
+    #[instrument(name = "batch", skip_all, fields(target.name = %self.delivery.target.name(), change.kind = %kind, size = noted.writes.len()))]
+    async fn send(&self, kind: ChangeKind, noted: &Noted) -> Answers {
+        let began = Instant::now();
+        let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
+        let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
+        let answers = self.delivery.target.apply(&noted.writes, &sending).await;
+        tracing::debug!(elapsed_ms = began.elapsed().as_millis(), taken = answers.is_ok(), "Sent a batch");
+        answers
+    }
+
+    /// Between two batches: stores the answers to the last one and notes the next.
+    async fn turn(&self, answered: Vec<(InFlight, Answer)>, next: Vec<Due>) -> Result<Option<Noted>, Stop> {
+        let began = Instant::now();
+        self.note(answered).await?;
+        let stored_ms = began.elapsed().as_millis();
+        let noted = self.begin(next).await?;
+        tracing::debug!(stored_ms, noted_ms = began.elapsed().as_millis() - stored_ms, "Stored answers");
+        Ok(noted)
+    }
+
+    /// Sends the halves of a batch that failed as a whole, until the bad record stands alone.
+    async fn halve(&mut self, kind: ChangeKind, noted: Noted, error: TargetError) -> Result<(), Stop> {
+        let mut stack: Vec<Vec<Due>> = Vec::new();
+        let mut failure = Some((noted, error));
+        loop {
+            let left = |stack: &Vec<Vec<Due>>| stack.iter().map(|part| part.len() as u64).sum::<u64>();
+            match failure.take() {
                 // Halving does not shorten a wait that the target asks for.
-                Err(error) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
-                    let count = in_flight.len() as u64;
-                    self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()).await?;
-                    self.outcome.waiting += count + stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                Some((noted, error)) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
+                    self.outcome.waiting += noted.in_flight.len() as u64 + left(&stack);
+                    self.note(not_sent(noted.in_flight)).await?;
                     return Err(Stop::Target(error));
                 }
-                Err(error) if in_flight.len() > 1 => {
-                    let mut first = self.halves(in_flight, writes, unanswered, &error).await?;
+                Some((noted, error)) if noted.in_flight.len() > 1 => {
+                    let mut first = self.parts(noted, &error).await?;
                     let second = first.split_off(first.len() / 2);
                     stack.push(second);
                     stack.push(first);
                 }
-                Err(error) => {
-                    let answers = in_flight.iter().map(|_| Err(error.clone())).collect();
-                    self.finish(in_flight, answers, unanswered).await?;
+                Some((noted, error)) => {
+                    let answers = noted.in_flight.iter().map(|_| Err(error.clone())).collect();
+                    let answered = self.answers(noted, answers);
+                    self.note(answered).await?;
                     self.silences = if matches!(error, TargetError::Unreachable { .. }) { self.silences + 1 } else { 0 };
                     if self.silences >= SILENCES_MAX {
-                        self.outcome.waiting += stack.iter().map(|left| left.len() as u64).sum::<u64>();
+                        self.outcome.waiting += left(&stack);
                         return Err(Stop::Target(error));
                     }
                 }
+                None => {}
+            }
+            if let Some(stop) = self.must_stop() {
+                self.outcome.waiting += left(&stack);
+                return Err(stop);
+            }
+            let Some(part) = stack.pop() else { return Ok(()) };
+            let Some(noted) = self.begin(part).await? else { continue };
+            self.count_call(kind);
+            match self.send(kind, &noted).await {
+                Ok(answers) => {
+                    self.silences = 0;
+                    let answered = self.answers(noted, answers);
+                    self.note(answered).await?;
+                }
+                Err(error) => failure = Some((noted, error)),
             }
         }
-        Ok(())
     }
 
     /// The changes of a batch that failed as a whole, to be sent again in parts. Where there was no answer they stay in flight until one of
     /// the parts has one: if this run gives up before that, the next one looks up what became of them.
-    async fn halves(
-        &self,
-        in_flight: Vec<InFlight>,
-        writes: Vec<Write>,
-        unanswered: Vec<Vec<i64>>,
-        error: &TargetError,
-    ) -> Result<Vec<Due>, Stop> {
+    async fn parts(&self, noted: Noted, error: &TargetError) -> Result<Vec<Due>, Stop> {
+        let Noted { in_flight, writes, unanswered } = noted;
         let is_unanswered = matches!(error, TargetError::Unreachable { .. });
-        let sent = if is_unanswered {
-            in_flight
-        } else {
-            self.note(in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect())
-                .await?
-                .into_iter()
-                .map(|(sent, _)| sent)
-                .collect()
-        };
+        let sent =
+            if is_unanswered { in_flight } else { self.note(not_sent(in_flight)).await?.into_iter().map(|(sent, _)| sent).collect() };
         let parts = sent.into_iter().zip(writes).zip(unanswered);
         Ok(parts
             .map(|((sent, write), mut unanswered)| {
@@ -269,8 +322,18 @@ impl Engine<'_, '_> {
         None
     }
 
-    async fn begin(&self, changes: Vec<Change>) -> Result<Vec<InFlight>, Stop> {
+    /// Notes a batch in the ledger as in flight; nothing for an empty one.
+    async fn begin(&self, batch: Vec<Due>) -> Result<Option<Noted>, Stop> {
+        if batch.is_empty() {
+            return Ok(None);
+        }
         let delivery = self.delivery;
+        let (mut changes, mut writes, mut unanswered) = (Vec::new(), Vec::new(), Vec::new());
+        for due in batch {
+            changes.push(due.change);
+            writes.push(due.write);
+            unanswered.push(due.unanswered);
+        }
         let tallies: Vec<Tally> =
             changes.iter().flat_map(|change| plan::tallies(change, delivery.limits, delivery.approved, delivery.at)).collect();
         let ids = delivery
@@ -278,17 +341,14 @@ impl Engine<'_, '_> {
             .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)
             .await
             .map_err(Stop::Ledger)?;
-        Ok(ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect())
+        let in_flight = ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect();
+        Ok(Some(Noted { in_flight, writes, unanswered }))
     }
 
-    async fn finish(
-        &mut self,
-        in_flight: Vec<InFlight>,
-        answers: Vec<Result<Delivered, TargetError>>,
-        unanswered: Vec<Vec<i64>>,
-    ) -> Result<(), Stop> {
-        let mut notes = Vec::with_capacity(in_flight.len());
-        for ((sent, answer), earlier) in in_flight.into_iter().zip(answers).zip(unanswered) {
+    /// What the target's answers to a batch come to.
+    fn answers(&mut self, noted: Noted, answers: Vec<Result<Delivered, TargetError>>) -> Vec<(InFlight, Answer)> {
+        let mut notes = Vec::with_capacity(noted.in_flight.len());
+        for ((sent, answer), earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
             // This answer speaks for the times before it that had none.
             notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
@@ -297,11 +357,14 @@ impl Engine<'_, '_> {
             };
             notes.push((sent, note));
         }
-        self.note(notes).await.map(drop)
+        notes
     }
 
     /// Writes answers to the ledger, and gives them back.
     async fn note(&self, notes: Vec<(InFlight, Answer)>) -> Result<Vec<(InFlight, Answer)>, Stop> {
+        if notes.is_empty() {
+            return Ok(notes);
+        }
         let delivery = self.delivery;
         let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent | Answer::Unknown { .. })).count() as u64;
         delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
@@ -330,10 +393,7 @@ impl Engine<'_, '_> {
     }
 
     fn refused(&mut self, change: &Change, error: &TargetError) -> Answer {
-        let attempts = 1 + match &change.relation {
-            Some(edge) => self.edges.get(edge).map_or(0, |row| row.attempts),
-            None => self.records.get(&change.key).map_or(0, |row| row.attempts),
-        };
+        let attempts = 1 + self.refusal(change).map_or(0, |refusal| refusal.attempts);
         let parked = attempts >= ATTEMPTS_MAX;
         let answered = !matches!(error, TargetError::Unreachable { .. });
         let error = error.to_string();
@@ -348,20 +408,25 @@ impl Engine<'_, '_> {
     }
 
     fn write_of(&self, change: &Change) -> Sendable {
-        let trouble = match &change.relation {
-            Some(edge) => self.edges.get(edge).map(|row| (row.state, row.next_try_at, row.error.clone())),
-            None => self.records.get(&change.key).map(|row| (row.state, row.next_try_at, row.error.clone())),
-        };
-        if let Some((state, next_try_at, error)) = trouble {
-            let parked = state == DeliveryState::Parked;
-            if parked || (state == DeliveryState::Failed && next_try_at.is_some_and(|due| due > self.delivery.at)) {
-                return Sendable::NotDue { error: error.unwrap_or_default(), parked };
+        if let Some(refusal) = self.refusal(change) {
+            let parked = refusal.attempts >= ATTEMPTS_MAX;
+            if parked || refusal.next_try_at.is_some_and(|due| due > self.delivery.at) {
+                return Sendable::NotDue { error: refusal.error.clone(), parked };
             }
         }
         match self.operation_of(change) {
             Some(operation) => Sendable::Now(Write { key: change.key.clone(), kind: change.kind, operation }),
             None => Sendable::Waits,
         }
+    }
+
+    /// What the target said to this very wish when it was last sent. What it said to another one holds nothing up.
+    fn refusal(&self, change: &Change) -> Option<&Refusal> {
+        let refusal = match &change.relation {
+            Some(edge) => self.edges.get(edge).and_then(|row| row.refusal.as_deref()),
+            None => self.records.get(&change.key).and_then(|row| row.refusal.as_deref()),
+        };
+        refusal.filter(|refusal| refusal.change == change.id)
     }
 
     fn operation_of(&self, change: &Change) -> Option<Operation> {
@@ -396,6 +461,10 @@ impl Engine<'_, '_> {
     fn record(&self, key: &Key) -> Option<RecordId> {
         self.records.get(key).and_then(|row| row.record.clone()).or_else(|| self.born.get(key).cloned())
     }
+}
+
+fn not_sent(in_flight: Vec<InFlight>) -> Vec<(InFlight, Answer)> {
+    in_flight.into_iter().map(|sent| (sent, Answer::NotSent)).collect()
 }
 
 enum Sendable {

@@ -15,7 +15,7 @@ use crate::doctor::Finding;
 use crate::estate::{EstateId, Fence};
 use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetRow};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
-use crate::plan::{Change, ChangeKind, Limits, Reason, TargetState};
+use crate::plan::{Change, ChangeKind, DeliveryState, Limits, Reason, RecordBrief, Refusal, TargetState};
 use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sending, Target, TargetError, Write};
 
 /// How the target answers a batch.
@@ -32,6 +32,7 @@ enum Mood {
 struct Moody {
     name: TargetName,
     mood: Mood,
+    batch_size: usize,
     batches: Mutex<Vec<usize>>,
 }
 
@@ -72,7 +73,7 @@ impl Target for Moody {
         }
     }
     fn batch_size(&self) -> usize {
-        200
+        self.batch_size
     }
     async fn doctor(&self) -> Vec<Finding> {
         Vec::new()
@@ -106,8 +107,19 @@ fn create(target: &TargetName, number: usize) -> Change {
     }
 }
 
-/// Sends a hundred creates, and gives what came of it, the sizes of the batches, and the ledger.
-async fn send(mood: Mood) -> (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::TempDir) {
+type Sent = (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::TempDir);
+
+/// Sends a hundred creates in one batch, and gives what came of it, the sizes of the batches, and the ledger.
+async fn send(mood: Mood) -> Sent {
+    send_in(mood, 200).await
+}
+
+async fn send_in(mood: Mood, batch_size: usize) -> Sent {
+    let target: TargetName = "moody".parse().unwrap();
+    send_changes(mood, batch_size, (0..100).map(|number| create(&target, number)).collect(), BTreeMap::new()).await
+}
+
+async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, records: BTreeMap<Key, RecordBrief>) -> Sent {
     let folder = tempfile::tempdir().unwrap();
     let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
@@ -115,7 +127,7 @@ async fn send(mood: Mood) -> (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::Te
     ledger.put_target_row(&name, &TargetRow::default()).await.unwrap();
     let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
     let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
-    let target = Moody { name: name.clone(), mood, batches: Mutex::default() };
+    let target = Moody { name: name.clone(), mood, batch_size, batches: Mutex::default() };
     let (_stop, interrupt) = tokio::sync::watch::channel(false);
     let delivery = Delivery {
         target: &target,
@@ -134,12 +146,12 @@ async fn send(mood: Mood) -> (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::Te
     let state = TargetState {
         target: name.clone(),
         paused: false,
-        records: BTreeMap::new(),
+        records,
         edges: BTreeMap::new(),
         tallies: Vec::new(),
         verdicts: BTreeMap::new(),
     };
-    let outcome = delivery.deliver((0..100).map(|number| create(&name, number)).collect(), state).await;
+    let outcome = delivery.deliver(changes, state).await;
     let batches = target.batches.lock().unwrap().clone();
     (outcome, batches, ledger, folder)
 }
@@ -182,4 +194,56 @@ async fn a_target_that_asks_to_wait_is_asked_once() {
     assert_eq!((batches, outcome.waiting, outcome.failed.len()), (vec![100], 100, 0));
     assert_eq!(in_flight(&*ledger).await, []);
     assert_eq!(ledger.troubles().await.unwrap().len(), 0, "no record is to blame");
+}
+
+#[tokio::test]
+async fn every_answer_is_stored_however_many_batches() {
+    let (outcome, batches, ledger, _folder) = send_in(Mood::Poisoned(1000), 30).await;
+    assert_eq!(batches, [30, 30, 30, 10]);
+    assert_eq!((outcome.done[&ChangeKind::Create], outcome.waiting, outcome.failed.len()), (100, 0, 0));
+    assert_eq!(in_flight(&*ledger).await, []);
+    let stored = ledger.load_target(&"moody".parse().unwrap(), Timestamp::MIN).await.unwrap();
+    assert_eq!(stored.records.len(), 100);
+    assert!(stored.records.values().all(|row| row.state == DeliveryState::Delivered));
+}
+
+#[tokio::test]
+async fn a_batch_that_was_noted_ahead_is_withdrawn_when_the_target_is_down() {
+    let (outcome, _, ledger, _folder) = send_in(Mood::Down, 40).await;
+    assert!(matches!(outcome.stopped, Some(Stop::Target(TargetError::Unreachable { .. }))), "{:?}", outcome.stopped);
+    assert_eq!(outcome.waiting + outcome.failed.len() as u64, 100);
+    assert_eq!(in_flight(&*ledger).await, (0..40).map(key).collect::<Vec<_>>(), "only the first batch may have arrived");
+}
+
+#[tokio::test]
+async fn a_bad_record_leaves_the_batches_after_it_whole() {
+    let (outcome, batches, ledger, _folder) = send_in(Mood::Poisoned(7), 40).await;
+    assert_eq!((outcome.done[&ChangeKind::Create], outcome.waiting, outcome.failed.len()), (99, 0, 1));
+    assert_eq!((batches.first(), batches.get(batches.len() - 2..)), (Some(&40), Some([40, 20].as_slice())));
+    assert_eq!(in_flight(&*ledger).await, [key(7)]);
+}
+
+#[tokio::test]
+async fn what_was_refused_holds_up_the_same_wish_only() {
+    let target: TargetName = "moody".parse().unwrap();
+    let wish = |number: usize, kind: ChangeKind| Change {
+        id: Digest::of_parts([kind.as_str().as_bytes(), number.to_le_bytes().as_slice()]),
+        change: kind,
+        record: Some(RecordId(format!("r-{number}"))),
+        ..create(&target, number)
+    };
+    let row = |change: &Change, attempts: u32, next_try_at: Option<Timestamp>| RecordBrief {
+        record: change.record.clone(),
+        state: DeliveryState::Failed,
+        refusal: Some(Box::new(Refusal { change: change.id, attempts, next_try_at, error: "the name is taken".to_owned() })),
+        ..RecordBrief::unborn(change)
+    };
+    let later = Timestamp::UNIX_EPOCH + Duration::from_secs(60);
+    let (parked, backing_off) = (wish(1, ChangeKind::Update), wish(2, ChangeKind::Update));
+    let records = [(key(1), row(&parked, 5, None)), (key(2), row(&backing_off, 1, Some(later)))].into();
+    let changes = vec![parked, backing_off, wish(1, ChangeKind::Retire), wish(2, ChangeKind::Retire)];
+    let (outcome, batches, ..) = send_changes(Mood::Poisoned(1000), 200, changes, records).await;
+    let waits: Vec<_> = outcome.failed.iter().map(|failure| (failure.change, failure.parked)).collect();
+    assert_eq!(waits, [(ChangeKind::Update, true), (ChangeKind::Update, false)]);
+    assert_eq!((outcome.done, batches), ([(ChangeKind::Retire, 2)].into(), vec![2]));
 }

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails should stop at once")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use proptest::collection::{btree_map, vec};
@@ -19,7 +20,7 @@ fn now() -> Timestamp {
     NOW.parse().unwrap()
 }
 
-fn known(resource: Resource) -> Known {
+fn known(resource: Arc<Resource>) -> Known {
     Known {
         digest: resource.digest().unwrap(),
         resource,
@@ -178,7 +179,7 @@ fn pull() -> impl Strategy<Value = Pull> {
                     Relation { relation, from: from.get(&ends).clone(), to: to.get(&ends).clone(), attributes, derived: false, extra };
                 pull.relations.insert(edge.id(), edge);
             }
-            pull.resources = resources.into_iter().map(|resource| (resource.key.clone(), resource)).collect();
+            pull.resources = resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))).collect();
             for (((provider, account, region), kind, outcome), wide, error) in receipts {
                 let region = if wide { "*" } else { region };
                 let scope = Scope { provider, account: account.parse().unwrap(), region: region.parse().unwrap(), kind };
@@ -274,7 +275,7 @@ fn what_was_last_seen_absent_is_not_written() {
         let found = instance(&format!("i-{number}"));
         let edge = edge(RelationType::Contains, &found, &instance("i-0"), false);
         pull.relations.insert(edge.id(), edge);
-        pull.resources.insert(found.key.clone(), found);
+        pull.resources.insert(found.key.clone(), found.into());
     }
     let mut estate = estate(pull);
     let ended = |cause| Some(End { at: now(), cause });
@@ -300,7 +301,7 @@ fn derived_things_are_marked() {
     let edge = edge(RelationType::DependsOn, &service, &machine, true);
     pull.relations.insert(edge.id(), edge);
     for resource in [service, machine] {
-        pull.resources.insert(resource.key.clone(), resource);
+        pull.resources.insert(resource.key.clone(), resource.into());
     }
     let file = written(&estate(pull));
     let value: Value = serde_json::from_str(&file).unwrap();
@@ -343,7 +344,7 @@ fn tables_are_for_people() {
     let attributes =
         json!({"vcpus": 2, "delta": -3, "state": "odd", "network": "@x", "macs": ["a", "b"], "rules": {"deep": 1}, "unset": null});
     machine.attributes = serde_json::from_value(attributes).unwrap();
-    let pull = Pull { resources: [(machine.key.clone(), machine)].into(), ..Pull::default() };
+    let pull = Pull { resources: [(machine.key.clone(), Arc::new(machine))].into(), ..Pull::default() };
     let rows = table(&estate(pull));
     let heads: Vec<&str> = rows[0].iter().skip(13).collect();
     assert_eq!(heads, ["tags", "delta", "macs", "network", "attribute.state", "vcpus"]);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::codec::json;
@@ -10,14 +11,12 @@ use super::keys;
 use super::leases;
 use super::observed::write_journal;
 use super::records;
-use super::session::{Bulk, Columns, Database, ROWS_PER_STATEMENT, Session, Type, cells, row};
-use super::{Answer, InFlight, Lease, LedgerError, RunId};
+use super::session::{Bulk, Columns, Database, Session, Type, cells, row};
+use super::{Answer, InFlight, InFlightId, Lease, LedgerError, RunId};
 use crate::estate::{Fence, FieldChange, JournalEntry, JournalKind};
 use crate::model::{EdgeId, Key, TargetName};
-use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Tally};
+use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal, Tally};
 
-const IN_FLIGHT: Columns =
-    &[("target", Type::Text), ("ordinal", Type::Int), ("run", Type::Text), ("at", Type::Int), ("change", Type::Text)];
 const TALLY: Columns = &[
     ("target", Type::Text),
     ("change", Type::Text),
@@ -26,7 +25,6 @@ const TALLY: Columns = &[
     ("account", Type::Text),
     ("at", Type::Int),
 ];
-const ID: Columns = &[("id", Type::Int)];
 
 pub(super) async fn begin(
     db: &dyn Database,
@@ -35,27 +33,21 @@ pub(super) async fn begin(
     changes: &[Change],
     tallies: &[Tally],
     at: Timestamp,
-) -> Result<Vec<i64>, LedgerError> {
+) -> Result<Vec<InFlightId>, LedgerError> {
     let mut session = db.write().await?;
     let write = &mut *session;
     leases::hold(write, lease).await?;
 
-    let insert =
-        "INSERT INTO in_flight (target, ordinal, run, at, change) SELECT target, ordinal, run, at, change FROM input RETURNING ordinal, id";
-    let mut ids = BTreeMap::<i64, i64>::new();
-    let numbered: Vec<(i64, &Change)> = (0..).zip(changes).collect();
-    for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
-        let mut rows = Vec::with_capacity(chunk.len() * IN_FLIGHT.len());
-        for (ordinal, change) in chunk {
-            rows.extend(row![lease.target.as_str(), *ordinal, run.0.as_str(), at, json(change)?]);
-        }
-        write
-            .bulk_each("note a batch", insert, IN_FLIGHT, rows, &mut |row| {
-                ids.insert(row.int()?, row.int()?);
-                Ok(())
-            })
-            .await?;
-    }
+    let insert = "INSERT INTO in_flight (target, run, at, size, whole, changes) VALUES ($1, $2, $3, $4, 1, $5) RETURNING id";
+    let size = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    let mut batch = None;
+    write
+        .each("note a batch", insert, cells![lease.target.as_str(), run.0.as_str(), at, size, json(changes)?], &mut |row| {
+            batch = Some(row.int()?);
+            Ok(())
+        })
+        .await?;
+    let batch = batch.ok_or_else(|| LedgerError::Corrupt { what: "batch", text: "it got no number".to_owned() })?;
 
     // A batch that is sent again after a crash counts once: the change has the same id. The newer time stays counted longer.
     let upsert = "INSERT INTO tally (target, change, change_id, kind, account, at) \
@@ -71,15 +63,18 @@ pub(super) async fn begin(
     // Noted before it is sent: a record with this time that the answer never told of is no sign of an old ledger.
     note_delivery(write, &lease.target, at).await?;
     session.commit().await?;
-    Ok(ids.into_values().collect())
+    Ok((0..changes.len()).map(|place| InFlightId { batch, place }).collect())
 }
 
 pub(super) async fn in_flight(db: &dyn Database, target: &TargetName) -> Result<Vec<InFlight>, LedgerError> {
     let read = &mut *db.read().await?;
     let mut found = Vec::new();
-    let select = "SELECT id, run, change FROM in_flight WHERE target = $1 ORDER BY id";
+    let select = "SELECT id, run, changes FROM in_flight WHERE target = $1 ORDER BY id";
     read.each("read what is in flight", select, cells![target.as_str()], &mut |row| {
-        found.push(InFlight { id: row.int()?, run: RunId(row.text()?.to_owned()), change: row.json()? });
+        let (batch, run) = (row.int()?, RunId(row.text()?.to_owned()));
+        let changes: Vec<Option<Change>> = row.json()?;
+        let left = changes.into_iter().enumerate().filter_map(|(place, change)| Some((place, change?)));
+        found.extend(left.map(|(place, change)| InFlight { id: InFlightId { batch, place }, run: run.clone(), change }));
         Ok(())
     })
     .await?;
@@ -136,11 +131,39 @@ pub(super) async fn note_delivery(session: &mut dyn Session, target: &TargetName
 }
 
 async fn remove_in_flight(session: &mut dyn Session, answers: &[(InFlight, Answer)]) -> Result<(), LedgerError> {
-    let mut bulk = Bulk::new(session, "clear a batch", "DELETE FROM in_flight WHERE id IN (SELECT id FROM input)", ID);
+    let mut answered: BTreeMap<i64, BTreeSet<usize>> = BTreeMap::new();
     for (sent, _) in answers.iter().filter(|(_, answer)| !matches!(answer, Answer::Failed { answered: false, .. })) {
-        bulk.push(row![sent.id]).await?;
+        answered.entry(sent.id.batch).or_default().insert(sent.id.place);
     }
-    bulk.finish().await?;
+    for (batch, places) in answered {
+        let size = i64::try_from(places.len()).unwrap_or(i64::MAX);
+        let delete = "DELETE FROM in_flight WHERE id = $1 AND whole = 1 AND size = $2";
+        if session.run("clear a batch", delete, cells![batch, size]).await? == 0 {
+            clear_some(session, batch, &places).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Clears those of a batch that were answered while others were not.
+async fn clear_some(session: &mut dyn Session, batch: i64, places: &BTreeSet<usize>) -> Result<(), LedgerError> {
+    let mut changes: Vec<Option<Box<RawValue>>> = Vec::new();
+    let select = "SELECT changes FROM in_flight WHERE id = $1";
+    session
+        .each("read a batch", select, cells![batch], &mut |row| {
+            changes = row.json()?;
+            Ok(())
+        })
+        .await?;
+    for (_, change) in changes.iter_mut().enumerate().filter(|(place, _)| places.contains(place)) {
+        *change = None;
+    }
+    if changes.iter().all(Option::is_none) {
+        session.run("clear a batch", "DELETE FROM in_flight WHERE id = $1", cells![batch]).await?;
+    } else {
+        let update = "UPDATE in_flight SET whole = 0, changes = $2 WHERE id = $1";
+        session.run("clear a part of a batch", update, cells![batch, json(&changes)?]).await?;
+    }
     Ok(())
 }
 
@@ -176,14 +199,16 @@ impl Outcomes {
             }
             (relation, Answer::Failed { error, attempts, next_try_at, parked, .. }) => {
                 let state = if *parked { DeliveryState::Parked } else { DeliveryState::Failed };
+                let (attempts, next_try_at) = (*attempts, *next_try_at);
+                let refusal = Some(Box::new(Refusal { change: change.id, attempts, next_try_at, error: error.clone() }));
                 match relation {
                     Some(edge) => {
                         let row = self.edges.entry(edge.clone()).or_default().get_or_insert_with(new_edge);
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                     None => {
                         let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
-                        (row.state, row.attempts, row.next_try_at, row.error) = (state, *attempts, *next_try_at, Some(error.clone()));
+                        (row.state, row.refusal) = (state, refusal);
                     }
                 }
             }
@@ -198,7 +223,7 @@ impl Outcomes {
         row.class.clone_from(class);
         row.revision += 1;
         row.delivered_at = Some(at);
-        (row.attempts, row.next_try_at, row.error) = (0, None, None);
+        row.refusal = None;
         row.contributed = *contributed;
         row.fields.clone_from(fields);
         match change.change {
@@ -232,7 +257,11 @@ impl Outcomes {
             row.created_at = Some(at);
         }
         self.delivered = true;
-        self.note(target, change).fields.extend(change.fields.clone());
+        let entry = self.note(target, change);
+        // What a new record holds stands in the ledger twice already, as the resource and as the record's fields.
+        if change.change != ChangeKind::Create {
+            entry.fields.extend(change.fields.clone());
+        }
     }
 
     fn edge_done(&mut self, target: &TargetName, change: &Change, edge: &EdgeId) {
@@ -289,5 +318,5 @@ impl Outcomes {
 }
 
 fn new_edge() -> RecordEdge {
-    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, attempts: 0, next_try_at: None, error: None }
+    RecordEdge { basis: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, refusal: None }
 }

@@ -22,6 +22,7 @@ pub(crate) mod suite;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ use serde_json::Value;
 pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
-use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
 use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
@@ -125,11 +126,20 @@ pub struct TargetRow {
     pub succeeded_at: Option<Timestamp>,
 }
 
+/// Which change of which batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InFlightId {
+    /// The batch's row.
+    pub batch: i64,
+    /// Its place in the batch, from 0.
+    pub place: usize,
+}
+
 /// A change that was sent and whose answer is not in the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InFlight {
-    /// Its row.
-    pub id: i64,
+    /// Which one.
+    pub id: InFlightId,
     /// The run that sent it.
     pub run: RunId,
     /// The change.
@@ -248,7 +258,13 @@ pub trait Ledger: Send + Sync {
     async fn current_fence(&self) -> Result<Fence, LedgerError>;
 
     /// Loads the whole estate in one consistent read.
-    async fn load_estate(&self) -> Result<Loaded, LedgerError>;
+    async fn load_estate(&self) -> Result<Loaded, LedgerError> {
+        self.load_estate_beside(&BTreeMap::new()).await
+    }
+
+    /// The same where a pull is at hand: resources that it shows as they are known (nearly all, as a rule) are neither read nor held a
+    /// second time, but shared with it.
+    async fn load_estate_beside(&self, pulled: &BTreeMap<Key, Arc<Resource>>) -> Result<Loaded, LedgerError>;
 
     /// Writes `estate.dirty` in one transaction: resources, edges, scopes, journal.
     ///
@@ -316,9 +332,9 @@ pub trait Ledger: Send + Sync {
         changes: &[Change],
         tallies: &[Tally],
         at: Timestamp,
-    ) -> Result<Vec<i64>, LedgerError>;
+    ) -> Result<Vec<InFlightId>, LedgerError>;
 
-    /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; removes the in-flight rows.
+    /// Writes the answers of a batch, in one transaction with a compare-and-set on the lease: rows, edges, journal; what has an answer is in flight no more.
     ///
     /// A retirement or a purge takes the rows of the edges with it that start or end at its key. A failure leaves a row's revision as it is.
     /// The tally of a change that was not sent stays: counting too much is the safe side, and a repeat of it counts once.

@@ -1,19 +1,20 @@
 //! The estate: resources, edges, scopes, and the journal.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys};
-use super::session::{Bulk, Cell, Columns, Database, Session, Table, Type, cells, row};
+use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
 use super::{Candidate, LedgerError, Loaded, RunId};
 use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, Known, KnownEdge, KnownScope, Settler};
 use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resource, Scope};
 
-/// Columns of `resource` as [`read_known`] reads them; the payload carries the rest.
+/// Columns of `resource` as [`read_known`] reads them.
 macro_rules! known_columns {
     () => {
         "digest, fence, news_fence, first_seen, last_seen, missing, disposition, disposition_since, stage, stage_since, end_at, end_cause, \
-         life_since, flag, recovered, payload"
+         life_since, flag, recovered"
     };
 }
 
@@ -40,12 +41,37 @@ const RESOURCE: Columns = &[
     ("payload", Type::Text),
 ];
 
+/// What [`load_estate`] reads of every row; the payload carries the rest.
+static RESOURCES: Table = Table {
+    name: "resource",
+    number: "key_id",
+    columns: &[
+        ("key_id", Type::Int),
+        ("digest", Type::Bytes),
+        ("fence", Type::Int),
+        ("news_fence", Type::Int),
+        ("first_seen", Type::Int),
+        ("last_seen", Type::Int),
+        ("missing", Type::Int),
+        ("disposition", Type::Text),
+        ("disposition_since", Type::Int),
+        ("stage", Type::Text),
+        ("stage_since", Type::Int),
+        ("end_at", Type::Int),
+        ("end_cause", Type::Text),
+        ("life_since", Type::Int),
+        ("flag", Type::Text),
+        ("recovered", Type::Int),
+    ],
+};
+static RESOURCE_DIGESTS: Table = Table { name: "resource", number: "key_id", columns: &[("key_id", Type::Int), ("digest", Type::Bytes)] };
+
 const UPSERT_RESOURCE: &str = concat!(
     "INSERT INTO resource (key_id, kind, native_digest, name_digest, ",
     known_columns!(),
-    ") SELECT key_id, kind, native_digest, name_digest, ",
+    ", payload) SELECT key_id, kind, native_digest, name_digest, ",
     known_columns!(),
-    " FROM input WHERE true ON CONFLICT (key_id) DO UPDATE SET kind = excluded.kind, native_digest = excluded.native_digest, \
+    ", payload FROM input WHERE true ON CONFLICT (key_id) DO UPDATE SET kind = excluded.kind, native_digest = excluded.native_digest, \
      name_digest = excluded.name_digest, digest = excluded.digest, fence = excluded.fence, news_fence = excluded.news_fence, first_seen = excluded.first_seen, \
      last_seen = excluded.last_seen, missing = excluded.missing, disposition = excluded.disposition, \
      disposition_since = excluded.disposition_since, stage = excluded.stage, stage_since = excluded.stage_since, \
@@ -134,7 +160,7 @@ async fn fence_from(session: &mut dyn Session, operation: &'static str, sql: &'s
     fence.ok_or_else(|| LedgerError::Corrupt { what: "sequence", text: "it has no row".to_owned() })
 }
 
-pub(super) async fn load_estate(db: &dyn Database) -> Result<Loaded, LedgerError> {
+pub(super) async fn load_estate(db: &dyn Database, pulled: &BTreeMap<Key, Arc<Resource>>) -> Result<Loaded, LedgerError> {
     let read = &mut *db.read().await?;
     let mut version = 0;
     read.each("read the version", "SELECT version FROM meta", cells![], &mut |row| {
@@ -145,12 +171,13 @@ pub(super) async fn load_estate(db: &dyn Database) -> Result<Loaded, LedgerError
     let keys = AllKeys::load(read).await?;
     let scopes = load_scopes(read).await?;
 
+    let mut payloads = load_payloads(read, &keys, pulled).await?;
     let mut settler = Settler::new(&scopes);
     let mut resources: Vec<(usize, Known)> = Vec::new();
-    read.each("load resources", concat!("SELECT key_id, ", known_columns!(), " FROM resource"), cells![], &mut |row| {
+    read.scan("load resources", &RESOURCES, None, &mut |row| {
         let rank = keys.rank(row.int()?)?;
-        let mut known = read_known(row)?;
-        known.resource.key = keys.at(rank)?;
+        let resource = payloads.remove(&rank).ok_or_else(|| row.corrupt("a resource without its payload"))?;
+        let mut known = read_known(row, resource)?;
         settler.settle(&mut known);
         resources.push((rank, known));
         Ok(())
@@ -175,6 +202,40 @@ pub(super) async fn load_estate(db: &dyn Database) -> Result<Loaded, LedgerError
         .map(|((from, relation, to), edge)| Ok((EdgeId { from: keys.at(from)?, relation, to: keys.at(to)? }, edge)))
         .collect::<Result<_, LedgerError>>()?;
     Ok(Loaded { estate: Estate { resources, edges, scopes, dirty: Default::default() }, version })
+}
+
+/// Every row's resource, by the place of its key.
+async fn load_payloads(
+    session: &mut dyn Session,
+    keys: &AllKeys,
+    pulled: &BTreeMap<Key, Arc<Resource>>,
+) -> Result<HashMap<usize, Arc<Resource>>, LedgerError> {
+    const SELECT: &str = "SELECT key_id, payload FROM resource WHERE key_id IN (SELECT key_id FROM input)";
+    let mut payloads = HashMap::new();
+    let mut unshared: Vec<i64> = Vec::new();
+    session
+        .scan("compare resources", &RESOURCE_DIGESTS, None, &mut |row| {
+            let id = row.int()?;
+            let (rank, known) = (keys.rank(id)?, row.digest()?);
+            match pulled.get(&keys.at(rank)?).filter(|resource| resource.digest().is_ok_and(|digest| digest == known)) {
+                Some(resource) => drop(payloads.insert(rank, Arc::clone(resource))),
+                None => unshared.push(id),
+            }
+            Ok(())
+        })
+        .await?;
+    for chunk in unshared.chunks(ROWS_PER_STATEMENT) {
+        let rows = chunk.iter().map(|id| Cell::from(*id)).collect();
+        session
+            .bulk_each("load resources", SELECT, KEY_ID, rows, &mut |row| {
+                let rank = keys.rank(row.int()?)?;
+                let resource = Resource { key: keys.at(rank)?, ..row.json()? };
+                payloads.insert(rank, Arc::new(resource));
+                Ok(())
+            })
+            .await?;
+    }
+    Ok(payloads)
 }
 
 pub(super) async fn commit(db: &dyn Database, run: &RunId, expected_version: i64, estate: &Estate) -> Result<i64, LedgerError> {
@@ -258,9 +319,11 @@ pub(super) async fn write_journal(
 pub(super) async fn resource(db: &dyn Database, key: &Key) -> Result<Option<Known>, LedgerError> {
     let read = &mut *db.read().await?;
     let mut found = None;
-    let select = concat!("SELECT ", known_columns!(), " FROM resource WHERE key_id = (SELECT id FROM known_key WHERE known_key.key = $1)");
+    let select =
+        concat!("SELECT payload, ", known_columns!(), " FROM resource WHERE key_id = (SELECT id FROM known_key WHERE known_key.key = $1)");
     read.each("read a resource", select, cells![key.as_str()], &mut |row| {
-        found = Some(read_known(row)?);
+        let resource: Resource = row.json()?;
+        found = Some(read_known(row, Arc::new(resource))?);
         Ok(())
     })
     .await?;
@@ -415,11 +478,11 @@ fn known_row(id: i64, known: &Known) -> Result<[Cell; 20], LedgerError> {
         known.life_since,
         known.flag.as_deref(),
         known.recovered,
-        json(resource)?,
+        json(&**resource)?,
     ])
 }
 
-fn read_known(row: &mut Reader<'_>) -> Result<Known, LedgerError> {
+fn read_known(row: &mut Reader<'_>, resource: Arc<Resource>) -> Result<Known, LedgerError> {
     let (digest, fence, news_fence) = (row.digest()?, Fence(row.int()?), Fence(row.int()?));
     let (first_seen, last_seen, missing) = (row.time()?, row.time()?, row.u32()?);
     let (disposition, disposition_since) = (row.parse()?, row.time()?);
@@ -427,7 +490,7 @@ fn read_known(row: &mut Reader<'_>) -> Result<Known, LedgerError> {
     let end = row.opt_time()?.zip(row.opt_parse()?).map(|(at, cause)| End { at, cause });
     let (life_since, flag, recovered) = (row.time()?, row.opt_string()?, row.bool()?);
     Ok(Known {
-        resource: row.json()?,
+        resource,
         digest,
         fence,
         news_fence,

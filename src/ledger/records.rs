@@ -10,21 +10,21 @@ use super::observed::{current_fence, write_journal};
 use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
 use super::{Lease, LedgerError, Rows, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
-use crate::model::{EdgeId, Key, RelationType, TargetName};
-use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
+use crate::model::{Digest, EdgeId, Key, RelationType, TargetName};
+use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
 /// Columns of `record` as [`read_brief`] reads them.
 macro_rules! record_columns {
     () => {
-        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, attempts, next_try_at, error, contributed"
+        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, refused, attempts, next_try_at, error, contributed"
     };
 }
 
 /// Columns of `record_edge` as [`read_edge`] reads them.
 macro_rules! edge_columns {
     () => {
-        "basis, delivered_at, state, revision, attempts, next_try_at, error"
+        "basis, delivered_at, state, revision, refused, attempts, next_try_at, error"
     };
 }
 
@@ -41,6 +41,7 @@ const RECORD: Columns = &[
     ("created_at", Type::Int),
     ("retired_at", Type::Int),
     ("delivered_at", Type::Int),
+    ("refused", Type::Bytes),
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
     ("error", Type::Text),
@@ -55,7 +56,7 @@ const UPSERT_RECORD: &str = concat!(
     " FROM input WHERE true ON CONFLICT (target, key_id) DO UPDATE SET record = excluded.record, class = excluded.class, \
      kind = excluded.kind, account = excluded.account, state = excluded.state, revision = excluded.revision, basis = excluded.basis, \
      created_at = excluded.created_at, retired_at = excluded.retired_at, delivered_at = excluded.delivered_at, \
-     attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed"
+     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, contributed = excluded.contributed"
 );
 
 const SETTLED: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("basis", Type::Bytes)];
@@ -74,6 +75,7 @@ const EDGE: Columns = &[
     ("delivered_at", Type::Int),
     ("state", Type::Text),
     ("revision", Type::Int),
+    ("refused", Type::Bytes),
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
     ("error", Type::Text),
@@ -85,7 +87,7 @@ const UPSERT_EDGE: &str = concat!(
     ") SELECT target, from_id, relation, to_id, ",
     edge_columns!(),
     " FROM input WHERE true ON CONFLICT (target, from_id, relation, to_id) DO UPDATE SET basis = excluded.basis, \
-     delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, attempts = excluded.attempts, \
+     delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, refused = excluded.refused, attempts = excluded.attempts, \
      next_try_at = excluded.next_try_at, error = excluded.error"
 );
 
@@ -267,7 +269,7 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     remove_fields(write, target, &ids, &gone).await?;
     write_briefs(write, target, &ids, rows.bound.iter().map(|binding| (&binding.key, &binding.row))).await?;
 
-    let update = "UPDATE record SET basis = input.basis, state = 'delivered', attempts = 0, next_try_at = NULL, error = NULL \
+    let update = "UPDATE record SET basis = input.basis, state = 'delivered', refused = NULL, attempts = 0, next_try_at = NULL, error = NULL \
          FROM input WHERE record.target = input.target AND record.key_id = input.key_id";
     let mut bulk = Bulk::new(write, "settle records", update, SETTLED);
     for (key, basis) in &rows.settled {
@@ -504,6 +506,7 @@ pub(super) async fn write_edges(
     let mut bulk = Bulk::new(session, "write edges", UPSERT_EDGE, EDGE);
     for (id, edge) in edges.iter().filter_map(|(id, edge)| edge.as_ref().map(|edge| (id, edge))) {
         let (from, to) = ids.ends(id)?;
+        let (refused, attempts, next_try_at, error) = refusal_cells(edge.refusal.as_deref());
         let row = row![
             target.as_str(),
             from,
@@ -513,9 +516,10 @@ pub(super) async fn write_edges(
             edge.delivered_at,
             edge.state.as_str(),
             edge.revision,
-            edge.attempts,
-            edge.next_try_at,
-            edge.error.as_deref()
+            refused,
+            attempts,
+            next_try_at,
+            error
         ];
         bulk.push(row).await?;
     }
@@ -556,7 +560,19 @@ pub(super) async fn remove_fields(session: &mut dyn Session, target: &TargetName
     Ok(())
 }
 
-fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 16] {
+fn refusal_cells(refusal: Option<&Refusal>) -> (Option<Digest>, u32, Option<Timestamp>, Option<&str>) {
+    refusal.map_or((None, 0, None, None), |refusal| {
+        (Some(refusal.change), refusal.attempts, refusal.next_try_at, Some(refusal.error.as_str()))
+    })
+}
+
+fn read_refusal(row: &mut Reader<'_>) -> Result<Option<Box<Refusal>>, LedgerError> {
+    let (refused, attempts, next_try_at, error) = (row.opt_digest()?, row.u32()?, row.opt_time()?, row.opt_text()?);
+    Ok(refused.map(|change| Box::new(Refusal { change, attempts, next_try_at, error: error.unwrap_or_default().to_owned() })))
+}
+
+fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 17] {
+    let (refused, attempts, next_try_at, error) = refusal_cells(brief.refusal.as_deref());
     row![
         target.as_str(),
         id,
@@ -570,9 +586,10 @@ fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 16] {
         brief.created_at,
         brief.retired_at,
         brief.delivered_at,
-        brief.attempts,
-        brief.next_try_at,
-        brief.error.as_deref(),
+        refused,
+        attempts,
+        next_try_at,
+        error,
         brief.contributed,
     ]
 }
@@ -589,9 +606,7 @@ fn read_brief(row: &mut Reader<'_>) -> Result<RecordBrief, LedgerError> {
         created_at: row.opt_time()?,
         retired_at: row.opt_time()?,
         delivered_at: row.opt_time()?,
-        attempts: row.u32()?,
-        next_try_at: row.opt_time()?,
-        error: row.opt_string()?,
+        refusal: read_refusal(row)?,
         contributed: row.bool()?,
         fields: None,
     })
@@ -603,8 +618,6 @@ fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {
         delivered_at: row.opt_time()?,
         state: row.parse::<DeliveryState>()?,
         revision: row.int()?,
-        attempts: row.u32()?,
-        next_try_at: row.opt_time()?,
-        error: row.opt_string()?,
+        refusal: read_refusal(row)?,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,12 +10,12 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble, batches,
-    books, check, leases, observed, records,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble,
+    batches, books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
-use crate::model::{EdgeId, Key, Outcome, Scope, TargetName};
+use crate::model::{EdgeId, Key, Outcome, Resource, Scope, TargetName};
 use crate::plan::{Change, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
 
 /// A ledger in a database.
@@ -42,8 +43,8 @@ impl<D: Database> Ledger for Store<D> {
         observed::current_fence(&mut *self.db.read().await?).await
     }
 
-    async fn load_estate(&self) -> Result<Loaded, LedgerError> {
-        observed::load_estate(&self.db).await
+    async fn load_estate_beside(&self, pulled: &BTreeMap<Key, Arc<Resource>>) -> Result<Loaded, LedgerError> {
+        observed::load_estate(&self.db, pulled).await
     }
 
     async fn commit(&self, run: &RunId, expected_version: i64, estate: &Estate) -> Result<i64, LedgerError> {
@@ -117,7 +118,7 @@ impl<D: Database> Ledger for Store<D> {
         changes: &[Change],
         tallies: &[Tally],
         at: Timestamp,
-    ) -> Result<Vec<i64>, LedgerError> {
+    ) -> Result<Vec<InFlightId>, LedgerError> {
         batches::begin(&self.db, lease, run, changes, tallies, at).await
     }
 

@@ -284,7 +284,7 @@ async fn conclude(
         Mode::Plan => None,
     };
     let own = context.ledger.estate_id().await?;
-    let loaded = context.ledger.load_estate().await?;
+    let loaded = context.ledger.load_estate_beside(&reading.pull.resources).await?;
     tracing::debug!(elapsed_ms = began.elapsed().as_millis(), resources = loaded.estate.resources.len(), "Loaded the estate");
     let fence = if only.is_some() { saved::fence(reading.fence, context.at(), &loaded.estate) } else { reading.fence };
     let mut stand = Stand::observe(context, loaded.estate, Reading { fence, ..reading });

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -35,7 +36,7 @@ struct File {
     plan: Plan,
     coverage: Coverage,
     receipts: Vec<(Scope, Receipt)>,
-    resources: Vec<Resource>,
+    resources: Vec<Arc<Resource>>,
     relations: Vec<Relation>,
     exhaustive: bool,
     remarks: Vec<Remark>,

@@ -209,7 +209,7 @@ impl Source for AwsSource {
 /// Adds a scope's listing to the pull: what was read, how it ended, and what is odd about it.
 fn add(pull: &mut Pull, source: &SourceName, scope: Scope, listing: Listing) -> Result<(), SourceError> {
     let Listing { found, error } = listing;
-    let resources: BTreeMap<Key, _> = found.resources.into_iter().map(|resource| (resource.key.clone(), resource)).collect();
+    let resources: BTreeMap<Key, _> = found.resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))).collect();
     let count = Some(resources.len() as u64);
     let receipt = match &error {
         Some(error) => error.receipt(source, count),

@@ -1,6 +1,7 @@
 //! The ledger's view of the estate, as plain data in memory: what the pure functions read and change.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,7 +78,7 @@ pub struct End {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     /// The merged view: what was read, and what incomplete reads left standing.
-    pub resource: Resource,
+    pub resource: Arc<Resource>,
     /// [`Resource::digest`] of `resource`.
     pub digest: Digest,
     /// Fence of the last read that showed it or proved it absent.
@@ -112,7 +113,8 @@ pub struct Known {
 impl Known {
     /// A resource at its first sight. It waits as `deferred` for [`crate::lifecycle::decide`], which runs in the same run.
     #[must_use]
-    pub fn new(resource: Resource, at: Timestamp, fence: Fence) -> Self {
+    pub fn new(resource: impl Into<Arc<Resource>>, at: Timestamp, fence: Fence) -> Self {
+        let resource = resource.into();
         Self {
             digest: digest(&resource),
             resource,

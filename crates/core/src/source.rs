@@ -1,6 +1,7 @@
 //! The seam to the clouds: what a source must promise.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -10,8 +11,8 @@ use crate::model::{EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Relat
 /// What one pull of one source (or, merged, of all sources) read. Absence is evidence only where the receipts say `complete`.
 #[derive(Debug, Clone, Default)]
 pub struct Pull {
-    /// What was read.
-    pub resources: BTreeMap<Key, Resource>,
+    /// What was read. Shared with the estate where that knows the same.
+    pub resources: BTreeMap<Key, Arc<Resource>>,
     /// Edges that were read. An end may lie outside `resources`.
     pub relations: BTreeMap<EdgeId, Relation>,
     /// How each scope's listing ended.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what is built here is built from constants")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -93,7 +94,7 @@ pub fn pull(
     for (scope, outcome) in receipts {
         pull.receipts.add(scope, receipt(outcome)).expect("no overlap");
     }
-    pull.resources.extend(resources.into_iter().map(|resource| (resource.key.clone(), resource)));
+    pull.resources.extend(resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))));
     pull.relations.extend(relations.into_iter().map(|relation| (relation.id(), relation)));
     pull
 }
@@ -241,10 +242,10 @@ pub fn broken(pull: &Pull) -> Pull {
         broken.receipts.add(scope, receipt(outcome)).expect("no overlap");
     }
     for (key, resource) in pull.resources.iter().filter(|(_, resource)| !denied.contains(&resource.scope())).step_by(2) {
-        let mut cut = resource.clone();
+        let mut cut = Resource::clone(resource);
         cut.attributes.retain(|name, _| name != "size");
         cut.tags.clear();
-        broken.resources.insert(key.clone(), cut);
+        broken.resources.insert(key.clone(), cut.into());
     }
     for (id, relation) in pull.relations.iter().filter(|(id, _)| broken.resources.contains_key(id.proving_end())).step_by(2) {
         broken.relations.insert(id.clone(), relation.clone());

@@ -8,7 +8,7 @@ use super::samples::{at, change, deliver, digest, done, edge, edge_change, faile
 use super::{Place, on_both};
 use crate::estate::JournalKind;
 use crate::ledger::{Answer, Binding, Rows, TargetRow};
-use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge};
+use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal};
 use crate::target::RecordId;
 
 on_both!(
@@ -60,9 +60,7 @@ async fn a_record_s_life(place: &Place) {
         created_at: Some(at(1)),
         retired_at: None,
         delivered_at: Some(at(1)),
-        attempts: 0,
-        next_try_at: None,
-        error: None,
+        refusal: None,
         contributed: false,
         fields: None,
     };
@@ -90,7 +88,9 @@ async fn a_record_s_life(place: &Place) {
 
     assert_eq!(ledger.target_row(&target()).await.unwrap().unwrap().delivered_at, Some(at(5)));
     let history = ledger.history(&key(1)).await.unwrap();
-    assert!(history.iter().all(|entry| entry.entry == JournalKind::Delivered && entry.fields.contains_key("name")));
+    assert!(history.iter().all(|entry| entry.entry == JournalKind::Delivered));
+    let named: Vec<_> = history.iter().map(|entry| entry.fields.contains_key("name")).collect();
+    assert_eq!(named, [false, true, true, true, true], "a create repeats nothing");
     let causes: Vec<_> = history.iter().map(|entry| entry.cause.as_str()).collect();
     assert_eq!(causes, ["create", "update", "retire", "revive", "purge"].map(|change| format!("target cmdb: {change}")));
 }
@@ -102,15 +102,8 @@ async fn edges_go_with_the_record_they_end_at(place: &Place) {
     deliver(&*ledger, &holder, creates.collect(), at(1)).await;
     let relates = [(1, 2), (2, 3), (3, 1)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
     deliver(&*ledger, &holder, relates.into(), at(2)).await;
-    let delivered = RecordEdge {
-        basis: Some(digest(1)),
-        delivered_at: Some(at(2)),
-        state: DeliveryState::Delivered,
-        revision: 1,
-        attempts: 0,
-        next_try_at: None,
-        error: None,
-    };
+    let delivered =
+        RecordEdge { basis: Some(digest(1)), delivered_at: Some(at(2)), state: DeliveryState::Delivered, revision: 1, refusal: None };
     assert_eq!(state(&*ledger).await.edges[&edge(1, 2)], delivered);
     let related = ledger.history(&key(1)).await.unwrap();
     assert!(related[1].fields.contains_key(&format!("protected_by {}", key(2))), "{related:?}");
@@ -133,12 +126,14 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     deliver(&*ledger, &holder, answers, at(2)).await;
     let now = state(&*ledger).await;
     let (new, old) = (&now.records[&key(1)], &now.records[&key(2)]);
-    assert_eq!((new.state, new.record.clone(), new.revision, new.attempts), (DeliveryState::Failed, None, 0, 1));
+    assert_eq!((new.state, new.record.clone(), new.revision, new.refusal.as_ref().unwrap().attempts), (DeliveryState::Failed, None, 0, 1));
     assert_eq!(
-        (old.state, old.record.clone(), old.revision, old.attempts),
+        (old.state, old.record.clone(), old.revision, old.refusal.as_ref().unwrap().attempts),
         (DeliveryState::Parked, Some(RecordId("rec-2".to_owned())), 1, 7)
     );
-    assert_eq!((old.error.as_deref(), old.next_try_at), (Some("the name is taken"), Some(at(60))));
+    let refusal =
+        Refusal { change: change(2, ChangeKind::Update).id, attempts: 7, next_try_at: Some(at(60)), error: "the name is taken".to_owned() };
+    assert_eq!(old.refusal.as_deref(), Some(&refusal));
     assert_eq!((now.edges[&edge(1, 2)].state, now.edges[&edge(1, 2)].delivered_at), (DeliveryState::Parked, None));
     let troubles = ledger.troubles().await.unwrap();
     let listed: Vec<_> = troubles.iter().map(|trouble| (trouble.key.clone(), trouble.relation.clone(), trouble.state)).collect();
@@ -149,13 +144,14 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     assert_eq!(ledger.unpark(Some(&"snow".parse().unwrap()), &[]).await.unwrap(), 0);
     assert_eq!(ledger.unpark(None, &[key(2)]).await.unwrap(), 1);
     let due = &state(&*ledger).await.records[&key(2)];
-    assert_eq!((due.state, due.attempts, due.next_try_at), (DeliveryState::Failed, 0, None));
+    assert_eq!(due.state, DeliveryState::Failed);
+    assert_eq!(due.refusal.as_deref(), Some(&Refusal { attempts: 0, next_try_at: None, ..refusal }));
     assert_eq!(ledger.unpark(Some(&target()), &[]).await.unwrap(), 3);
     assert!(ledger.troubles().await.unwrap().iter().all(|trouble| trouble.attempts == 0 && trouble.state == DeliveryState::Failed));
 
     deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Update), done(2))], at(3)).await;
     let mended = &state(&*ledger).await.records[&key(2)];
-    assert_eq!((mended.state, mended.error.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
+    assert_eq!((mended.state, mended.refusal.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
 }
 
 async fn a_text_may_hold_anything(place: &Place) {
@@ -168,7 +164,7 @@ async fn a_text_may_hold_anything(place: &Place) {
     // PostgreSQL's texts hold no NUL; both databases show the same in its place.
     let shown = odd.replace('\0', "\u{fffd}");
     let now = state(&*ledger).await;
-    assert_eq!(now.records[&key(1)].error.as_ref(), Some(&shown));
+    assert_eq!(now.records[&key(1)].refusal.as_ref().map(|refusal| &refusal.error), Some(&shown));
     assert_eq!((&now.records[&key(2)].class, &now.records[&key(2)].record), (&shown, &Some(RecordId(shown.clone()))));
 }
 

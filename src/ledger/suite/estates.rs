@@ -1,6 +1,7 @@
 //! Observations: what is committed is what is loaded, once, in order.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -17,6 +18,7 @@ on_both!(
     a_stale_version_is_refused_and_leaves_nothing,
     of_two_commits_from_one_version_one_wins,
     unchanged_resources_take_the_listing_of_their_scope,
+    what_a_pull_shows_unchanged_is_shared_with_it,
     accepted_gaps_outlive_a_stale_commit,
     history_is_in_order_and_by_key,
     search_finds_keys_ids_and_names,
@@ -99,7 +101,7 @@ async fn unchanged_resources_take_the_listing_of_their_scope(place: &Place) {
     let ledger = place.open().await;
     let (mut missing, mut later) = (known(resource(2), 1, at(0)), known(resource(3), 9, at(90)));
     missing.missing = 1;
-    later.resource.region = "us-east-1".parse().unwrap();
+    Arc::make_mut(&mut later.resource).region = "us-east-1".parse().unwrap();
     later.digest = later.resource.digest().unwrap();
     let mut written = estate([known(resource(1), 1, at(0)), missing.clone(), later.clone()]);
     written.scopes.insert(scope("*"), known_scope(4, at(40)));
@@ -113,6 +115,22 @@ async fn unchanged_resources_take_the_listing_of_their_scope(place: &Place) {
     assert_eq!(seen(2), (at(0), Fence(5)), "a missing one was not in it, which the listing tells as well");
     assert_eq!(seen(3), (at(90), Fence(9)), "its own row is newer");
     assert_eq!(ledger.resource(&key(1)).await.unwrap().as_ref(), Some(&loaded[&key(1)]));
+}
+
+async fn what_a_pull_shows_unchanged_is_shared_with_it(place: &Place) {
+    let ledger = place.open().await;
+    let written = estate((1..=3).map(|n| known(resource(n), 1, at(0))));
+    ledger.commit(&run(), 0, &written).await.unwrap();
+    let mut same = resource(1);
+    same.observed_at = Some(at(77));
+    let mut other = resource(2);
+    other.name = Some("renamed".to_owned());
+    let pulled: BTreeMap<_, _> = [same, other, resource(4)].map(|read| (read.key.clone(), Arc::new(read))).into();
+
+    let loaded = ledger.load_estate_beside(&pulled).await.unwrap().estate.resources;
+    assert!(Arc::ptr_eq(&loaded[&key(1)].resource, &pulled[&key(1)]), "the time of observation is no news");
+    let others: Vec<_> = loaded.into_iter().filter(|(known, _)| *known != key(1)).collect();
+    assert_eq!(others, [2, 3].map(|n| (key(n), known(resource(n), 1, at(0)))), "neither what is read otherwise nor what is only pulled");
 }
 
 async fn accepted_gaps_outlive_a_stale_commit(place: &Place) {

@@ -56,7 +56,7 @@ pub(super) fn resource(n: u32) -> Resource {
 pub(super) fn known(resource: Resource, fence: i64, seen: Timestamp) -> Known {
     Known {
         digest: resource.digest().unwrap(),
-        resource,
+        resource: resource.into(),
         fence: Fence(fence),
         news_fence: Fence(fence),
         first_seen: seen,

@@ -203,7 +203,7 @@ impl<R: Read> Reader<R> {
                         Some(count) => *count += 1,
                         None => drop(rows.insert(resource.scope(), 1)),
                     }
-                    free.insert(resource);
+                    free.insert(Arc::new(resource));
                 }
             }
             shared.keys.insert(key, Some(entry_of(token)));

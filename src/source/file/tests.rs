@@ -509,7 +509,7 @@ fn the_quick_start_is_a_complete_estate() {
     assert_eq!(remarks, []);
     assert!(resources.len() >= 200, "{}", resources.len());
     assert!(relations.len() >= 400, "{}", relations.len());
-    let distinct = |of: fn(&Resource) -> &str| resources.values().map(of).collect::<std::collections::BTreeSet<_>>();
+    let distinct = |of: fn(&Resource) -> &str| resources.values().map(|resource| of(resource)).collect::<std::collections::BTreeSet<_>>();
     assert_eq!(distinct(|resource| resource.account.as_str()).len(), 4);
     let regions = ["*", "eu-central-1", "eu-west-1", "northeurope", "us-east-1", "westeurope"];
     assert_eq!(distinct(|resource| resource.region.as_str()), regions.into());
@@ -526,7 +526,7 @@ fn the_quick_start_is_a_complete_estate() {
         assert!(resources.values().any(|resource| resource.state.as_deref() == Some(state)), "{state}");
     }
     let spot = |resource: &Resource| resource.attributes.get("purchase").is_some_and(|word| word == "spot");
-    assert!(resources.values().any(spot));
+    assert!(resources.values().any(|resource| spot(resource)));
 }
 
 #[test]

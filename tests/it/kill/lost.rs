@@ -49,13 +49,13 @@ fn check(change: &str, before: &Inventory, lost: &Inventory) {
     world.query(
         "dewpoint.db",
         &format!(
-            "CREATE TRIGGER lost BEFORE DELETE ON in_flight WHEN json_extract(old.change, '$.change') = '{change}' \
+            "CREATE TRIGGER lost BEFORE DELETE ON in_flight WHEN json_extract(old.changes, '$[0].change') = '{change}' \
              BEGIN SELECT RAISE(ABORT, 'the answer is lost'); END"
         ),
     );
     let ran = world.run(&["sync", "--at", LOST]);
     assert_eq!(ran.code, 1, "{change}: {}\n{}", ran.out, ran.err);
-    let in_flight = world.query("dewpoint.db", "SELECT json_extract(change, '$.change') FROM in_flight");
+    let in_flight = world.query("dewpoint.db", "SELECT json_extract(changes, '$[0].change') FROM in_flight");
     assert!(!in_flight.is_empty() && in_flight.iter().all(|row| row[0] == change), "{change}: {in_flight:?}");
     world.query("dewpoint.db", "DROP TRIGGER lost");
 

@@ -137,7 +137,7 @@ fn upsert(estate: &mut Estate, key: &Key, service: &Service, observing: &Observi
         estate.resources.insert(key.clone(), Known::new(resource, observing.at, observing.fence));
         return true;
     };
-    let mut taken = take(known, resource, Proven { own: true, addresses: true });
+    let mut taken = take(known, resource.into(), Proven::ALL);
     if known.missing > 0 {
         taken.fields.insert("missing".to_owned(), FieldChange { from: known.missing.into(), to: 0.into() });
     }

@@ -1,6 +1,7 @@
 //! One resource as read, and the same as known: what is taken, what is kept, what changed.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub(super) struct Proven {
 }
 
 impl Proven {
+    pub(super) const ALL: Self = Self { own: true, addresses: true };
     pub(super) const NOTHING: Self = Self { own: false, addresses: false };
 }
 
@@ -32,15 +34,18 @@ pub(super) struct Taken {
 }
 
 /// Takes a read of a resource into its row. Bookkeeping of sightings is the caller's.
-pub(super) fn take(known: &mut Known, mut read: Resource, proven: Proven) -> Taken {
-    if is_same(&known.resource, &read) {
+pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -> Taken {
+    if Arc::ptr_eq(&known.resource, &read) || is_same(&known.resource, &read) {
         return Taken::default();
     }
     let reborn = matches!((known.resource.life(), read.life()), (Some(old), Some(new)) if old != new);
     let born = read.created_at;
-    fill_unproven(&mut read, &known.resource, proven);
-    if reborn {
-        read.created_at = born;
+    if proven != Proven::ALL || read.vital() == Vital::Ended {
+        let read = Arc::make_mut(&mut read);
+        fill_unproven(read, &known.resource, proven);
+        if reborn {
+            read.created_at = born;
+        }
     }
     if is_same(&known.resource, &read) {
         return Taken::default();
@@ -53,11 +58,16 @@ pub(super) fn take(known: &mut Known, mut read: Resource, proven: Proven) -> Tak
 
 /// A read of one resource outside its listing: what was read is taken, nothing is emptied, and it counts as seen.
 /// Returns the fields that differ; `None` where something newer is known.
-pub(crate) fn read_narrowly(known: &mut Known, read: Resource, at: Timestamp, fence: Fence) -> Option<BTreeMap<String, FieldChange>> {
+pub(crate) fn read_narrowly(
+    known: &mut Known,
+    read: impl Into<Arc<Resource>>,
+    at: Timestamp,
+    fence: Fence,
+) -> Option<BTreeMap<String, FieldChange>> {
     if known.fence > fence {
         return None;
     }
-    let taken = take(known, read, Proven::NOTHING);
+    let taken = take(known, read.into(), Proven::NOTHING);
     known.sighted(at, fence);
     Some(taken.fields)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -152,7 +153,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn first_seen(&mut self, key: Key, resource: Resource) {
+    fn first_seen(&mut self, key: Key, resource: Arc<Resource>) {
         let (at, fence) = (self.observing.at, self.observing.fence);
         let proof = self.prover.of(&resource);
         self.observed.seen += 1;
@@ -180,7 +181,7 @@ impl Pass<'_> {
         self.new.push((key, Known::new(resource, at, fence)));
     }
 
-    fn seen(&mut self, key: Key, known: &mut Known, resource: Resource) {
+    fn seen(&mut self, key: Key, known: &mut Known, resource: Arc<Resource>) {
         let (at, fence) = (self.observing.at, self.observing.fence);
         let proof = self.prover.of(&resource);
         self.observed.seen += 1;

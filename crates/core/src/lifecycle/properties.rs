@@ -100,7 +100,7 @@ proptest! {
 
         let account = |pull: &Pull, first: bool| {
             let belongs = |account: &str| account.starts_with('1') == first;
-            let mut resources: Vec<_> = pull.resources.values().filter(|r| belongs(r.account.as_str())).cloned().collect();
+            let mut resources: Vec<_> = pull.resources.values().filter(|r| belongs(r.account.as_str())).map(|r| crate::model::Resource::clone(r)).collect();
             let mut relations: Vec<_> = pull.relations.values().filter(|r| r.from.as_str().contains(":1111") == first).cloned().collect();
             shuffle(&mut resources, seed);
             shuffle(&mut relations, seed);

@@ -16,7 +16,8 @@ impl Digest {
     /// When the value has no JSON form.
     pub fn of_json<T: Serialize + ?Sized>(value: &T) -> Result<Self, serde_json::Error> {
         let mut hasher = blake3::Hasher::new();
-        serde_json::to_writer(HashWriter(&mut hasher), value)?;
+        // One long update is many times quicker than one per token.
+        hasher.update(&serde_json::to_vec(value)?);
         Ok(Self::finish(&hasher))
     }
 
@@ -47,19 +48,6 @@ impl Digest {
         let mut bytes = [0; 16];
         hasher.finalize_xof().fill(&mut bytes);
         Self(bytes)
-    }
-}
-
-struct HashWriter<'a>(&'a mut blake3::Hasher);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

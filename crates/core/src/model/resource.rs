@@ -104,8 +104,39 @@ impl Resource {
     /// # Errors
     /// Never in practice: serde_json fails only on maps with keys that are no strings.
     pub fn digest(&self) -> Result<Digest, serde_json::Error> {
-        let mut still = self.clone();
-        still.observed_at = None;
-        Digest::of_json(&still)
+        let Self { kind, provider, account, region, created_at, derived, .. } = self;
+        Digest::of_json(&Still {
+            key: &self.key,
+            kind: *kind,
+            provider: *provider,
+            native_id: &self.native_id,
+            account,
+            region,
+            name: self.name.as_deref(),
+            state: self.state.as_deref(),
+            tags: &self.tags,
+            created_at: *created_at,
+            attributes: &self.attributes,
+            derived: *derived,
+            extra: &self.extra,
+        })
     }
+}
+
+/// A [`Resource`] without the time of observation.
+#[derive(Serialize)]
+struct Still<'a> {
+    key: &'a Key,
+    kind: Kind,
+    provider: Provider,
+    native_id: &'a str,
+    account: &'a Account,
+    region: &'a Region,
+    name: Option<&'a str>,
+    state: Option<&'a str>,
+    tags: &'a BTreeMap<String, String>,
+    created_at: Option<Timestamp>,
+    attributes: &'a Attributes,
+    derived: bool,
+    extra: &'a Map<String, Value>,
 }

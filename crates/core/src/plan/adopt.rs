@@ -148,9 +148,7 @@ pub(super) fn bound(
         created_at: previous.and_then(existed_since).or(found.delivered_at).or(Some(input.at)),
         retired_at: found.retired.then(|| found.delivered_at.unwrap_or(input.at)),
         delivered_at: found.delivered_at,
-        attempts: 0,
-        next_try_at: None,
-        error: None,
+        refusal: None,
         contributed: previous.is_some_and(|row| row.contributed),
         fields: Some(fields),
     }

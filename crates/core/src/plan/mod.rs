@@ -20,6 +20,7 @@ mod input;
 mod record;
 pub mod render;
 mod standing;
+mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
 mod testing;
@@ -37,5 +38,5 @@ pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use input::{Input, Terms};
-pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Tally, TargetState};
+pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use window::{WINDOW, tallies, window_start};

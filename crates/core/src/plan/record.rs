@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change::{Change, ChangeId};
@@ -37,24 +37,19 @@ vocabulary! {
 ///
 /// A field that is ours and whose `sent` is absent is still to be written, whatever `desired` says: so a correction that a read asked
 /// for survives until it is delivered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FieldState {
     /// What we last wanted.
     pub desired: Value,
     /// What we last wrote; absent where we never wrote, or where a read asked to write again.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub sent: Option<Value>,
     /// What the target showed when last read; cleared by every delivery that writes the field.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub echoed: Option<Value>,
     /// Written once more already because `echoed` differed from `sent`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rewritten: bool,
     /// The target keeps its own form of it; it rests until the desired value or the mapping changes.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rests: bool,
     /// It was people's when it was last written (every authority but `owned`): not emptied when we have no value any more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub people: bool,
 }
 
@@ -64,6 +59,19 @@ impl FieldState {
     pub fn delivered(value: Value, people: bool) -> Self {
         Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: false, rests: false, people }
     }
+}
+
+/// A change that a target refused, or did not answer for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    /// The wish. Another one does not wait for it, and begins its own count.
+    pub change: ChangeId,
+    /// Failed attempts in a row.
+    pub attempts: u32,
+    /// Not before this.
+    pub next_try_at: Option<Timestamp>,
+    /// The target's words.
+    pub error: String,
 }
 
 /// One record × target row, without its fields unless they were asked for.
@@ -90,12 +98,8 @@ pub struct RecordBrief {
     pub retired_at: Option<Timestamp>,
     /// When anything was last delivered.
     pub delivered_at: Option<Timestamp>,
-    /// Failed attempts in a row.
-    pub attempts: u32,
-    /// Not before this, after a failure.
-    pub next_try_at: Option<Timestamp>,
-    /// The target's last words about it.
-    pub error: Option<String>,
+    /// The last change that the target refused, until one succeeds.
+    pub refusal: Option<Box<Refusal>>,
     /// A stranger's record to which we only contribute fields: never retired or purged by us.
     pub contributed: bool,
     /// Its fields, where they were loaded.
@@ -118,9 +122,7 @@ impl RecordBrief {
             created_at: None,
             retired_at: None,
             delivered_at: None,
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
             contributed: change.contributed,
             fields: None,
         }
@@ -150,12 +152,8 @@ pub struct RecordEdge {
     pub state: DeliveryState,
     /// Counts deliveries of this row.
     pub revision: i64,
-    /// Failed attempts in a row.
-    pub attempts: u32,
-    /// Not before this, after a failure.
-    pub next_try_at: Option<Timestamp>,
-    /// The target's last words about it.
-    pub error: Option<String>,
+    /// The last change that the target refused, until one succeeds.
+    pub refusal: Option<Box<Refusal>>,
 }
 
 vocabulary! {
@@ -206,11 +204,6 @@ pub struct TargetState {
     pub tallies: Vec<Tally>,
     /// Verdicts of people on held changes.
     pub verdicts: BTreeMap<ChangeId, Verdict>,
-}
-
-/// A `null` that is there is a value: a field that we emptied is not one that we never write.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 impl TargetState {

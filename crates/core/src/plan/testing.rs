@@ -1,6 +1,7 @@
 //! A small world for this module's tests: a target that stores what it is sent, and an estate to plan from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -218,19 +219,19 @@ impl World {
 
     pub(super) fn set(&mut self, name: &str, attribute: &str, value: Value) {
         let known = self.known(name);
-        known.resource.attributes.insert(attribute.to_owned(), value);
+        Arc::make_mut(&mut known.resource).attributes.insert(attribute.to_owned(), value);
         news(known);
     }
 
     pub(super) fn unset(&mut self, name: &str, attribute: &str) {
         let known = self.known(name);
-        known.resource.attributes.remove(attribute);
+        Arc::make_mut(&mut known.resource).attributes.remove(attribute);
         news(known);
     }
 
     pub(super) fn rename(&mut self, name: &str, to: &str) {
         let known = self.known(name);
-        known.resource.name = Some(to.to_owned());
+        Arc::make_mut(&mut known.resource).name = Some(to.to_owned());
         news(known);
     }
 
@@ -260,7 +261,7 @@ impl World {
     pub(super) fn terminate(&mut self, name: &str) {
         let now = self.now;
         let known = self.known(name);
-        known.resource.state = Some("terminated".to_owned());
+        Arc::make_mut(&mut known.resource).state = Some("terminated".to_owned());
         known.stage = Stage::Retired;
         known.end = Some(End { at: now, cause: EndCause::Stated });
         news(known);
@@ -372,9 +373,7 @@ impl World {
             delivered_at: Some(self.now),
             state: DeliveryState::Delivered,
             revision: change.revision + 1,
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
         };
         self.state.edges.insert(edge.clone(), row);
     }
@@ -403,9 +402,7 @@ impl World {
                 _ => None,
             },
             delivered_at: Some(now),
-            attempts: 0,
-            next_try_at: None,
-            error: None,
+            refusal: None,
             contributed: match change.change {
                 ChangeKind::Adopt => self.adopt == Adopt::Contribute,
                 _ => previous.is_some_and(|row| row.contributed),

@@ -122,6 +122,7 @@ CREATE TABLE record (
     created_at   BIGINT,
     retired_at   BIGINT,
     delivered_at BIGINT,
+    refused      BYTEA,
     attempts     BIGINT  NOT NULL,
     next_try_at  BIGINT,
     error        TEXT,
@@ -147,6 +148,7 @@ CREATE TABLE record_edge (
     delivered_at BIGINT,
     state        TEXT    NOT NULL,
     revision     BIGINT  NOT NULL,
+    refused      BYTEA,
     attempts     BIGINT  NOT NULL,
     next_try_at  BIGINT,
     error        TEXT,
@@ -154,13 +156,15 @@ CREATE TABLE record_edge (
 );
 CREATE INDEX record_edge_to ON record_edge (target, to_id);
 
+-- A batch that was sent. `changes` is a list; what was answered while others were not is `null` in it.
 CREATE TABLE in_flight (
     id      BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     target  TEXT    NOT NULL,
-    ordinal BIGINT  NOT NULL,
     run     TEXT    NOT NULL,
     at      BIGINT  NOT NULL,
-    change  TEXT    NOT NULL
+    size    BIGINT  NOT NULL,
+    whole   BIGINT  NOT NULL,
+    changes TEXT    NOT NULL
 );
 CREATE INDEX in_flight_target ON in_flight (target, id);
 

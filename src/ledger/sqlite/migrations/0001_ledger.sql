@@ -120,6 +120,7 @@ CREATE TABLE record (
     created_at   INTEGER,
     retired_at   INTEGER,
     delivered_at INTEGER,
+    refused      BLOB,
     attempts     INTEGER NOT NULL,
     next_try_at  INTEGER,
     error        TEXT,
@@ -145,6 +146,7 @@ CREATE TABLE record_edge (
     delivered_at INTEGER,
     state        TEXT    NOT NULL,
     revision     INTEGER NOT NULL,
+    refused      BLOB,
     attempts     INTEGER NOT NULL,
     next_try_at  INTEGER,
     error        TEXT,
@@ -152,13 +154,15 @@ CREATE TABLE record_edge (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX record_edge_to ON record_edge (target, to_id);
 
+-- A batch that was sent. `changes` is a list; what was answered while others were not is `null` in it.
 CREATE TABLE in_flight (
     id      INTEGER PRIMARY KEY AUTOINCREMENT,
     target  TEXT    NOT NULL,
-    ordinal INTEGER NOT NULL,
     run     TEXT    NOT NULL,
     at      INTEGER NOT NULL,
-    change  TEXT    NOT NULL
+    size    INTEGER NOT NULL,
+    whole   INTEGER NOT NULL,
+    changes TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX in_flight_target ON in_flight (target, id);
 

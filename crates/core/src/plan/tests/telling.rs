@@ -126,8 +126,8 @@ fn few_lines_tell_of_every_class_by_name() {
     for number in 0..9 {
         world.add(&format!("i-{number}"), Kind::Instance);
     }
-    world.add("g-0", Kind::SecurityGroup).resource.name = Some("web".to_owned());
-    world.add("p-0", Kind::Pool).resource.name = Some("front\nend".to_owned());
+    std::sync::Arc::make_mut(&mut world.add("g-0", Kind::SecurityGroup).resource).name = Some("web".to_owned());
+    std::sync::Arc::make_mut(&mut world.add("p-0", Kind::Pool).resource).name = Some("front\nend".to_owned());
     let plan = plan(&world);
     let text = render::plan(&plan, &world.estate, false);
     let told = |line: &str| assert!(text.contains(line), "{line} is not in\n{text}");
