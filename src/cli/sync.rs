@@ -240,6 +240,7 @@ fn plan_exits(ended: &Ended, exit_code: bool) -> BTreeSet<Exit> {
 fn plan_document(ended: &Ended) -> Value {
     let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
+        fields.insert("rejected".to_owned(), json!(ended.report.rejected));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
         if let Some(error) = &ended.report.error {

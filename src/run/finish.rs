@@ -6,7 +6,7 @@ use std::time::Instant;
 use crate::clock::earlier;
 use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
-use crate::ledger::{LedgerError, Rows, RunRow};
+use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::{Remark, SourceError};
@@ -89,13 +89,21 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
     let name = &standing.ready.configured.name;
     let rows = standing.rows();
     ledger.bind(lease, &rows, context.at()).await?;
-    // People may have paused the target, or asked to recover it, while this run was planning.
+    let row = &standing.ready.row;
+    let news = TargetNews::Met {
+        address: row.address.clone(),
+        instance: row.instance.clone(),
+        estate: row.estate.clone(),
+        verified_at: row.verified_at,
+    };
+    ledger.note_target(name, &row.kind, &row.address, &news).await?;
+    if standing.ready.was_asked_to_recover {
+        ledger.note_target(name, &row.kind, &row.address, &TargetNews::Recover(false)).await?;
+    }
+    // People may have paused the target while this run was planning.
     if let Some(latest) = ledger.target_row(name).await? {
         standing.ready.state.paused = latest.paused;
-        standing.ready.row.paused = latest.paused;
-        standing.ready.row.recover = latest.recover && !standing.ready.was_asked_to_recover;
     }
-    ledger.put_target_row(name, &standing.ready.row).await?;
     if let Some(newest) = standing.newest_found() {
         // After the rows it speaks for, and once there is a target row to hold it.
         ledger.bind(lease, &Rows { newest_delivered_at: Some(newest), ..Rows::default() }, context.at()).await?;
@@ -160,7 +168,7 @@ pub(super) async fn report(
         }
         counts.insert(name.clone(), BTreeMap::new());
     }
-    if !stand.unconfirmed.is_empty() {
+    if !stand.unconfirmed.is_empty() || stand.is_short_of_approvals {
         exits.insert(Exit::Partly);
     }
     for (name, outcome) in outcomes {
@@ -211,6 +219,7 @@ pub(super) async fn report(
         deferred: stand.decisions.deferred,
         folded: stand.decisions.folded,
         ignored: stand.decisions.ignored,
+        rejected: standings.iter().map(Standing::rejected).sum(),
         waiting,
         forecast: plan.forecast.clone(),
         skipped,
@@ -259,9 +268,9 @@ async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Rep
         let name = &standing.ready.configured.name;
         let ended_well =
             report.waiting.get(name).is_none_or(|waiting| *waiting == 0) && !report.failed.iter().any(|failed| failed.target == *name);
-        if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
-            row.succeeded_at = Some(context.at());
-            context.ledger.put_target_row(name, &row).await?;
+        if ended_well {
+            let row = &standing.ready.row;
+            context.ledger.note_target(name, &row.kind, &row.address, &TargetNews::Succeeded(context.at())).await?;
         }
     }
     let counts = report
@@ -277,6 +286,7 @@ async fn close(context: &Context<'_>, standings: Vec<Standing<'_>>, report: &Rep
         counts,
         report: serde_json::to_value(report).ok(),
     };
+    context.ledger.retain_holds(&context.config.targets.iter().map(|target| target.name.clone()).collect()).await?;
     context.ledger.finish_run(&row).await?;
     Ok(())
 }

@@ -105,6 +105,9 @@ pub struct Report {
     pub folded: u64,
     /// Resources ignored by rule.
     pub ignored: u64,
+    /// Changes that people rejected and that are not asked about again.
+    #[serde(default)]
+    pub rejected: u64,
     /// Changes that were not sent: time was up, the run was interrupted, or the record they belong to waits.
     pub waiting: BTreeMap<TargetName, u64>,
     /// Records each target holds, or would hold afterwards.
@@ -179,6 +182,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
             let _ = writeln!(text, "{name:<10}{}", counted(count, "resource"));
         }
     }
+    rejected(&mut text, report);
     for (target, counts) in &report.counts {
         let changes: Vec<String> = counts.iter().map(|(change, n)| format!("{n} {change}")).collect();
         let summary = match (changes.is_empty(), left_over(report, target)) {
@@ -214,6 +218,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
 #[must_use]
 pub fn rest_text(report: &Report, verbose: bool) -> String {
     let mut text = String::new();
+    rejected(&mut text, report);
     if report.receipts.iter().any(|receipt| receipt.outcome != Outcome::Complete) {
         receipts(&mut text, &report.receipts, verbose);
     }
@@ -225,6 +230,12 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
     );
     remarks_and_problems(&mut text, report, verbose);
     text
+}
+
+fn rejected(text: &mut String, report: &Report) {
+    if report.rejected > 0 {
+        let _ = writeln!(text, "rejected  {} (`dewpoint holds list --rejected`)", counted(report.rejected, "change"));
+    }
 }
 
 /// Whether something is wanted of a target that was not sent.

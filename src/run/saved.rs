@@ -119,11 +119,13 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, now: Timestamp) -> 
     let again = "make a new plan with `dewpoint plan --out`";
     let metadata = std::fs::metadata(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
     if !metadata.is_file() || metadata.len() > BYTES_MAX {
-        return Err(refuse("is no saved plan".to_owned(), again));
+        return Err(refuse("is no saved plan".to_owned(), "give the file that `dewpoint plan --out FILE` wrote"));
     }
     let file = std::fs::File::open(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
-    let file: File =
-        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| refuse(format!("is no saved plan: {error}"), again))?;
+    let file: File = serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| {
+        tracing::debug!(%error, "The file is no saved plan");
+        refuse("is no saved plan".to_owned(), "give the file that `dewpoint plan --out FILE` wrote")
+    })?;
     if file.schema_version != SCHEMA_VERSION {
         return Err(refuse(format!("was written in form {}, this Dewpoint reads form {SCHEMA_VERSION}", file.schema_version), again));
     }
