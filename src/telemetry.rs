@@ -2,7 +2,13 @@
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +23,8 @@ pub enum Verbosity {
     Debug,
 }
 
-/// Sets logging up for the process. `RUST_LOG` wins over `verbosity`. A second call changes nothing.
+/// Sets logging up for the process. `RUST_LOG` wins over `verbosity`, save that what may hold secrets is never logged. A second call
+/// changes nothing.
 pub fn init(verbosity: Verbosity, json: bool) {
     let default = match verbosity {
         Verbosity::Quiet => "error",
@@ -27,7 +34,68 @@ pub fn init(verbosity: Verbosity, json: bool) {
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour);
     // A subscriber that is there already (tests, an embedding program) stays.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    let _ = subscriber(filter, json, colour, std::io::stderr).try_init();
+}
+
+fn subscriber<W>(filter: EnvFilter, json: bool, colour: bool, writer: W) -> impl Subscriber + Send + Sync
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colour);
+    let lines = if json { lines.json().boxed() } else { lines.boxed() };
+    // Both filter for all that comes after them, so that what neither wants is not even put together.
+    tracing_subscriber::registry().with(filter).with(filter_fn(is_told)).with(lines)
+}
+
+/// Crates that send requests, by the beginnings of their names. Below `info` they log whole requests: the session token is a header.
+const SENDERS: &[&str] = &["aws_", "hyper", "h2", "rustls"];
+
+fn is_told(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= LevelFilter::INFO || !SENDERS.iter().any(|sender| metadata.target().starts_with(sender))
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_may_hold_secrets_is_not_logged_whatever_is_asked_for() {
+        for (asked, json) in [("trace", false), ("trace", true), ("aws_smithy_runtime=trace,hyper_util::client=debug,dewpoint=trace", true)]
+        {
+            let lines = Lines::default();
+            let made = lines.clone();
+            let subscriber = subscriber(EnvFilter::new(asked), json, false, move || made.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::trace!(target: "aws_smithy_runtime::client::http", "secret 1");
+                tracing::debug!(target: "aws_sdk_ec2::operation", "secret 2");
+                tracing::debug_span!(target: "aws_config::profile", "secret 3").in_scope(|| tracing::info!(target: "dewpoint", "told 1"));
+                tracing::trace!(target: "hyper_util::client::legacy", "secret 4");
+                tracing::trace!(target: "h2::codec", "secret 5");
+                tracing::warn!(target: "aws_smithy_runtime::client", "told 2");
+                tracing::trace!(target: "dewpoint::run", "told 3");
+            });
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("secret"), "{text}");
+            for told in ["told 1", "told 2", "told 3"] {
+                assert!(text.contains(told), "{asked}: {text}");
+            }
+        }
+    }
 }

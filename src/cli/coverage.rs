@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::args::CoverageCommand;
 use super::output::CommandError;
-use super::{App, ledger_error, table};
+use super::{App, alone, ledger_error, table};
 use crate::estate::KnownScope;
 use crate::model::{Outcome, Scope};
 use crate::run::report::ReceiptDocument;
@@ -22,18 +22,22 @@ impl App {
             }
             CoverageCommand::Accept { account, region, kind, undo } => {
                 let (_, ledger) = self.writing().await?;
-                let scopes = ledger.load_estate().await.map_err(ledger_error)?.estate.scopes;
                 let fits = |scope: &Scope| {
                     account.as_deref().is_none_or(|account| scope.account.as_str() == account)
                         && region.as_deref().is_none_or(|region| scope.region.as_str() == region)
                         && kind.is_none_or(|kind| scope.kind == kind)
                 };
-                let gaps: Vec<(Scope, Option<Outcome>)> = scopes
-                    .into_iter()
-                    .filter(|(scope, known)| fits(scope) && if undo { known.accepted.is_some() } else { is_gap(known) })
-                    .map(|(scope, known)| (scope, (!undo).then_some(known.receipt.outcome)))
-                    .collect();
-                ledger.accept_scopes(&gaps).await.map_err(ledger_error)?;
+                let gaps = alone(&ledger, async {
+                    let scopes = ledger.load_estate().await?.estate.scopes;
+                    let gaps: Vec<(Scope, Option<Outcome>)> = scopes
+                        .into_iter()
+                        .filter(|(scope, known)| fits(scope) && if undo { known.accepted.is_some() } else { is_gap(known) })
+                        .map(|(scope, known)| (scope, (!undo).then_some(known.receipt.outcome)))
+                        .collect();
+                    ledger.accept_scopes(&gaps).await?;
+                    Ok(gaps)
+                });
+                let gaps = Box::pin(gaps).await?;
                 let accepted: Vec<&Scope> = gaps.iter().map(|(scope, _)| scope).collect();
                 self.output.answer(&json!({ "accepted": !undo, "scopes": accepted }), || match (accepted.len(), undo) {
                     (0, _) => "no scope fits: nothing to do".to_owned(),

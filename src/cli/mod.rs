@@ -30,10 +30,13 @@ use self::args::{
     ScopesCommand,
 };
 use self::output::{CommandError, Output, write_out};
+use crate::clock::RunClock;
 use crate::config::{self, Config, LedgerLocation};
+use crate::deliver;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
 use crate::model::{Key, Kind};
+use crate::run::{self, RunError};
 use crate::telemetry::{self, Verbosity};
 
 /// The signal that a write beyond `RLIMIT_FSIZE` raises; the number is that of Linux and the BSDs (signal(7)).
@@ -161,11 +164,11 @@ impl App {
     }
 
     async fn ledger(&self, config: &Config, mode: Mode) -> Result<Arc<dyn Ledger>, CommandError> {
-        let location = config.ledger_location().map_err(|error| {
-            let hint = error.hint();
-            CommandError::of(Exit::Usage, "secret", &error).hint(hint)
-        })?;
-        crate::ledger::open(&address(&location)?, mode).await.map(Arc::from).map_err(ledger_error)
+        crate::ledger::open(&address(config)?, mode).await.map(Arc::from).map_err(ledger_error)
+    }
+
+    async fn has_ledger(&self, config: &Config) -> Result<bool, CommandError> {
+        crate::ledger::exists(&address(config)?).await.map_err(ledger_error)
     }
 
     /// The configuration and the ledger, for commands that only read.
@@ -183,10 +186,23 @@ impl App {
     }
 }
 
+/// Changes the estate while no sync works on it.
+async fn alone<T>(ledger: &Arc<dyn Ledger>, work: impl Future<Output = Result<T, LedgerError>>) -> Result<T, CommandError> {
+    let clock = Arc::new(RunClock::new(None));
+    run::alone(ledger, clock, &deliver::holder(rand::random()), work).await.map_err(|error| match error {
+        RunError::Ledger(error) => ledger_error(error),
+        error => sync::run_error(error),
+    })
+}
+
 /// The ledger's address; the configuration has checked its form, save where the whole of it is a secret.
-fn address(location: &LedgerLocation) -> Result<LedgerAddress, CommandError> {
+fn address(config: &Config) -> Result<LedgerAddress, CommandError> {
+    let location = config.ledger_location().map_err(|error| {
+        let hint = error.hint();
+        CommandError::of(Exit::Usage, "secret", &error).hint(hint)
+    })?;
     match location {
-        LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path: path.clone() }),
+        LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path }),
         LedgerLocation::Postgres(url) => LedgerAddress::parse(url.expose_secret(), Path::new(""), None)
             .map_err(|error| CommandError::of(Exit::Usage, "ledger", &error).hint("write it as `postgres://user@host:5432/database`")),
     }

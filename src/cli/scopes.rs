@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::args::ScopesCommand;
 use super::output::CommandError;
-use super::{App, ledger_error, table};
-use crate::estate::{Estate, Stage};
+use super::{App, alone, ledger_error, table};
+use crate::estate::{Estate, KnownScope, Stage};
 use crate::model::{Outcome, Scope};
 use crate::run::report::ReceiptDocument;
 use crate::told;
@@ -37,28 +37,20 @@ impl App {
             }
             ScopesCommand::Retire { account, region, kind } => {
                 let (_, ledger) = self.writing().await?;
-                let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
                 let fits = |scope: &Scope| {
                     scope.account.as_str() == account
                         && region.as_deref().is_none_or(|region| scope.region.as_str() == region)
                         && kind.is_none_or(|kind| scope.kind == kind)
                 };
-                let fitting: Vec<_> = estate.scopes.iter().filter(|(scope, _)| fits(scope)).collect();
-                if fitting.is_empty() {
-                    return Err(
-                        CommandError::usage(format!("no scope of account `{account}` fits")).hint("`dewpoint scopes list` shows them")
-                    );
-                }
-                let orphaned: Vec<Scope> = fitting
-                    .into_iter()
-                    .filter(|(_, known)| known.receipt.outcome == Outcome::Orphaned)
-                    .map(|(scope, _)| scope.clone())
-                    .collect();
-                if orphaned.is_empty() {
-                    return Err(CommandError::usage("a source still covers these scopes: what is gone there is retired by itself")
-                        .hint("only orphaned scopes can be retired; `dewpoint scopes list` shows which are"));
-                }
-                ledger.retire_scopes(&orphaned).await.map_err(ledger_error)?;
+                let orphaned = alone(&ledger, async {
+                    let estate = ledger.load_estate().await?.estate;
+                    let orphaned = orphaned(estate.scopes.iter().filter(|(scope, _)| fits(scope)), &account);
+                    if let Ok(orphaned) = &orphaned {
+                        ledger.retire_scopes(orphaned).await?;
+                    }
+                    Ok(orphaned)
+                });
+                let orphaned = Box::pin(orphaned).await??;
                 self.output.answer(&json!({ "scopes": orphaned }), || {
                     let scopes = told::count(orphaned.len(), "scope", "scopes");
                     format!("the next sync proposes to retire what {scopes} held, and holds it until you approve")
@@ -66,6 +58,21 @@ impl App {
             }
         }
     }
+}
+
+/// The orphaned ones of the scopes that people named.
+fn orphaned<'a>(fitting: impl Iterator<Item = (&'a Scope, &'a KnownScope)>, account: &str) -> Result<Vec<Scope>, CommandError> {
+    let fitting: Vec<_> = fitting.collect();
+    if fitting.is_empty() {
+        return Err(CommandError::usage(format!("no scope of account `{account}` fits")).hint("`dewpoint scopes list` shows them"));
+    }
+    let is_orphaned = |known: &KnownScope| known.receipt.outcome == Outcome::Orphaned;
+    let orphaned: Vec<Scope> = fitting.into_iter().filter(|(_, known)| is_orphaned(known)).map(|(scope, _)| scope.clone()).collect();
+    if orphaned.is_empty() {
+        return Err(CommandError::usage("a source still covers these scopes: what is gone there is retired by itself")
+            .hint("only orphaned scopes can be retired; `dewpoint scopes list` shows which are"));
+    }
+    Ok(orphaned)
 }
 
 fn live_by_scope(estate: &Estate) -> BTreeMap<Scope, u64> {

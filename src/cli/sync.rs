@@ -33,7 +33,8 @@ impl App {
     async fn sync_with(&self, config: &Config, args: SyncArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
         let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
-        let options = Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..options(args.selection) };
+        let options =
+            Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(config);
@@ -56,8 +57,13 @@ impl App {
 
     async fn plan_with(&self, config: &Config, args: PlanArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
+        if args.out.is_some() && !self.has_ledger(config).await? {
+            return Err(CommandError::usage("there is no ledger yet, and a saved plan is for the ledger that it was made from").hint(
+                "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
+            ));
+        }
         let ledger = self.ledger(config, Open::Read).await?;
-        let options = options(args.selection);
+        let options = self.options(args.selection);
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, &meter, Mode::Plan);
         let sources = setup::sources(config);
@@ -106,7 +112,7 @@ impl App {
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
         let context = context(config, &ledger, clock, &meter, Mode::Sync);
         let sources = setup::sources(config);
-        let options = Options::default();
+        let options = Options { shows_fields: self.output.verbose > 0, ..Options::default() };
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
         let ended = Box::pin(self.told(&context, ended)).await;
@@ -119,6 +125,16 @@ impl App {
         }
         self.tell(&ended.report)?;
         Ok(ended.code(&config.exit_ok))
+    }
+
+    fn options(&self, selection: Selection) -> Options {
+        Options {
+            sources: selection.sources.into_iter().collect(),
+            targets: selection.targets.into_iter().collect(),
+            approve: BTreeSet::new(),
+            pause_writes: false,
+            shows_fields: self.output.verbose > 0,
+        }
     }
 
     /// Waits for a run and gives its leases back, however it ended.
@@ -149,15 +165,6 @@ impl App {
     }
 }
 
-fn options(selection: Selection) -> Options {
-    Options {
-        sources: selection.sources.into_iter().collect(),
-        targets: selection.targets.into_iter().collect(),
-        approve: BTreeSet::new(),
-        pause_writes: false,
-    }
-}
-
 fn clock(config: &Config, selection: &Selection) -> Result<Arc<RunClock>, CommandError> {
     if selection.at.is_some() {
         let live = config.sources.iter().find(|source| {
@@ -177,6 +184,7 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
     Context {
         config,
         ledger: Arc::clone(ledger),
+        targets: &setup::target,
         meter,
         interrupt: interrupt(),
         mode,
@@ -213,7 +221,7 @@ async fn signalled() -> bool {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn run_error(error: RunError) -> CommandError {
+pub(super) fn run_error(error: RunError) -> CommandError {
     let code = match &error {
         RunError::Ledger(_) => "ledger",
         RunError::Overlap(_) => "overlap",

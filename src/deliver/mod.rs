@@ -46,6 +46,8 @@ pub struct Delivery<'a> {
     pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
     /// Native ids of CIs, for creates.
     pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
+    /// Puts in what a lean plan left out of a change: called when its turn comes.
+    pub fill: &'a (dyn Fn(&mut Change) + Sync),
     /// What guardrail 3 counts.
     pub limits: &'a Limits,
     /// Changes that people approved: they do not count.
@@ -62,8 +64,10 @@ pub struct Outcome {
     pub done: BTreeMap<ChangeKind, u64>,
     /// Changes refused, or waiting after a refusal.
     pub failed: Vec<Failure>,
-    /// Changes not sent: their record waits for another, the time was up, or the run was interrupted.
+    /// Changes not delivered: their record waits for another, the time was up, the run was interrupted, or `unanswered`.
     pub waiting: u64,
+    /// Changes that were sent and that the target's answer left out: the next run looks up what became of them.
+    pub unanswered: u64,
     /// Why delivery to this target ended early, if it did.
     pub stopped: Option<Stop>,
     /// Batches sent, by operation, for the report's `calls`.
@@ -206,8 +210,9 @@ impl Engine<'_, '_> {
         let size = self.delivery.target.batch_size().max(1);
         let mut batch = Vec::new();
         while batch.len() < size
-            && let Some(change) = rest.next()
+            && let Some(mut change) = rest.next()
         {
+            (self.delivery.fill)(&mut change);
             match self.write_of(&change) {
                 Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
                 Sendable::NotDue { error, parked } => {
@@ -347,6 +352,10 @@ impl Engine<'_, '_> {
 
     /// What the target's answers to a batch come to.
     fn answers(&mut self, noted: Noted, answers: Vec<Result<Delivered, TargetError>>) -> Vec<(InFlight, Answer)> {
+        // What the target left out stays in flight.
+        let left_out = noted.in_flight.len().saturating_sub(answers.len()) as u64;
+        self.outcome.unanswered += left_out;
+        self.outcome.waiting += left_out;
         let mut notes = Vec::with_capacity(noted.in_flight.len());
         for ((sent, answer), earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
             // This answer speaks for the times before it that had none.

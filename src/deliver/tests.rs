@@ -1,6 +1,6 @@
 //! The engine against a target that fails as it is told to, over a real ledger.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,8 @@ enum Mood {
     Down,
     /// It asks to wait longer than there is time.
     Busy,
+    /// It answers for so many of a batch only.
+    Curt(usize),
 }
 
 struct Moody {
@@ -62,14 +64,13 @@ impl Target for Moody {
     async fn apply(&self, batch: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
         self.batches.lock().unwrap().push(batch.len());
         let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
+        let done = |write: &Write| Ok(Delivered { record: RecordId(write.key.to_string()), class: "vm".to_owned(), echoed: None });
         match self.mood {
             Mood::Down => Err(silent()),
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
             Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
-            Mood::Poisoned(_) => {
-                let done = |write: &Write| Ok(Delivered { record: RecordId(write.key.to_string()), class: "vm".to_owned(), echoed: None });
-                Ok(batch.iter().map(done).collect())
-            }
+            Mood::Poisoned(_) => Ok(batch.iter().map(done).collect()),
         }
     }
     fn batch_size(&self) -> usize {
@@ -139,6 +140,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
         deadline: Instant::now() + Duration::from_secs(600),
         interrupt: &interrupt,
         native_ids: &|key| key.to_string(),
+        fill: &|_| {},
         limits: &Limits::default(),
         approved: &BTreeSet::new(),
         progress: &|_| {},
@@ -194,6 +196,15 @@ async fn a_target_that_asks_to_wait_is_asked_once() {
     assert_eq!((batches, outcome.waiting, outcome.failed.len()), (vec![100], 100, 0));
     assert_eq!(in_flight(&*ledger).await, []);
     assert_eq!(ledger.troubles().await.unwrap().len(), 0, "no record is to blame");
+}
+
+#[tokio::test]
+async fn what_a_target_leaves_out_of_its_answer_waits_in_flight() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Curt(97)).await;
+    assert_eq!(batches, [100]);
+    assert_eq!(outcome.done.get(&ChangeKind::Create), Some(&97));
+    assert_eq!((outcome.waiting, outcome.unanswered, outcome.failed.len()), (3, 3, 0));
+    assert_eq!(in_flight(&*ledger).await, (97..100).map(key).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::keys;
 use super::leases;
 use super::observed::write_journal;
 use super::records;
-use super::session::{Bulk, Columns, Database, Session, Type, cells, row};
+use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
 use super::{Answer, InFlight, InFlightId, Lease, LedgerError, RunId};
 use crate::estate::{Fence, FieldChange, JournalEntry, JournalKind};
 use crate::model::{EdgeId, Key, TargetName};
@@ -54,12 +54,10 @@ pub(super) async fn begin(
          SELECT target, change, change_id, kind, account, at FROM input WHERE true ON CONFLICT (target, change, change_id) DO UPDATE SET \
          at = CASE WHEN excluded.at > tally.at THEN excluded.at ELSE tally.at END";
     let unique: BTreeMap<_, &Tally> = tallies.iter().map(|tally| ((tally.change, tally.id), tally)).collect();
-    let mut bulk = Bulk::new(write, "count changes", upsert, TALLY);
-    for tally in unique.into_values() {
-        let row = row![lease.target.as_str(), tally.change.as_str(), tally.id, tally.kind.as_str(), tally.account.as_str(), tally.at];
-        bulk.push(row).await?;
-    }
-    bulk.finish().await?;
+    let rows = unique.into_values().map(|tally| {
+        Ok(row![lease.target.as_str(), tally.change.as_str(), tally.id, tally.kind.as_str(), tally.account.as_str(), tally.at])
+    });
+    write_rows(write, "count changes", upsert, TALLY, rows).await?;
     // Noted before it is sent: a record with this time that the answer never told of is no sign of an old ledger.
     note_delivery(write, &lease.target, at).await?;
     session.commit().await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::codec::json;
-use super::session::{Bulk, Columns, Database, Session, Type, cells, row};
+use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
 use super::{LedgerError, Pruned, RunId, RunRow};
 use crate::model::{Digest, Key, TargetName};
 use crate::plan::{Hold, Verdict, VerdictKind};
@@ -97,11 +97,10 @@ async fn write_verdicts(session: &mut dyn Session, verdicts: &[Verdict]) -> Resu
     let upsert = "INSERT INTO verdict (target, change_id, verdict, fence, at) SELECT target, change_id, verdict, fence, at FROM input \
          WHERE true ON CONFLICT (target, change_id) DO UPDATE SET verdict = excluded.verdict, fence = excluded.fence, at = excluded.at";
     let last: std::collections::BTreeMap<_, &Verdict> = verdicts.iter().map(|v| ((&v.target, v.change), v)).collect();
-    let mut bulk = Bulk::new(session, "write verdicts", upsert, VERDICT);
-    for verdict in last.into_values() {
-        bulk.push(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]).await?;
-    }
-    bulk.finish().await.map(drop)
+    let rows = last
+        .into_values()
+        .map(|verdict| Ok(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]));
+    write_rows(session, "write verdicts", upsert, VERDICT, rows).await
 }
 
 pub(super) async fn recorded(db: &dyn Database) -> Result<BTreeSet<Key>, LedgerError> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::LedgerError;
-use super::session::{Bulk, Columns, ROWS_PER_STATEMENT, Session, Table, Type, row};
+use super::session::{Columns, ROWS_PER_STATEMENT, Session, Table, Type, row, write_rows};
 use crate::model::{EdgeId, Key};
 
 const KEY: Columns = &[("key", Type::Text)];
@@ -39,11 +39,8 @@ pub(super) async fn number(session: &mut dyn Session, keys: &BTreeSet<Key>) -> R
         return Ok(ids);
     }
     const INSERT: &str = "INSERT INTO known_key (key) SELECT key FROM input WHERE true ON CONFLICT DO NOTHING";
-    let mut bulk = Bulk::new(session, "number keys", INSERT, KEY);
-    for key in &unknown {
-        bulk.push(row![key.as_str()]).await?;
-    }
-    bulk.finish().await?;
+    let rows = unknown.iter().map(|key| Ok(row![key.as_str()]));
+    write_rows(session, "number keys", INSERT, KEY, rows).await?;
     ids.0.extend(look_up(session, &unknown).await?.0);
     Ok(ids)
 }

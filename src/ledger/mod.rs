@@ -34,7 +34,7 @@ pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
-use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict, VerdictKind};
+use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict, VerdictKind};
 use crate::target::RecordId;
 
 /// What a ledger is opened for.
@@ -54,14 +54,33 @@ pub enum Mode {
 /// # Errors
 /// Every variant of [`LedgerError`] that names an address: it cannot be reached, is locked, of a newer version, or no ledger at all.
 pub async fn open(address: &LedgerAddress, mode: Mode) -> Result<Box<dyn Ledger>, LedgerError> {
-    let shown = address.to_string();
-    match address {
-        LedgerAddress::Sqlite { path } => Ok(Box::new(store::Store::new(sqlite::open(path, &shown, mode).await?))),
-        LedgerAddress::Postgres(target) => match postgres::open(target, &shown, mode).await? {
-            Some(database) => Ok(Box::new(store::Store::new(database))),
-            None => Ok(Box::new(store::Store::new(sqlite::memory(&shown).await?))),
-        },
+    match find(address, mode).await? {
+        Some(ledger) => Ok(ledger),
+        None => Ok(Box::new(store::Store::new(sqlite::memory(&address.to_string()).await?))),
     }
+}
+
+/// Whether there is a ledger already. Writes nothing anywhere.
+///
+/// # Errors
+/// As [`open`] to read.
+pub async fn exists(address: &LedgerAddress) -> Result<bool, LedgerError> {
+    let Some(ledger) = find(address, Mode::Read).await? else { return Ok(false) };
+    ledger.close().await;
+    Ok(true)
+}
+
+/// A ledger; `None` where there is none yet and `mode` only reads.
+async fn find(address: &LedgerAddress, mode: Mode) -> Result<Option<Box<dyn Ledger>>, LedgerError> {
+    let shown = address.to_string();
+    Ok(match address {
+        LedgerAddress::Sqlite { path } => sqlite::open(path, &shown, mode).await?.map(stored),
+        LedgerAddress::Postgres(target) => postgres::open(target, &shown, mode).await?.map(stored),
+    })
+}
+
+fn stored(database: impl session::Database + 'static) -> Box<dyn Ledger> {
+    Box::new(store::Store::new(database))
 }
 
 /// Identity of one run: sortable by time of start, unique.
@@ -224,8 +243,10 @@ pub struct Rows {
     pub settled: BTreeMap<Key, Digest>,
     /// Rows that remember nothing that is still wanted.
     pub forgotten: Vec<Key>,
-    /// The same for edges.
+    /// The same for edges, and edges that do not stand there.
     pub forgotten_edges: Vec<EdgeId>,
+    /// Edges as a recovery found them.
+    pub bound_edges: BTreeMap<EdgeId, RecordEdge>,
     /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
     pub newest_delivered_at: Option<Timestamp>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys};
-use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
+use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
 use super::{Candidate, LedgerError, Loaded, RunId};
 use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, Known, KnownEdge, KnownScope, Settler};
 use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resource, Scope};
@@ -252,44 +252,35 @@ pub(super) async fn commit(db: &dyn Database, run: &RunId, expected_version: i64
     named.extend(dirty.journal.iter().map(|entry| entry.key.clone()));
     let ids = keys::number(write, &named).await?;
 
-    let mut bulk = Bulk::new(write, "write resources", UPSERT_RESOURCE, RESOURCE);
-    for (key, known) in dirty.resources.iter().filter_map(|key| estate.resources.get_key_value(key)) {
-        bulk.push(known_row(ids.of(key)?, known)?).await?;
-    }
-    bulk.finish().await?;
+    let rows =
+        dirty.resources.iter().filter_map(|key| estate.resources.get_key_value(key)).map(|(key, known)| known_row(ids.of(key)?, known));
+    write_rows(write, "write resources", UPSERT_RESOURCE, RESOURCE, rows).await?;
     let delete = "DELETE FROM resource WHERE key_id IN (SELECT key_id FROM input)";
-    let mut bulk = Bulk::new(write, "remove resources", delete, KEY_ID);
-    for key in dirty.resources.iter().filter(|key| !estate.resources.contains_key(*key)) {
-        bulk.push(row![ids.of(key)?]).await?;
-    }
-    bulk.finish().await?;
+    let rows = dirty.resources.iter().filter(|key| !estate.resources.contains_key(*key)).map(|key| Ok(row![ids.of(key)?]));
+    write_rows(write, "remove resources", delete, KEY_ID, rows).await?;
 
-    let mut bulk = Bulk::new(write, "write edges", UPSERT_EDGE, EDGE);
-    for (id, edge) in dirty.edges.iter().filter_map(|id| estate.edges.get_key_value(id)) {
+    let rows = dirty.edges.iter().filter_map(|id| estate.edges.get_key_value(id)).map(|(id, edge)| {
         let (from, to) = ids.ends(id)?;
         let (attributes, extra) = (json(&edge.attributes)?, json(&edge.extra)?);
-        bulk.push(row![from, id.relation.as_str(), to, attributes, edge.derived, extra, edge.fence.0]).await?;
-    }
-    bulk.finish().await?;
+        Ok(row![from, id.relation.as_str(), to, attributes, edge.derived, extra, edge.fence.0])
+    });
+    write_rows(write, "write edges", UPSERT_EDGE, EDGE, rows).await?;
     let delete = "DELETE FROM edge WHERE (from_id, relation, to_id) IN (SELECT from_id, relation, to_id FROM input)";
-    let mut bulk = Bulk::new(write, "remove edges", delete, EDGE_ID);
-    for id in dirty.edges.iter().filter(|id| !estate.edges.contains_key(*id)) {
+    let rows = dirty.edges.iter().filter(|id| !estate.edges.contains_key(*id)).map(|id| {
         let (from, to) = ids.ends(id)?;
-        bulk.push(row![from, id.relation.as_str(), to]).await?;
-    }
-    bulk.finish().await?;
+        Ok(row![from, id.relation.as_str(), to])
+    });
+    write_rows(write, "remove edges", delete, EDGE_ID, rows).await?;
 
-    let mut bulk = Bulk::new(write, "write scopes", UPSERT_SCOPE, SCOPE);
-    for (scope, known) in dirty.scopes.iter().filter_map(|scope| estate.scopes.get_key_value(scope)) {
-        bulk.push(scope_row(scope, known)?).await?;
-    }
-    bulk.finish().await?;
+    let rows = dirty.scopes.iter().filter_map(|scope| estate.scopes.get_key_value(scope)).map(|(scope, known)| scope_row(scope, known));
+    write_rows(write, "write scopes", UPSERT_SCOPE, SCOPE, rows).await?;
     let delete = "DELETE FROM scope WHERE (provider, account, region, kind) IN (SELECT provider, account, region, kind FROM input)";
-    let mut bulk = Bulk::new(write, "remove scopes", delete, SCOPE_ID);
-    for scope in dirty.scopes.iter().filter(|scope| !estate.scopes.contains_key(*scope)) {
-        bulk.push(row![scope.provider.as_str(), scope.account.as_str(), scope.region.as_str(), scope.kind.as_str()]).await?;
-    }
-    bulk.finish().await?;
+    let rows = dirty
+        .scopes
+        .iter()
+        .filter(|scope| !estate.scopes.contains_key(*scope))
+        .map(|scope| Ok(row![scope.provider.as_str(), scope.account.as_str(), scope.region.as_str(), scope.kind.as_str()]));
+    write_rows(write, "remove scopes", delete, SCOPE_ID, rows).await?;
 
     write_journal(write, Some(run), &ids, &dirty.journal).await?;
     session.commit().await?;
@@ -306,13 +297,12 @@ pub(super) async fn write_journal(
     // Rows of one statement get their numbers in the order of `input`; statements follow one another.
     let insert =
         "INSERT INTO journal (key_id, at, fence, run, entry, cause, fields) SELECT key_id, at, fence, run, entry, cause, fields FROM input";
-    let mut bulk = Bulk::new(session, "write the journal", insert, JOURNAL);
-    for entry in entries {
+    let rows = entries.iter().map(|entry| {
         let run = run.map(|run| run.0.as_str());
         let fields = json(&entry.fields)?;
-        bulk.push(row![ids.of(&entry.key)?, entry.at, entry.fence.0, run, entry.entry.as_str(), entry.cause.as_str(), fields]).await?;
-    }
-    bulk.finish().await?;
+        Ok(row![ids.of(&entry.key)?, entry.at, entry.fence.0, run, entry.entry.as_str(), entry.cause.as_str(), fields])
+    });
+    write_rows(session, "write the journal", insert, JOURNAL, rows).await?;
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys, Ids};
 use super::observed::{current_fence, write_journal};
-use super::session::{Bulk, Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row};
+use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
 use super::{Lease, LedgerError, Rows, TargetNews, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
 use crate::model::{Digest, EdgeId, Key, RelationType, TargetName};
@@ -261,7 +261,7 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     let target = &lease.target;
     let mut named: BTreeSet<Key> = rows.bound.iter().map(|binding| binding.key.clone()).collect();
     named.extend(rows.settled.keys().chain(&rows.forgotten).cloned());
-    named.extend(rows.forgotten_edges.iter().flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
+    named.extend(rows.forgotten_edges.iter().chain(rows.bound_edges.keys()).flat_map(|edge| [edge.from.clone(), edge.to.clone()]));
     let ids = keys::number(write, &named).await?;
     let fence = current_fence(write).await?;
 
@@ -273,21 +273,16 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
 
     let update = "UPDATE record SET basis = input.basis, state = 'delivered', refused = NULL, attempts = 0, next_try_at = NULL, error = NULL \
          FROM input WHERE record.target = input.target AND record.key_id = input.key_id";
-    let mut bulk = Bulk::new(write, "settle records", update, SETTLED);
-    for (key, basis) in &rows.settled {
-        bulk.push(row![target.as_str(), ids.of(key)?, *basis]).await?;
-    }
-    bulk.finish().await?;
+    let settling = rows.settled.iter().map(|(key, basis)| Ok(row![target.as_str(), ids.of(key)?, *basis]));
+    write_rows(write, "settle records", update, SETTLED, settling).await?;
 
     remove_fields(write, target, &ids, &rows.forgotten).await?;
     let delete = "DELETE FROM record WHERE (target, key_id) IN (SELECT target, key_id FROM input)";
-    let mut bulk = Bulk::new(write, "remove records", delete, RECORD_ID);
-    for key in &rows.forgotten {
-        bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-    }
-    bulk.finish().await?;
-    let forgotten_edges = rows.forgotten_edges.iter().map(|edge| (edge.clone(), None)).collect();
-    write_edges(write, target, &ids, &forgotten_edges).await?;
+    let forgetting = rows.forgotten.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+    write_rows(write, "remove records", delete, RECORD_ID, forgetting).await?;
+    let mut edges: BTreeMap<EdgeId, Option<RecordEdge>> = rows.forgotten_edges.iter().map(|edge| (edge.clone(), None)).collect();
+    edges.extend(rows.bound_edges.iter().map(|(edge, row)| (edge.clone(), Some(row.clone()))));
+    write_edges(write, target, &ids, &edges).await?;
 
     let cause = format!("target {target}: its record is gone");
     let entry = |key: &Key| JournalEntry {
@@ -483,18 +478,11 @@ pub(super) async fn write_briefs<'a>(
     ids: &Ids,
     briefs: impl Iterator<Item = (&'a Key, &'a RecordBrief)> + Clone + Send,
 ) -> Result<(), LedgerError> {
-    let mut bulk = Bulk::new(session, "write records", UPSERT_RECORD, RECORD);
-    for (key, brief) in briefs.clone() {
-        bulk.push(brief_row(target, ids.of(key)?, brief)).await?;
-    }
-    bulk.finish().await?;
-    let mut bulk = Bulk::new(session, "write fields", UPSERT_FIELDS, FIELDS);
-    for (key, brief) in briefs {
-        if let Some(fields) = &brief.fields {
-            bulk.push(row![target.as_str(), ids.of(key)?, json(fields)?]).await?;
-        }
-    }
-    bulk.finish().await?;
+    let rows = briefs.clone().map(|(key, brief)| Ok(brief_row(target, ids.of(key)?, brief)));
+    write_rows(session, "write records", UPSERT_RECORD, RECORD, rows).await?;
+    let fielded = briefs.filter_map(|(key, brief)| Some((key, brief.fields.as_ref()?)));
+    let rows = fielded.map(|(key, fields)| Ok(row![target.as_str(), ids.of(key)?, json(fields)?]));
+    write_rows(session, "write fields", UPSERT_FIELDS, FIELDS, rows).await?;
     Ok(())
 }
 
@@ -505,11 +493,10 @@ pub(super) async fn write_edges(
     ids: &Ids,
     edges: &BTreeMap<EdgeId, Option<RecordEdge>>,
 ) -> Result<(), LedgerError> {
-    let mut bulk = Bulk::new(session, "write edges", UPSERT_EDGE, EDGE);
-    for (id, edge) in edges.iter().filter_map(|(id, edge)| edge.as_ref().map(|edge| (id, edge))) {
+    let rows = edges.iter().filter_map(|(id, edge)| edge.as_ref().map(|edge| (id, edge))).map(|(id, edge)| {
         let (from, to) = ids.ends(id)?;
         let (refused, attempts, next_try_at, error) = refusal_cells(edge.refusal.as_deref());
-        let row = row![
+        Ok(row![
             target.as_str(),
             from,
             id.relation.as_str(),
@@ -522,17 +509,15 @@ pub(super) async fn write_edges(
             attempts,
             next_try_at,
             error
-        ];
-        bulk.push(row).await?;
-    }
-    bulk.finish().await?;
+        ])
+    });
+    write_rows(session, "write edges", UPSERT_EDGE, EDGE, rows).await?;
     let delete = "DELETE FROM record_edge WHERE (target, from_id, relation, to_id) IN (SELECT target, from_id, relation, to_id FROM input)";
-    let mut bulk = Bulk::new(session, "remove edges", delete, EDGE_ID);
-    for id in edges.iter().filter(|(_, edge)| edge.is_none()).map(|(id, _)| id) {
+    let rows = edges.iter().filter(|(_, edge)| edge.is_none()).map(|(id, _)| id).map(|id| {
         let (from, to) = ids.ends(id)?;
-        bulk.push(row![target.as_str(), from, id.relation.as_str(), to]).await?;
-    }
-    bulk.finish().await?;
+        Ok(row![target.as_str(), from, id.relation.as_str(), to])
+    });
+    write_rows(session, "remove edges", delete, EDGE_ID, rows).await?;
     Ok(())
 }
 
@@ -542,11 +527,8 @@ pub(super) async fn remove_edges_of(session: &mut dyn Session, target: &TargetNa
         "DELETE FROM record_edge WHERE (target, from_id) IN (SELECT target, key_id FROM input)",
         "DELETE FROM record_edge WHERE (target, to_id) IN (SELECT target, key_id FROM input)",
     ] {
-        let mut bulk = Bulk::new(session, "remove edges", delete, RECORD_ID);
-        for key in ends {
-            bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-        }
-        bulk.finish().await?;
+        let rows = ends.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+        write_rows(session, "remove edges", delete, RECORD_ID, rows).await?;
     }
     Ok(())
 }
@@ -554,11 +536,8 @@ pub(super) async fn remove_edges_of(session: &mut dyn Session, target: &TargetNa
 /// Removes the fields of these keys.
 pub(super) async fn remove_fields(session: &mut dyn Session, target: &TargetName, ids: &Ids, keys: &[Key]) -> Result<(), LedgerError> {
     let delete = "DELETE FROM record_fields WHERE (target, key_id) IN (SELECT target, key_id FROM input)";
-    let mut bulk = Bulk::new(session, "remove fields", delete, RECORD_ID);
-    for key in keys {
-        bulk.push(row![target.as_str(), ids.of(key)?]).await?;
-    }
-    bulk.finish().await?;
+    let rows = keys.iter().map(|key| Ok(row![target.as_str(), ids.of(key)?]));
+    write_rows(session, "remove fields", delete, RECORD_ID, rows).await?;
     Ok(())
 }
 

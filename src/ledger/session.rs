@@ -117,41 +117,30 @@ pub(super) trait Database: Send + Sync {
     async fn close(&self);
 }
 
-/// Collects rows and writes them [`ROWS_PER_STATEMENT`] at a time, so that memory stays small however many there are.
-pub(super) struct Bulk<'s> {
-    session: &'s mut dyn Session,
+/// Writes rows, [`ROWS_PER_STATEMENT`] at a time, each in the order of the columns: memory stays small however many there are. While the
+/// database works on some, the next ones are made.
+pub(super) async fn write_rows<const N: usize>(
+    session: &mut dyn Session,
     operation: &'static str,
     sql: &'static str,
     columns: Columns,
-    cells: Vec<Cell>,
-    touched: u64,
-}
-
-impl<'s> Bulk<'s> {
-    pub(super) fn new(session: &'s mut dyn Session, operation: &'static str, sql: &'static str, columns: Columns) -> Self {
-        Self { session, operation, sql, columns, cells: Vec::new(), touched: 0 }
-    }
-
-    /// Adds a row, in the order of the columns.
-    pub(super) async fn push<const N: usize>(&mut self, row: [Cell; N]) -> Result<(), LedgerError> {
-        debug_assert_eq!(N, self.columns.len(), "{}: a row has as many cells as there are columns", self.operation);
-        self.cells.extend(row);
-        if self.cells.len() >= ROWS_PER_STATEMENT * self.columns.len() { self.flush().await } else { Ok(()) }
-    }
-
-    /// Writes what is left; returns how many rows were touched in all.
-    pub(super) async fn finish(mut self) -> Result<u64, LedgerError> {
-        self.flush().await?;
-        Ok(self.touched)
-    }
-
-    async fn flush(&mut self) -> Result<(), LedgerError> {
-        if !self.cells.is_empty() {
-            let cells = std::mem::take(&mut self.cells);
-            self.touched += self.session.bulk(self.operation, self.sql, self.columns, cells).await?;
+    mut rows: impl Iterator<Item = Result<[Cell; N], LedgerError>> + Send,
+) -> Result<(), LedgerError> {
+    debug_assert_eq!(N, columns.len(), "{operation}: a row has as many cells as there are columns");
+    let mut make = || -> Result<Vec<Cell>, LedgerError> {
+        let mut cells = Vec::new();
+        for row in rows.by_ref().take(ROWS_PER_STATEMENT) {
+            cells.extend(row?);
         }
-        Ok(())
+        Ok(cells)
+    };
+    let mut cells = make()?;
+    while !cells.is_empty() {
+        let (written, next) = futures::future::join(session.bulk(operation, sql, columns, cells), async { make() }).await;
+        written?;
+        cells = next?;
     }
+    Ok(())
 }
 
 /// Builds a `Vec<Cell>` from values.

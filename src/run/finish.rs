@@ -10,6 +10,7 @@ use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
 use crate::source::{Remark, SourceError};
+use crate::target::TargetError;
 
 use super::ready::NotReady;
 use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
@@ -59,6 +60,7 @@ async fn deliver_one(
     }
     let approved = standing.ready.state.approved();
     let state = standing.take_state();
+    let standing = &*standing;
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
     let native_ids = |key: &Key| stand.estate.resources.get(key).map(|known| known.resource.native_id.clone()).unwrap_or_default();
@@ -72,6 +74,7 @@ async fn deliver_one(
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
         native_ids: &native_ids,
+        fill: &|change| standing.fill(context, stand, change),
         limits: &context.config.guardrails,
         approved: &approved,
         progress: &|count| bar.inc(count),
@@ -162,6 +165,10 @@ pub(super) async fn report(
         let name = &standing.ready.configured.name;
         remarks.extend(standing.remarks.iter().cloned());
         remarks.extend(standing.drifted.iter().map(|drifted| drifted_remark(name, drifted)));
+        if let Some(error) = &standing.ready.unread {
+            exits.insert(Exit::Partly);
+            problems.push((Exit::Partly, unread_problem(name, error)));
+        }
         for (key, error) in standing.unanswered() {
             exits.insert(Exit::Partly);
             failed.push(FailedDocument { target: name.clone(), key: key.clone(), error: error.to_string(), parked: false });
@@ -174,6 +181,10 @@ pub(super) async fn report(
     for (name, outcome) in outcomes {
         if !outcome.failed.is_empty() {
             exits.insert(Exit::Partly);
+        }
+        if outcome.unanswered > 0 {
+            exits.insert(Exit::Partly);
+            problems.push((Exit::Partly, unanswered_problem(&name, outcome.unanswered)));
         }
         let paused = standings.iter().any(|standing| standing.ready.configured.name == name && standing.ready.state.paused);
         match outcome.stopped {
@@ -307,11 +318,32 @@ fn source_exit(stand: &Stand) -> Option<Exit> {
     Some(if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed })
 }
 
+/// A routine full read that failed says nothing: the target is served all the same.
+fn unread_problem(name: &TargetName, error: &TargetError) -> Problem {
+    Problem {
+        subject: name.to_string(),
+        text: format!("{error}; it was served from what the ledger knows, and drift there was not looked for"),
+        hint: Some("the next sync reads it in full again".to_owned()),
+    }
+}
+
+/// What was sent and had no answer may have arrived.
+fn unanswered_problem(name: &TargetName, count: u64) -> Problem {
+    let changes = if count == 1 { "1 change" } else { &format!("{count} changes") };
+    Problem {
+        subject: name.to_string(),
+        text: format!("target `{name}` answered fewer changes than it was sent: {changes} may have arrived or not"),
+        hint: Some("run again: the next sync looks up what became of them".to_owned()),
+    }
+}
+
 fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     let problem = |text: String, hint: Option<String>| Problem { subject: name.to_string(), text, hint };
     match stop {
         Stop::Target(error) => (Exit::Partly, problem(error.to_string(), error.hint())),
-        Stop::Ledger(error @ LedgerError::LeaseLost { .. }) => (Exit::Partly, problem(error.to_string(), error.hint())),
+        Stop::Ledger(error @ (LedgerError::LeaseLost { .. } | LedgerError::Conflict)) => {
+            (Exit::Partly, problem(error.to_string(), error.hint()))
+        }
         Stop::Ledger(error) => (Exit::Failed, problem(crate::words::chain(error), error.hint())),
         Stop::Deadline => (
             Exit::Partly,

@@ -2,6 +2,7 @@
 //!
 //! A plan is the same without the lease, without the commit and without the delivery, so that both decide alike.
 
+mod alone;
 mod finish;
 mod look_up;
 mod moves;
@@ -13,6 +14,8 @@ pub mod saved;
 mod settle;
 pub mod setup;
 mod stand;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +26,7 @@ use tokio::sync::watch;
 use tracing::instrument;
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, TargetConfig};
 use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
 use crate::exit::Exit;
@@ -34,11 +37,13 @@ use crate::model::{Digest, Key, Overlap, SourceName, TargetName};
 use crate::ownership::Ownership;
 use crate::plan::{Change, DeliveryState, Plan, RecordBrief};
 use crate::source::{Pull, Source, SourceError};
-use crate::target::Purge;
+use crate::target::{Purge, Target};
 
+pub use self::alone::alone;
 use self::progress::Meter;
 use self::ready::NotReady;
 use self::report::{Problem, Report};
+use self::setup::Absent;
 use self::stand::Standing;
 
 /// Whether a run applies what it plans.
@@ -50,6 +55,9 @@ pub enum Mode {
     Plan,
 }
 
+/// Makes a configured target.
+pub type Targets = dyn Fn(&TargetConfig, Absent) -> Box<dyn Target> + Send + Sync;
+
 /// What a run has at hand.
 pub struct Context<'a> {
     /// The configuration.
@@ -58,6 +66,8 @@ pub struct Context<'a> {
     pub ledger: Arc<dyn Ledger>,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
+    /// Makes the targets ([`setup::target`]).
+    pub targets: &'a Targets,
     /// Counts calls and draws progress.
     pub meter: &'a Meter,
     /// Turns true when someone asks to stop.
@@ -116,6 +126,8 @@ pub struct Options {
     pub approve: BTreeSet<Digest>,
     /// Decide and remember, but send nothing.
     pub pause_writes: bool,
+    /// The plan is shown with what new records hold, so a sync has to work that out before it sends anything.
+    pub shows_fields: bool,
 }
 
 /// What was read, and under which number.
@@ -142,6 +154,12 @@ pub struct Ended {
 }
 
 impl Ended {
+    /// How the run ended.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.exits.first().copied().unwrap_or(Exit::Done)
+    }
+
     /// The code for the operating system, where the configuration takes these codes for success.
     #[must_use]
     pub fn code(&self, ok: &BTreeSet<u8>) -> u8 {
@@ -187,6 +205,8 @@ impl RunError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            // Nothing is wrong with the ledger, and nothing was sent: the next run takes both into account.
+            Self::Ledger(LedgerError::Conflict) => Exit::Partly,
             Self::Ledger(_) => Exit::Failed,
             Self::Overlap(_) | Self::NoSuch { .. } | Self::Refused { .. } => Exit::Usage,
             Self::Interrupted => Exit::Interrupted,
@@ -207,9 +227,6 @@ impl RunError {
         }
     }
 }
-
-/// Name under which the estate itself is leased while a run merges what it read: no target can have it.
-const ESTATE_LEASE: &str = "*estate*";
 
 /// Pulls the chosen sources.
 ///
@@ -294,16 +311,19 @@ async fn conclude(
     let chosen =
         context.config.targets.iter().filter(|target| readable && (options.targets.is_empty() || options.targets.contains(&target.name)));
     let answers = futures::future::join_all(chosen.map(|target| ready::ready(context, target, &own))).await;
+    let is_lean = context.mode == Mode::Sync && !options.shows_fields;
     let mut standings = Vec::new();
     let mut not_ready = Vec::new();
     for answer in answers {
         match answer? {
-            Ok(ready) => standings.push(Standing::new(ready)),
+            Ok(ready) => standings.push(Standing::new(ready, is_lean)),
             Err(refused) => not_ready.push(refused),
         }
     }
     follow(context, &stand, &mut standings, &mut not_ready).await?;
     recover::enter_unknown(&mut stand, &standings, context.at());
+    recover::doubt_retired(&mut stand, &standings);
+    recover::enter_edges(&mut stand, &standings);
     stand.decide(context);
     stand.note_purged(context, &standings);
 
@@ -334,10 +354,7 @@ async fn conclude(
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
             tracing::debug!(elapsed_ms = began.elapsed().as_millis(), "Committed the estate");
             if let Some(held) = estate_lease {
-                // Given back only once nothing renews it any more.
-                let lease = held.lease().clone();
-                drop(held);
-                context.ledger.release_lease(&lease).await?;
+                alone::release(&context.ledger, held).await?;
             }
             // What is sent need not be kept twice: of a sync's plan only the holds are told afterwards.
             finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
@@ -373,12 +390,7 @@ fn not_approved(id: &Digest) -> crate::source::Remark {
 }
 
 async fn lease_estate(context: &Context<'_>) -> Result<HeldLease, RunError> {
-    let name: TargetName = ESTATE_LEASE.parse().map_err(|_| RunError::Busy)?;
-    context.lease(&name, Aftermath::None).await.map_err(|error| match error {
-        LeaseError::Held { .. } => RunError::Busy,
-        LeaseError::Interrupted { .. } => RunError::Interrupted,
-        LeaseError::Ledger(error) => RunError::Ledger(error),
-    })
+    context.lease(&alone::estate_lease()?, Aftermath::None).await.map_err(alone::not_leased)
 }
 
 /// The estate as this run sees it, with everything that was concluded from it.

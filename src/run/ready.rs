@@ -36,6 +36,8 @@ pub struct Ready<'a> {
     pub recovering: bool,
     /// Whether people asked for that (`dewpoint target recover`).
     pub was_asked_to_recover: bool,
+    /// Why the full read that was due (`verify_every`) did not come about. It says nothing, and is due again in the next run.
+    pub unread: Option<TargetError>,
 }
 
 /// A target that takes no part in this run.
@@ -110,7 +112,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (_, Mode::Plan) => Absent::Empty,
         (_, Mode::Sync) => Absent::Create,
     };
-    let target = setup::target(configured, absent);
+    let target = (context.targets)(configured, absent);
     let fingerprint = target.fingerprint().await.map_err(of_target)?;
     check_place(configured, &row, &fingerprint.instance)?;
 
@@ -136,9 +138,14 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         configured.verify_every.is_some_and(|every| row.verified_at.is_none_or(|last| later(last, every) <= context.at()));
     let mut estate = row.estate.clone().unwrap_or_else(|| own.clone());
     let mut recovering = row.recover || (is_old_copy && !first_contact);
+    let is_read_needed = first_contact || recovering;
+    let read = if is_read_needed || verification_due { Some(read_all(target.as_ref()).await) } else { None };
+    let (records, unread) = match read {
+        Some(Err(error)) if !is_read_needed && !stops(&error) => (None, Some(error)),
+        read => (read.transpose().map_err(of_target)?, None),
+    };
     let mut found = None;
-    if first_contact || recovering || verification_due {
-        let records = read_all(target.as_ref()).await.map_err(of_target)?;
+    if let Some(records) = records {
         let there = sole_estate(configured, &records)?;
         match there {
             Some(there) if there != estate && row.delivered_at.is_none() && first_contact => {
@@ -157,7 +164,13 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.estate = (estate != *own).then(|| estate.clone());
     let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
     let was_asked_to_recover = row.recover;
-    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover })
+    Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover, unread })
+}
+
+/// Whether a read that could be done without failed for a reason that keeps everything else from the target, too: it is another one,
+/// or it does not let us in.
+fn stops(error: &TargetError) -> bool {
+    matches!(error, TargetError::Credentials { .. } | TargetError::Unusable { .. })
 }
 
 /// Guardrail 8: the CMDB under this address is the one that the ledger knows.

@@ -108,7 +108,8 @@ pub struct Report {
     /// Changes that people rejected and that are not asked about again.
     #[serde(default)]
     pub rejected: u64,
-    /// Changes that were not sent: time was up, the run was interrupted, or the record they belong to waits.
+    /// Changes that were not delivered: time was up, the run was interrupted, the record they belong to waits, or the target gave no
+    /// answer about them.
     pub waiting: BTreeMap<TargetName, u64>,
     /// Records each target holds, or would hold afterwards.
     pub forecast: BTreeMap<TargetName, u64>,

@@ -24,6 +24,8 @@ pub(super) struct Standing<'a> {
     pub(super) ready: Ready<'a>,
     /// Rows that a read changed, to be stored before anything is sent.
     pub(super) rows: BTreeMap<Key, RecordBrief>,
+    /// The same of edges; `None` for those that do not stand there.
+    pub(super) edges: BTreeMap<EdgeId, Option<RecordEdge>>,
     /// Fields found other than written.
     pub(super) drifted: Vec<Drifted>,
     /// Odd things for the report.
@@ -32,15 +34,18 @@ pub(super) struct Standing<'a> {
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
     approved: BTreeSet<Digest>,
+    is_lean: bool,
 }
 
 impl<'a> Standing<'a> {
-    /// A target whose records were not looked at yet.
+    /// A target whose records were not looked at yet. Lean: what a new record holds is worked out when it is sent, not before.
     #[must_use]
-    pub(super) fn new(ready: Ready<'a>) -> Self {
+    pub(super) fn new(ready: Ready<'a>, is_lean: bool) -> Self {
         Self {
             ready,
+            is_lean,
             rows: BTreeMap::new(),
+            edges: BTreeMap::new(),
             drifted: Vec::new(),
             remarks: Vec::new(),
             answers: BTreeMap::new(),
@@ -77,6 +82,13 @@ impl<'a> Standing<'a> {
                 && let Some(record) = found.remove(from)
             {
                 found.insert(to.clone(), record);
+            }
+        }
+        if !stand.successors.is_empty() {
+            for edges in found.values_mut().filter_map(|record| record.edges.as_mut()) {
+                let renamed = |to: Key| stand.successors.get(&to).filter(|_| !state.records.contains_key(&to)).cloned().unwrap_or(to);
+                *edges =
+                    std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
             }
         }
         self.ready.recovering |= found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
@@ -129,6 +141,15 @@ impl<'a> Standing<'a> {
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
         }
+        if self.ready.recovering {
+            self.edges = self.with_input(context, stand, |input| plan::recovered_edges(input, &found));
+            for (edge, row) in &self.edges {
+                match row {
+                    Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
+                    None => drop(self.ready.state.edges.remove(edge)),
+                }
+            }
+        }
         self.ready.row.verified_at = Some(context.at());
         Ok(())
     }
@@ -175,7 +196,8 @@ impl<'a> Standing<'a> {
 
     fn guard(&self, context: &Context<'_>, stand: &Stand, estate: &EstateId) -> Guarded {
         self.with_input(context, stand, |input| {
-            let draft = plan::draft(input).adopt(input, estate, &self.answers);
+            let draft = if self.is_lean { plan::draft_lean(input) } else { plan::draft(input) };
+            let draft = draft.adopt(input, estate, &self.answers);
             let guards = Guards {
                 limits: &context.config.guardrails,
                 emptied: &stand.decisions.emptied,
@@ -184,6 +206,13 @@ impl<'a> Standing<'a> {
             };
             plan::guard(draft, input, &guards)
         })
+    }
+
+    /// Puts in what a lean plan left out of a change.
+    pub(super) fn fill(&self, context: &Context<'_>, stand: &Stand, change: &mut Change) {
+        if self.is_lean {
+            self.with_input(context, stand, |input| plan::fill(input, change));
+        }
     }
 
     fn with_input<T>(&self, context: &Context<'_>, stand: &Stand, f: impl FnOnce(&Input<'_>) -> T) -> T {
@@ -290,13 +319,15 @@ impl<'a> Standing<'a> {
     /// What is to be stored before anything is sent.
     #[must_use]
     pub(super) fn rows(&self) -> Rows {
-        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), ..Rows::default() };
+        let bound_edges = self.edges.iter().filter_map(|(edge, row)| Some((edge.clone(), row.clone()?))).collect();
+        let mut rows = Rows { bound: self.rows.iter().map(binding).collect(), bound_edges, ..Rows::default() };
         if let Some(guarded) = &self.guarded {
             rows.bound.extend(guarded.bindings.iter().map(binding));
             rows.settled.clone_from(&guarded.settled);
             rows.forgotten = guarded.forgotten.iter().cloned().collect();
             rows.forgotten_edges = guarded.forgotten_edges.iter().cloned().collect();
         }
+        rows.forgotten_edges.extend(self.edges.iter().filter(|(_, row)| row.is_none()).map(|(edge, _)| edge.clone()));
         rows
     }
 

@@ -22,6 +22,12 @@ pub(crate) trait Rig: Send + Sync {
     async fn stranger(&self, native_id: &str, account: Option<&str>) -> RecordId;
     /// Every record there is, anybody's, with its fields.
     async fn records(&self) -> BTreeMap<RecordId, BTreeMap<String, Value>>;
+    /// Whether a full read tells of edges.
+    fn tells_of_edges(&self) -> bool {
+        true
+    }
+    /// Adds an edge that people drew.
+    async fn draw(&self, from: &RecordId, relation: RelationType, to: &RecordId);
     /// Every edge there is.
     async fn edges(&self) -> BTreeSet<(RecordId, RelationType, RecordId)>;
 }
@@ -178,9 +184,10 @@ pub(crate) async fn a_record_shows_what_was_sent(rig: &dyn Rig) {
         retired: false,
         subject: Some(subject(1)),
         fields,
+        edges: None,
     };
     assert_eq!(find(target, 1).await, std::slice::from_ref(&expected));
-    assert_eq!(read_all(target).await, [expected]);
+    assert_eq!(read_all(target).await, [FoundRecord { edges: rig.tells_of_edges().then(BTreeMap::new), ..expected }]);
     assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at.unwrap_or(at(7)), at(7));
 }
 
@@ -323,6 +330,39 @@ pub(crate) async fn edges_are_idempotent(rig: &dyn Rig) {
     send(target, 3, &[unrelate((1, 2), from, &nobody)]).await;
 }
 
+pub(crate) async fn a_full_read_tells_of_our_edges(rig: &dyn Rig) {
+    type Told = BTreeMap<(usize, RelationType, usize), Attributes>;
+    async fn told(rig: &dyn Rig) -> Option<Told> {
+        let number = |wanted: &Key| (1..5).find(|number| key(*number) == *wanted).unwrap();
+        let mut all = Told::new();
+        for record in read_all(rig.target()).await {
+            assert_eq!(record.edges.is_some(), rig.tells_of_edges(), "all records or none");
+            let from = record.external_id.as_ref().map(number).unwrap();
+            all.extend(record.edges?.into_iter().map(|((relation, to), attributes)| ((from, relation, number(&to)), attributes)));
+        }
+        Some(all)
+    }
+    let target = rig.target();
+    let records = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
+    let https = Attributes::from([("port".to_owned(), json!(443))]);
+    let batch = [
+        relate((1, 2), &records[0], &records[1], https.clone()),
+        relate((1, 3), &records[0], &records[2], Attributes::new()),
+        relate((3, 1), &records[2], &records[0], Attributes::new()),
+    ];
+    send(target, 1, &batch).await;
+    let stranger = rig.stranger(&native_id(4), Some(ACCOUNT)).await;
+    rig.draw(&records[0], RelationType::RoutesTo, &stranger).await;
+    rig.draw(&records[1], RelationType::RoutesTo, &records[2]).await;
+    let edge = |from, to, attributes: &Attributes| ((from, RelationType::RoutesTo, to), attributes.clone());
+    let nothing = Attributes::new();
+    let all = [edge(1, 2, &https), edge(1, 3, &nothing), edge(3, 1, &nothing)];
+    assert_eq!(told(rig).await, rig.tells_of_edges().then(|| all.into()), "neither more nor less, and none that people drew");
+
+    send(target, 2, &[unrelate((1, 2), &records[0], &records[1]), update(target, 3, &records[2], Some(true), &[])]).await;
+    assert_eq!(told(rig).await, rig.tells_of_edges().then(Told::new));
+}
+
 pub(crate) async fn reads_go_to_the_end_in_a_stable_order(rig: &dyn Rig) {
     let target = rig.target();
     let count = 2500;
@@ -372,7 +412,7 @@ macro_rules! suite {
     ($rig:path) => { $crate::target::contract::suite!($rig:
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
         retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone, strangers_are_adopted,
-        a_record_takes_a_new_key, edges_are_idempotent, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
+        a_record_takes_a_new_key, edges_are_idempotent, a_full_read_tells_of_our_edges, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };
     ($rig:path: $($test:ident,)+) => {

@@ -1,8 +1,8 @@
 //! The targets: the CMDBs that are kept true.
 
 pub use dewpoint_core::target::{
-    Adapted, Adopt, Authority, Ci, Delivered, DesiredField, Fingerprint, FoundRecord, Identity, Operation, Page, Purge, RecordId, Retry,
-    Sending, Subject, Target, TargetError, Write,
+    Adapted, Adopt, Authority, Ci, Delivered, DesiredField, Fingerprint, FoundEdges, FoundRecord, Identity, Operation, Page, Purge,
+    RecordId, Retry, Sending, Subject, Target, TargetError, Write,
 };
 
 pub mod local;

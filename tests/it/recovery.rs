@@ -156,6 +156,54 @@ fn an_old_ledger_retires_nothing_in_the_run_that_finds_out() {
 }
 
 #[test]
+fn an_old_ledger_revives_nothing_that_nobody_has_seen() {
+    let world = World::new("");
+    let shop = full().instance("i-shop", json!({ "tags": { "service": "shop" } }));
+    world.put(&shop);
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // Since then a machine ends, and the service that only it belonged to.
+    world.put(&full());
+    for day in 2..5 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (13, 2));
+    let before = content(&world);
+
+    // The old copy takes both for live, and nobody may look whether they are.
+    restore(&world, "old.db");
+    let denied = without(&full(), 0..12).scope("instance", "denied");
+    world.put(&denied);
+    for hour in 1..4 {
+        world.sync_at(&at(5, hour), 3);
+        assert_eq!(content(&world), before, "hour {hour}");
+    }
+    let missing = world.json(&["list", "--stage", "missing"], 0);
+    assert_eq!(missing["cis"].as_array().unwrap().len(), 2, "{missing:#}");
+
+    // A listing without them proves that they are gone, one with them that they are back.
+    world.put(&full());
+    for day in 6..9 {
+        assert_eq!(World::counts(&world.sync_at(&at(day, 0), 0)), [], "day {day}");
+    }
+    assert_eq!(world.json(&["list", "--stage", "retired"], 0)["cis"].as_array().unwrap().len(), 2);
+    world.put(&shop);
+    world.sync_at(&at(9, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (15, 0));
+
+    // Neither is anything held back that the reading shows, complete or not.
+    world.put(&full());
+    for day in 10..13 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (13, 2));
+    restore(&world, "old.db");
+    world.put(&shop.scope("instance", "truncated"));
+    world.sync_at(&at(13, 0), 3);
+    assert_eq!((live(&world), retired(&world)), (15, 0));
+}
+
+#[test]
 fn an_old_ledger_that_found_nothing_to_write_serves_as_ever_from_then_on() {
     let world = World::new("");
     world.put(&full());
@@ -175,6 +223,82 @@ fn an_old_ledger_that_found_nothing_to_write_serves_as_ever_from_then_on() {
     assert!(first["remarks"].to_string().contains("recovered"), "{first:#}");
     let second = world.sync_at(&at(1, 4), 0);
     assert!(!second["remarks"].to_string().contains("recovered"), "{second:#}");
+}
+
+/// Edges at the CMDB.
+fn edges(world: &World) -> u64 {
+    world.count("SELECT count(*) FROM ci_relation")
+}
+
+#[test]
+fn edges_that_nobody_wants_any_more_go_after_a_recovery() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    cmdb(&world, "INSERT INTO relation (from_id, type, to_id) SELECT 1, 'routes_to', 2");
+    lose_ledger(&world);
+    // One machine lost its group meanwhile.
+    let less = without(&full(), 0..1).instance("i-0000", json!({}));
+    world.put(&less);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 1), 0)), [], "nothing is related again, and nothing unrelated in this run");
+    assert_eq!(edges(&world), 13);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 2), 0)), [("unrelate".to_owned(), 1)]);
+    assert_eq!(edges(&world), 12, "what people drew is theirs");
+    assert_eq!(World::counts(&world.sync_at(&at(1, 3), 0)), []);
+
+    // All of them at once is what guardrail 3 is for.
+    lose_ledger(&world);
+    let bare = Inventory::new().instances(12).group("sg-1", json!({}));
+    world.put(&bare);
+    world.sync_at(&at(1, 4), 0);
+    let document = world.sync_at(&at(1, 5), 4);
+    assert_eq!((guardrails(&document), held(&document), edges(&world)), (vec!["blast_radius".to_owned()], 11, 12));
+}
+
+#[test]
+fn edges_stay_after_a_recovery_until_a_complete_listing_shows_them_no_more() {
+    let world = World::new("");
+    let shop = full().instance("i-shop", json!({ "tags": { "service": "shop" } }));
+    world.put(&shop);
+    world.sync_at(&at(1, 0), 0);
+    let before = content(&world).1;
+    lose_ledger(&world);
+    // Nobody may look.
+    world.put(&without(&full(), 0..12).scope("instance", "denied"));
+    for hour in 1..4 {
+        world.sync_at(&at(1, hour), 3);
+        assert_eq!(content(&world).1, before, "hour {hour}");
+    }
+    let less = without(&full(), 0..1).instance("i-0000", json!({})).instance("i-shop", json!({}));
+    world.put(&less);
+    let counts = World::counts(&world.sync_at(&at(1, 4), 0));
+    assert!(counts.contains(&("unrelate".to_owned(), 1)), "{counts:?}");
+    assert_eq!(edges(&world), 12, "eleven of machines, and the service's until it ends");
+    for day in 2..5 {
+        world.sync_at(&at(day, 5), 0);
+    }
+    assert_eq!((edges(&world), retired(&world)), (11, 1));
+}
+
+#[test]
+fn an_old_ledger_learns_which_edges_stand() {
+    let world = World::new("");
+    world.put(&full());
+    world.sync_at(&at(1, 0), 0);
+    world.json(&["ledger", "backup", "old.db"], 0);
+    // One edge goes, another comes.
+    let group = key("security_group", "sg-2");
+    let other = without(&full(), 0..1).instance("i-0000", json!({})).group("sg-2", json!({}));
+    let other = other.relation("protected_by", &instance_key("i-0000"), &group);
+    world.put(&other);
+    world.sync_at(&at(1, 1), 0);
+    // And back again, which the old copy would take for what it has delivered itself.
+    restore(&world, "old.db");
+    world.put(&full().group("sg-2", json!({})));
+    assert_eq!(World::counts(&world.sync_at(&at(1, 2), 0)), [("relate".to_owned(), 1)]);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 3), 0)), [("unrelate".to_owned(), 1)]);
+    assert_eq!(edges(&world), 12);
+    assert_eq!(World::counts(&world.sync_at(&at(1, 4), 0)), []);
 }
 
 #[test]

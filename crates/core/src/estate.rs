@@ -106,7 +106,7 @@ pub struct Known {
     pub life_since: Timestamp,
     /// A rule's `flag`.
     pub flag: Option<String>,
-    /// Whether it entered by recovery (found at a target, shown by no listing yet).
+    /// Whether a recovery speaks for it: found at a target and shown by no listing yet, or found retired there and shown by none since.
     pub recovered: bool,
 }
 

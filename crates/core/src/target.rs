@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::doctor::Finding;
 use crate::estate::{EstateId, Stage};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, TargetName, vocabulary};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, TargetName, vocabulary};
 
 /// A target's own id of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -153,7 +153,13 @@ pub struct FoundRecord {
     pub subject: Option<Subject>,
     /// Its fields in the target's own shape.
     pub fields: BTreeMap<String, Value>,
+    /// In a full read the edges that we delivered and that start here, by type and by the external id of the record where they end, with
+    /// their attributes. `None` where the answer does not tell of edges: a look-up's, or that of a target which cannot list them.
+    pub edges: Option<FoundEdges>,
 }
+
+/// Edges of one record; see [`FoundRecord::edges`].
+pub type FoundEdges = BTreeMap<(RelationType, Key), Attributes>;
 
 /// What a target is, so that a moved or cloned one is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -242,7 +248,8 @@ pub struct Delivered {
 /// A page of a full read.
 #[derive(Debug, Clone)]
 pub struct Page {
-    /// Records that carry an estate id (any: more than one estate is for the caller to judge).
+    /// Records that carry an estate id (any: more than one estate is for the caller to judge), with their edges where the target can list
+    /// them. A page ends early where the edges of its records are many.
     pub records: Vec<FoundRecord>,
     /// Where the next page starts; `None` after the last.
     pub next: Option<String>,
@@ -269,7 +276,7 @@ pub trait Target: Send + Sync {
     fn adapt(&self, ci: &Ci) -> Option<Adapted>;
 
     /// Whether the target stores edges of this type between these kinds. Pure.
-    fn relates(&self, relation: crate::model::RelationType, from: Kind, to: Kind) -> bool;
+    fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool;
 
     /// Digest of what decides [`Target::adapt`]: its mapping and its version.
     fn mapping_digest(&self) -> crate::model::Digest;

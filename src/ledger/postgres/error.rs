@@ -18,6 +18,10 @@ pub(super) fn fail(address: &str, operation: &'static str, error: sqlx::Error) -
         sqlx::Error::Database(database) => match database.code().as_deref().unwrap_or_default() {
             // lock_not_available, query_canceled (a time-out), deadlock_detected
             "55P03" | "57014" | "40P01" => LedgerError::Locked { address },
+            // idle_in_transaction_session_timeout
+            "25P03" => {
+                LedgerError::Unreachable { address, text: "this process stood still within a write, which the server undid".to_owned() }
+            }
             // serialization_failure
             "40001" => LedgerError::Conflict,
             // read_only_sql_transaction, insufficient_privilege

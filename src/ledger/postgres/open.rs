@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::migrate::Migrator;
-use sqlx::postgres::{PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 
 use super::PostgresDatabase;
 use super::error::fail;
 use crate::ledger::address::PostgresAddress;
 use crate::ledger::{LedgerError, Mode, birth};
 
-/// How long to try to connect, and to wait for a free connection.
+/// How long a server may take to answer the first connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECTIONS_MAX: u32 = 6;
-/// A statement waits this long for another's lock, runs this long at most, and a transaction may idle this long.
-const LIMITS: &str = "SET lock_timeout = '10s'; SET statement_timeout = '5min'; SET idle_in_transaction_session_timeout = '5min'";
+/// How long a task waits for a free connection: somewhat longer than those who have one may wait for a lock.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(45);
+/// A process that stands still (stopped, or in a paused machine) within a transaction keeps its locks for this long at most, and whoever
+/// needs them waits somewhat longer. A statement runs for at most as long as the last of these.
+const LIMITS: &str = "SET idle_in_transaction_session_timeout = '30s'; SET lock_timeout = '40s'; SET statement_timeout = '5min'";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 
@@ -22,9 +26,10 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/ledger/postgres/migrations");
 pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mode: Mode) -> Result<Option<PostgresDatabase>, LedgerError> {
     let failed = |error| fail(address, "connect", error);
     let reads_only = mode == Mode::Read;
+    try_connection(&target.options).await.map_err(failed)?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
-        .acquire_timeout(CONNECT_TIMEOUT)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(move |connection, _| {
             Box::pin(async move {
                 sqlx::raw_sql(LIMITS).execute(&mut *connection).await?;
@@ -63,6 +68,20 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
         (Mode::ReadWrite { .. }, _) => migrate(&pool, address).await?,
     }
     Ok(Some(PostgresDatabase { pool, address: address.into() }))
+}
+
+/// Says at once what a pool would go on trying for as long as it waits for connections: that nobody listens there. A server that is about
+/// to listen (starting up, or out of connections) is left to the pool.
+async fn try_connection(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => connection.close().await,
+        Ok(Err(sqlx::Error::Database(error))) if error.is_transient_in_connect_phase() => Ok(()),
+        Ok(Err(error)) => Err(error),
+        Err(_) => {
+            let text = format!("no answer within {} s", CONNECT_TIMEOUT.as_secs());
+            Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, text)))
+        }
+    }
 }
 
 /// The newest migration that this schema has; `None` where it never had one.

@@ -36,16 +36,16 @@ enum Standing {
     Older,
 }
 
-/// Opens the ledger at `path`.
-pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> Result<SqliteDatabase, LedgerError> {
+/// Opens the ledger at `path`; `None` where there is none yet and `mode` only reads.
+pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> Result<Option<SqliteDatabase>, LedgerError> {
     let standing = inspect(path, address).await?;
     match (mode, standing) {
-        (Mode::Read, Standing::Nothing | Standing::Unborn) => memory(address).await,
+        (Mode::Read, Standing::Nothing | Standing::Unborn) => Ok(None),
         (Mode::Read, Standing::Older) => Err(LedgerError::Unusable {
             address: address.to_owned(),
             text: "it was written by an older Dewpoint; the next sync brings it up to date".to_owned(),
         }),
-        (Mode::Read, Standing::Present) => open_to_read(path, address).await,
+        (Mode::Read, Standing::Present) => open_to_read(path, address).await.map(Some),
         (Mode::ReadWrite { create: false }, Standing::Nothing) => {
             Err(LedgerError::Absent { address: address.to_owned(), text: "there is no such file; the first sync makes it".to_owned() })
         }
@@ -59,7 +59,7 @@ pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> R
                 Standing::Unborn | Standing::Older => bring_up_to_date(path, address).await?,
                 Standing::Present => {}
             }
-            open_to_write(path, address).await
+            open_to_write(path, address).await.map(Some)
         }
     }
 }

@@ -23,6 +23,7 @@ on_both!(
     a_batch_sent_again_counts_once,
     fields_are_loaded_for_those_asked,
     bindings_are_written_and_removed,
+    edges_are_bound_and_forgotten,
     a_record_moves_with_its_edges,
     target_rows_read_back,
 );
@@ -276,6 +277,19 @@ async fn bindings_are_written_and_removed(place: &Place) {
     ledger.bind(&holder, &settled, at(6)).await.unwrap();
     assert_eq!(state(&*ledger).await.records, [(key(1), RecordBrief { basis: Some(digest(7)), ..row })].into());
     assert_eq!(ledger.load_fields(&target(), &[key(3)]).await.unwrap(), BTreeMap::new());
+}
+
+async fn edges_are_bound_and_forgotten(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, (1..=3).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
+    let relates = [(1, 2), (1, 3)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
+    deliver(&*ledger, &holder, relates.into(), at(1)).await;
+    let found = RecordEdge { basis: Some(digest(9)), delivered_at: Some(at(4)), ..state(&*ledger).await.edges[&edge(1, 2)].clone() };
+    let bound = BTreeMap::from([(edge(1, 2), found.clone()), (edge(2, 3), found)]);
+    let rows = Rows { bound_edges: bound.clone(), forgotten_edges: vec![edge(1, 3), edge(3, 1)], ..Rows::default() };
+    ledger.bind(&holder, &rows, at(5)).await.unwrap();
+    assert_eq!(state(&*ledger).await.edges, bound);
 }
 
 async fn a_record_moves_with_its_edges(place: &Place) {

@@ -1,8 +1,9 @@
 //! One holder per target.
 
-use super::samples::{TTL, at, change, done, lease, run, target};
+use super::samples::{TTL, at, change, done, estate, lease, run, target};
 use super::{Place, on_both};
-use crate::ledger::{InFlight, Leasing, LedgerError, Rows};
+use crate::ledger::session::{Database as _, cells};
+use crate::ledger::{InFlight, Leasing, LedgerAddress, LedgerError, Mode, Rows};
 use crate::plan::ChangeKind;
 
 on_both!(a_lease_is_granted_once, a_lost_lease_writes_nothing, an_expired_lease_is_ours_until_taken, of_many_askers_one_is_granted);
@@ -73,4 +74,21 @@ async fn of_many_askers_one_is_granted(place: &Place) {
         let granted = asked.iter().filter(|leasing| matches!(leasing, Leasing::Granted(_))).count();
         assert_eq!(granted, 1, "{asked:?}");
     }
+}
+
+/// Takes half a minute, on the real clock: that is what it is about.
+#[tokio::test]
+async fn a_process_that_stands_still_within_a_write_stops_the_others_for_a_while_only() {
+    let place = Place::schema().await;
+    let ledger = place.open().await;
+    let LedgerAddress::Postgres(address) = &place.address else { panic!("a schema is in PostgreSQL") };
+    let database = crate::ledger::postgres::open(address, "the same", Mode::ReadWrite { create: false }).await.unwrap().unwrap();
+    let mut stopped = database.write().await.unwrap();
+    stopped.run("stand still", "UPDATE meta SET version = version + 7", cells![]).await.unwrap();
+
+    ledger.commit(&run(), 0, &estate([])).await.unwrap();
+    assert_eq!(ledger.load_estate().await.unwrap().version, 1, "what it had begun is undone");
+    let late = stopped.commit().await;
+    assert!(matches!(late, Err(LedgerError::Unreachable { .. })), "{late:?}");
+    place.clear().await;
 }

@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, SqliteConnection};
 
 use super::samples::{at, change, deliver, done, estate, key, known, lease, resource, run, target};
 use super::{Place, on_both};
-use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode, open};
+use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode, exists, open};
 use crate::plan::ChangeKind;
 
 on_both!(
@@ -43,6 +44,7 @@ async fn reading_a_ledger_that_is_not_there_makes_none(place: &Place) {
     assert!(ledger.load_estate().await.unwrap().estate.resources.is_empty());
     assert!(ledger.load_target(&target(), at(0)).await.unwrap().records.is_empty());
     ledger.close().await;
+    assert!(!exists(&place.address).await.unwrap());
     if let Some(folder) = &place.folder {
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -76,6 +78,7 @@ async fn a_newer_ledger_is_refused(place: &Place) {
 async fn writing_without_leave_to_create_needs_a_ledger(place: &Place) {
     assert!(matches!(refusal(place, Mode::ReadWrite { create: false }).await, LedgerError::Absent { .. }));
     place.open().await.close().await;
+    assert!(exists(&place.address).await.unwrap());
     open(&place.address, Mode::ReadWrite { create: false }).await.unwrap();
 }
 
@@ -295,7 +298,9 @@ async fn a_server_that_is_not_there_is_named_without_the_password() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("postgres://anna:s3cret@127.0.0.1:{port}/cmdb");
     let address = LedgerAddress::parse(&url, Path::new("."), None).unwrap();
+    let began = Instant::now();
     let Err(error) = open(&address, WRITE).await else { panic!("it opened") };
+    assert!(began.elapsed() < Duration::from_secs(5), "a refused connection is no reason to wait: {:?}", began.elapsed());
     assert!(matches!(&error, LedgerError::Unreachable { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains("s3cret"));
     assert!(error.to_string().contains(&format!("127.0.0.1:{port}/cmdb")));

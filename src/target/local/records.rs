@@ -10,10 +10,13 @@ use sqlx::sqlite::SqliteConnection;
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
 use crate::model::{Attributes, Key};
-use crate::target::{FoundRecord, Identity, Operation, RecordId, Subject, Write};
+use crate::target::{FoundEdges, FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
 const PAGE_ROWS: i64 = 1000;
+
+/// Edges of one page, unless one record alone has more.
+const PAGE_EDGES: i64 = 20_000;
 
 /// A time as it is stored: of one width, so that the order of the texts is that of the times.
 pub(super) fn stored(at: Timestamp) -> String {
@@ -43,7 +46,7 @@ pub(super) async fn newest_delivered_at(connection: &mut SqliteConnection) -> Re
     newest.map(|text| text.parse().map_err(|error: jiff::Error| sqlx::Error::Decode(error.into()))).transpose()
 }
 
-/// Records that carry an estate id, from after row `after` on; with the row after which the next page starts.
+/// Records that carry an estate id, with their edges, from after row `after` on; with the row after which the next page starts.
 pub(super) async fn page(connection: &mut SqliteConnection, after: i64) -> Result<(Vec<FoundRecord>, Option<i64>), sqlx::Error> {
     let rows: Vec<Found> = sqlx::query_as(
         "SELECT id, class, external_id, estate, delivered_at, retired, fields FROM record
@@ -51,11 +54,61 @@ pub(super) async fn page(connection: &mut SqliteConnection, after: i64) -> Resul
     )
     .bind(after)
     .bind(PAGE_ROWS)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     let full = i64::try_from(rows.len()).is_ok_and(|count| count == PAGE_ROWS);
-    let next = rows.last().map(|row| row.0).filter(|_| full);
-    Ok((rows.into_iter().map(found).collect::<Result<_, _>>()?, next))
+    let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
+    let kept = fitting(connection, &ids).await?;
+    let ids = ids.get(..kept).unwrap_or(&ids);
+    let next = ids.last().copied().filter(|_| full || kept < rows.len());
+    let mut edges = edges(connection, ids).await?;
+    let mut page = Vec::with_capacity(kept);
+    for row in rows.into_iter().take(kept) {
+        let edges = edges.remove(&row.0).unwrap_or_default();
+        page.push(FoundRecord { edges: Some(edges), ..found(row)? });
+    }
+    Ok((page, next))
+}
+
+/// How many of these records fit into a page with their edges; at least one.
+async fn fitting(connection: &mut SqliteConnection, ids: &[i64]) -> Result<usize, sqlx::Error> {
+    let counts: BTreeMap<i64, i64> =
+        sqlx::query_as("SELECT from_id, count(*) FROM relation WHERE from_id IN (SELECT value FROM json_each(?1)) GROUP BY from_id")
+            .bind(encoded(ids)?)
+            .fetch_all(&mut *connection)
+            .await?
+            .into_iter()
+            .collect();
+    let mut total = 0;
+    let fitting = ids.iter().take_while(|id| {
+        total += counts.get(id).copied().unwrap_or_default();
+        total <= PAGE_EDGES
+    });
+    Ok(fitting.count().max(1).min(ids.len()))
+}
+
+/// The edges between own records that start at these and that we delivered: what people drew has no entry in the history. Types that are
+/// no words of ours are people's as well.
+async fn edges(connection: &mut SqliteConnection, ids: &[i64]) -> Result<BTreeMap<i64, FoundEdges>, sqlx::Error> {
+    let rows: Vec<(i64, String, String, String)> = sqlx::query_as(
+        "SELECT relation.from_id, relation.type, record.external_id, relation.attributes
+         FROM json_each(?1) AS page CROSS JOIN relation ON relation.from_id = page.value
+         JOIN record ON record.id = relation.to_id AND record.estate IS NOT NULL
+         WHERE EXISTS (
+             SELECT 1 FROM history WHERE history.record_id = relation.from_id AND history.change = 'relate'
+             AND history.relation_type = relation.type AND history.to_id = relation.to_id
+         )",
+    )
+    .bind(encoded(ids)?)
+    .fetch_all(connection)
+    .await?;
+    let mut edges: BTreeMap<i64, FoundEdges> = BTreeMap::new();
+    for (from, relation, to, attributes) in rows {
+        if let (Ok(relation), Ok(to)) = (relation.parse(), to.parse()) {
+            edges.entry(from).or_default().insert((relation, to), decoded(&attributes)?);
+        }
+    }
+    Ok(edges)
 }
 
 /// A found record, after its place among the identities asked for.
@@ -75,6 +128,7 @@ fn found((id, class, external_id, estate, delivered_at, retired, fields): Found)
         class,
         retired,
         fields,
+        edges: None,
     })
 }
 

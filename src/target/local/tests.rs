@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{LocalConfig, LocalTarget, Missing, NOT_CREATED};
 use crate::doctor::Health;
-use crate::model::RelationType;
+use crate::model::{Attributes, RelationType};
 use crate::target::contract::{self, Rig, at, ci, create, estate, find, key, purge, read_all, relate, send, send_as, update};
 use crate::target::{Authority, RecordId, Retry, Sending, Target, TargetError};
 
@@ -87,6 +87,16 @@ impl Rig for LocalRig {
         let rows: Vec<(i64, String)> =
             sqlx::query_as("SELECT id, fields FROM record").fetch_all(&mut visitor(&self.path()).await).await.unwrap_or_default();
         rows.into_iter().map(|(id, fields)| (RecordId(id.to_string()), serde_json::from_str(&fields).unwrap())).collect()
+    }
+
+    async fn draw(&self, from: &RecordId, relation: RelationType, to: &RecordId) {
+        sqlx::query("INSERT INTO relation (from_id, type, to_id) VALUES (CAST(?1 AS INTEGER), ?2, CAST(?3 AS INTEGER))")
+            .bind(&from.0)
+            .bind(relation.as_str())
+            .bind(&to.0)
+            .execute(&mut visitor(&self.path()).await)
+            .await
+            .unwrap();
     }
 
     async fn edges(&self) -> BTreeSet<(RecordId, RelationType, RecordId)> {
@@ -478,4 +488,24 @@ async fn a_dropped_request_leaves_nothing_behind() {
     }
     send(target, 1, &batch).await;
     assert_eq!(read_all(target).await.len(), 300);
+}
+
+#[tokio::test]
+async fn pages_end_early_where_edges_are_many() {
+    let rig = LocalRig::new().await;
+    let target = rig.target();
+    let records = contract::send(target, 0, &(0..300).map(|number| contract::create(target, number)).collect::<Vec<_>>()).await;
+    // More than a page holds, from the first record on: each of a hundred records is related to all.
+    let mut writes = Vec::new();
+    for (from, start) in records.iter().enumerate().take(100) {
+        writes.extend(records.iter().enumerate().map(|(to, stop)| contract::relate((from, to), start, stop, Attributes::new())));
+    }
+    for batch in writes.chunks(target.batch_size()) {
+        contract::send(target, 1, batch).await;
+    }
+    let first = target.read(None).await.unwrap();
+    assert!(first.records.len() < 100 && first.next.is_some(), "{}", first.records.len());
+    let all = contract::read_all(target).await;
+    assert_eq!(all.len(), 300);
+    assert_eq!(all.iter().map(|record| record.edges.as_ref().unwrap().len()).sum::<usize>(), 30_000);
 }

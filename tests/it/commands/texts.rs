@@ -130,14 +130,6 @@ fn one_machine() {
         name: web
 
     2026-02-01T00:00:00Z  delivered: target cmdb: create
-        account: 123456789012
-        created_at: 2026-01-01T00:00:00Z
-        name: web
-        native_id: sg-1
-        provider: aws
-        region: eu-west-1
-        rules: none
-        stage: active
     "#);
 }
 

@@ -92,6 +92,25 @@ fn a_target_that_another_serves_ends_as_partly_done_after_one_lease() {
 }
 
 #[test]
+fn what_people_say_of_scopes_waits_for_the_estate() {
+    let world = World::new("");
+    let gap = Inventory::new().instances(2).scope("volume", "denied");
+    world.put(&gap);
+    world.sync_at(&at(1, 0), 3);
+    for args in [&["coverage", "accept"][..], &["coverage", "accept", "--undo"], &["scopes", "retire", "--account", "1"]] {
+        // Somebody's sync, which ends without giving it back.
+        lease(&world, "*estate*", "now', '+2 seconds");
+        let began = Instant::now();
+        let ran = world.run(args);
+        assert!(began.elapsed() > Duration::from_millis(900), "{args:?} did not wait: {:?}", began.elapsed());
+        assert_eq!(ran.code, if args[0] == "scopes" { 2 } else { 0 }, "{}", ran.err);
+    }
+    let began = Instant::now();
+    world.sync_at(&at(1, 1), 3);
+    assert!(began.elapsed() < Duration::from_secs(20), "the estate was given back");
+}
+
+#[test]
 fn a_record_of_another_estate_stops_the_target() {
     let world = World::new("");
     world.put(&Inventory::new().instances(2));

@@ -98,6 +98,20 @@ fn a_plan_before_the_first_sync_leaves_no_file_behind() {
 }
 
 #[test]
+fn a_plan_is_saved_only_for_a_ledger_that_is_there() {
+    let world = World::new(ANY_AGE);
+    world.put(&sized("t3.micro"));
+    let refused = world.json(&["plan", "--at", &at(1, 0), "--out", "plan.json"], 2);
+    assert!(refused["error"]["text"].as_str().unwrap().contains("no ledger yet"), "{refused:#}");
+    assert!(refused["error"]["hint"].as_str().unwrap().contains("dewpoint sync --pause-writes"), "{refused:#}");
+    assert!(!world.path("plan.json").exists() && !world.path("dewpoint.db").exists());
+    // The way that it names leads there, and nothing is sent on it.
+    world.json(&["sync", "--pause-writes", "--at", &at(1, 0)], 0);
+    world.json(&["plan", "--at", &at(1, 1), "--out", "plan.json"], 0);
+    assert_eq!(World::counts(&world.json(&["apply", "plan.json"], 0)), [("create".to_owned(), 2)]);
+}
+
+#[test]
 fn a_saved_plan_is_applied_as_it_was_and_once() {
     let world = World::new(ANY_AGE);
     world.put(&sized("t3.micro"));

@@ -73,6 +73,7 @@ impl Flow {
         Context {
             config: &self.config,
             ledger: Arc::clone(&self.ledger),
+            targets: &setup::target,
             clock: Arc::new(RunClock::new(Some(at))),
             meter: &self.meter,
             interrupt: self.interrupt.subscribe(),

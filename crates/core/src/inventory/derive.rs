@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::edges::journal;
 use super::merge::{Proven, take};
 use super::observe::Observing;
-use crate::estate::{Dirty, Disposition, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
+use crate::estate::{Dirty, Disposition, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
 use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource};
 use crate::ownership::Ownership;
 
@@ -25,6 +25,8 @@ pub struct Derived {
 struct Service {
     name: String,
     members: BTreeSet<Key>,
+    /// A member was read under this fence.
+    is_seen: bool,
 }
 
 /// Derives services and their `depends_on` edges from the tags of live instances, pools and load balancers.
@@ -33,7 +35,7 @@ struct Service {
 /// usual timers retire it; it keeps its last edges until then. Of other services an edge goes when the scope of its member is complete and the member lives on
 /// without the tag. Narrow reads count no absence.
 pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<'_>) -> Derived {
-    let services = wanted(estate, ownership);
+    let services = wanted(estate, ownership, observing.fence);
     let mut derived = Derived { services: services.len() as u64, memberless: 0 };
     let new: BTreeSet<&Key> =
         services.iter().filter(|(key, service)| upsert(estate, key, service, observing)).map(|(key, _)| key).collect();
@@ -85,7 +87,7 @@ fn is_proven(estate: &Estate, service: &Key) -> bool {
         .all(|member| estate.covering(&member.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete()))
 }
 
-fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
+fn wanted(estate: &Estate, ownership: &Ownership, fence: Fence) -> BTreeMap<Key, Service> {
     let mut services: BTreeMap<Key, Service> = BTreeMap::new();
     for (key, known) in &estate.resources {
         let can_serve = matches!(known.resource.kind, Kind::Instance | Kind::Pool | Kind::LoadBalancer);
@@ -94,11 +96,13 @@ fn wanted(estate: &Estate, ownership: &Ownership) -> BTreeMap<Key, Service> {
         }
         let Some(name) = ownership.service(&known.resource.tags) else { continue };
         let Some(service) = Key::service(name) else { continue };
-        let service = services.entry(service).or_insert_with(|| Service { name: name.to_owned(), members: BTreeSet::new() });
+        let service =
+            services.entry(service).or_insert_with(|| Service { name: name.to_owned(), members: BTreeSet::new(), is_seen: false });
         // Spellings differ; the smallest does not depend on who comes first.
         if name < service.name.as_str() {
             name.clone_into(&mut service.name);
         }
+        service.is_seen |= known.missing == 0 && known.fence >= fence;
         service.members.insert(key.clone());
     }
     services
@@ -148,9 +152,12 @@ fn upsert(estate: &mut Estate, key: &Key, service: &Service, observing: &Observi
         known.news_fence = known.news_fence.max(observing.fence);
         note(dirty, observing, JournalKind::Observed, key, "derived from the tags of its members", taken.fields);
     }
+    // What a recovery doubts stays in doubt until a member is seen.
+    let in_doubt = known.recovered && !service.is_seen;
     // The service follows from the merged view, which is right under any fence; only the time of the sighting may be an old one.
     let (at, fence) = if known.fence <= observing.fence { (observing.at, observing.fence) } else { (known.last_seen, known.fence) };
     known.sighted(at, fence);
+    known.recovered = in_doubt;
     false
 }
 

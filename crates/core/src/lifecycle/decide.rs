@@ -246,7 +246,7 @@ fn take_step(
     match step {
         Step::Stage(stage) => {
             let cause = match stage {
-                Stage::Missing if known.recovered => "found at a target, shown by no listing yet".to_owned(),
+                Stage::Missing if known.recovered => "found at a target, shown by no listing since".to_owned(),
                 Stage::Missing => format!("absent from {}", listings(known.missing)),
                 Stage::Inactive => format!("its provider says {}", known.resource.state.as_deref().unwrap_or("stopped")),
                 _ if matches!(known.stage, Stage::Missing | Stage::Retired | Stage::Purged) => "seen again".to_owned(),

@@ -439,6 +439,7 @@ pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
         retired: false,
         subject: None,
         fields: fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        edges: None,
     }
 }
 
