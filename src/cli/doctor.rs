@@ -45,7 +45,7 @@ impl App {
         }
         let sources = config.sources.iter().map(|source| source.name.as_str()).collect();
         let targets = config.targets.iter().map(|target| target.name.as_str()).collect();
-        self.findings(&findings, if only_credentials(&findings, [sources, targets]) { Exit::Credentials } else { Exit::Failed })
+        self.findings(&findings, if only_credentials(&findings, &[sources, targets]) { Exit::Credentials } else { Exit::Failed })
     }
 
     /// Answers with findings; where something does not work, with the first of that as the error.
@@ -65,7 +65,7 @@ impl App {
 }
 
 /// Whether credentials are all that does not work, and no source or no target accepts its own.
-fn only_credentials(findings: &[Finding], groups: [BTreeSet<&str>; 2]) -> bool {
+fn only_credentials(findings: &[Finding], groups: &[BTreeSet<&str>; 2]) -> bool {
     let errors = findings.iter().filter(|finding| finding.outcome == Health::Error);
     let (refused, other): (Vec<&Finding>, Vec<&Finding>) = errors.partition(|finding| finding.check == CREDENTIALS);
     let refused: BTreeSet<&str> = refused.into_iter().map(|finding| finding.subject.as_str()).collect();

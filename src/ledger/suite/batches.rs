@@ -324,7 +324,8 @@ async fn target_rows_read_back(place: &Place) {
         verified_at: Some(at(1)),
     };
     let mut row = TargetRow { kind: "local".to_owned(), address: "cmdb.db".to_owned(), ..TargetRow::default() };
-    let steps: [(TargetNews, fn(&mut TargetRow)); 6] = [
+    type Change = fn(&mut TargetRow);
+    let steps: [(TargetNews, Change); 6] = [
         (TargetNews::Paused(true), |row| row.paused = true),
         (TargetNews::Recover(true), |row| row.recover = true),
         (TargetNews::Address("elsewhere.db".to_owned()), |row| row.address = "elsewhere.db".to_owned()),
