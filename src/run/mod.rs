@@ -327,12 +327,9 @@ async fn conclude(
     stand.decide(context);
     stand.note_purged(context, &standings);
 
-    for standing in &mut standings {
-        standing.prepare(context, &stand).await?;
-    }
-    for standing in &mut standings {
-        standing.plan(context, &stand, &own, &options.approve).await?;
-    }
+    // Side by side: a target that is slow to read or to ask delays no other.
+    futures::future::try_join_all(standings.iter_mut().map(|standing| standing.prepare(context, &stand))).await?;
+    futures::future::try_join_all(standings.iter_mut().map(|standing| standing.plan(context, &stand, &own, &options.approve))).await?;
     look_up::confirm(context, sources, &mut stand, &mut standings, &own, &options.approve).await?;
     let unmatched: Vec<&Digest> = options.approve.iter().filter(|id| !standings.iter().any(|standing| standing.has_approved(id))).collect();
     stand.is_short_of_approvals = !unmatched.is_empty();
