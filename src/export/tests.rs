@@ -51,6 +51,7 @@ fn estate(pull: Pull) -> Estate {
         complete_fence: Fence(1),
         accepted: None,
         retire: false,
+        emptied: false,
     };
     Estate {
         resources: pull.resources.into_iter().map(|(key, resource)| (key, known(resource))).collect(),

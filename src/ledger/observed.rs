@@ -110,12 +110,13 @@ const SCOPE: Columns = &[
     ("complete_fence", Type::Int),
     ("accepted", Type::Text),
     ("retire", Type::Int),
+    ("emptied", Type::Int),
 ];
-const UPSERT_SCOPE: &str = "INSERT INTO scope (provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire) \
-     SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire FROM input WHERE true \
+const UPSERT_SCOPE: &str = "INSERT INTO scope (provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire, emptied) \
+     SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire, emptied FROM input WHERE true \
      ON CONFLICT (provider, account, region, kind) DO UPDATE SET receipt = excluded.receipt, source = excluded.source, \
      fence = excluded.fence, at = excluded.at, complete_at = excluded.complete_at, complete_fence = excluded.complete_fence, \
-     accepted = excluded.accepted, retire = excluded.retire";
+     accepted = excluded.accepted, retire = excluded.retire, emptied = excluded.emptied";
 
 const JOURNAL: Columns = &[
     ("key_id", Type::Int),
@@ -403,8 +404,7 @@ pub(super) async fn accept_scopes(db: &dyn Database, scopes: &[(Scope, Option<Ou
 
 async fn load_scopes(session: &mut dyn Session) -> Result<BTreeMap<Scope, KnownScope>, LedgerError> {
     let mut scopes = BTreeMap::new();
-    let select =
-        "SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire FROM scope";
+    let select = "SELECT provider, account, region, kind, receipt, source, fence, at, complete_at, complete_fence, accepted, retire, emptied FROM scope";
     session
         .each("load scopes", select, cells![], &mut |row| {
             let scope = Scope { provider: row.parse()?, account: row.parse()?, region: row.parse()?, kind: row.parse()? };
@@ -417,6 +417,7 @@ async fn load_scopes(session: &mut dyn Session) -> Result<BTreeMap<Scope, KnownS
                 complete_fence: Fence(row.int()?),
                 accepted: row.opt_parse()?,
                 retire: row.bool()?,
+                emptied: row.bool()?,
             };
             scopes.insert(scope, known);
             Ok(())
@@ -425,7 +426,7 @@ async fn load_scopes(session: &mut dyn Session) -> Result<BTreeMap<Scope, KnownS
     Ok(scopes)
 }
 
-fn scope_row(scope: &Scope, known: &KnownScope) -> Result<[Cell; 12], LedgerError> {
+fn scope_row(scope: &Scope, known: &KnownScope) -> Result<[Cell; 13], LedgerError> {
     Ok(row![
         scope.provider.as_str(),
         scope.account.as_str(),
@@ -439,6 +440,7 @@ fn scope_row(scope: &Scope, known: &KnownScope) -> Result<[Cell; 12], LedgerErro
         known.complete_fence.0,
         known.accepted.map(Outcome::as_str),
         known.retire,
+        known.emptied,
     ])
 }
 

@@ -24,7 +24,7 @@ macro_rules! record_columns {
 /// Columns of `record_edge` as [`read_edge`] reads them.
 macro_rules! edge_columns {
     () => {
-        "basis, delivered_at, state, revision, refused, attempts, next_try_at, error"
+        "basis, created_at, delivered_at, state, revision, refused, attempts, next_try_at, error"
     };
 }
 
@@ -74,6 +74,7 @@ const EDGE: Columns = &[
     ("relation", Type::Text),
     ("to_id", Type::Int),
     ("basis", Type::Bytes),
+    ("created_at", Type::Int),
     ("delivered_at", Type::Int),
     ("state", Type::Text),
     ("revision", Type::Int),
@@ -89,8 +90,8 @@ const UPSERT_EDGE: &str = concat!(
     ") SELECT target, from_id, relation, to_id, ",
     edge_columns!(),
     " FROM input WHERE true ON CONFLICT (target, from_id, relation, to_id) DO UPDATE SET basis = excluded.basis, \
-     delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, refused = excluded.refused, attempts = excluded.attempts, \
-     next_try_at = excluded.next_try_at, error = excluded.error"
+     created_at = excluded.created_at, delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, \
+     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error"
 );
 
 pub(super) async fn target_row(db: &dyn Database, target: &TargetName) -> Result<Option<TargetRow>, LedgerError> {
@@ -506,6 +507,7 @@ pub(super) async fn write_edges(
             id.relation.as_str(),
             to,
             edge.basis,
+            edge.created_at,
             edge.delivered_at,
             edge.state.as_str(),
             edge.revision,
@@ -607,6 +609,7 @@ fn read_key(row: &mut Reader<'_>) -> Result<Option<Key>, LedgerError> {
 fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {
     Ok(RecordEdge {
         basis: row.opt_digest()?,
+        created_at: row.opt_time()?,
         delivered_at: row.opt_time()?,
         state: row.parse::<DeliveryState>()?,
         revision: row.int()?,

@@ -55,8 +55,8 @@ async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand:
     for key in &keys {
         let Some(known) = stand.estate.resources.get(key) else { continue };
         if known.resource.derived {
-            // The estate itself is the authority on what it derives: still missing means that no member is left.
-            if known.missing > 0 {
+            // The estate itself is the authority on what it derives: still proposed means that it is proven that no member is left.
+            if stand.decisions.proposed.contains_key(key) {
                 gone_or_there.insert(key.clone(), Presence::Gone);
             }
             continue;
@@ -88,7 +88,7 @@ async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand:
         }
     }
     for (key, reason) in &disowned {
-        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Absent, reason, context.at());
+        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Disowned, reason, context.at());
         keys.remove(key);
     }
     for key in &keys {

@@ -36,6 +36,23 @@ pub(super) fn enter_unknown(stand: &mut Stand, standings: &[Standing<'_>], at: T
         stand.estate.dirty.resources.insert(known.resource.key.clone());
         stand.estate.resources.insert(known.resource.key.clone(), known);
     }
+    keep_recorded(stand, standings, at);
+}
+
+/// What a recovering target holds a live record of was old enough for one: it is not deferred again, and ends like all that have a record,
+/// after a look-up.
+fn keep_recorded(stand: &mut Stand, standings: &[Standing<'_>], at: Timestamp) {
+    let recovering = standings.iter().filter(|standing| standing.ready.recovering);
+    for (key, _) in recovering.flat_map(|standing| standing.ready.found.iter().flatten()).filter(|(_, record)| !record.retired) {
+        if let Some(known) = stand.estate.resources.get_mut(key)
+            && known.disposition == Disposition::Defer
+            && known.end.is_none()
+        {
+            known.disposition = Disposition::Record;
+            known.disposition_since = at;
+            stand.estate.dirty.resources.insert(key.clone());
+        }
+    }
 }
 
 /// What an old ledger knows of resources that this run's reading does not show is as old as the ledger: they are missing from now on, not

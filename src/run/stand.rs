@@ -209,12 +209,8 @@ impl<'a> Standing<'a> {
         self.with_input(context, stand, |input| {
             let draft = if self.is_lean { plan::draft_lean(input) } else { plan::draft(input) };
             let draft = draft.adopt(input, estate, &self.answers);
-            let guards = Guards {
-                limits: &context.config.guardrails,
-                emptied: &stand.decisions.emptied,
-                disowned: &stand.decisions.disowned,
-                recovering: self.ready.recovering,
-            };
+            let guards =
+                Guards { limits: &context.config.guardrails, disowned: &stand.decisions.disowned, recovering: self.ready.recovering };
             plan::guard(draft, input, &guards)
         })
     }

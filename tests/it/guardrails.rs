@@ -11,6 +11,7 @@ mod plans;
 mod right_place;
 mod scopes;
 mod timers;
+mod two_targets;
 
 use serde_json::Value;
 
@@ -37,6 +38,26 @@ pub(crate) fn hold(document: &Value) -> String {
     let holds = document["holds"].as_array().unwrap();
     assert_eq!(holds.len(), 1, "{holds:#?}");
     holds[0]["id"].as_str().unwrap().to_owned()
+}
+
+/// A configuration with one source and two CMDBs, `t1.db` and `t2.db`; `extra` keys of further sources.
+pub(crate) fn two_targets(sources: &str) -> String {
+    let targets = "  - { name: t1, kind: local, path: t1.db }\n  - { name: t2, kind: local, path: t2.db }\n";
+    let one = "  - { name: cmdb, kind: local, path: cmdb.db }\n";
+    crate::support::CONFIG.replace(one, targets).replace("targets:", &format!("{sources}targets:"))
+}
+
+/// Id of the one hold of a target, and how many changes it holds.
+#[track_caller]
+pub(crate) fn hold_at(document: &Value, target: &str) -> (String, usize) {
+    let holds: Vec<&Value> = document["holds"].as_array().unwrap().iter().filter(|hold| hold["target"] == target).collect();
+    assert_eq!(holds.len(), 1, "{document:#}");
+    (holds[0]["id"].as_str().unwrap().to_owned(), holds[0]["changes"].as_array().unwrap().len())
+}
+
+/// Retired records of one of two CMDBs.
+pub(crate) fn retired_at(world: &World, target: &str) -> u64 {
+    world.query(&format!("{target}.db"), "SELECT count(*) FROM ci WHERE retired = 1")[0][0].parse().unwrap()
 }
 
 /// Guardrails of the one hold.

@@ -439,3 +439,57 @@ fn what_was_retired_in_a_lost_cmdb_takes_no_record_of_the_new_one() {
     let names = world.query("cmdb.db", "SELECT native_id FROM ci ORDER BY 1");
     assert_eq!(names, [["i-0000"], ["i-0001"], ["i-0002"], ["i-0003"], ["i-0004"]]);
 }
+
+#[test]
+fn a_service_stays_while_nobody_could_look_for_its_members() {
+    let world = World::new("");
+    let mut elsewhere = Inventory::default().scope_in("us-east-1", "instance", "complete").raw(json!({
+        "key": "aws:arn:aws:ec2:us-east-1:123456789012:instance/i-b", "kind": "instance", "provider": "aws", "native_id": "i-b",
+        "account": "123456789012", "region": "us-east-1", "name": "i-b", "state": "running", "tags": {}, "attributes": {} }));
+    elsewhere = elsewhere.scope("instance", "complete");
+    let full = elsewhere.clone().instance("i-1", json!({ "tags": { "service": "shop" } }));
+    world.put(&full);
+    world.sync_at(&at(1, 0), 0);
+    lose_ledger(&world);
+    world.put(&elsewhere.clone().scope("instance", "denied"));
+    for day in 2..7 {
+        world.sync_at(&at(day, 0), 3);
+    }
+    assert_eq!((live(&world), retired(&world)), (3, 0));
+    let told = world.json(&["explain", "service:shop"], 0);
+    assert_eq!(told["next"], "nothing: frozen, because aws 123456789012 eu-west-1 instance is denied");
+    // Looked for and not found: it ends with its member, by the usual timers.
+    world.put(&elsewhere);
+    for day in 7..12 {
+        world.sync_at(&at(day, 0), 0);
+    }
+    assert_eq!((live(&world), retired(&world)), (1, 2));
+    world.put(&full);
+    world.sync_at(&at(12, 0), 0);
+    assert_eq!((live(&world), retired(&world)), (3, 0));
+}
+
+#[test]
+fn what_has_a_record_is_not_deferred_again() {
+    let world = World::new("");
+    // Its age counts from its first sight, which the ledger forgets.
+    let birthless = Inventory::new().instance("i-1", json!({ "created_at": null }));
+    world.put(&birthless);
+    world.sync_at(&at(1, 0), 0);
+    assert_eq!(world.json(&["show", "i-1"], 0)["disposition"], "defer");
+    world.sync_at(&at(1, 1), 0);
+    assert_eq!(live(&world), 1);
+    lose_ledger(&world);
+    let document = world.sync_at(&at(1, 2), 0);
+    assert_eq!(document["deferred"], 0);
+    let told = world.json(&["show", "i-1"], 0);
+    assert_eq!((&told["disposition"], &told["stage"]), (&json!("record"), &json!("active")));
+    // Gone from the next listing on, it is missing like any other record's machine, and retired after a look-up.
+    world.put(&Inventory::new());
+    world.sync_at("2026-02-01T02:05:00Z", 0);
+    assert_eq!(world.json(&["show", "i-1"], 0)["stage"], "missing");
+    world.sync_at(&at(3, 0), 0);
+    assert_eq!(retired(&world), 1);
+    let history = world.json(&["history", "i-1"], 0)["entries"].to_string();
+    assert!(history.contains("a look-up found it gone"), "{history}");
+}

@@ -194,13 +194,6 @@ impl Source for AwsSource {
         }
     }
 
-    /// Before the first call the account is unknown, and any is taken for the own one: a look-up of a key of another account
-    /// then ends in an error, which says nothing, while a wrong "no" here would call a scope orphaned.
-    fn covers(&self, scope: &Scope) -> bool {
-        let own_account = self.known_session().is_none_or(|session| session.identity.account == scope.account);
-        scope.provider == Provider::Aws && KINDS.contains(&scope.kind) && self.config.regions.contains(&scope.region) && own_account
-    }
-
     async fn doctor(&self) -> Vec<Finding> {
         doctor::doctor(self).await
     }

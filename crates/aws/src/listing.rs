@@ -93,7 +93,7 @@ impl<'a> Run<'a> {
             }
             let error = match fault {
                 Some(fault) => Some(self.explain(&place.region, &fault).await),
-                None => self.incomplete(operation, &found),
+                None => self.incomplete(kind, operation, &found),
             };
             return Listing { found, error };
         }
@@ -167,7 +167,12 @@ impl<'a> Run<'a> {
         fault.error(self.source)
     }
 
-    fn incomplete(&self, operation: &'static str, found: &Found) -> Option<SourceError> {
+    fn incomplete(&self, kind: Kind, operation: &'static str, found: &Found) -> Option<SourceError> {
+        // Networks and groups can be shared, instances never: such an answer was given to other credentials, and lists nothing of ours.
+        if kind == Kind::Instance && found.foreign > 0 {
+            let text = format!("{} instances belong to another account than {}", found.foreign, self.session.identity.account);
+            return Some(Fault::truncated(operation, text).error(self.source));
+        }
         let first = found.refused.iter().min()?;
         let text = format!("{} items could not be taken; the first: {}", found.refused.len(), first.text);
         Some(Fault::truncated(operation, text).error(self.source))

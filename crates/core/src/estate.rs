@@ -62,6 +62,8 @@ vocabulary! {
         LookedUp => "looked_up",
         /// A rule or the configuration no longer wants a record.
         Unwanted => "unwanted",
+        /// No source covers it any more, and people asked for its retirement and approved it at some target. Every other target asks as well.
+        Disowned => "disowned",
     }
 }
 
@@ -135,14 +137,14 @@ impl Known {
         }
     }
 
-    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting it, is taken back when it is shown alive; one that
+    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting or covering it, is taken back when it is shown alive; one that
     /// the provider or a look-up stated is not. Whether the provider's listing lags is for [`crate::lifecycle::decide`] to ask.
     pub(crate) fn sighted(&mut self, at: Timestamp, fence: Fence) {
         self.last_seen = at;
         self.fence = fence;
         self.missing = 0;
         self.recovered = false;
-        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted);
+        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted | EndCause::Disowned);
         if self.resource.vital() != Vital::Ended {
             self.end.take_if(rests_on_absence);
         }
@@ -192,6 +194,8 @@ pub struct KnownScope {
     pub accepted: Option<Outcome>,
     /// People asked to retire what it holds (`dewpoint scopes retire`); only while it is orphaned.
     pub retire: bool,
+    /// A complete listing showed nothing alive although it held live resources (guardrail 2), and none has shown anything alive since.
+    pub emptied: bool,
 }
 
 /// The estate in memory. `dirty` says what differs from the ledger it was loaded from.
@@ -228,10 +232,16 @@ pub(crate) fn covering<'a>(scopes: &'a BTreeMap<Scope, KnownScope>, scope: &Scop
     scopes.get_key_value(scope).or_else(|| scopes.get_key_value(&Scope { region: Region::any(), ..scope.clone() }))
 }
 
+/// The known scope whose complete listing last covered another: its own or the one over all regions, whichever came later.
+pub(crate) fn last_listed<'a>(scopes: &'a BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(&'a Scope, &'a KnownScope)> {
+    let of = |scope: &Scope| scopes.get_key_value(scope).filter(|(_, known)| known.complete_at.is_some());
+    let wide = of(&Scope { region: Region::any(), ..scope.clone() });
+    wide.into_iter().chain(of(scope)).max_by_key(|(_, known)| (known.complete_fence, known.complete_at))
+}
+
 /// The last complete listing that covers a scope: its own or the one over all regions, whichever came later.
 pub(crate) fn last_complete(scopes: &BTreeMap<Scope, KnownScope>, scope: &Scope) -> Option<(Fence, Timestamp)> {
-    let of = |scope: &Scope| scopes.get(scope).and_then(|known| Some((known.complete_fence, known.complete_at?)));
-    of(scope).max(of(&Scope { region: Region::any(), ..scope.clone() }))
+    last_listed(scopes, scope).and_then(|(_, known)| Some((known.complete_fence, known.complete_at?)))
 }
 
 /// Turns stored rows into what they stand for.

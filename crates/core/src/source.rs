@@ -68,9 +68,6 @@ pub trait Source: Send + Sync {
     /// Asks for resources by their keys, in bulk. One entry for each key asked. Only [`Presence::Gone`] confirms an absence; an error says nothing.
     async fn look_up(&self, keys: &[(Key, Kind)], progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>>;
 
-    /// Whether a key would be listed by this source, so that a look-up of it belongs here.
-    fn covers(&self, scope: &Scope) -> bool;
-
     /// Credentials, permissions and reachability, each with the way to mend it.
     async fn doctor(&self) -> Vec<Finding>;
 }

@@ -104,14 +104,23 @@ async fn edges_go_with_the_record_they_end_at(place: &Place) {
     deliver(&*ledger, &holder, creates.collect(), at(1)).await;
     let relates = [(1, 2), (2, 3), (3, 1)].map(|(from, to)| (edge_change(from, to, ChangeKind::Relate), done(from)));
     deliver(&*ledger, &holder, relates.into(), at(2)).await;
-    let delivered =
-        RecordEdge { basis: Some(digest(1)), delivered_at: Some(at(2)), state: DeliveryState::Delivered, revision: 1, refusal: None };
+    let delivered = RecordEdge {
+        basis: Some(digest(1)),
+        created_at: Some(at(2)),
+        delivered_at: Some(at(2)),
+        state: DeliveryState::Delivered,
+        revision: 1,
+        refusal: None,
+    };
     assert_eq!(state(&*ledger).await.edges[&edge(1, 2)], delivered);
     let related = ledger.history(&key(1)).await.unwrap();
     assert!(related[1].fields.contains_key(&format!("protected_by {}", key(2))), "{related:?}");
 
     deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Retire), done(1))], at(3)).await;
     assert_eq!(state(&*ledger).await.edges.into_keys().collect::<Vec<_>>(), [edge(2, 3)]);
+    deliver(&*ledger, &holder, vec![(edge_change(2, 3, ChangeKind::Relate), done(2))], at(3)).await;
+    let again = RecordEdge { basis: Some(digest(2)), delivered_at: Some(at(3)), revision: 2, ..delivered };
+    assert_eq!(state(&*ledger).await.edges[&edge(2, 3)], again, "created when it was first delivered");
     deliver(&*ledger, &holder, vec![(edge_change(2, 3, ChangeKind::Unrelate), done(2))], at(4)).await;
     assert_eq!(state(&*ledger).await.edges, BTreeMap::new());
 }
@@ -210,7 +219,7 @@ async fn a_change_of_which_nobody_knows_fits_to_nothing(place: &Place) {
     assert_eq!(*is, RecordBrief { basis: None, revision: was.revision + 1, ..was.clone() });
     assert_eq!(ledger.load_fields(&target(), &[key(1)]).await.unwrap()[&key(1)], fields("who knows"));
     let known = RecordEdge { basis: None, state: DeliveryState::Pending, revision: 2, ..before.edges[&edge(1, 2)].clone() };
-    let new = RecordEdge { delivered_at: Some(at(2)), revision: 1, ..known.clone() };
+    let new = RecordEdge { created_at: Some(at(2)), delivered_at: Some(at(2)), revision: 1, ..known.clone() };
     assert_eq!(after.edges, [(edge(1, 2), known), (edge(2, 1), new)].into(), "and none where there was none");
     assert_eq!(ledger.history(&key(1)).await.unwrap(), history, "nothing is told of it");
     assert_eq!(ledger.in_flight(&target()).await.unwrap(), []);

@@ -101,9 +101,9 @@ fn any_edge() -> impl Strategy<Value = (EdgeId, KnownEdge)> {
 
 fn any_scope() -> impl Strategy<Value = (Scope, KnownScope)> {
     let receipt = (prop::sample::select(Outcome::ALL), prop::option::of(any::<u64>()), prop::option::of(text()));
-    let rest = (0..9_i64, 0..9_i64, time(), prop::option::of(time()), prop::option::of(prop::sample::select(Outcome::ALL)));
+    let rest = (0..9_i64, 0..9_i64, time(), prop::option::of(time()), prop::option::of(prop::sample::select(Outcome::ALL)), any::<bool>());
     (prop::sample::select(&["*", "eu-west-1", "us-east-1"][..]), receipt, rest).prop_map(|(region, receipt, rest)| {
-        let (fence, complete, at, complete_at, accepted) = rest;
+        let (fence, complete, at, complete_at, accepted, emptied) = rest;
         let source: crate::model::SourceName = "aws".parse().unwrap();
         let known = KnownScope {
             receipt: Receipt {
@@ -120,6 +120,7 @@ fn any_scope() -> impl Strategy<Value = (Scope, KnownScope)> {
             complete_fence: Fence(complete),
             accepted,
             retire: false,
+            emptied,
         };
         (scope(region), known)
     })
@@ -158,7 +159,7 @@ async fn estates_read_back(ledger: &dyn Ledger, mut next: Estate) -> Result<(), 
 }
 
 fn any_fields() -> impl Strategy<Value = BTreeMap<String, FieldState>> {
-    let state = (value(), prop::option::of(value()), prop::option::of(value()), any::<bool>(), any::<bool>());
+    let state = (value(), prop::option::of(value()), prop::option::of(value()), prop::option::of(value()), any::<bool>());
     let state =
         state.prop_map(|(desired, sent, echoed, rewritten, rests)| FieldState { desired, sent, echoed, rewritten, rests, people: false });
     prop::collection::btree_map(text(), state, 0..4)

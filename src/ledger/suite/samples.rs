@@ -102,6 +102,7 @@ pub(super) fn known_scope(fence: i64, seen: Timestamp) -> KnownScope {
         complete_fence: Fence(fence),
         accepted: None,
         retire: false,
+        emptied: false,
     }
 }
 

@@ -154,11 +154,6 @@ impl Source for FileSource {
         }
     }
 
-    /// From the receipts of the last pull; before the first pull it covers nothing.
-    fn covers(&self, scope: &Scope) -> bool {
-        self.last().is_some_and(|index| index.receipts.covering(scope).is_some())
-    }
-
     async fn doctor(&self) -> Vec<Finding> {
         let finding = |outcome, text, mend| Finding {
             subject: self.config.name.to_string(),

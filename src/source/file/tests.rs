@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use super::document::{self, Document};
 use super::fault::Fault;
 use super::*;
-use crate::model::{Outcome, Provider, Region, RelationType};
+use crate::model::{Outcome, RelationType};
 
 const SAMPLE: &str = r#"{"schema_version": 1, "taken_at": "2026-01-02T03:04:05Z",
  "receipts": [
@@ -433,22 +433,6 @@ async fn look_ups_answer_from_the_same_pull() {
     std::fs::write(&path, SAMPLE.replace("web-1", "web-2")).unwrap();
     let error = ask(&source, I1, Kind::Instance).await.expect_err("it was overwritten in place");
     assert!(error.to_string().contains("changed since it was pulled"), "{error}");
-}
-
-#[tokio::test]
-async fn covers_what_the_last_pull_had_receipts_for() {
-    let (_folder, source) = source(SAMPLE);
-    let mut scope = Scope {
-        provider: Provider::Aws,
-        account: "123456789012".parse().unwrap(),
-        region: "eu-west-3".parse().unwrap(),
-        kind: Kind::SecurityGroup,
-    };
-    assert!(!source.covers(&scope));
-    source.pull(&Heard::default()).await.unwrap();
-    assert!(source.covers(&scope), "by region {}", Region::any());
-    scope.kind = Kind::Volume;
-    assert!(!source.covers(&scope));
 }
 
 #[tokio::test]

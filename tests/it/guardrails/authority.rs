@@ -130,6 +130,20 @@ fn a_platform_that_reshapes_a_value_is_not_rewritten_for_ever() {
 }
 
 #[test]
+fn what_people_write_between_two_reads_does_not_rest() {
+    let world = world(", verify_every: 1h");
+    world.put(&sized("t3.micro"));
+    world.sync_at(&at(1, 0), 0);
+    // Each time before the first read after a delivery, and each time something else.
+    for (hour, text) in [(2, "by hand"), (4, "by another hand"), (6, "by hand again")] {
+        set(&world, "size", text);
+        assert_eq!(World::counts(&world.sync_at(&at(1, hour), 0)), [("update".to_owned(), 1)], "{text}");
+        assert_eq!(field(&world, "i-1", "size"), "t3.micro");
+    }
+    assert_eq!(World::counts(&world.sync_at(&at(1, 8), 0)), []);
+}
+
+#[test]
 fn a_record_that_someone_removed_is_looked_up_and_made_again() {
     let world = world(", verify_every: 1h");
     let (group, machine) = (crate::support::inventory::key("security_group", "sg-1"), crate::support::inventory::instance_key("i-1"));

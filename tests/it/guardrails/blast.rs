@@ -273,3 +273,24 @@ fn a_target_never_holds_more_than_its_budget() {
     world.sync_at(&at(1, 2), 0);
     assert_eq!(live(&world), 8);
 }
+
+#[test]
+fn edges_that_were_related_once_more_an_hour_ago_are_still_the_base() {
+    let world = World::new("");
+    let edges = |from: usize, note: &str| {
+        (0..60).fold(Inventory::new().instances(60).group("sg-1", json!({})), |all, n| {
+            if n < from {
+                return all;
+            }
+            let note = if n == 0 { "" } else { note };
+            let (from, to) = (instance_key(&format!("i-{n:04}")), key("security_group", "sg-1"));
+            all.relation_with("protected_by", &from, &to, &json!({ "note": note }))
+        })
+    };
+    world.put(&edges(0, "one"));
+    world.sync_at(&at(1, 0), 0);
+    world.put(&edges(0, "two"));
+    assert_eq!(World::counts(&world.sync_at(&at(5, 0), 0)), [("relate".to_owned(), 59)]);
+    world.put(&edges(11, "two"));
+    assert_eq!(World::counts(&world.sync_at(&at(5, 1), 0)), [("unrelate".to_owned(), 11)], "11 of 60 is below the limit");
+}

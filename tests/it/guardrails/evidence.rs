@@ -201,3 +201,24 @@ fn a_service_ends_only_when_all_its_members_are_proven_gone() {
     world.sync_at(&at(18, 0), 0);
     assert_eq!((services(&world), retired(&world)), (1, 0));
 }
+
+#[test]
+fn a_machine_on_its_way_out_keeps_what_it_had() {
+    let world = World::new("");
+    let base = || Inventory::new().scope("network_interface", "complete").group("sg-1", json!({}));
+    let facts = json!({ "attributes": { "private_addresses": ["10.0.0.5"], "macs": ["0a:00"] } });
+    world.put(&base().instance("i-1", facts).relation("protected_by", &instance_key("i-1"), &key("security_group", "sg-1")));
+    world.sync_at(&at(1, 0), 0);
+    let shown = || (super::field(&world, "i-1", "private_addresses"), super::field(&world, "i-1", "created_at"));
+    let before = shown();
+    // Its interfaces go before it does, and with them the time of the first attachment.
+    for (hour, state) in [(1, "stopping"), (2, "terminated")] {
+        world.put(&base().instance("i-1", json!({ "state": state, "created_at": "2026-01-20T00:00:00Z" })));
+        world.sync_at(&at(1, hour), 0);
+        assert_eq!(shown(), before, "{state}");
+        if state == "stopping" {
+            assert_eq!(world.count("SELECT count(*) FROM ci_relation"), 1);
+        }
+    }
+    assert_eq!(retired(&world), 1);
+}

@@ -78,8 +78,12 @@ impl Inventory {
         self
     }
 
-    pub fn relation(mut self, relation: &str, from: &str, to: &str) -> Self {
-        self.relations.push(json!({ "type": relation, "from": from, "to": to, "attributes": {} }));
+    pub fn relation(self, relation: &str, from: &str, to: &str) -> Self {
+        self.relation_with(relation, from, to, &json!({}))
+    }
+
+    pub fn relation_with(mut self, relation: &str, from: &str, to: &str, attributes: &Value) -> Self {
+        self.relations.push(json!({ "type": relation, "from": from, "to": to, "attributes": attributes }));
         self
     }
 

@@ -344,13 +344,13 @@ async fn what_other_accounts_own_is_left_to_their_listings() {
 }
 
 #[tokio::test]
-async fn scopes_are_covered_by_account_region_and_kind() {
+async fn instances_of_another_account_make_a_listing_incomplete() {
     let fake = Fake::start().await;
+    populate(&fake, EU, 1);
+    fake.put(EU, "DescribeInstances", "i-9", plain_instance("i-9").replace(ACCOUNT, "999999999999"));
     let source = source(&fake, &[EU]);
-    assert!(source.covers(&scope("999999999999", EU, Kind::Instance)), "the account is not known yet");
-    pull(&source).await;
-    assert!(source.covers(&scope(ACCOUNT, EU, Kind::SecurityGroup)));
-    assert!(!source.covers(&scope("999999999999", EU, Kind::Instance)));
-    assert!(!source.covers(&scope(ACCOUNT, US, Kind::Instance)));
-    assert!(!source.covers(&scope(ACCOUNT, EU, Kind::Volume)));
+    let pull = pull(&source).await;
+    assert_eq!(pull.resources.len(), 3, "what is ours is taken");
+    outcome(&pull, EU, Kind::Instance, Outcome::Truncated);
+    others_complete(&pull, EU, Kind::Instance);
 }

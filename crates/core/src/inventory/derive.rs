@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::edges::journal;
 use super::merge::{Proven, take};
 use super::observe::Observing;
-use crate::estate::{Dirty, Disposition, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, covering};
-use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource};
+use crate::estate::{Dirty, Disposition, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, covering};
+use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource, Scope};
 use crate::ownership::Ownership;
 
 /// What deriving came to.
@@ -32,7 +32,8 @@ struct Service {
 /// Derives services and their `depends_on` edges from the tags of live instances, pools and load balancers.
 ///
 /// A service whose members are all gone counts as absent once per run in which the scopes of its last members are complete, so that the
-/// usual timers retire it; it keeps its last edges until then. Of other services an edge goes when the scope of its member is complete and the member lives on
+/// usual timers retire it; it keeps its last edges until then. One that no member is known of (it entered by recovery) could have some wherever nobody
+/// looked: it is absent only when every source told everything and every scope that could show a member is complete. Of other services an edge goes when the scope of its member is complete and the member lives on
 /// without the tag. Narrow reads count no absence.
 pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<'_>) -> Derived {
     let services = wanted(estate, ownership, observing.fence);
@@ -44,7 +45,7 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
 
     let lost: Vec<(Key, bool)> = service_rows(&estate.resources)
         .filter(|(key, known)| !services.contains_key(*key) && known.end.is_none())
-        .map(|(key, _)| (key.clone(), is_proven(estate, key)))
+        .map(|(key, _)| (key.clone(), is_proven(estate, key, observing)))
         .collect();
     let Estate { resources, dirty, .. } = estate;
     for (key, is_proven) in &lost {
@@ -80,18 +81,51 @@ fn service_rows(resources: &BTreeMap<Key, Known>) -> impl Iterator<Item = (&Key,
     resources.range::<str, _>(corner).filter(|(_, known)| known.resource.derived)
 }
 
-/// Whether the latest listings of all scopes of a service's last members are complete.
-fn is_proven(estate: &Estate, service: &Key) -> bool {
-    edges_from(&estate.edges, service)
-        .filter_map(|id| estate.resources.get(&id.to))
-        .all(|member| estate.covering(&member.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete()))
+/// Whether the latest listings prove that a service has no members left.
+fn is_proven(estate: &Estate, service: &Key, observing: &Observing<'_>) -> bool {
+    let Estate { resources, edges, scopes, .. } = estate;
+    let has_members = last_members(resources, edges, service).next().is_some();
+    (has_members || observing.coverage.is_exhaustive()) && unlisted_members(resources, edges, scopes, service).is_none()
+}
+
+/// The members that a service was last derived from; none where it entered by recovery.
+pub(crate) fn last_members<'a>(
+    resources: &'a BTreeMap<Key, Known>,
+    edges: &'a BTreeMap<EdgeId, KnownEdge>,
+    service: &Key,
+) -> impl Iterator<Item = (&'a Key, &'a Known)> + use<'a> {
+    edges_from(edges, service).filter_map(|id| resources.get_key_value(&id.to))
+}
+
+/// The first scope that may show members of a service and whose latest receipt is not complete; `None` where it is proven that
+/// none is left. Where no member is known, every scope may.
+pub(crate) fn unlisted_members(
+    resources: &BTreeMap<Key, Known>,
+    edges: &BTreeMap<EdgeId, KnownEdge>,
+    scopes: &BTreeMap<Scope, KnownScope>,
+    service: &Key,
+) -> Option<Scope> {
+    let own: BTreeSet<Scope> = last_members(resources, edges, service).map(|(_, member)| member.resource.scope()).collect();
+    if !own.is_empty() {
+        let named =
+            own.iter().map(|scope| covering(scopes, scope).map_or((scope, false), |(scope, known)| (scope, known.receipt.is_complete())));
+        return named.filter(|(_, is_complete)| !is_complete).map(|(scope, _)| scope.clone()).next();
+    }
+    let mut serving = scopes.iter().filter(|(scope, _)| can_serve(scope.kind)).peekable();
+    if serving.peek().is_none() {
+        return resources.get(service).map(|known| known.resource.scope());
+    }
+    serving.find(|(_, known)| !known.receipt.is_complete()).map(|(scope, _)| scope.clone())
+}
+
+fn can_serve(kind: Kind) -> bool {
+    matches!(kind, Kind::Instance | Kind::Pool | Kind::LoadBalancer)
 }
 
 fn wanted(estate: &Estate, ownership: &Ownership, fence: Fence) -> BTreeMap<Key, Service> {
     let mut services: BTreeMap<Key, Service> = BTreeMap::new();
     for (key, known) in &estate.resources {
-        let can_serve = matches!(known.resource.kind, Kind::Instance | Kind::Pool | Kind::LoadBalancer);
-        if !can_serve || !is_live(known) {
+        if !can_serve(known.resource.kind) || !is_live(known) {
             continue;
         }
         let Some(name) = ownership.service(&known.resource.tags) else { continue };
@@ -202,7 +236,7 @@ fn add_edges(estate: &mut Estate, services: &BTreeMap<Key, Service>, new: &BTree
 }
 
 /// The derived `depends_on` edges of a service.
-fn edges_from<'a>(edges: &'a BTreeMap<EdgeId, KnownEdge>, service: &Key) -> impl Iterator<Item = &'a EdgeId> {
+fn edges_from<'a>(edges: &'a BTreeMap<EdgeId, KnownEdge>, service: &Key) -> impl Iterator<Item = &'a EdgeId> + use<'a> {
     let service = service.clone();
     // A relation type that sorts before `depends_on`, so that every `to` end comes after the start.
     let start = EdgeId { from: service.clone(), relation: RelationType::LocatedIn, to: service.clone() };

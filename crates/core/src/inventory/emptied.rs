@@ -1,59 +1,48 @@
-//! Scopes that held live resources and list none any more.
+//! Scopes that held live resources and list none any more (guardrail 2).
+//!
+//! That a scope is suddenly empty is remembered with the scope, not worked out anew from its members: these end, are looked up or enter by
+//! recovery one by one, and none of that says anything about the listing. Only a complete listing that shows something alive does.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
-
-use crate::estate::{EndCause, Estate, Known, is_scope_of};
-use crate::model::Scope;
+use super::observe::Observing;
+use crate::estate::{Dirty, Estate, KnownScope, last_listed};
+use crate::model::{Receipts, Scope};
 
 /// A scope with so many live resources that lists none of them is suddenly empty.
 pub const EMPTIED_MIN: usize = 5;
 
-#[derive(Default)]
-struct Members {
-    /// Some member was not missed by the last complete listing.
-    shown: bool,
-    /// Missing members that have not ended.
-    missing: usize,
-    /// When the last of these was last seen.
-    last_seen: Option<Timestamp>,
-    /// When members were retired for their absence.
-    retired: Vec<Timestamp>,
+/// What a pull's complete listings show of their scopes, as their receipts name these.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Scopes that show something alive.
+    pub(super) alive: BTreeSet<Scope>,
+    /// How many resources that have not ended are missing from each.
+    pub(super) missing: BTreeMap<Scope, usize>,
 }
 
-/// The scopes that were suddenly emptied (guardrail 2), as the ledger stands: five or more live resources, each absent from the latest
-/// complete listing. A scope stays in this set over following runs until it lists a live resource again, also when some of its
-/// members were retired meanwhile (by an approved hold): those that went after the scope was last seen alive still count.
-/// A member whose end the provider stated is no live resource.
+/// Takes what complete listings show into the scopes, where nothing newer is known of them.
+pub(super) fn take_emptiness(
+    scopes: &mut BTreeMap<Scope, KnownScope>,
+    dirty: &mut Dirty,
+    receipts: &Receipts,
+    shown: &Shown,
+    observing: &Observing<'_>,
+) {
+    for (scope, _) in receipts.iter().filter(|(_, receipt)| receipt.is_complete()) {
+        let Some(known) = scopes.get_mut(scope).filter(|known| known.complete_fence == observing.fence) else { continue };
+        let is_sudden = shown.missing.get(scope).is_some_and(|missing| *missing >= EMPTIED_MIN);
+        let emptied = !shown.alive.contains(scope) && (known.emptied || is_sudden);
+        if known.emptied != emptied {
+            known.emptied = emptied;
+            dirty.scopes.insert(scope.clone());
+        }
+    }
+}
+
+/// The suddenly emptied scope that a resource's own scope belongs to, as its receipt names it (guardrail 2): a complete listing showed
+/// nothing alive there while five or more live resources were known, and none has shown anything alive since.
 #[must_use]
-pub fn emptied_scopes(estate: &Estate) -> BTreeSet<Scope> {
-    let mut members: BTreeMap<Scope, Members> = BTreeMap::new();
-    let mut rows = estate.resources.values().filter(|known| !known.resource.derived).peekable();
-    while let Some(first) = rows.peek() {
-        let own = first.resource.scope();
-        let scope = estate.covering(&own).map_or_else(|| own.clone(), |(scope, _)| scope.clone());
-        let members = members.entry(scope).or_default();
-        while let Some(known) = rows.next_if(|known| is_scope_of(&own, &known.resource)) {
-            count(members, known);
-        }
-    }
-    let is_emptied = |members: &Members| {
-        let Some(last_seen) = members.last_seen.filter(|_| !members.shown) else { return false };
-        members.missing + members.retired.iter().filter(|at| **at > last_seen).count() >= EMPTIED_MIN
-    };
-    members.into_iter().filter(|(_, members)| is_emptied(members)).map(|(scope, _)| scope).collect()
-}
-
-fn count(members: &mut Members, known: &Known) {
-    match &known.end {
-        Some(end) if end.cause == EndCause::Absent && known.missing > 0 => members.retired.push(end.at),
-        Some(_) => {}
-        None if known.is_ended() => {}
-        None if known.missing > 0 => {
-            members.missing += 1;
-            members.last_seen = members.last_seen.max(Some(known.last_seen));
-        }
-        None => members.shown = true,
-    }
+pub fn emptied<'a>(estate: &'a Estate, own: &Scope) -> Option<&'a Scope> {
+    last_listed(&estate.scopes, own).filter(|(_, known)| known.emptied).map(|(scope, _)| scope)
 }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::estate::{Fence, FieldChange, Known, digest};
+use crate::model::Resource;
 use crate::model::attributes::{self, FactGroup};
-use crate::model::{Resource, Vital};
 
 /// Whether absences of the two groups of facts are proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
     }
     let reborn = matches!((known.resource.life(), read.life()), (Some(old), Some(new)) if old != new);
     let born = read.created_at;
-    if proven != Proven::ALL || read.vital() == Vital::Ended {
+    if proven != Proven::ALL || read.is_fading() {
         let read = Arc::make_mut(&mut read);
         fill_unproven(read, &known.resource, proven);
         if reborn {
@@ -73,9 +73,10 @@ pub(crate) fn read_narrowly(
 }
 
 /// Keeps from `old` what `read` does not show and its listing does not prove absent. The end of a life proves nothing absent: the
-/// listing of a terminated machine has lost its facts.
+/// listing of a terminated machine has lost its facts, and with its interfaces the older of the times that tell of its birth.
 fn fill_unproven(read: &mut Resource, old: &Resource, proven: Proven) {
-    let proven = if read.vital() == Vital::Ended { Proven::NOTHING } else { proven };
+    let is_fading = read.is_fading();
+    let proven = if is_fading { Proven::NOTHING } else { proven };
     for (name, value) in &old.attributes {
         let is_proven = match attributes::group(old.kind, name) {
             FactGroup::Own => proven.own,
@@ -90,7 +91,10 @@ fn fill_unproven(read: &mut Resource, old: &Resource, proven: Proven) {
     }
     read.name = read.name.take().or_else(|| old.name.clone());
     read.state = read.state.take().or_else(|| old.state.clone());
-    read.created_at = read.created_at.or(old.created_at);
+    read.created_at = match (read.created_at, old.created_at) {
+        (Some(read), Some(old)) if is_fading => Some(read.min(old)),
+        (read, old) => read.or(old),
+    };
     for (name, value) in &old.tags {
         if !read.tags.contains_key(name) {
             read.tags.insert(name.clone(), value.clone());

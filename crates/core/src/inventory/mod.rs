@@ -13,8 +13,9 @@ mod observe;
 mod scopes;
 
 pub use derive::{Derived, derive};
+pub(crate) use derive::{last_members, unlisted_members};
 pub use edges::release_edges;
-pub use emptied::{EMPTIED_MIN, emptied_scopes};
+pub use emptied::{EMPTIED_MIN, emptied};
 pub use gather::{Coverage, SourceCoverage, gather};
 pub(crate) use merge::read_narrowly;
 pub use observe::{Observed, Observing, observe};

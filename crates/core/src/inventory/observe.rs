@@ -2,17 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::iter::Peekable;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::emptied::{Shown, take_emptiness};
 use super::gather::Coverage;
 use super::merge::{Proven, take};
 use super::{edges, scopes};
 use crate::estate::{Dirty, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownScope, is_scope_of, last_complete};
 use crate::model::attributes::FactGroup;
-use crate::model::{EdgeId, Key, Kind, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
+use crate::model::{EdgeId, Key, Outcome, Receipt, Receipts, Resource, Scope, Vital, proving_scope};
 use crate::source::{Pull, Remark};
 
 /// Under what a pull is taken in.
@@ -59,8 +61,6 @@ pub struct Observed {
     pub withheld: Vec<EdgeId>,
     /// How every scope ended in this run, also those that were left out, failed with their source, or are covered by none any more.
     pub receipts: BTreeMap<Scope, Receipt>,
-    /// Instances that moved: the same life under a new key, the old key absent from a complete listing of this pull. Old key, new key.
-    pub moved: Vec<(Key, Key)>,
     /// The pull's remarks.
     pub remarks: Vec<Remark>,
 }
@@ -68,7 +68,7 @@ pub struct Observed {
 /// How a resource was read in this pull, for its edges.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// Its own scope is complete, and its listing shows it alive: an edge that it does not show any more is gone.
+    /// Its own scope is complete, and its listing shows it whole: an edge that it does not show any more is gone.
     pub(super) shows: bool,
     /// The same, and its life is not known to have ended.
     pub(super) proves: bool,
@@ -97,8 +97,8 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
         observed: &mut observed,
         sights: Vec::with_capacity(pull.resources.len()),
         new: Vec::new(),
-        lives_appeared: BTreeMap::new(),
-        lives_vanished: Vec::new(),
+        shown: Shown::default(),
+        last_alive: None,
     };
     let mut ledger = resources.iter_mut().peekable();
     for (key, resource) in pull.resources {
@@ -116,11 +116,9 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
     for (absent, known) in ledger {
         pass.absent(absent, known);
     }
-    let Pass { sights, new, lives_appeared, lives_vanished, .. } = pass;
-    for (life, old) in lives_vanished {
-        if let Some(new) = lives_appeared.get(&life) {
-            observed.moved.push((old, new.clone()));
-        }
+    let Pass { sights, new, shown, .. } = pass;
+    if !observing.narrow {
+        take_emptiness(scopes, dirty, &pull.receipts, &shown, observing);
     }
     extend_sorted(resources, new);
 
@@ -148,8 +146,9 @@ struct Pass<'a> {
     observed: &'a mut Observed,
     sights: Vec<(Key, Sight)>,
     new: Vec<(Key, Known)>,
-    lives_appeared: BTreeMap<String, Key>,
-    lives_vanished: Vec<(String, Key)>,
+    shown: Shown,
+    /// The last proof whose scope was noted to show something alive: neighbouring keys mostly share theirs.
+    last_alive: Option<Rc<Proof>>,
 }
 
 impl Pass<'_> {
@@ -165,16 +164,14 @@ impl Pass<'_> {
         }
         self.observed.first_seen += 1;
         let cause = proof.cause("first seen");
-        let shows = proof.proven.own && resource.vital() != Vital::Ended;
+        let shows = proof.proven.own && !resource.is_fading();
         let sight = Sight { shows, proves: shows, first: true, superseded: false };
+        if proof.proven.own && resource.vital() != Vital::Ended {
+            self.note_alive(&proof);
+        }
         let mut fields = BTreeMap::from([to("kind", resource.kind.as_str())]);
         fields.extend(resource.name.as_deref().map(|name| to("name", name)));
         fields.extend(resource.state.as_deref().map(|state| to("state", state)));
-        if resource.kind == Kind::Instance
-            && let Some(life) = resource.life()
-        {
-            self.lives_appeared.insert(life.to_owned(), key.clone());
-        }
         self.journal(JournalKind::Observed, &key, cause, fields);
         self.dirty.resources.insert(key.clone());
         self.sights.push((key.clone(), sight));
@@ -194,6 +191,8 @@ impl Pass<'_> {
         let was_missing = known.missing;
         let returned = was_missing > 0 || known.recovered;
         let last_seen = known.last_seen;
+        // As it was read: what is known of it since keeps what the listing has lost.
+        let is_fading = resource.is_fading();
         let mut taken = take(known, resource, proven);
         if taken.changed || returned || taken.reborn {
             let cause = proof.cause(if taken.reborn { "a new life under the same id in" } else { "seen in" });
@@ -222,8 +221,18 @@ impl Pass<'_> {
             self.dirty.resources.insert(key.clone());
         }
         known.sighted(at, fence);
-        let shows = proven.own && known.resource.vital() != Vital::Ended;
+        if proven.own && !known.is_ended() {
+            self.note_alive(&proof);
+        }
+        let shows = proven.own && !is_fading;
         self.sights.push((key, Sight { shows, proves: shows && !known.is_ended(), first: false, superseded: false }));
+    }
+
+    fn note_alive(&mut self, proof: &Rc<Proof>) {
+        if self.last_alive.as_ref().is_none_or(|last| !Rc::ptr_eq(last, proof)) {
+            self.shown.alive.insert(proof.scope.clone());
+            self.last_alive = Some(Rc::clone(proof));
+        }
     }
 
     fn absent(&mut self, key: &Key, known: &mut Known) {
@@ -249,15 +258,12 @@ impl Pass<'_> {
                 let last_seen = FieldChange { from: Value::Null, to: known.last_seen.to_string().into() };
                 self.journal(JournalKind::Absent, key, cause, BTreeMap::from([("last_seen".to_owned(), last_seen)]));
             }
-            if known.missing == 1
-                && known.resource.kind == Kind::Instance
-                && let Some(life) = known.resource.life()
-            {
-                self.lives_vanished.push((life.to_owned(), key.clone()));
-            }
         }
         if !ended && known.missing > 0 {
             self.observed.absent += 1;
+            if known.fence <= self.observing.fence && !known.is_ended() {
+                *self.shown.missing.entry(proof.scope.clone()).or_default() += 1;
+            }
         }
     }
 
@@ -309,17 +315,17 @@ struct Prover<'a> {
     receipts: &'a Receipts,
     scopes: &'a BTreeMap<Scope, KnownScope>,
     narrow: bool,
-    last: Option<(Scope, std::rc::Rc<Proof>)>,
+    last: Option<(Scope, Rc<Proof>)>,
 }
 
 impl Prover<'_> {
-    fn of(&mut self, resource: &Resource) -> std::rc::Rc<Proof> {
+    fn of(&mut self, resource: &Resource) -> Rc<Proof> {
         if let Some((scope, proof)) = &self.last
             && is_scope_of(scope, resource)
         {
             return proof.clone();
         }
-        let proof = std::rc::Rc::new(self.find(resource));
+        let proof = Rc::new(self.find(resource));
         self.last = Some((resource.scope(), proof.clone()));
         proof
     }

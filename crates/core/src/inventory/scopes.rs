@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use super::gather::SourceCoverage;
 use super::observe::Observing;
-use crate::estate::{Dirty, Fence, KnownScope};
+use crate::estate::{Dirty, Fence, KnownScope, last_listed};
 use crate::model::{Outcome, Receipt, Receipts, Scope, SourceName};
 
-/// Takes the receipts of a pull, judges known scopes without one, and returns how every scope ended in this run.
+/// Takes the receipts of a pull, judges known scopes without one, and returns how every scope ended in this run. A scope that takes
+/// another's place is as emptied as that was; what the listings show is for [`super::emptied`] to take.
 pub(super) fn take_receipts(
     scopes: &mut BTreeMap<Scope, KnownScope>,
     dirty: &mut Dirty,
@@ -19,7 +20,8 @@ pub(super) fn take_receipts(
     for (scope, receipt) in receipts.iter() {
         let source = sources.get(scope).map_or(&receipt.source, |name| *name);
         let before = scopes.get(scope);
-        let after = listed(before, receipt, source, observing);
+        let was_emptied = last_listed(scopes, scope).is_some_and(|(_, known)| known.emptied);
+        let after = listed(before, receipt, source, was_emptied, observing);
         if before != Some(&after) {
             scopes.insert(scope.clone(), after);
             dirty.scopes.insert(scope.clone());
@@ -34,9 +36,9 @@ pub(super) fn take_receipts(
         }
         let receipt = match receipts.covering(scope) {
             // The listing over all regions proves as much; the row of the one region would only hide it.
-            Some((_, wide)) if wide.is_complete() => {
+            Some((covering, wide)) if wide.is_complete() => {
                 if known.fence <= observing.fence && known.complete_fence <= observing.fence {
-                    covered_widely.push(scope.clone());
+                    covered_widely.push((scope.clone(), known.emptied.then(|| covering.clone())));
                 }
                 continue;
             }
@@ -54,14 +56,18 @@ pub(super) fn take_receipts(
         }
         run.insert(scope.clone(), receipt);
     }
-    for scope in covered_widely {
+    for (scope, emptied_in) in covered_widely {
         scopes.remove(&scope);
         dirty.scopes.insert(scope);
+        if let Some(wide) = emptied_in.as_ref().and_then(|wide| scopes.get_mut(wide)) {
+            wide.emptied = true;
+        }
+        dirty.scopes.extend(emptied_in);
     }
     run
 }
 
-fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, observing: &Observing<'_>) -> KnownScope {
+fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, was_emptied: bool, observing: &Observing<'_>) -> KnownScope {
     let mut known = before.cloned().unwrap_or_else(|| KnownScope {
         receipt: receipt.clone(),
         source: source.clone(),
@@ -71,6 +77,7 @@ fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, o
         complete_fence: Fence::default(),
         accepted: None,
         retire: false,
+        emptied: false,
     });
     if known.fence <= observing.fence {
         known.receipt = receipt.clone();
@@ -84,6 +91,7 @@ fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, o
     }
     // Apart from the receipt: a complete listing stays evidence under its own fence, even if a later one failed.
     if receipt.is_complete() && known.complete_fence <= observing.fence {
+        known.emptied = was_emptied;
         known.complete_at = Some(observing.at);
         known.complete_fence = observing.fence;
     }

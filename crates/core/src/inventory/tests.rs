@@ -215,6 +215,37 @@ fn the_ended_keep_their_last_facts_and_edges() {
 }
 
 #[test]
+fn the_ending_keep_what_their_listing_has_lost() {
+    let groups = Scope { kind: Kind::SecurityGroup, ..instances() };
+    let interfaces = Scope { kind: Kind::NetworkInterface, ..instances() };
+    let edge = relation(RelationType::ProtectedBy, &key(&instances(), "i-1"), &key(&groups, "sg"));
+    let receipts = || [instances(), groups.clone(), interfaces.clone()].map(|scope| (scope, Outcome::Complete));
+    let facts = json!({"private_addresses": ["10.0.0.5"], "macs": ["0a:00"], "size": "a"});
+    let read = |state: &str, attributes: Value, born: i64| Resource {
+        state: Some(state.to_owned()),
+        created_at: Some(minute(born)),
+        ..machine(attributes)
+    };
+    let whole = pull(receipts(), [read("running", facts.clone(), -60)], [edge.clone()]);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &whole, 1);
+    // Shutting down, its interfaces gone first; then terminated. With the interfaces the time of the first attachment is lost.
+    for (fence, state) in [(2, "stopping"), (3, "terminated")] {
+        let _ = take(&mut estate, &pull(receipts(), [read(state, json!({}), -5)], []), fence);
+        let known = row(&estate);
+        assert_eq!((json!(known.resource.attributes), known.resource.created_at), (facts.clone(), Some(minute(-60))), "{state}");
+        assert!(estate.edges.contains_key(&edge.id()), "{state}");
+    }
+    // A machine that is only being stopped keeps its interfaces, and its listing tells everything.
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &whole, 1);
+    let stopping = read("stopping", json!({"private_addresses": ["10.0.0.6"]}), -60);
+    let _ = take(&mut estate, &pull(receipts(), [stopping], []), 2);
+    assert_eq!(json!(row(&estate).resource.attributes), json!({"private_addresses": ["10.0.0.6"]}));
+    assert!(!estate.edges.contains_key(&edge.id()));
+}
+
+#[test]
 fn another_life_under_one_id_begins_anew() {
     let born = |life: &str, at| {
         let mut machine = machine(json!({"life": life}));
@@ -235,27 +266,6 @@ fn another_life_under_one_id_begins_anew() {
     assert_eq!(entry.fields["created_at"].from, minute(-100).to_string());
     assert_eq!(entry.fields["life_since"].from, minute(1).to_string());
     assert_eq!(entry.fields["ended_at"].from, minute(1).to_string());
-}
-
-#[test]
-fn a_life_that_shows_up_under_another_key_has_moved() {
-    let other = |life: &str| {
-        let mut other = resource(&instances(), "i-2");
-        other.attributes.insert("life".to_owned(), json!(life));
-        other
-    };
-    let old = machine(json!({"life": "one"}));
-    #[track_caller]
-    fn check(first: Resource, second: Pull, want: &[(Key, Key)]) {
-        let mut estate = Estate::default();
-        let _ = take(&mut estate, &complete([first]), 1);
-        assert_eq!(take(&mut estate, &second, 2).moved, want);
-    }
-    let moved = [(old.key.clone(), other("one").key)];
-    check(old.clone(), complete([other("one")]), &moved);
-    check(old.clone(), complete([other("two")]), &[]);
-    check(old.clone(), complete([old.clone(), other("one")]), &[]);
-    check(old, pull([(instances(), Outcome::Truncated)], [other("one")], []), &[]);
 }
 
 /// An edge seen complete, then a pull without it: whether it stays.
@@ -438,6 +448,39 @@ fn a_service_without_members_is_absent_once_per_proven_run() {
 }
 
 #[test]
+fn a_service_that_no_member_is_known_of_is_absent_only_where_everybody_looked() {
+    let recovered = || {
+        let mut estate = Estate::default();
+        let _ = serve(&mut estate, &complete([tagged("i-1", "shop")]), 1);
+        let found = estate.resources.remove(&Key::service("shop").expect("a name")).expect("the service");
+        let row = Known { recovered: true, ..found };
+        Estate { resources: BTreeMap::from([(row.resource.key.clone(), row)]), ..Estate::default() }
+    };
+    let absent = |estate: &Estate| estate.resources[&Key::service("shop").expect("a name")].missing;
+    let elsewhere = scope(A, "us-east-1", Kind::Instance);
+    let both = |here, there| pull([(instances(), here), (elsewhere.clone(), there)], [], []);
+
+    let mut estate = recovered();
+    for (fence, outcome) in [(2, Outcome::Denied), (3, Outcome::Throttled), (4, Outcome::Skipped)] {
+        let derived = serve(&mut estate, &both(outcome, Outcome::Complete), fence);
+        assert_eq!((derived.memberless, absent(&estate)), (1, 0), "{outcome}");
+    }
+    let _ = serve(&mut estate, &both(Outcome::Complete, Outcome::Complete), 5);
+    assert_eq!(absent(&estate), 1);
+
+    // Nor is it absent where nobody looked for anything that could be a member, or a source could not be asked.
+    let mut estate = recovered();
+    let _ = serve(&mut estate, &pull([(Scope { kind: Kind::Volume, ..instances() }, Outcome::Complete)], [], []), 2);
+    assert_eq!(absent(&estate), 0);
+    let all = complete([]);
+    let mut coverage = coverage(&all);
+    coverage.sources.insert(name("other"), SourceCoverage::Failed { outcome: Outcome::Failed, error: "on purpose".to_owned() });
+    let _ = take_with(&mut estate, &all, 3, &coverage, false);
+    let _ = derive(&mut estate, &Ownership::default(), &Observing { at: minute(3), fence: Fence(3), narrow: false, coverage: &coverage });
+    assert_eq!(absent(&estate), 0);
+}
+
+#[test]
 fn derived_resources_of_a_file_are_passed_over() {
     let mut fleet = resource(&instances(), "x");
     fleet.key = Key::service("stale").expect("a key");
@@ -449,46 +492,86 @@ fn derived_resources_of_a_file_are_passed_over() {
     assert_eq!((estate.resources.len(), estate.edges.len()), (1, 0));
 }
 
-/// Members by (missing, end); whether the scope counts as emptied.
-#[track_caller]
-fn check_emptied(members: &[(u32, Option<EndCause>)], want: bool) {
-    let mut estate = Estate::default();
-    for (index, (missing, cause)) in members.iter().enumerate() {
-        let resource = resource(&instances(), &format!("i-{index}"));
-        let mut known = Known::new(resource, minute(0), Fence(1));
-        known.missing = *missing;
-        // Approved retirements of this emptiness; the scope was last seen alive at minute 0.
-        known.end = cause.map(|cause| End { at: minute(5), cause });
-        estate.resources.insert(known.resource.key.clone(), known);
-    }
-    let want: BTreeSet<Scope> = want.then(instances).into_iter().collect();
-    assert_eq!(emptied_scopes(&estate), want);
+/// `count` machines of the test's own scope.
+fn fleet(count: usize) -> Vec<Resource> {
+    (0..count).map(|n| resource(&instances(), &format!("i-{n}"))).collect()
+}
+
+fn is_emptied(estate: &Estate) -> bool {
+    emptied(estate, &instances()).is_some()
 }
 
 #[test]
 fn a_scope_is_emptied_when_five_live_ones_are_gone_at_once() {
-    use EndCause::{Absent, Stated};
-    check_emptied(&[(1, None); 5], true);
-    check_emptied(&[(3, None); 5], true);
-    check_emptied(&[(1, None); 4], false);
-    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (1, None), (0, None)], false);
-    check_emptied(&[(1, None), (1, None), (1, None), (1, None), (0, Some(Stated))], false);
-    check_emptied(&[(2, None), (2, None), (2, Some(Absent)), (2, Some(Absent)), (2, Some(Absent))], true);
-    check_emptied(&[(2, Some(Absent)); 6], false);
+    for (count, want) in [(4, false), (5, true)] {
+        let mut estate = Estate::default();
+        let _ = take(&mut estate, &complete(fleet(count)), 1);
+        let _ = take(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 2);
+        assert!(!is_emptied(&estate), "nobody looked");
+        let _ = take(&mut estate, &complete([]), 3);
+        assert_eq!(is_emptied(&estate), want, "{count} gone");
+    }
 }
 
 #[test]
-fn those_retired_before_the_scope_was_last_seen_alive_do_not_count() {
+fn a_scope_that_shows_only_what_has_ended_shows_nothing() {
+    let dead = |n: usize| Resource { state: Some("terminated".to_owned()), ..fleet(n + 1).remove(n) };
     let mut estate = Estate::default();
-    for index in 0..6 {
-        let mut known = Known::new(resource(&instances(), &format!("i-{index}")), minute(0), Fence(1));
-        known.missing = 2;
-        if index == 0 {
-            known.last_seen = minute(100);
-        } else {
-            known.end = Some(End { at: minute(5), cause: EndCause::Absent });
-        }
-        estate.resources.insert(known.resource.key.clone(), known);
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([dead(0)]), 2);
+    assert!(is_emptied(&estate), "five are missing");
+    // Those that the provider says have ended are not missing.
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([dead(0), dead(1)]), 2);
+    assert!(!is_emptied(&estate), "four are missing");
+}
+
+#[test]
+fn only_a_complete_listing_that_shows_something_alive_ends_an_emptiness() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([]), 2);
+    // They end one by one, as after an approval at some target.
+    for known in estate.resources.values_mut() {
+        known.end = Some(End { at: minute(2), cause: EndCause::Absent });
     }
-    assert_eq!(emptied_scopes(&estate), BTreeSet::new());
+    let _ = take(&mut estate, &complete([]), 3);
+    assert!(is_emptied(&estate), "they ended");
+    let mut found = Known::new(resource(&instances(), "i-9"), minute(3), Fence(3));
+    found.recovered = true;
+    estate.resources.insert(found.resource.key.clone(), found);
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Throttled)], [], []), 4);
+    assert!(is_emptied(&estate), "found at a target");
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Truncated)], fleet(1), []), 5);
+    assert!(is_emptied(&estate), "a listing that was cut");
+    let all = complete(fleet(2));
+    let _ = take_with(&mut estate, &all, 6, &coverage(&all), true);
+    assert!(is_emptied(&estate), "a narrow read");
+    let _ = take(&mut estate, &complete(fleet(1)), 1);
+    assert!(is_emptied(&estate), "an older listing");
+    let _ = take(&mut estate, &complete(fleet(1)), 7);
+    assert!(!is_emptied(&estate), "it lists something again");
+    assert!(estate.dirty.scopes.contains(&instances()));
+}
+
+#[test]
+fn a_scope_that_takes_anothers_place_takes_its_emptiness() {
+    let everywhere = everywhere(&instances());
+    let elsewhere = scope(A, "us-east-1", Kind::Instance);
+    let listed = |scope: &Scope, resources: Vec<Resource>| pull([(scope.clone(), Outcome::Complete)], resources, []);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete(fleet(6)), 1);
+    let _ = take(&mut estate, &complete([]), 2);
+    for known in estate.resources.values_mut() {
+        known.end = Some(End { at: minute(2), cause: EndCause::Absent });
+    }
+    let _ = take(&mut estate, &listed(&everywhere, vec![]), 3);
+    assert_eq!(emptied(&estate, &instances()), Some(&everywhere));
+    let _ = take(&mut estate, &complete([]), 4);
+    assert_eq!(emptied(&estate, &instances()), Some(&instances()));
+    let _ = take(&mut estate, &complete(fleet(1)), 5);
+    assert!(!is_emptied(&estate));
+    let _ = take(&mut estate, &listed(&everywhere, vec![resource(&elsewhere, "i-1")]), 6);
+    assert!(!is_emptied(&estate));
 }

@@ -8,10 +8,10 @@ use super::dependents;
 use super::policy::{Judgement, Policy, Timers};
 use super::words::{after, elapsed, listings, spelt};
 use crate::estate::{
-    Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Stage, covering,
+    Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
-use crate::inventory::emptied_scopes;
-use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Scope, Vital};
+use crate::inventory::unlisted_members;
+use crate::model::{Key, Kind, Outcome, Scope, Vital};
 use crate::plan::Reason;
 use crate::told;
 
@@ -23,8 +23,6 @@ pub struct Decisions {
     pub proposed: BTreeMap<Key, Reason>,
     /// Ended lives that a listing still shows, `min_dwell` after their end: revived once a look-up shows them.
     pub revivals_to_confirm: BTreeSet<Key>,
-    /// Scopes that were suddenly emptied: retirements for absence there are held (guardrail 2).
-    pub emptied: BTreeSet<Scope>,
     /// Orphaned scopes whose members people asked to retire: each is among `proposed`, and is held until it is approved.
     pub disowned: BTreeSet<Scope>,
     /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
@@ -54,11 +52,11 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
     let mut decisions = Decisions::default();
     dispose(estate, policy, at);
 
-    let Estate { resources, edges, scopes, dirty } = estate;
-    let members = service_members(resources, edges);
+    let services = open_services(estate);
+    let Estate { resources, scopes, dirty, .. } = estate;
     for (key, known) in resources.iter_mut() {
         let judgement = policy.judge(known);
-        let frozen = || unproven(key, known, &members, scopes);
+        let frozen = || unproven(key, known, &services, scopes);
         let step = next_step(known, judgement.timers, at, frozen);
         take_step(key, known, step, judgement, at, dirty, &mut decisions);
         if known.stage != Stage::Retired && known.stage != Stage::Purged {
@@ -72,7 +70,6 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
             decisions.died_deferred += 1;
         }
     }
-    decisions.emptied = emptied_scopes(estate);
     propose_disowned(estate, &mut decisions);
     decisions
 }
@@ -309,28 +306,24 @@ fn journal(dirty: &mut Dirty, key: &Key, known: &Known, at: Timestamp, cause: St
     });
 }
 
-/// Own scopes of the members of services that have lost them all: the evidence of such a service.
-fn service_members(resources: &BTreeMap<Key, Known>, edges: &BTreeMap<EdgeId, KnownEdge>) -> BTreeMap<Key, BTreeSet<Scope>> {
+/// Services that have lost all members, each with the scope that does not prove it ([`unlisted_members`]), if one does not.
+fn open_services(estate: &Estate) -> BTreeMap<Key, Scope> {
+    let Estate { resources, edges, scopes, .. } = estate;
     let lost = resources.iter().filter(|(_, known)| known.resource.derived && known.missing > 0 && known.end.is_none());
-    lost.map(|(key, _)| {
-        let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
-        let members = edges.range(start..).take_while(|(id, _)| id.from == *key).map(|(id, _)| &id.to);
-        (key.clone(), members.filter_map(|member| resources.get(member)).map(|member| member.resource.scope()).collect())
-    })
-    .collect()
+    lost.filter_map(|(key, _)| Some((key.clone(), unlisted_members(resources, edges, scopes, key)?))).collect()
 }
 
 /// The scope whose latest receipt does not prove that a resource is absent; `None` where it is proven.
-fn unproven(key: &Key, known: &Known, members: &BTreeMap<Key, BTreeSet<Scope>>, scopes: &BTreeMap<Scope, KnownScope>) -> Option<Scope> {
-    let check = |scope: &Scope| match covering(scopes, scope) {
+fn unproven(key: &Key, known: &Known, services: &BTreeMap<Key, Scope>, scopes: &BTreeMap<Scope, KnownScope>) -> Option<Scope> {
+    if known.resource.derived {
+        return services.get(key).cloned();
+    }
+    let own = known.resource.scope();
+    match covering(scopes, &own) {
         Some((_, known)) if known.receipt.is_complete() => None,
         Some((scope, _)) => Some(scope.clone()),
-        None => Some(scope.clone()),
-    };
-    if known.resource.derived {
-        return members.get(key).into_iter().flatten().find_map(check);
+        None => Some(own),
     }
-    check(&known.resource.scope())
 }
 
 /// Why a resource stands where it stands, in words: what its retirement or revival says as its reason.
@@ -355,6 +348,7 @@ pub fn reason(known: &Known) -> Reason {
         }
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),
         EndCause::Unwanted => reason("unwanted", "the configuration no longer covers it".to_owned()),
+        EndCause::Disowned => reason("scopes retire", "no source covered it any more, and its retirement was asked for".to_owned()),
     }
 }
 

@@ -9,6 +9,7 @@ use super::decide::{born, due_by_time, is_due};
 use super::policy::{Policy, Timers};
 use super::words::{after, listings, spelt};
 use crate::estate::{Disposition, EndCause, Estate, Known, KnownScope, Stage, covering};
+use crate::inventory::unlisted_members;
 use crate::model::{Key, Kind, Outcome, RelationType, Scope, Vital, vocabulary};
 use crate::told;
 
@@ -140,10 +141,13 @@ fn next(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> Strin
 }
 
 fn next_of_missing(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> String {
-    let own = known.resource.scope();
-    if !known.resource.derived {
-        let outcome = estate.covering(&own).map(|(scope, known)| (scope, known.receipt.outcome));
-        match outcome {
+    let own = if known.resource.derived {
+        unlisted_members(&estate.resources, &estate.edges, &estate.scopes, &known.resource.key)
+    } else {
+        Some(known.resource.scope())
+    };
+    if let Some(own) = own {
+        match estate.covering(&own).map(|(scope, known)| (scope, known.receipt.outcome)) {
             Some((_, Outcome::Complete)) => {}
             Some((scope, outcome)) => return format!("nothing: frozen, because {scope} is {outcome}"),
             None => return format!("nothing: frozen, because {own} has never been listed"),

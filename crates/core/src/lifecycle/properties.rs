@@ -7,15 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::confirm;
-use crate::estate::{Dirty, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind};
-use crate::inventory::{Observing, derive, gather, observe};
+use super::{conclude, confirm};
+use crate::estate::{Dirty, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known};
+use crate::inventory::{EMPTIED_MIN, Observing, derive, emptied, gather, observe};
 use crate::lifecycle::{Decisions, decide};
 use crate::model::attributes::is_volatile;
-use crate::model::{EdgeId, Key, Outcome, Resource};
+use crate::model::{EdgeId, Key, Kind, Outcome, Resource};
 use crate::ownership::Ownership;
+use crate::plan::Reason;
 use crate::source::{Presence, Pull};
-use crate::testing::{broken, complete_pulls, minute, policy, pulls, run};
+use crate::testing::{broken, complete_pulls, minute, policy, pull, pulls, resource, run, scope};
 
 /// Minutes between two runs.
 const STEP: i64 = 10;
@@ -194,6 +195,74 @@ proptest! {
             now_edges.retain(|id| resources.contains_key(id.proving_end()) || edges.contains(id));
             prop_assert_eq!(&now, &resources);
             prop_assert_eq!(&now_edges, &edges);
+        }
+    }
+}
+
+/// Something that happens to a scope of eight machines; masks say to which.
+#[derive(Debug, Clone)]
+enum Event {
+    Listing(Outcome, u8),
+    LookUp { gone: u8, present: u8 },
+    Recovery(u8),
+    Conclusion(u8),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let outcome = prop_oneof![4 => Just(Outcome::Complete), 1 => Just(Outcome::Truncated), 1 => Just(Outcome::Denied)];
+    // Whole and empty listings are the interesting ones.
+    let mask = || prop_oneof![2 => Just(0_u8), 2 => Just(u8::MAX), 1 => any::<u8>()];
+    prop_oneof![
+        4 => (outcome, mask()).prop_map(|(outcome, mask)| Event::Listing(outcome, if outcome == Outcome::Denied { 0 } else { mask })),
+        2 => (mask(), mask()).prop_map(|(gone, present)| Event::LookUp { gone, present: present & !gone }),
+        1 => mask().prop_map(Event::Recovery),
+        1 => mask().prop_map(Event::Conclusion),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::testing::cases(256), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn only_listings_close_and_open_the_gate_of_an_emptied_scope(events in proptest::collection::vec(event(), 2..12)) {
+        let here = scope("111111111111", "eu-west-1", Kind::Instance);
+        let machines: Vec<Resource> = (0..8).map(|n| resource(&here, &format!("i-{n}"))).collect();
+        let of = |mask: u8| machines.iter().enumerate().filter(move |(n, _)| mask & (1 << n) != 0).map(|(_, machine)| machine.clone());
+        let mut estate = Estate::default();
+        for (step, event) in events.into_iter().enumerate() {
+            let (at, fence) = at_step(step);
+            let was_emptied = emptied(&estate, &here).is_some();
+            let alive = estate.resources.values().filter(|known| !known.is_ended()).count();
+            let mut want = was_emptied;
+            match event {
+                Event::Listing(outcome, mask) => {
+                    let _ = run(&mut estate, &pull([(here.clone(), outcome)], of(mask), []), &policy(), at, fence);
+                    want = match (outcome, mask) {
+                        (Outcome::Complete, 0) => was_emptied || alive >= EMPTIED_MIN,
+                        (Outcome::Complete, _) => false,
+                        _ => was_emptied,
+                    };
+                }
+                Event::LookUp { gone, present } => {
+                    let gone = of(gone).map(|machine| (machine.key, Presence::Gone));
+                    let present = of(present).map(|machine| (machine.key.clone(), Presence::Present(Box::new(machine))));
+                    let _ = confirm(&mut estate, gone.chain(present).collect(), at, Fence(fence));
+                    let _ = decide(&mut estate, &policy(), at);
+                }
+                Event::Recovery(mask) => {
+                    for machine in of(mask).filter(|machine| !estate.resources.contains_key(&machine.key)).collect::<Vec<_>>() {
+                        let known = Known { recovered: true, ..Known::new(machine, at, Fence(fence)) };
+                        estate.resources.insert(known.resource.key.clone(), known);
+                    }
+                }
+                Event::Conclusion(mask) => {
+                    let reason = Reason { rule: "test".to_owned(), text: "it ends".to_owned() };
+                    for machine in of(mask) {
+                        let _ = conclude(&mut estate, &machine.key, EndCause::Absent, &reason, at);
+                    }
+                }
+            }
+            prop_assert_eq!(emptied(&estate, &here).is_some(), want, "at step {}", step);
         }
     }
 }

@@ -93,6 +93,15 @@ impl Resource {
         }
     }
 
+    /// Whether its listing says less of it than there was: it has ended, or it is a machine on its way out that has lost its interfaces before
+    /// its life (`stopping` without address and MAC). What such a listing leaves out is no absence.
+    #[must_use]
+    pub fn is_fading(&self) -> bool {
+        let has = |name: &str| self.attributes.get(name).and_then(Value::as_array).is_some_and(|items| !items.is_empty());
+        let has_no_network = || !["private_addresses", "macs"].into_iter().any(has);
+        self.vital() == Vital::Ended || (self.instance_state() == Some(InstanceState::Stopping) && has_no_network())
+    }
+
     /// What tells one life under this id from the next (Azure: `vmId`). `None` where ids are never used again.
     #[must_use]
     pub fn life(&self) -> Option<&str> {

@@ -41,8 +41,6 @@ pub struct Absorbed {
     pub rows: BTreeMap<Key, RecordBrief>,
     /// Records, live and retired, that the read did not show. They are looked up; those that are gone become [`gone`] rows.
     pub unseen: BTreeSet<Key>,
-    /// Own records that the ledger does not know: it is an old copy, and the target must be recovered.
-    pub unknown: BTreeSet<Key>,
     /// Fields found other than written, for the report.
     pub drifted: Vec<Drifted>,
 }
@@ -66,8 +64,6 @@ pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed
             }
         }
     }
-    let is_known = |key: &Key| input.state.records.get(key).is_some_and(RecordBrief::exists);
-    absorbed.unknown = found.keys().filter(|key| !is_known(key)).cloned().collect();
     absorbed
 }
 

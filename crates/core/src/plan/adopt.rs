@@ -181,8 +181,7 @@ pub(super) fn bound(
         let is_equal = shown == field.value;
         is_pending |= is_ours && !is_equal;
         let sent = if is_ours { is_equal.then(|| field.value.clone()) } else { Some(shown.clone()) };
-        let state =
-            FieldState { desired: field.value.clone(), sent, echoed: Some(shown), rewritten: false, rests: false, people: !is_ours };
+        let state = FieldState { desired: field.value.clone(), sent, echoed: Some(shown), rewritten: None, rests: false, people: !is_ours };
         fields.insert(name.clone(), state);
     }
     let existed_since = |row: &RecordBrief| row.created_at.filter(|_| row.record.is_some());

@@ -94,18 +94,6 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether this only adds our fields to a stranger's record.
-    #[must_use]
-    pub fn contributes(&self) -> bool {
-        self.contributed
-    }
-
-    /// Whether this makes a record again that was there before.
-    #[must_use]
-    pub fn is_recreation(&self) -> bool {
-        self.recreates
-    }
-
     /// Whether a saved plan's change still fits: the row it touches is the one that it was planned from (`revision` 0 where there is no row).
     #[must_use]
     pub fn fits(&self, state: &TargetState) -> bool {

@@ -154,13 +154,13 @@ pub(super) fn adopt(
 
 /// The fields of a record after a change to it was delivered, whole: what the ledger stores with the answer.
 ///
-/// `previous` is the row's fields before (empty for a create). A field keeps that it was written once more already for as long as the
-/// same value is wanted.
+/// `previous` is the row's fields before (empty for a create). A field keeps what it showed when it was written once more for as long as
+/// the same value is wanted.
 #[must_use]
 pub fn delivered_fields(previous: &Fields, change: &super::Change) -> Fields {
     let mut fields = previous.clone();
     for (name, value) in &change.fields {
-        let rewritten = previous.get(name).is_some_and(|last| last.rewritten && last.desired == value.to);
+        let rewritten = previous.get(name).filter(|last| last.desired == value.to).and_then(|last| last.rewritten.clone());
         let state = FieldState { rewritten, ..FieldState::delivered(value.to.clone(), change.people.contains(name)) };
         fields.insert(name.clone(), state);
     }
@@ -184,7 +184,7 @@ pub fn unsure_fields(previous: &Fields, change: &super::Change, shown: Option<&B
             None if value.to.is_null() => Some(value.from.clone()),
             None => Some(value.to.clone()),
         };
-        fields.insert(name.clone(), FieldState { desired: Value::Null, sent: None, echoed, rewritten: false, rests: false, people });
+        fields.insert(name.clone(), FieldState { desired: Value::Null, sent: None, echoed, rewritten: None, rests: false, people });
     }
     fields
 }

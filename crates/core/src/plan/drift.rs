@@ -14,7 +14,7 @@ vocabulary! {
         None => "none",
         /// The target shows something else than was written: it is written once more.
         WriteOnceMore => "write_once_more",
-        /// It was written twice and the target still shows its own form: left so, reported, tried again when the value or the mapping changes.
+        /// It was written twice and the target shows the same form of its own again: left so, reported, tried again when the value or the mapping changes.
         Rest => "rest",
         /// Someone changed it: written again.
         Correct => "correct",
@@ -46,19 +46,20 @@ pub fn drift(field: &FieldState, found: &Value, authority: Authority) -> DriftAc
         // Still to be written anyway, or people's once written.
         (Authority::Owned | Authority::Report, None, _) | (Authority::Initial | Authority::Transition, ..) => DriftAction::None,
         (Authority::Owned, Some(_), Some(echoed)) if found != echoed => DriftAction::Correct,
-        (Authority::Owned, Some(sent), None) if found != sent => once_more(field),
+        (Authority::Owned, Some(sent), None) if found != sent => once_more(field, found),
         (Authority::Report, Some(_), Some(echoed)) if found != echoed => DriftAction::Report,
         (Authority::Report, Some(sent), None) if found != sent => DriftAction::Report,
         (Authority::Owned | Authority::Report, ..) => DriftAction::None,
         (Authority::IfEmpty, ..) if field.desired.is_null() || !is_empty(found) => DriftAction::None,
-        (Authority::IfEmpty, Some(_), None) => once_more(field),
+        (Authority::IfEmpty, Some(_), None) => once_more(field, found),
         (Authority::IfEmpty, Some(_), Some(echoed)) if is_empty(echoed) => DriftAction::None,
         (Authority::IfEmpty, ..) => DriftAction::Correct,
     }
 }
 
-fn once_more(field: &FieldState) -> DriftAction {
-    if field.rewritten { DriftAction::Rest } else { DriftAction::WriteOnceMore }
+/// The same form as before it was written once more is the target's own; another one is someone's change.
+fn once_more(field: &FieldState, found: &Value) -> DriftAction {
+    if field.rewritten.as_ref() == Some(found) { DriftAction::Rest } else { DriftAction::WriteOnceMore }
 }
 
 /// The field after the read. Where it is to be written, `sent` is absent: the next draft sees that, in this run or a later one.
@@ -76,7 +77,7 @@ pub fn after_read(field: &FieldState, found: &Value, action: DriftAction) -> Fie
         DriftAction::WriteOnceMore => {
             after.echoed = Some(found.clone());
             after.sent = None;
-            after.rewritten = true;
+            after.rewritten = Some(found.clone());
         }
         DriftAction::Rest => {
             after.echoed = Some(found.clone());

@@ -10,7 +10,8 @@ use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
 use super::input::Input;
 use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
-use crate::estate::{Estate, EstateId};
+use crate::estate::{EndCause, EstateId, Known};
+use crate::inventory::{emptied, last_members};
 use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
 use crate::target::Adopt;
 
@@ -19,8 +20,6 @@ use crate::target::Adopt;
 pub struct Guards<'a> {
     /// The limits.
     pub limits: &'a Limits,
-    /// Scopes that held live resources and list none ([`crate::inventory`]), as their receipts name them.
-    pub emptied: &'a BTreeSet<Scope>,
     /// Orphaned scopes whose members people asked to retire ([`crate::lifecycle::Decisions::disowned`]).
     pub disowned: &'a BTreeSet<Scope>,
     /// The target is being recovered: nothing is retired, purged or unrelated in this run.
@@ -81,8 +80,14 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
 
     let mut gates = Vec::new();
     gates.extend(duplicates(&wishes, input, &open));
-    gates.extend(by_scope(&wishes, input.estate, guards.disowned, Guardrail::Receipts, &open));
-    gates.extend(by_scope(&wishes, input.estate, guards.emptied, Guardrail::SuddenEmptiness, &open));
+    let disowned = |evidence: Evidence, own: &Scope| {
+        let named = input.estate.covering(own).map_or(own, |(scope, _)| scope);
+        let asked = evidence == Evidence::Proposed && guards.disowned.contains(named);
+        (asked || evidence == Evidence::Disowned).then(|| named.clone())
+    };
+    gates.extend(by_scope(&wishes, input, Guardrail::Receipts, &open, disowned));
+    let emptied = |_, own: &Scope| emptied(input.estate, own).cloned();
+    gates.extend(by_scope(&wishes, input, Guardrail::SuddenEmptiness, &open, emptied));
     gates.extend(blast::gates(&wishes, input, guards.limits, &open));
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
@@ -153,31 +158,34 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 }
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
-/// each scope.
+/// each scope; `suspect` names it by what the wish rests on and the resource's own scope. A service goes with those of its last members
+/// whose records this target still keeps.
 fn by_scope(
     wishes: &[Wish],
-    estate: &Estate,
-    suspect: &BTreeSet<Scope>,
+    input: &Input<'_>,
     guardrail: Guardrail,
     open: &impl Fn(&usize) -> bool,
+    suspect: impl Fn(Evidence, &Scope) -> Option<Scope>,
 ) -> Vec<Gate> {
-    let mut scopes: BTreeMap<&Scope, BTreeSet<usize>> = BTreeMap::new();
-    if suspect.is_empty() {
-        return Vec::new();
-    }
+    let mut scopes: BTreeMap<Scope, BTreeSet<usize>> = BTreeMap::new();
     for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
-        let known = wishes.get(place).and_then(|wish| estate.resources.get(&wish.change.key));
-        let Some(own) = known.map(|known| known.resource.scope()) else { continue };
-        let wide = Scope { region: crate::model::Region::any(), ..own.clone() };
-        if let Some(scope) = suspect.get(&own).or_else(|| suspect.get(&wide)) {
+        let Some((evidence, key)) = wishes.get(place).and_then(|wish| Some((wish.evidence?, &wish.change.key))) else { continue };
+        let Some(known) = input.estate.resources.get(key) else { continue };
+        let scope = match known.resource.derived {
+            false => suspect(evidence, &known.resource.scope()),
+            true => last_members(&input.estate.resources, &input.estate.edges, key)
+                .filter(|(member, _)| input.state.records.get(*member).is_none_or(|row| row.retired_at.is_none()))
+                .find_map(|(_, member)| suspect(absence(member), &member.resource.scope())),
+        };
+        if let Some(scope) = scope {
             scopes.entry(scope).or_default().insert(place);
         }
     }
-    let gate = |(scope, stopped): (&Scope, BTreeSet<usize>)| Gate {
+    let gate = |(scope, stopped): (Scope, BTreeSet<usize>)| Gate {
         guardrail,
         text: match guardrail {
             Guardrail::Receipts => {
-                format!("no source covers scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
+                format!("no source covered scope {scope} any more; {} would be retired as asked", count(stopped.len(), "record", "records"))
             }
             _ => {
                 format!("scope {scope} lists nothing any more; {} would be retired for absence", count(stopped.len(), "record", "records"))
@@ -188,6 +196,14 @@ fn by_scope(
         stopped,
     };
     scopes.into_iter().map(gate).collect()
+}
+
+/// What the end of a service's member rests on.
+fn absence(member: &Known) -> Evidence {
+    match member.end.as_ref().map(|end| end.cause) {
+        Some(EndCause::Disowned) => Evidence::Disowned,
+        _ => Evidence::Absence,
+    }
 }
 
 /// Guardrail 9: creates beyond what the target may hold, the last in order.
@@ -219,7 +235,8 @@ fn budget(
     Some(Gate { guardrail: Guardrail::Budget, text, share: None, limit, stopped })
 }
 
-/// Guardrail 3, "with every other change to the same records and edges": they share the fate of the change that was stopped.
+/// Guardrail 3 holds more than what it counts: every other change to the same records, and edges that end there, share the fate of the
+/// change that was stopped. An edge has one change in a draft, so that a held removal takes nothing with it. No other guardrail has riders.
 fn add_riders(gates: &mut [Gate], wishes: &[Wish], open: &impl Fn(&usize) -> bool) {
     if !gates.iter().any(|gate| gate.guardrail == Guardrail::BlastRadius) {
         return;

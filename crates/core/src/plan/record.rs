@@ -45,8 +45,8 @@ pub struct FieldState {
     pub sent: Option<Value>,
     /// What the target showed when last read; cleared by every delivery that writes the field.
     pub echoed: Option<Value>,
-    /// Written once more already because `echoed` differed from `sent`.
-    pub rewritten: bool,
+    /// What the target showed when it was written once more because that differed from `sent`: shown again, it rests.
+    pub rewritten: Option<Value>,
     /// The target keeps its own form of it; it rests until the desired value or the mapping changes.
     pub rests: bool,
     /// It was people's when it was last written (every authority but `owned`): not emptied when we have no value any more.
@@ -57,7 +57,7 @@ impl FieldState {
     /// A field right after `value` was delivered.
     #[must_use]
     pub fn delivered(value: Value, people: bool) -> Self {
-        Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: false, rests: false, people }
+        Self { desired: value.clone(), sent: Some(value), echoed: None, rewritten: None, rests: false, people }
     }
 }
 
@@ -164,7 +164,9 @@ impl RecordBrief {
 pub struct RecordEdge {
     /// Digest of the attributes that were delivered.
     pub basis: Option<Digest>,
-    /// When it was delivered; `None` while it has only failed.
+    /// When it was first delivered (base of guardrail 3); where that is not known it counts as always there.
+    pub created_at: Option<Timestamp>,
+    /// When it was last delivered; `None` while it has only failed.
     pub delivered_at: Option<Timestamp>,
     /// State: delivered, failed or parked.
     pub state: DeliveryState,

@@ -42,9 +42,12 @@ pub fn recovered_edges(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) ->
 
 /// It was delivered when both of its ends were there, which is all that is known.
 fn standing_edge(input: &Input<'_>, known: Option<&RecordEdge>, basis: crate::model::Digest, ends: [&RecordBrief; 2]) -> RecordEdge {
-    let delivered_at = ends.iter().filter_map(|end| end.created_at).chain(known.and_then(|row| row.delivered_at)).max();
+    let both_were_there = ends.iter().filter_map(|end| end.created_at).max();
+    let known_delivered = known.filter(|row| row.delivered_at.is_some());
+    let delivered_at = both_were_there.max(known_delivered.and_then(|row| row.delivered_at));
     RecordEdge {
         basis: Some(basis),
+        created_at: known_delivered.map_or(both_were_there, |row| row.created_at),
         delivered_at: delivered_at.or(Some(input.at)),
         state: DeliveryState::Delivered,
         revision: known.map_or(0, |row| row.revision),

@@ -17,6 +17,8 @@ pub(super) enum Evidence {
     Proposed,
     /// Absence, confirmed.
     Absence,
+    /// No source covers it any more, and people asked for its retirement: each target needs their approval, whatever is listed by then.
+    Disowned,
     /// The provider said so, of itself or when asked after an event.
     Positive,
     /// The resource lives; rules or the configuration want no record of it.
@@ -27,7 +29,7 @@ pub(super) enum Evidence {
 
 impl Evidence {
     pub(super) fn rests_on_absence(self) -> bool {
-        matches!(self, Self::Proposed | Self::Absence)
+        matches!(self, Self::Proposed | Self::Absence | Self::Disowned)
     }
 }
 
@@ -48,6 +50,7 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
         return Standing::Ended(match known.end.as_ref().map(|end| end.cause) {
             Some(EndCause::Stated | EndCause::LookedUp) => Evidence::Positive,
             Some(EndCause::Unwanted) => Evidence::Unwanted,
+            Some(EndCause::Disowned) => Evidence::Disowned,
             Some(EndCause::Absent) | None => Evidence::Absence,
         });
     }
@@ -80,6 +83,7 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
     match evidence {
         Evidence::Proposed => input.proposed.get(key).cloned().unwrap_or_else(|| absence(known)),
         Evidence::Absence => absence(known),
+        Evidence::Disowned => crate::lifecycle::reason(known),
         Evidence::Positive => match known.end.as_ref().map(|end| end.cause) {
             Some(EndCause::LookedUp) => reason("look_up", format!("gone when looked up, last seen {last_seen}")),
             _ => reason("state", format!("the provider says `{state}`, last seen {last_seen}")),

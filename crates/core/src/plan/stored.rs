@@ -20,8 +20,8 @@ struct Written<'a> {
     sent: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     echoed: Option<&'a Value>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    rewritten: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rewritten: Option<&'a Value>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     rests: bool,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -35,8 +35,8 @@ struct Read {
     sent: Option<Value>,
     #[serde(default, deserialize_with = "present")]
     echoed: Option<Value>,
-    #[serde(default)]
-    rewritten: bool,
+    #[serde(default, deserialize_with = "present")]
+    rewritten: Option<Value>,
     #[serde(default)]
     rests: bool,
     #[serde(default)]
@@ -51,10 +51,10 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 impl Serialize for FieldState {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { desired, sent, echoed, rewritten, rests, people } = self;
-        let is_as_delivered = sent.as_ref() == Some(desired) && echoed.is_none() && !rewritten && !rests;
+        let is_as_delivered = sent.as_ref() == Some(desired) && echoed.is_none() && rewritten.is_none() && !rests;
         if !is_as_delivered {
-            let (sent, echoed) = (sent.as_ref(), echoed.as_ref());
-            return Written { desired, sent, echoed, rewritten: *rewritten, rests: *rests, people: *people }.serialize(serializer);
+            let (sent, echoed, rewritten) = (sent.as_ref(), echoed.as_ref(), rewritten.as_ref());
+            return Written { desired, sent, echoed, rewritten, rests: *rests, people: *people }.serialize(serializer);
         }
         let mut list = serializer.serialize_seq(Some(1 + usize::from(*people)))?;
         list.serialize_element(desired)?;
@@ -119,9 +119,10 @@ mod tests {
             desired in value(),
             sent in proptest::option::of(value()),
             echoed in proptest::option::of(value()),
-            flags in any::<[bool; 4]>(),
+            rewritten in proptest::option::of(value()),
+            flags in any::<[bool; 3]>(),
         ) {
-            let [is_as_wanted, rewritten, rests, people] = flags;
+            let [is_as_wanted, rests, people] = flags;
             let sent = if is_as_wanted { Some(desired.clone()) } else { sent };
             let state = FieldState { desired, sent, echoed, rewritten, rests, people };
             let text = serde_json::to_string(&state).unwrap();

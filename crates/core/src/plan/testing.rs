@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::doctor::Finding;
-use crate::estate::{Disposition, End, EndCause, Estate, EstateId, Fence, Known, KnownEdge, Stage};
+use crate::estate::{Disposition, End, EndCause, Estate, EstateId, Fence, Known, KnownEdge, KnownScope, Stage};
 use crate::lifecycle::Timers;
-use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Provider, RelationType, Resource, Scope, TargetName};
+use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Outcome, Provider, Receipt, RelationType, Resource, Scope, TargetName};
 use crate::ownership::Ownership;
 use crate::target::*;
 
@@ -130,7 +130,6 @@ pub(super) struct World {
     pub(super) timers: Timers,
     pub(super) now: Timestamp,
     pub(super) limits: Limits,
-    pub(super) emptied: BTreeSet<Scope>,
     pub(super) disowned: BTreeSet<Scope>,
     pub(super) recovering: bool,
     pub(super) ours: EstateId,
@@ -161,7 +160,6 @@ impl World {
             timers: Timers::default(),
             now: at(0),
             limits: Limits::default(),
-            emptied: BTreeSet::new(),
             disowned: BTreeSet::new(),
             recovering: false,
             ours: EstateId("ours".to_owned()),
@@ -248,6 +246,23 @@ impl World {
         self.proposed.insert(key(name), reason);
     }
 
+    /// A complete listing of a scope shows nothing any more.
+    pub(super) fn empty(&mut self, scope: &Scope) {
+        let receipt = Receipt { source: "aws".parse().unwrap(), outcome: Outcome::Complete, count: Some(0), error: None };
+        let known = KnownScope {
+            source: receipt.source.clone(),
+            receipt,
+            fence: Fence(1),
+            at: self.now,
+            complete_at: Some(self.now),
+            complete_fence: Fence(1),
+            accepted: None,
+            retire: false,
+            emptied: true,
+        };
+        self.estate.scopes.insert(scope.clone(), known);
+    }
+
     /// A look-up found it gone.
     pub(super) fn confirm(&mut self, name: &str) {
         let now = self.now;
@@ -317,7 +332,7 @@ impl World {
 
     pub(super) fn plan(&self) -> Guarded {
         let draft = self.draft();
-        let guards = Guards { limits: &self.limits, emptied: &self.emptied, disowned: &self.disowned, recovering: self.recovering };
+        let guards = Guards { limits: &self.limits, disowned: &self.disowned, recovering: self.recovering };
         self.input(|input| guard(draft, input, &guards))
     }
 
@@ -368,8 +383,10 @@ impl World {
         for end in [&edge.from, &edge.to] {
             assert!(self.state.records[end].is_live(), "an edge to a record that is not there: {edge:?}");
         }
+        let before = self.state.edges.get(edge);
         let row = RecordEdge {
             basis: Some(change.basis),
+            created_at: before.map_or(Some(self.now), |row| row.created_at),
             delivered_at: Some(self.now),
             state: DeliveryState::Delivered,
             revision: change.revision + 1,

@@ -99,7 +99,7 @@ pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp, again:
             for (edge, row) in &state.edges {
                 let Some(from) = state.records.get(&edge.from) else { continue };
                 if row.delivered_at.is_some() {
-                    base.add(from.kind, &from.account, row.delivered_at, None);
+                    base.add(from.kind, &from.account, row.created_at, None);
                 }
             }
             // Edges removed since then have no row any more, but they were there.

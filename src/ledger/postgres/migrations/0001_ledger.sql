@@ -72,6 +72,7 @@ CREATE TABLE scope (
     complete_fence BIGINT  NOT NULL,
     accepted       TEXT,
     retire         BIGINT NOT NULL,
+    emptied        BIGINT NOT NULL,
     PRIMARY KEY (provider, account, region, kind)
 );
 
@@ -147,6 +148,7 @@ CREATE TABLE record_edge (
     relation     TEXT    NOT NULL,
     to_id        BIGINT  NOT NULL,
     basis        BYTEA,
+    created_at   BIGINT,
     delivered_at BIGINT,
     state        TEXT    NOT NULL,
     revision     BIGINT  NOT NULL,

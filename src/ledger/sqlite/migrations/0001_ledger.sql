@@ -70,6 +70,7 @@ CREATE TABLE scope (
     complete_fence INTEGER NOT NULL,
     accepted       TEXT,
     retire         INTEGER NOT NULL,
+    emptied        INTEGER NOT NULL,
     PRIMARY KEY (provider, account, region, kind)
 ) STRICT, WITHOUT ROWID;
 
@@ -145,6 +146,7 @@ CREATE TABLE record_edge (
     relation     TEXT    NOT NULL,
     to_id        INTEGER NOT NULL,
     basis        BLOB,
+    created_at   INTEGER,
     delivered_at INTEGER,
     state        TEXT    NOT NULL,
     revision     INTEGER NOT NULL,

@@ -317,7 +317,7 @@ fn a_lean_draft_is_the_same_once_filled() {
         let draft = draft_lean(input);
         let answers =
             identities(input).into_iter().map(|identity| (identity.key, Ok(Vec::new()))).collect::<std::collections::BTreeMap<_, _>>();
-        let guards = Guards { limits: &world.limits, emptied: &world.emptied, disowned: &world.disowned, recovering: false };
+        let guards = Guards { limits: &world.limits, disowned: &world.disowned, recovering: false };
         let mut lean = guard(draft.adopt(input, &world.ours, &answers), input, &guards);
         assert!(lean.changes[0].fields.is_empty());
         lean.changes.iter_mut().for_each(|change| fill(input, change));

@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::super::testing::*;
 use super::super::*;
-use crate::estate::Disposition;
+use crate::estate::{Disposition, End, EndCause, Stage};
 use crate::model::{Kind, Scope};
 use crate::target::Purge;
 
@@ -36,7 +36,8 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
     world.propose("i-007");
     assert_eq!(world.unguarded().len(), 8, "without the guardrail everything in the scope is retired");
     assert_eq!(world.plan().changes.len(), 7, "too few for guardrail 3");
-    world.emptied = [scope(&mut world)].into();
+    let here = scope(&mut world);
+    world.empty(&here);
     let plan = world.plan();
     assert_eq!(words(&plan.changes), ["retire i-005", "retire i-006"], "what the provider says has ended is no absence");
     assert!(plan.look_up.is_empty());
@@ -48,7 +49,9 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
     );
     assert_eq!(plan.holds[0].text, text);
     // A listing over all regions names the scope in its own way.
-    world.emptied = [Scope { region: crate::model::Region::any(), ..scope(&mut world) }].into();
+    let everywhere = Scope { region: crate::model::Region::any(), ..here };
+    world.estate.scopes.clear();
+    world.empty(&everywhere);
     assert_eq!(held(&world.plan()), 6);
     world.say(&plan.holds[0], VerdictKind::Approved);
     let plan = world.plan();
@@ -64,8 +67,17 @@ fn what_an_orphaned_scope_holds_waits_for_people() {
     let plan = world.plan();
     assert_eq!((plan.look_up.len(), held(&plan)), (0, 1));
     assert_eq!(plan.holds[0].guardrails, [Guardrail::Receipts]);
+    // Approved elsewhere: it has ended, and this target still waits for its own approval, also when nobody calls the scope orphaned.
+    world.proposed.clear();
+    world.disowned.clear();
+    let known = world.known("i-000");
+    known.stage = Stage::Retired;
+    known.end = Some(End { at: at(0), cause: EndCause::Disowned });
+    let again = world.plan();
+    assert_eq!((again.changes.len(), held(&again), &again.holds[0].id), (0, 1, &plan.holds[0].id));
+    assert_eq!(again.holds[0].guardrails, [Guardrail::Receipts]);
     world.say(&plan.holds[0], VerdictKind::Approved);
-    assert_eq!(world.plan().look_up.len(), 1);
+    assert_eq!(words(&world.plan().changes), ["retire i-000"]);
 }
 
 #[test]
@@ -225,6 +237,28 @@ fn edges_are_counted_but_not_those_that_go_with_a_record() {
 }
 
 #[test]
+fn an_edge_that_was_related_once_more_was_there_before() {
+    let mut world = World::with_instances(40);
+    world.now = at(-5 * DAY);
+    world.add("p-1", Kind::Pool);
+    for name in names(0..40) {
+        world.relate("p-1", &name);
+    }
+    world.sync();
+    world.now = at(0);
+    // An attribute of all but one changes, and an hour later eight are gone, which is what the limit allows.
+    for known in world.estate.edges.values_mut().skip(1) {
+        known.attributes.insert("port".to_owned(), json!(443));
+    }
+    assert_eq!(world.sync().changes.len(), 39);
+    world.now = at(hours(1));
+    world.limits.max_retire_min = 5;
+    world.estate.edges.retain(|edge, _| edge.to >= key("i-008"));
+    let plan = world.plan();
+    assert_eq!((plan.changes.len(), held(&plan)), (8, 0), "eight of forty are twenty percent: {:?}", plan.holds);
+}
+
+#[test]
 fn purges_are_counted_by_themselves() {
     let mut world = World::with_instances(200);
     vanish(&mut world, 0..40);
@@ -275,7 +309,8 @@ fn updates_are_counted_where_that_is_on() {
 fn what_two_gates_stop_sits_in_one_hold() {
     let mut world = World::with_instances(20);
     vanish(&mut world, 0..15);
-    world.emptied = [scope(&mut world)].into();
+    let here = scope(&mut world);
+    world.empty(&here);
     let plan = world.plan();
     assert_eq!((plan.holds.len(), held(&plan)), (1, 15));
     assert_eq!(plan.holds[0].guardrails, [Guardrail::SuddenEmptiness, Guardrail::BlastRadius]);
