@@ -39,10 +39,22 @@ impl Exit {
         }
     }
 
-    /// The code, or 0 where the configuration's `exit_ok` names it.
+    /// The code of several that apply: the first that the configuration's `exit_ok` does not name. One that is named hides no other.
     #[must_use]
-    pub fn code_unless(self, ok: &BTreeSet<u8>) -> u8 {
-        if ok.contains(&self.code()) { 0 } else { self.code() }
+    pub fn code_of(exits: &BTreeSet<Self>, ok: &BTreeSet<u8>) -> u8 {
+        exits.iter().map(|exit| exit.code()).find(|code| !ok.contains(code)).unwrap_or(0)
+    }
+
+    /// A word for programs where a run came to a report and failed all the same.
+    #[must_use]
+    pub const fn failure(self) -> Option<&'static str> {
+        match self {
+            Self::Interrupted => Some("interrupted"),
+            Self::Usage => Some("target"),
+            Self::Failed => Some("failed"),
+            Self::Credentials => Some("credentials"),
+            Self::Held | Self::Partly | Self::Pending | Self::Done => None,
+        }
     }
 
     /// The word of a sync's outcome, as reports have it.
@@ -73,8 +85,14 @@ mod tests {
     }
 
     #[test]
-    fn exit_ok_turns_a_named_code_into_success() {
-        assert_eq!(Exit::Partly.code_unless(&[3].into()), 0);
-        assert_eq!(Exit::Held.code_unless(&[3].into()), 4);
+    fn exit_ok_takes_named_codes_out_and_hides_no_other() {
+        let code = |exits: &[Exit], ok: &[u8]| Exit::code_of(&exits.iter().copied().collect(), &ok.iter().copied().collect());
+        assert_eq!(code(&[Exit::Partly, Exit::Done], &[3]), 0);
+        assert_eq!(code(&[Exit::Held, Exit::Partly, Exit::Done], &[]), 4);
+        assert_eq!(code(&[Exit::Held, Exit::Partly, Exit::Done], &[3]), 4);
+        assert_eq!(code(&[Exit::Held, Exit::Partly, Exit::Done], &[4]), 3);
+        assert_eq!(code(&[Exit::Held, Exit::Partly, Exit::Done], &[3, 4]), 0);
+        assert_eq!(code(&[Exit::Failed, Exit::Credentials], &[1]), 5);
+        assert_eq!(code(&[], &[]), 0);
     }
 }

@@ -8,6 +8,11 @@ use jiff::Timestamp;
 use crate::estate::Stage;
 use crate::model::{Digest, Kind, SourceName, TargetName};
 
+/// Names the configuration file where the command line does not.
+pub const CONFIG_VARIABLE: &str = "DEWPOINT_CONFIG";
+/// Says the form of the logs where the command line does not.
+pub const LOG_FORMAT_VARIABLE: &str = "DEWPOINT_LOG_FORMAT";
+
 /// Keeps a CMDB true about the clouds: pulls AWS and Azure, applies lifecycle rules, pushes reconciled configuration items.
 #[derive(Debug, Parser)]
 #[command(name = "dewpoint", version, max_term_width = 120, arg_required_else_help = true)]
@@ -24,13 +29,13 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 pub struct Global {
     /// Configuration file; paths inside it are relative to it.
-    #[arg(short, long, global = true, env = "DEWPOINT_CONFIG", default_value = "dewpoint.yaml", value_name = "PATH")]
+    #[arg(short, long, global = true, env = CONFIG_VARIABLE, default_value = "dewpoint.yaml", value_name = "PATH")]
     pub config: PathBuf,
     /// Form of the answer on standard output; everything else goes to standard error.
     #[arg(long, global = true, value_enum, default_value_t = OutputForm::Text)]
     pub output: OutputForm,
     /// Form of the logs on standard error.
-    #[arg(long, global = true, value_enum, env = "DEWPOINT_LOG_FORMAT", default_value_t = LogForm::Text)]
+    #[arg(long, global = true, value_enum, env = LOG_FORMAT_VARIABLE, default_value_t = LogForm::Text)]
     pub log_format: LogForm,
     /// More logs and longer lists; twice for still more.
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -104,6 +109,9 @@ pub enum Command {
         /// Only this target.
         #[arg(long)]
         target: Option<TargetName>,
+        /// List what failed or is parked instead.
+        #[arg(long)]
+        list: bool,
     },
     /// Past runs; without a command, the latest.
     Runs {
@@ -131,16 +139,16 @@ pub enum Command {
         /// Form of the export.
         #[arg(long, value_enum, default_value_t = ExportForm::Json)]
         format: ExportForm,
-        /// Where to; standard output without.
+        /// Where to; standard output without, or with `-`.
         #[arg(short = 'o', long)]
         out: Option<PathBuf>,
     },
     /// The ledger itself.
     #[command(subcommand)]
     Ledger(LedgerCommand),
-    /// Print the JSON Schema of the configuration.
+    /// Print the JSON Schema of the configuration: itself, whatever `--output` says.
     Schema,
-    /// Print a completion script.
+    /// Print a completion script: itself, whatever `--output` says.
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
@@ -210,13 +218,17 @@ pub struct ListArgs {
 #[derive(Debug, Subcommand)]
 pub enum HoldsCommand {
     /// Open holds.
-    List,
+    List {
+        /// What people rejected instead, as long as that stands.
+        #[arg(long)]
+        rejected: bool,
+    },
     /// One hold with its changes.
     Show {
         /// The hold.
         id: Digest,
     },
-    /// Let its changes go in the next sync.
+    /// Let its changes go in the next sync; takes a rejection back.
     Approve {
         /// The hold.
         id: Digest,
@@ -237,7 +249,7 @@ pub enum RunsCommand {
     /// The latest runs.
     List {
         /// How many.
-        #[arg(long, default_value_t = RUNS_LISTED)]
+        #[arg(long, default_value_t = RUNS_LISTED, value_parser = clap::value_parser!(u32).range(1..))]
         limit: u32,
     },
     /// One run's report.

@@ -1,5 +1,6 @@
 //! `dewpoint doctor`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use serde_json::json;
 use super::App;
 use super::output::CommandError;
 use crate::config::{Config, LedgerConfig};
-use crate::doctor::{Finding, Health};
+use crate::doctor::{CREDENTIALS, Finding, Health};
 use crate::exit::Exit;
 use crate::ledger::Mode;
 use crate::run::setup;
@@ -42,10 +43,33 @@ impl App {
         for configured in &config.targets {
             findings.extend(setup::target_findings(configured, ledger.as_deref()).await);
         }
-        let worst = findings.iter().map(|finding| finding.outcome).max();
-        self.output.answer(&json!({ "findings": findings }), || findings_text(&findings))?;
-        Ok(if worst == Some(Health::Error) { Exit::Failed.code() } else { Exit::Done.code() })
+        let sources = config.sources.iter().map(|source| source.name.as_str()).collect();
+        let targets = config.targets.iter().map(|target| target.name.as_str()).collect();
+        self.findings(&findings, if only_credentials(&findings, &[sources, targets]) { Exit::Credentials } else { Exit::Failed })
     }
+
+    /// Answers with findings; where something does not work, with the first of that as the error.
+    pub(super) fn findings(&self, findings: &[Finding], failing: Exit) -> Result<u8, CommandError> {
+        let errors: Vec<&Finding> = findings.iter().filter(|finding| finding.outcome == Health::Error).collect();
+        let Some(first) = errors.first() else {
+            self.output.answer(&json!({ "findings": findings }), || findings_text(findings))?;
+            return Ok(Exit::Done.code());
+        };
+        let text = format!("{} ({}): {}", first.subject, first.check, told::printable(&first.text));
+        let error = CommandError { hint: first.mend.clone(), ..CommandError::new(failing, failing.failure().unwrap_or("failed"), text) };
+        let document = json!({ "findings": findings, "error": error.document(), "errors": errors });
+        self.output.answer(&document, || findings_text(findings))?;
+        self.output.complain(&error);
+        Ok(failing.code())
+    }
+}
+
+/// Whether credentials are all that does not work, and no source or no target accepts its own.
+fn only_credentials(findings: &[Finding], groups: &[BTreeSet<&str>; 2]) -> bool {
+    let errors = findings.iter().filter(|finding| finding.outcome == Health::Error);
+    let (refused, other): (Vec<&Finding>, Vec<&Finding>) = errors.partition(|finding| finding.check == CREDENTIALS);
+    let refused: BTreeSet<&str> = refused.into_iter().map(|finding| finding.subject.as_str()).collect();
+    other.is_empty() && groups.iter().any(|group| !group.is_empty() && group.is_subset(&refused))
 }
 
 /// Says so where the ledger's file is not there yet: that is no mistake, and there is nothing to check.

@@ -7,13 +7,14 @@ use dewpoint_core::target::Purge;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::holds::{open, silent};
 use super::output::CommandError;
 use super::{App, ledger_error, resolve};
 use crate::clock::later;
 use crate::config::Config;
 use crate::lifecycle::{self, Explanation, Policy, Timer};
 use crate::model::{Digest, TargetName};
-use crate::plan::{DeliveryState, RecordBrief};
+use crate::plan::{DeliveryState, Hold, RecordBrief};
 use crate::told;
 
 /// An explanation, with what guardrails hold back of it.
@@ -22,6 +23,7 @@ struct Document {
     #[serde(flatten)]
     explanation: Explanation,
     holds: Vec<Held>,
+    rejected: Vec<Held>,
 }
 
 #[derive(Serialize)]
@@ -41,10 +43,19 @@ impl App {
         let mut explanation = lifecycle::explain(&estate, &key, &policy, Timestamp::now())
             .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
         add_purges(&mut explanation, &config, &ledger.records_of(&key).await.map_err(ledger_error)?);
-        let holds = ledger.holds().await.map_err(ledger_error)?;
-        let holds = holds.into_iter().filter(|hold| hold.changes.iter().any(|change| change.key == key && change.relation.is_none()));
-        let holds = holds.map(|hold| Held { id: hold.id, target: hold.target, text: hold.text }).collect();
-        let explanation = Document { explanation, holds };
+        let about = |holds: Vec<Hold>| -> Vec<Held> {
+            let holds = holds.into_iter().filter(|hold| hold.changes.iter().any(|change| change.key == key && change.relation.is_none()));
+            holds.map(|hold| Held { id: hold.id, target: hold.target, text: hold.text }).collect()
+        };
+        let holds = about(open(&config, &*ledger).await?);
+        let rejected = about(silent(&config, ledger.rejected_holds().await.map_err(ledger_error)?, &estate));
+        if let Some(first) = rejected.first() {
+            explanation.next = format!(
+                "nothing at {}: people rejected it, until there is news; `dewpoint holds approve {}` takes that back",
+                first.target, first.id
+            );
+        }
+        let explanation = Document { explanation, holds, rejected };
         self.output.answer(&explanation, || explain_text(&explanation, &told::known_with_kind(&estate, &key)))
     }
 }
@@ -68,6 +79,9 @@ fn explain_text(document: &Document, name: &str) -> String {
     );
     for hold in &document.holds {
         let _ = writeln!(text, "held         at {}: {}", hold.target, hold.text);
+    }
+    for hold in &document.rejected {
+        let _ = writeln!(text, "rejected     at {}: {}", hold.target, hold.text);
     }
     let _ = writeln!(text, "\nrules");
     for rule in &explanation.rules {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde_json::json;
 use tempfile::NamedTempFile;
 
 use super::App;
@@ -19,7 +20,7 @@ impl App {
         let (_, ledger) = self.reading().await?;
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
         let failed = |place: &str, error: &dyn std::error::Error| CommandError::failed(format!("cannot write {place}: {error}"));
-        let Some(path) = out else {
+        let Some(path) = out.filter(|path| *path != Path::new("-")) else {
             let mut buffer = std::io::BufWriter::new(std::io::stdout().lock());
             return match write(&estate, form, &mut buffer).and_then(|()| buffer.flush()) {
                 Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(failed("to standard output", &error)),
@@ -37,8 +38,7 @@ impl App {
         drop(buffer);
         file.as_file().sync_all().map_err(|error| failed(&place, &error))?;
         file.persist(path).map_err(|error| failed(&place, &error.error))?;
-        self.output.note(&format!("wrote {place}"));
-        Ok(())
+        self.output.answer(&json!({ "file": path }), || format!("wrote {place}"))
     }
 }
 

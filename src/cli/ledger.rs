@@ -5,11 +5,10 @@ use serde_json::json;
 
 use super::App;
 use super::args::LedgerCommand;
-use super::doctor::{absent, findings_text};
+use super::doctor::absent;
 use super::ledger_error;
 use super::output::CommandError;
 use crate::clock::earlier;
-use crate::doctor::Health;
 use crate::exit::Exit;
 use crate::told;
 
@@ -23,9 +22,7 @@ impl App {
                     Some(finding) => vec![finding],
                     None => ledger.check().await.map_err(ledger_error)?,
                 };
-                let broken = findings.iter().any(|finding| finding.outcome == Health::Error);
-                self.output.answer(&json!({ "findings": findings }), || findings_text(&findings))?;
-                Ok(if broken { Exit::Failed.code() } else { Exit::Done.code() })
+                self.findings(&findings, Exit::Failed)
             }
             LedgerCommand::Prune => {
                 let (config, ledger) = self.writing().await?;

@@ -29,12 +29,17 @@ impl App {
     /// Lists CIs that fit every filter, sorted by kind and key.
     pub(super) async fn list(&self, args: ListArgs) -> Result<(), CommandError> {
         let (_, ledger) = self.reading().await?;
+        let recorded = ledger.recorded().await.map_err(ledger_error)?;
+        // What waits for its age, is folded or ignored is no CI; asked for by its stage, it is listed all the same.
+        let is_ci = |key: &Key, known: &Known| {
+            known.disposition == Disposition::Record || recorded.contains(key) || args.stage.contains(&known.stage)
+        };
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
         let nothing_known = estate.resources.is_empty();
         let mut cis: Vec<Line> = estate
             .resources
             .into_iter()
-            .filter(|(_, known)| fits(known, &args))
+            .filter(|(key, known)| fits(known, &args) && is_ci(key, known))
             .map(|(key, known)| Line {
                 key,
                 kind: known.resource.kind,
@@ -64,10 +69,10 @@ fn fits(known: &Known, args: &ListArgs) -> bool {
 }
 
 fn text(cis: &[Line]) -> String {
-    let mut rows = vec![vec!["KIND".to_owned(), "STAGE".to_owned(), "NAME".to_owned(), "KEY".to_owned()]];
+    let mut rows = vec![["KIND", "STAGE", "DISPOSITION", "NAME", "KEY"].map(str::to_owned).to_vec()];
     rows.extend(cis.iter().map(|line| {
         let name = told::printable(line.name.as_deref().unwrap_or("-")).into_owned();
-        vec![line.kind.to_string(), line.stage.to_string(), name, line.key.to_string()]
+        vec![line.kind.to_string(), line.stage.to_string(), line.disposition.to_string(), name, line.key.to_string()]
     }));
     let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
     for line in cis {

@@ -20,12 +20,15 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use tokio::signal::unix::SignalKind;
 
-use self::args::{Cli, Command, CoverageCommand, Global, HoldsCommand, LogForm, RUNS_LISTED, RunsCommand, ScopesCommand};
+use self::args::{
+    CONFIG_VARIABLE, Cli, Command, CoverageCommand, Global, HoldsCommand, LOG_FORMAT_VARIABLE, LogForm, RUNS_LISTED, RunsCommand,
+    ScopesCommand,
+};
 use self::output::{CommandError, Output, write_out};
 use crate::clock::RunClock;
 use crate::config::{self, Config, LedgerLocation};
@@ -49,7 +52,7 @@ pub struct App {
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let cli = match parse(&args) {
         Ok(cli) => cli,
         Err(error) => return usage(&args, &error),
     };
@@ -72,12 +75,24 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(code) => code,
         Err(error) => {
             app.output.error(&error);
-            error.exit.code()
+            error.exit_code()
         }
     };
     // A source that still waits for the network must not keep the process alive.
     runtime.shutdown_background();
     code
+}
+
+/// The command line as meant. A variable that is set to nothing is not set.
+fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    for (argument, variable) in [("config", CONFIG_VARIABLE), ("log_format", LOG_FORMAT_VARIABLE)] {
+        if std::env::var_os(variable).is_some_and(|value| value.is_empty()) {
+            command = command.mut_arg(argument, |argument| argument.env(None));
+        }
+    }
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }
 
 /// Clap's own errors: help and version are answers, the rest is exit code 2, with a document where one was asked for.
@@ -117,8 +132,8 @@ impl App {
             Command::Show { key } => self.show(&key).await.map(done),
             Command::Explain { key } => self.explain(&key).await.map(done),
             Command::History { key } => self.history(&key).await.map(done),
-            Command::Holds { command } => self.holds(command.unwrap_or(HoldsCommand::List)).await.map(done),
-            Command::Retry { keys, target } => self.retry(&keys, target).await.map(done),
+            Command::Holds { command } => self.holds(command.unwrap_or(HoldsCommand::List { rejected: false })).await.map(done),
+            Command::Retry { keys, target, list } => self.retry(&keys, target, list).await.map(done),
             Command::Runs { command } => self.runs(command.unwrap_or(RunsCommand::List { limit: RUNS_LISTED })).await.map(done),
             Command::Coverage { command } => self.coverage(command.unwrap_or(CoverageCommand::Show)).await.map(done),
             Command::Scopes { command } => self.scopes(command.unwrap_or(ScopesCommand::List)).await.map(done),
@@ -197,7 +212,8 @@ fn address(config: &Config) -> Result<LedgerAddress, CommandError> {
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
 fn ledger_error(error: LedgerError) -> CommandError {
     let hint = error.hint();
-    let shown = CommandError::of(Exit::Failed, "ledger", &error);
+    let exit = if matches!(error, LedgerError::Unsupported { .. }) { Exit::Usage } else { Exit::Failed };
+    let shown = CommandError::of(exit, "ledger", &error);
     match hint {
         Some(hint) => shown.hint(hint),
         None => shown,

@@ -1,5 +1,6 @@
 //! What a command says: its answer on standard output, everything else on standard error.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 
 use serde::Serialize;
@@ -89,14 +90,16 @@ impl Output {
         }
     }
 
+    /// Tells of a failure on standard error only, where an answer on standard output says the rest.
+    pub fn complain(&self, error: &CommandError) {
+        write_err(&error.render(self.colour));
+    }
+
     /// Tells of a failure: on standard error with its hint and, with `--output json`, as a document on standard output.
     pub fn error(&self, error: &CommandError) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", error.render(self.colour));
+        self.complain(error);
         if self.is_json() {
-            let document = json!({
-                "error": { "code": error.code, "text": error.text, "hint": error.hint },
-                "errors": error.errors,
-            });
+            let document = json!({ "error": error.document(), "errors": error.errors });
             // What failed is told on standard error already, also when standard output is closed.
             let _ = self.document(document);
         }
@@ -108,6 +111,8 @@ impl Output {
 pub struct CommandError {
     /// How the process ends.
     pub exit: Exit,
+    /// Whether the configuration takes that for success (`exit_ok`).
+    pub excused: bool,
     /// A word for programs.
     pub code: &'static str,
     /// What went wrong: the error and its causes.
@@ -136,7 +141,7 @@ impl CommandError {
     /// Any other.
     #[must_use]
     pub fn new(exit: Exit, code: &'static str, text: impl Into<String>) -> Self {
-        Self { exit, code, text: text.into(), hint: None, errors: Vec::new(), rendered: None }
+        Self { exit, excused: false, code, text: text.into(), hint: None, errors: Vec::new(), rendered: None }
     }
 
     /// With the next step.
@@ -146,10 +151,29 @@ impl CommandError {
         self
     }
 
+    /// Excused where the configuration takes its exit code for success.
+    #[must_use]
+    pub fn unless(mut self, ok: &BTreeSet<u8>) -> Self {
+        self.excused = ok.contains(&self.exit.code());
+        self
+    }
+
+    /// The code for the operating system.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.excused { Exit::Done.code() } else { self.exit.code() }
+    }
+
     /// From an error with its causes.
     #[must_use]
     pub fn of(exit: Exit, code: &'static str, error: &dyn std::error::Error) -> Self {
         Self::new(exit, code, chain(error))
+    }
+
+    /// Its form in documents.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        json!({ "code": self.code, "text": self.text, "hint": self.hint })
     }
 
     fn render(&self, colour: bool) -> String {

@@ -36,7 +36,10 @@ impl App {
                 })?;
                 self.output.answer(&row, || match &row.report {
                     Some(report) => report::text_of(report, self.output.verbose > 0),
-                    None => format!("run {} began {} and left no report: it was killed", row.run.0, row.started_at),
+                    None => match &row.outcome {
+                        Some(outcome) => format!("run {} began {}, ended as {outcome} and left no report", row.run.0, row.started_at),
+                        None => format!("run {} began {} and left no report: it is running, or it was killed", row.run.0, row.started_at),
+                    },
                 })
             }
         }

@@ -19,20 +19,25 @@ use crate::exit::Exit;
 use crate::ledger::{Ledger, Mode as Open, RunId};
 use crate::plan::{Plan, document, render};
 use crate::run::progress::Meter;
-use crate::run::report::{self, Report};
+use crate::run::report::{self, Failure, Report};
 use crate::run::{self, Context, Ended, Mode, Options, RunError, saved, setup};
+use crate::told;
 
 impl App {
     /// One sync.
     pub(super) async fn sync(&self, args: SyncArgs) -> Result<u8, CommandError> {
         let config = self.config()?;
-        let clock = clock(&config, &args.selection)?;
-        let ledger = self.ledger(&config, Open::ReadWrite { create: true }).await?;
+        Box::pin(self.sync_with(&config, args)).await.map_err(|error| error.unless(&config.exit_ok))
+    }
+
+    async fn sync_with(&self, config: &Config, args: SyncArgs) -> Result<u8, CommandError> {
+        let clock = clock(config, &args.selection)?;
+        let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
         let options =
             Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
         let meter = Meter::new(self.output.progress);
-        let context = context(&config, &ledger, clock, &meter, Mode::Sync);
-        let sources = setup::sources(&config);
+        let context = context(config, &ledger, clock, &meter, Mode::Sync);
+        let sources = setup::sources(config);
         let ended = self.told(&context, async {
             let reading = run::read(&context, &sources, &options).await?;
             run::run(&context, &sources, reading, &options, None, &|plan, estate| self.show_plan(plan, estate)).await
@@ -41,23 +46,27 @@ impl App {
         ledger.close().await;
         let ended = ended.map_err(run_error)?;
         self.tell(&ended.report)?;
-        Ok(ended.exit().code_unless(&config.exit_ok))
+        Ok(ended.code(&config.exit_ok))
     }
 
     /// What a sync would do.
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<u8, CommandError> {
         let config = self.config()?;
-        let clock = clock(&config, &args.selection)?;
-        if args.out.is_some() && !self.has_ledger(&config).await? {
+        Box::pin(self.plan_with(&config, args)).await.map_err(|error| error.unless(&config.exit_ok))
+    }
+
+    async fn plan_with(&self, config: &Config, args: PlanArgs) -> Result<u8, CommandError> {
+        let clock = clock(config, &args.selection)?;
+        if args.out.is_some() && !self.has_ledger(config).await? {
             return Err(CommandError::usage("there is no ledger yet, and a saved plan is for the ledger that it was made from").hint(
                 "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
             ));
         }
-        let ledger = self.ledger(&config, Open::Read).await?;
+        let ledger = self.ledger(config, Open::Read).await?;
         let options = self.options(args.selection);
         let meter = Meter::new(self.output.progress);
-        let context = context(&config, &ledger, clock, &meter, Mode::Plan);
-        let sources = setup::sources(&config);
+        let context = context(config, &ledger, clock, &meter, Mode::Plan);
+        let sources = setup::sources(config);
         let mut basis = None;
         let text = Mutex::new(String::new());
         let verbose = self.output.verbose > 0;
@@ -79,26 +88,31 @@ impl App {
                 .map_err(|error| CommandError::failed(format!("cannot write {}: {error}", path.display())))?;
             self.output.note(&format!("saved the plan as {}; `dewpoint apply` applies it", path.display()));
         }
-        let exit = plan_exit(&ended, args.exit_code);
+        let exits = plan_exits(&ended, args.exit_code);
         self.output.answer(&plan_document(&ended), || {
             let plan = text.into_inner().unwrap_or_else(PoisonError::into_inner);
             format!("{plan}{}", report::rest_text(&ended.report, verbose))
         })?;
-        Ok(exit.code_unless(&config.exit_ok))
+        self.complain(&ended.report);
+        Ok(Exit::code_of(&exits, &config.exit_ok))
     }
 
     /// Applies a saved plan.
     pub(super) async fn apply(&self, file: &Path) -> Result<u8, CommandError> {
         let config = self.config()?;
-        let ledger = self.ledger(&config, Open::ReadWrite { create: false }).await?;
+        Box::pin(self.apply_with(&config, file)).await.map_err(|error| error.unless(&config.exit_ok))
+    }
+
+    async fn apply_with(&self, config: &Config, file: &Path) -> Result<u8, CommandError> {
+        let ledger = self.ledger(config, Open::ReadWrite { create: false }).await?;
         let meter = Meter::new(self.output.progress);
         let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;
         let current = ledger.current_fence().await.map_err(|error| run_error(RunError::Ledger(error)))?;
-        let saved = saved::load(file, &config, &estate, current, Timestamp::now()).map_err(run_error)?;
+        let saved = saved::load(file, config, &estate, current, Timestamp::now()).map_err(run_error)?;
         // The plan's observations are stored under the plan's own time, so that applying it twice is applying it once.
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
-        let context = context(&config, &ledger, clock, &meter, Mode::Sync);
-        let sources = setup::sources(&config);
+        let context = context(config, &ledger, clock, &meter, Mode::Sync);
+        let sources = setup::sources(config);
         let options = Options { shows_fields: self.output.verbose > 0, ..Options::default() };
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
@@ -111,7 +125,7 @@ impl App {
             }
         }
         self.tell(&ended.report)?;
-        Ok(ended.exit().code_unless(&config.exit_ok))
+        Ok(ended.code(&config.exit_ok))
     }
 
     fn options(&self, selection: Selection) -> Options {
@@ -138,7 +152,17 @@ impl App {
     }
 
     fn tell(&self, report: &Report) -> Result<(), CommandError> {
-        self.output.answer(report, || report::text(report, self.output.verbose > 0))
+        self.output.answer(report, || report::text(report, self.output.verbose > 0))?;
+        self.complain(report);
+        Ok(())
+    }
+
+    /// Says on standard error why a run failed that came to a report.
+    fn complain(&self, report: &Report) {
+        if let Some(Failure { text, hint, .. }) = &report.error {
+            let text = told::printable(text);
+            self.output.complain(&CommandError { hint: hint.clone(), ..CommandError::failed(text) });
+        }
     }
 }
 
@@ -212,21 +236,37 @@ pub(super) fn run_error(error: RunError) -> CommandError {
 }
 
 /// `plan` ends 0 instead of 4 or 6 unless `--exit-code` asks for them.
-fn plan_exit(ended: &Ended, exit_code: bool) -> Exit {
+fn plan_exits(ended: &Ended, exit_code: bool) -> BTreeSet<Exit> {
     let mut exits = ended.exits.clone();
     if !exit_code {
         exits.remove(&Exit::Held);
     } else if !ended.plan.changes.is_empty() {
         exits.insert(Exit::Pending);
     }
-    exits.first().copied().unwrap_or(Exit::Done)
+    exits
 }
 
 fn plan_document(ended: &Ended) -> Value {
     let mut document = serde_json::to_value(document::PlanDocument::new(&ended.plan, &ended.report.receipts)).unwrap_or_default();
     if let Some(fields) = document.as_object_mut() {
+        fields.insert("rejected".to_owned(), json!(ended.report.rejected));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
+        if let Some(error) = &ended.report.error {
+            fields.insert("error".to_owned(), json!(error));
+            fields.insert("errors".to_owned(), json!(ended.report.errors));
+        }
     }
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{RunError, run_error};
+
+    #[test]
+    fn exit_ok_counts_where_another_sync_holds_the_estate() {
+        assert_eq!(run_error(RunError::Busy).unless(&[4].into()).exit_code(), 3);
+        assert_eq!(run_error(RunError::Busy).unless(&[3].into()).exit_code(), 0);
+    }
 }

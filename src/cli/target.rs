@@ -7,7 +7,7 @@ use super::output::CommandError;
 use super::{App, ledger_error};
 use crate::config::{Config, TargetConfig};
 use crate::exit::Exit;
-use crate::ledger::{Ledger, Mode, TargetRow};
+use crate::ledger::{Ledger, Mode, TargetNews};
 use crate::model::TargetName;
 use crate::run::setup::{self, Absent};
 
@@ -31,21 +31,31 @@ impl App {
             TargetCommand::Rebind { name } => self.rebind(&config, ledger.as_ref(), &name).await,
             TargetCommand::Recover { name } => {
                 let configured = configured(&config, &name)?;
-                let mut row = row(ledger.as_ref(), configured).await?;
-                row.recover = true;
-                ledger.put_target_row(&name, &row).await.map_err(ledger_error)?;
+                note(ledger.as_ref(), configured, TargetNews::Recover(true)).await?;
                 ledger.close().await;
                 let args =
                     SyncArgs { selection: super::args::Selection { targets: vec![name], ..Default::default() }, ..SyncArgs::default() };
-                Box::pin(self.sync(args)).await
+                let ended = Box::pin(self.sync(args)).await;
+                // People asked for this attempt: no later sync may take what it finds there for the right place.
+                let over = async {
+                    let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
+                    note(ledger.as_ref(), configured, TargetNews::Recover(false)).await?;
+                    ledger.close().await;
+                    Ok::<(), CommandError>(())
+                };
+                match (ended, over.await) {
+                    (Ok(_), Err(error)) => {
+                        self.output.complain(&error);
+                        Ok(error.exit_code())
+                    }
+                    (ended, _) => ended,
+                }
             }
         }
     }
 
     async fn pause(&self, config: &Config, ledger: &dyn Ledger, name: &TargetName, paused: bool) -> Result<u8, CommandError> {
-        let mut row = row(ledger, configured(config, name)?).await?;
-        row.paused = paused;
-        ledger.put_target_row(name, &row).await.map_err(ledger_error)?;
+        note(ledger, configured(config, name)?, TargetNews::Paused(paused)).await?;
         self.output.answer(&json!({ "target": name, "paused": paused }), || match paused {
             true => format!("target {name} is paused: it is planned and reported, and nothing is sent to it"),
             false => format!("target {name} is served again from the next sync on"),
@@ -55,14 +65,14 @@ impl App {
 
     async fn rebind(&self, config: &Config, ledger: &dyn Ledger, name: &TargetName) -> Result<u8, CommandError> {
         let configured = configured(config, name)?;
-        let mut row = row(ledger, configured).await?;
+        let row = ledger.target_row(name).await.map_err(ledger_error)?;
         let target = setup::target(configured, Absent::Refuse);
         let found = target.fingerprint().await.map_err(|error| {
             let hint = error.hint();
             CommandError { hint, ..CommandError::of(Exit::Failed, "target", &error) }
         })?;
-        if let Some(known) = &row.instance
-            && *known != found.instance
+        if let Some(known) = row.and_then(|row| row.instance)
+            && known != found.instance
         {
             return Err(CommandError::usage(format!(
                 "{} is another CMDB than the one that the ledger knows as `{name}`",
@@ -70,9 +80,9 @@ impl App {
             ))
             .hint(format!("to keep this one from now on, run `dewpoint target recover {name}`")));
         }
-        row.address = setup::address(configured);
-        ledger.put_target_row(name, &row).await.map_err(ledger_error)?;
-        self.output.answer(&json!({ "target": name, "address": row.address }), || format!("target {name} is now at {}", row.address))?;
+        let address = setup::address(configured);
+        note(ledger, configured, TargetNews::Address(address.clone())).await?;
+        self.output.answer(&json!({ "target": name, "address": address }), || format!("target {name} is now at {address}"))?;
         Ok(Exit::Done.code())
     }
 }
@@ -84,11 +94,7 @@ fn configured<'a>(config: &'a Config, name: &TargetName) -> Result<&'a TargetCon
     })
 }
 
-async fn row(ledger: &dyn Ledger, configured: &TargetConfig) -> Result<TargetRow, CommandError> {
-    let known = ledger.target_row(&configured.name).await.map_err(ledger_error)?;
-    Ok(known.unwrap_or_else(|| TargetRow {
-        kind: configured.kind.as_str().to_owned(),
-        address: setup::address(configured),
-        ..TargetRow::default()
-    }))
+async fn note(ledger: &dyn Ledger, configured: &TargetConfig, news: TargetNews) -> Result<(), CommandError> {
+    let address = setup::address(configured);
+    ledger.note_target(&configured.name, configured.kind.as_str(), &address, &news).await.map_err(ledger_error)
 }

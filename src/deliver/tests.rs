@@ -13,7 +13,7 @@ use super::{Aftermath, Delivery, Outcome, Stop, hold};
 use crate::clock::RunClock;
 use crate::doctor::Finding;
 use crate::estate::{EstateId, Fence};
-use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetRow};
+use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
 use crate::plan::{Change, ChangeKind, DeliveryState, Limits, Reason, RecordBrief, Refusal, TargetState};
 use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sending, Target, TargetError, Write};
@@ -125,7 +125,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
     let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
     let name: TargetName = "moody".parse().unwrap();
-    ledger.put_target_row(&name, &TargetRow::default()).await.unwrap();
+    ledger.note_target(&name, "local", "", &TargetNews::Paused(false)).await.unwrap();
     let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
     let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
     let target = Moody { name: name.clone(), mood, batch_size, batches: Mutex::default() };

@@ -24,6 +24,8 @@ struct ReceiptRow<'a> {
     count: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
 }
 
 #[derive(Serialize)]
@@ -74,6 +76,7 @@ fn row<'a>(scope: &'a Scope, receipt: &'a Receipt, rows: &BTreeMap<Scope, u64>) 
         outcome: receipt.outcome,
         count: receipt.is_complete().then(|| rows.get(scope).copied().unwrap_or(0)),
         error: receipt.error.as_deref(),
+        extra: &receipt.extra,
     }
 }
 

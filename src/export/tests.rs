@@ -184,7 +184,8 @@ fn pull() -> impl Strategy<Value = Pull> {
             for (((provider, account, region), kind, outcome), wide, error) in receipts {
                 let region = if wide { "*" } else { region };
                 let scope = Scope { provider, account: account.parse().unwrap(), region: region.parse().unwrap(), kind };
-                let _taken = pull.receipts.add(scope, Receipt { source: "any".parse().unwrap(), outcome, count: None, error });
+                let _taken =
+                    pull.receipts.add(scope, Receipt { source: "any".parse().unwrap(), outcome, count: None, error, extra: Map::new() });
             }
             pull
         },
@@ -264,7 +265,7 @@ fn edge(relation: RelationType, from: &Resource, to: &Resource, derived: bool) -
 
 fn receipt_of(resource: &Resource, region: &str, outcome: Outcome) -> (Scope, Receipt) {
     let scope = Scope { region: region.parse().unwrap(), ..resource.scope() };
-    (scope, Receipt { source: "aws".parse().unwrap(), outcome, count: None, error: None })
+    (scope, Receipt { source: "aws".parse().unwrap(), outcome, count: None, error: None, extra: Map::new() })
 }
 
 #[test]

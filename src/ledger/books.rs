@@ -1,12 +1,14 @@
 //! What people said, what runs did, and what is forgotten in time.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::codec::json;
-use super::session::{Columns, Database, Type, cells, row, write_rows};
+use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
 use super::{LedgerError, Pruned, RunId, RunRow};
-use crate::model::TargetName;
-use crate::plan::{Hold, Verdict};
+use crate::model::{Digest, Key, TargetName};
+use crate::plan::{Hold, Verdict, VerdictKind};
 
 const VERDICT: Columns =
     &[("target", Type::Text), ("change_id", Type::Bytes), ("verdict", Type::Text), ("fence", Type::Int), ("at", Type::Int)];
@@ -16,18 +18,40 @@ const TALLY_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn put_holds(db: &dyn Database, target: &TargetName, holds: &[Hold], at: Timestamp) -> Result<(), LedgerError> {
     let mut write = db.write().await?;
-    write.run("replace holds", "DELETE FROM hold WHERE target = $1", cells![target.as_str()]).await?;
+    write.run("replace holds", "DELETE FROM hold WHERE target = $1 AND rejected = 0", cells![target.as_str()]).await?;
     for hold in holds {
-        let insert = "INSERT INTO hold (target, hold_id, at, body) VALUES ($1, $2, $3, $4)";
+        let insert = "INSERT INTO hold (target, hold_id, at, body, rejected) VALUES ($1, $2, $3, $4, 0) \
+             ON CONFLICT (target, hold_id) DO UPDATE SET at = excluded.at, body = excluded.body, rejected = 0";
         write.run("write a hold", insert, cells![target.as_str(), hold.id, at, json(hold)?]).await?;
     }
     write.commit().await
 }
 
 pub(super) async fn holds(db: &dyn Database) -> Result<Vec<Hold>, LedgerError> {
+    read_holds(&mut *db.read().await?, "SELECT body FROM hold WHERE rejected = 0").await
+}
+
+pub(super) async fn rejected_holds(db: &dyn Database) -> Result<Vec<Hold>, LedgerError> {
     let read = &mut *db.read().await?;
+    let mut found = read_holds(read, "SELECT body FROM hold WHERE rejected = 1").await?;
+    let mut rejected: BTreeSet<(TargetName, Digest)> = BTreeSet::new();
+    let select = "SELECT target, change_id FROM verdict WHERE verdict = 'rejected'";
+    read.each("read rejections", select, cells![], &mut |row| {
+        rejected.insert((row.parse()?, row.digest()?));
+        Ok(())
+    })
+    .await?;
+    for hold in &mut found {
+        let target = hold.target.clone();
+        hold.changes.retain(|change| rejected.contains(&(target.clone(), change.id)));
+    }
+    found.retain(|hold| !hold.changes.is_empty());
+    Ok(found)
+}
+
+async fn read_holds(read: &mut dyn Session, select: &'static str) -> Result<Vec<Hold>, LedgerError> {
     let mut found: Vec<Hold> = Vec::new();
-    read.each("read holds", "SELECT body FROM hold", cells![], &mut |row| {
+    read.each("read holds", select, cells![], &mut |row| {
         found.push(row.json()?);
         Ok(())
     })
@@ -36,16 +60,59 @@ pub(super) async fn holds(db: &dyn Database) -> Result<Vec<Hold>, LedgerError> {
     Ok(found)
 }
 
+pub(super) async fn retain_holds(db: &dyn Database, targets: &BTreeSet<TargetName>) -> Result<(), LedgerError> {
+    let mut held: BTreeSet<TargetName> = BTreeSet::new();
+    let read = &mut *db.read().await?;
+    read.each("read holds", "SELECT DISTINCT target FROM hold", cells![], &mut |row| {
+        held.insert(row.parse()?);
+        Ok(())
+    })
+    .await?;
+    let gone: Vec<&TargetName> = held.difference(targets).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let mut write = db.write().await?;
+    for target in gone {
+        write.run("clear holds", "DELETE FROM hold WHERE target = $1", cells![target.as_str()]).await?;
+    }
+    write.commit().await
+}
+
+pub(super) async fn judge(db: &dyn Database, hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Result<(), LedgerError> {
+    let mut session = db.write().await?;
+    write_verdicts(&mut *session, &hold.verdicts(verdict, at)).await?;
+    let update = "UPDATE hold SET rejected = $3, at = $4 WHERE target = $1 AND hold_id = $2";
+    session.run("judge a hold", update, cells![hold.target.as_str(), hold.id, verdict == VerdictKind::Rejected, at]).await?;
+    session.commit().await
+}
+
 pub(super) async fn put_verdicts(db: &dyn Database, verdicts: &[Verdict]) -> Result<(), LedgerError> {
     let mut session = db.write().await?;
+    write_verdicts(&mut *session, verdicts).await?;
+    session.commit().await
+}
+
+async fn write_verdicts(session: &mut dyn Session, verdicts: &[Verdict]) -> Result<(), LedgerError> {
     let upsert = "INSERT INTO verdict (target, change_id, verdict, fence, at) SELECT target, change_id, verdict, fence, at FROM input \
          WHERE true ON CONFLICT (target, change_id) DO UPDATE SET verdict = excluded.verdict, fence = excluded.fence, at = excluded.at";
     let last: std::collections::BTreeMap<_, &Verdict> = verdicts.iter().map(|v| ((&v.target, v.change), v)).collect();
     let rows = last
         .into_values()
         .map(|verdict| Ok(row![verdict.target.as_str(), verdict.change, verdict.verdict.as_str(), verdict.fence.0, verdict.at]));
-    write_rows(&mut *session, "write verdicts", upsert, VERDICT, rows).await?;
-    session.commit().await
+    write_rows(session, "write verdicts", upsert, VERDICT, rows).await
+}
+
+pub(super) async fn recorded(db: &dyn Database) -> Result<BTreeSet<Key>, LedgerError> {
+    let read = &mut *db.read().await?;
+    let mut found = BTreeSet::new();
+    let select = "SELECT DISTINCT known_key.key FROM record JOIN known_key ON known_key.id = record.key_id WHERE record.record IS NOT NULL";
+    read.each("list what is recorded", select, cells![], &mut |row| {
+        found.insert(row.parse()?);
+        Ok(())
+    })
+    .await?;
+    Ok(found)
 }
 
 pub(super) async fn start_run(db: &dyn Database, run: &RunId, at: Timestamp) -> Result<(), LedgerError> {
@@ -59,7 +126,7 @@ pub(super) async fn finish_run(db: &dyn Database, row: &RunRow) -> Result<(), Le
     let mut write = db.write().await?;
     let upsert = "INSERT INTO run (run, started_at, finished_at, outcome, counts, report) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (run) DO UPDATE SET started_at = excluded.started_at, finished_at = excluded.finished_at, \
-         outcome = excluded.outcome, counts = excluded.counts, report = excluded.report";
+         outcome = excluded.outcome, counts = excluded.counts, report = excluded.report WHERE run.finished_at IS NULL";
     let report = row.report.as_ref().map(json).transpose()?;
     let cells = cells![row.run.0.as_str(), row.started_at, row.finished_at, row.outcome.as_deref(), json(&row.counts)?, report];
     write.run("note the end of a run", upsert, cells).await?;
@@ -67,7 +134,7 @@ pub(super) async fn finish_run(db: &dyn Database, row: &RunRow) -> Result<(), Le
 }
 
 pub(super) async fn runs(db: &dyn Database, limit: u32) -> Result<Vec<RunRow>, LedgerError> {
-    let select = "SELECT run, started_at, finished_at, outcome, counts, NULL FROM run ORDER BY started_at DESC, run DESC LIMIT $1";
+    let select = "SELECT run, started_at, finished_at, outcome, counts, NULL FROM run ORDER BY id DESC LIMIT $1";
     read_runs(db, select, cells![limit]).await
 }
 
@@ -95,7 +162,8 @@ async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::se
 }
 
 /// Journal and runs older than `before` go; a run whose batch is still in flight stays. Tallies go once they are out of the window
-/// as seen from `before`, which no run's clock can be behind. A verdict older than `before` no longer counts: its change, if it is
+/// as seen from `before`, which callers take from the real clock, or an earlier one: what a run dated further back may lose is
+/// older than everything else that is forgotten here. A verdict older than `before` no longer counts: its change, if it is
 /// wanted still, is held and asked about again. Numbers of keys that nothing names any more go last.
 pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned, LedgerError> {
     let mut session = db.write().await?;
@@ -107,6 +175,7 @@ pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned
     let runs = write.run("prune runs", delete, cells![before]).await?;
     let tallies = write.run("prune tallies", "DELETE FROM tally WHERE at < $1", cells![window]).await?;
     let verdicts = write.run("prune verdicts", "DELETE FROM verdict WHERE at < $1", cells![before]).await?;
+    write.run("prune rejected holds", "DELETE FROM hold WHERE rejected = 1 AND at < $1", cells![before]).await?;
     session.commit().await?;
 
     let mut session = db.write_alone().await?;

@@ -20,7 +20,7 @@ mod store;
 #[cfg(test)]
 pub(crate) mod suite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub use self::address::{InvalidLedgerAddress, LedgerAddress};
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
-use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict};
+use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict, VerdictKind};
 use crate::target::RecordId;
 
 /// What a ledger is opened for.
@@ -152,6 +152,30 @@ pub struct InFlightId {
     pub batch: i64,
     /// Its place in the batch, from 0.
     pub place: usize,
+}
+
+/// What is new about a target as a whole. Runs and people change its row at the same time, each its own part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetNews {
+    /// People paused or resumed it.
+    Paused(bool),
+    /// People asked to recover it, or that attempt is over.
+    Recover(bool),
+    /// The same CMDB stands there now.
+    Address(String),
+    /// A run found it to be the right one.
+    Met {
+        /// Its address.
+        address: String,
+        /// See [`TargetRow::instance`].
+        instance: Option<String>,
+        /// See [`TargetRow::estate`].
+        estate: Option<EstateId>,
+        /// See [`TargetRow::verified_at`].
+        verified_at: Option<Timestamp>,
+    },
+    /// A sync ended well for it.
+    Succeeded(Timestamp),
 }
 
 /// A change that was sent and whose answer is not in the ledger.
@@ -316,11 +340,8 @@ pub trait Ledger: Send + Sync {
     /// What the ledger knows of a target as a whole; `None` before the first sync.
     async fn target_row(&self, target: &TargetName) -> Result<Option<TargetRow>, LedgerError>;
 
-    /// Every target the ledger knows, also those no longer configured.
-    async fn target_rows(&self) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError>;
-
-    /// Writes a target's row, save `delivered_at`, which batches move.
-    async fn put_target_row(&self, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError>;
+    /// Notes what is new about a target and leaves the rest of its row as it is; `kind` and `address` are for a row that is not there yet.
+    async fn note_target(&self, target: &TargetName, kind: &str, address: &str, news: &TargetNews) -> Result<(), LedgerError>;
 
     /// Loads a target's records (without fields), edges, verdicts, and tallies newer than `tallies_since`.
     async fn load_target(&self, target: &TargetName, tallies_since: Timestamp) -> Result<TargetState, LedgerError>;
@@ -330,6 +351,9 @@ pub trait Ledger: Send + Sync {
 
     /// A resource's rows at every target, fields included.
     async fn records_of(&self, key: &Key) -> Result<BTreeMap<TargetName, RecordBrief>, LedgerError>;
+
+    /// Keys that have or had a record at any target.
+    async fn recorded(&self) -> Result<BTreeSet<Key>, LedgerError>;
 
     /// Asks to be the target's one holder for `ttl` from `now` (the real clock, whatever `--at` says).
     ///
@@ -375,11 +399,20 @@ pub trait Ledger: Send + Sync {
     /// Rows and edges that failed or are parked: target, key, edge if it is one, state, error.
     async fn troubles(&self) -> Result<Vec<Trouble>, LedgerError>;
 
-    /// Replaces a target's open holds.
+    /// Replaces a target's open holds. One that was rejected and is asked about again is open again; the other rejected ones stay.
     async fn put_holds(&self, target: &TargetName, holds: &[Hold], at: Timestamp) -> Result<(), LedgerError>;
 
     /// Open holds of all targets.
     async fn holds(&self) -> Result<Vec<Hold>, LedgerError>;
+
+    /// Rejected holds of all targets, each with those of its changes whose rejection stands; see [`Hold::silent`] for news since.
+    async fn rejected_holds(&self) -> Result<Vec<Hold>, LedgerError>;
+
+    /// Forgets the holds of every target but these.
+    async fn retain_holds(&self, targets: &BTreeSet<TargetName>) -> Result<(), LedgerError>;
+
+    /// Stores what people said of a hold: of each of its changes, and of the hold itself, which is open or rejected from then on.
+    async fn judge(&self, hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Result<(), LedgerError>;
 
     /// Stores what people said.
     async fn put_verdicts(&self, verdicts: &[Verdict]) -> Result<(), LedgerError>;
@@ -387,10 +420,10 @@ pub trait Ledger: Send + Sync {
     /// Notes that a run began.
     async fn start_run(&self, run: &RunId, at: Timestamp) -> Result<(), LedgerError>;
 
-    /// Notes how a run ended.
+    /// Notes how a run ended. The first note stays: a run ends once.
     async fn finish_run(&self, row: &RunRow) -> Result<(), LedgerError>;
 
-    /// The latest runs, newest first, without reports.
+    /// The latest runs, the one that began last first (on the real clock, whatever `--at` said), without reports.
     async fn runs(&self, limit: u32) -> Result<Vec<RunRow>, LedgerError>;
 
     /// One run with its report.
@@ -480,6 +513,30 @@ pub enum LedgerError {
         /// The system's words.
         text: String,
     },
+    /// There is nothing at the address, or not even a folder for it.
+    #[error("cannot open the ledger {address}: {text}")]
+    Absent {
+        /// Where.
+        address: String,
+        /// What is not there.
+        text: String,
+    },
+    /// The server does not accept the credentials.
+    #[error("cannot open the ledger {address}: {text}")]
+    Credentials {
+        /// Where.
+        address: String,
+        /// The server's words.
+        text: String,
+    },
+    /// The server has no such database.
+    #[error("cannot open the ledger {address}: {text}")]
+    NoDatabase {
+        /// Where.
+        address: String,
+        /// The server's words.
+        text: String,
+    },
     /// It cannot be reached or opened.
     #[error("cannot open the ledger {address}: {text}")]
     Unreachable {
@@ -508,8 +565,10 @@ pub enum LedgerError {
     /// Asked for something this database cannot do.
     #[error("{text}")]
     Unsupported {
-        /// What, and the way to do it instead.
+        /// What.
         text: String,
+        /// The way to do it instead.
+        hint: &'static str,
     },
 }
 
@@ -527,9 +586,13 @@ impl LedgerError {
             Self::Locked { .. } => "wait for the other process, or end it; a ledger on a network file system cannot be locked safely",
             Self::ReadOnly { .. } => "give the user that runs Dewpoint leave to write the ledger (for a file: its folder too)",
             Self::Full { .. } => "make room, or lift the file-size limit, and run again: nothing is half written",
-            Self::Unreachable { .. } => "check the address under `ledger:`, that the server runs or the folder exists, and the credentials",
+            Self::Absent { .. } => "check the address under `ledger:`; the first sync makes the ledger there, in a folder that exists",
+            Self::Credentials { .. } => "check the user and the password in the address under `ledger:`, and what the server asks of them",
+            Self::NoDatabase { .. } => "make the database (`createdb`), or correct its name in the address under `ledger:`",
+            Self::Unreachable { .. } => "check the address under `ledger:`, and that the server runs and can be reached from here",
             Self::Corrupt { .. } => "run `dewpoint ledger check`, then restore the newest backup",
-            Self::Database { .. } | Self::Unsupported { .. } => return None,
+            Self::Unsupported { hint, .. } => hint,
+            Self::Database { .. } => return None,
         };
         Some(hint.to_owned())
     }

@@ -8,7 +8,7 @@ use super::codec::{Reader, json};
 use super::keys::{self, AllKeys, Ids};
 use super::observed::{current_fence, write_journal};
 use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
-use super::{Lease, LedgerError, Rows, TargetRow, Trouble};
+use super::{Lease, LedgerError, Rows, TargetNews, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
 use crate::model::{Digest, EdgeId, Key, RelationType, TargetName};
 use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState, Verdict};
@@ -94,13 +94,13 @@ const UPSERT_EDGE: &str = concat!(
      refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error"
 );
 
-pub(super) async fn target_rows(db: &dyn Database) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError> {
+pub(super) async fn target_row(db: &dyn Database, target: &TargetName) -> Result<Option<TargetRow>, LedgerError> {
     let read = &mut *db.read().await?;
-    let mut rows = BTreeMap::new();
-    let select = "SELECT name, kind, address, instance, estate, paused, recover, delivered_at, verified_at, succeeded_at FROM target";
-    read.each("read targets", select, cells![], &mut |row| {
-        let name = row.parse()?;
-        let target = TargetRow {
+    let mut found = None;
+    let select =
+        "SELECT kind, address, instance, estate, paused, recover, delivered_at, verified_at, succeeded_at FROM target WHERE name = $1";
+    read.each("read a target", select, cells![target.as_str()], &mut |row| {
+        found = Some(TargetRow {
             kind: row.text()?.to_owned(),
             address: row.text()?.to_owned(),
             instance: row.opt_string()?,
@@ -110,33 +110,35 @@ pub(super) async fn target_rows(db: &dyn Database) -> Result<BTreeMap<TargetName
             delivered_at: row.opt_time()?,
             verified_at: row.opt_time()?,
             succeeded_at: row.opt_time()?,
-        };
-        rows.insert(name, target);
+        });
         Ok(())
     })
     .await?;
-    Ok(rows)
+    Ok(found)
 }
 
-pub(super) async fn put_target_row(db: &dyn Database, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError> {
+pub(super) async fn note_target(
+    db: &dyn Database,
+    target: &TargetName,
+    kind: &str,
+    address: &str,
+    news: &TargetNews,
+) -> Result<(), LedgerError> {
     let mut write = db.write().await?;
-    let upsert = "INSERT INTO target (name, kind, address, instance, estate, paused, recover, delivered_at, verified_at, succeeded_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, address = excluded.address, \
-         instance = excluded.instance, estate = excluded.estate, paused = excluded.paused, recover = excluded.recover, \
-         verified_at = excluded.verified_at, succeeded_at = excluded.succeeded_at";
-    let cells = cells![
-        target.as_str(),
-        row.kind.as_str(),
-        row.address.as_str(),
-        row.instance.as_deref(),
-        row.estate.as_ref().map(|estate| estate.0.as_str()),
-        row.paused,
-        row.recover,
-        row.delivered_at,
-        row.verified_at,
-        row.succeeded_at
-    ];
-    write.run("write a target", upsert, cells).await?;
+    let insert = "INSERT INTO target (name, kind, address, paused, recover) VALUES ($1, $2, $3, 0, 0) ON CONFLICT (name) DO NOTHING";
+    write.run("write a target", insert, cells![target.as_str(), kind, address]).await?;
+    let name = target.as_str();
+    let (update, cells) = match news {
+        TargetNews::Paused(paused) => ("UPDATE target SET paused = $2 WHERE name = $1", cells![name, *paused]),
+        TargetNews::Recover(recover) => ("UPDATE target SET recover = $2 WHERE name = $1", cells![name, *recover]),
+        TargetNews::Address(address) => ("UPDATE target SET address = $2 WHERE name = $1", cells![name, address.as_str()]),
+        TargetNews::Met { address, instance, estate, verified_at } => (
+            "UPDATE target SET address = $2, instance = $3, estate = $4, verified_at = $5 WHERE name = $1",
+            cells![name, address.as_str(), instance.as_deref(), estate.as_ref().map(|estate| estate.0.as_str()), *verified_at],
+        ),
+        TargetNews::Succeeded(at) => ("UPDATE target SET succeeded_at = $2 WHERE name = $1", cells![name, *at]),
+    };
+    write.run("write a target", update, cells).await?;
     write.commit().await
 }
 

@@ -1,6 +1,6 @@
 //! The one implementation of the trait, over either database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,13 +10,13 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetRow, Trouble,
-    batches, books, check, leases, observed, records,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetNews,
+    TargetRow, Trouble, batches, books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{EdgeId, Key, Outcome, Resource, Scope, TargetName};
-use crate::plan::{Change, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict};
+use crate::plan::{Change, FieldState, Hold, RecordBrief, Tally, TargetState, Verdict, VerdictKind};
 
 /// A ledger in a database.
 pub(super) struct Store<D> {
@@ -76,15 +76,11 @@ impl<D: Database> Ledger for Store<D> {
     }
 
     async fn target_row(&self, target: &TargetName) -> Result<Option<TargetRow>, LedgerError> {
-        Ok(records::target_rows(&self.db).await?.remove(target))
+        records::target_row(&self.db, target).await
     }
 
-    async fn target_rows(&self) -> Result<BTreeMap<TargetName, TargetRow>, LedgerError> {
-        records::target_rows(&self.db).await
-    }
-
-    async fn put_target_row(&self, target: &TargetName, row: &TargetRow) -> Result<(), LedgerError> {
-        records::put_target_row(&self.db, target, row).await
+    async fn note_target(&self, target: &TargetName, kind: &str, address: &str, news: &TargetNews) -> Result<(), LedgerError> {
+        records::note_target(&self.db, target, kind, address, news).await
     }
 
     async fn load_target(&self, target: &TargetName, tallies_since: Timestamp) -> Result<TargetState, LedgerError> {
@@ -97,6 +93,10 @@ impl<D: Database> Ledger for Store<D> {
 
     async fn records_of(&self, key: &Key) -> Result<BTreeMap<TargetName, RecordBrief>, LedgerError> {
         records::records_of(&self.db, key).await
+    }
+
+    async fn recorded(&self) -> Result<BTreeSet<Key>, LedgerError> {
+        books::recorded(&self.db).await
     }
 
     async fn acquire_lease(&self, target: &TargetName, holder: &str, ttl: Duration, now: Timestamp) -> Result<Leasing, LedgerError> {
@@ -148,6 +148,18 @@ impl<D: Database> Ledger for Store<D> {
 
     async fn holds(&self) -> Result<Vec<Hold>, LedgerError> {
         books::holds(&self.db).await
+    }
+
+    async fn rejected_holds(&self) -> Result<Vec<Hold>, LedgerError> {
+        books::rejected_holds(&self.db).await
+    }
+
+    async fn retain_holds(&self, targets: &BTreeSet<TargetName>) -> Result<(), LedgerError> {
+        books::retain_holds(&self.db, targets).await
+    }
+
+    async fn judge(&self, hold: &Hold, verdict: VerdictKind, at: Timestamp) -> Result<(), LedgerError> {
+        books::judge(&self.db, hold, verdict, at).await
     }
 
     async fn put_verdicts(&self, verdicts: &[Verdict]) -> Result<(), LedgerError> {

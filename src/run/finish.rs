@@ -6,14 +6,14 @@ use std::time::Instant;
 use crate::clock::earlier;
 use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
-use crate::ledger::{LedgerError, Rows, RunRow};
+use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, Outcome, TargetName};
 use crate::plan::{Change, DriftAction, Plan, document};
-use crate::source::SourceError;
+use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 
 use super::ready::NotReady;
-use super::report::{FailedDocument, Problem, ReceiptDocument, Report};
+use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 
@@ -92,13 +92,21 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
     let name = &standing.ready.configured.name;
     let rows = standing.rows();
     ledger.bind(lease, &rows, context.at()).await?;
-    // People may have paused the target, or asked to recover it, while this run was planning.
+    let row = &standing.ready.row;
+    let news = TargetNews::Met {
+        address: row.address.clone(),
+        instance: row.instance.clone(),
+        estate: row.estate.clone(),
+        verified_at: row.verified_at,
+    };
+    ledger.note_target(name, &row.kind, &row.address, &news).await?;
+    if standing.ready.was_asked_to_recover {
+        ledger.note_target(name, &row.kind, &row.address, &TargetNews::Recover(false)).await?;
+    }
+    // People may have paused the target while this run was planning.
     if let Some(latest) = ledger.target_row(name).await? {
         standing.ready.state.paused = latest.paused;
-        standing.ready.row.paused = latest.paused;
-        standing.ready.row.recover = latest.recover && !standing.ready.was_asked_to_recover;
     }
-    ledger.put_target_row(name, &standing.ready.row).await?;
     if let Some(newest) = standing.newest_found() {
         // After the rows it speaks for, and once there is a target row to hold it.
         ledger.bind(lease, &Rows { newest_delivered_at: Some(newest), ..Rows::default() }, context.at()).await?;
@@ -106,7 +114,7 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
     ledger.put_holds(name, standing.holds(), context.at()).await
 }
 
-/// Puts the report together, notes it in the ledger, gives the leases back and removes what is past `journal_keep`.
+/// Puts the report together, notes it in the ledger and removes what is past `journal_keep`.
 ///
 /// # Errors
 /// When the ledger fails.
@@ -122,8 +130,11 @@ pub(super) async fn report(
     began: Instant,
 ) -> Result<Ended, RunError> {
     let mut exits = BTreeSet::from([Exit::Done]);
-    let mut problems: Vec<Problem> = stand.problems().collect();
-    exits.extend(source_exits(&stand));
+    let mut problems: Vec<(Exit, Problem)> = Vec::new();
+    if let Some(exit) = source_exit(&stand) {
+        exits.insert(exit);
+        problems.extend(stand.problems().map(|problem| (exit, problem)));
+    }
     let receipts: Vec<ReceiptDocument> = stand
         .observed
         .receipts
@@ -138,12 +149,10 @@ pub(super) async fn report(
     }
     let targets = standings.len() + not_ready.len();
     let refused = not_ready.iter().filter(|refused| refused.exit == Exit::Credentials).count();
-    for refused in &not_ready {
-        problems.push(refused.problem.clone());
-        exits.insert(if refused.exit == Exit::Credentials { Exit::Partly } else { refused.exit });
-    }
-    if targets > 0 && refused == targets {
-        exits.insert(Exit::Credentials);
+    for NotReady { exit, problem, .. } in not_ready {
+        let exit = if exit == Exit::Credentials && refused < targets { Exit::Partly } else { exit };
+        exits.insert(exit);
+        problems.push((exit, problem));
     }
     if !plan.holds.is_empty() {
         exits.insert(Exit::Held);
@@ -159,7 +168,7 @@ pub(super) async fn report(
         remarks.extend(standing.drifted.iter().map(|drifted| drifted_remark(name, drifted)));
         if let Some(error) = &standing.ready.unread {
             exits.insert(Exit::Partly);
-            problems.push(unread_problem(name, error));
+            problems.push((Exit::Partly, unread_problem(name, error)));
         }
         for (key, error) in standing.unanswered() {
             exits.insert(Exit::Partly);
@@ -167,7 +176,7 @@ pub(super) async fn report(
         }
         counts.insert(name.clone(), BTreeMap::new());
     }
-    if !stand.unconfirmed.is_empty() {
+    if !stand.unconfirmed.is_empty() || stand.is_short_of_approvals {
         exits.insert(Exit::Partly);
     }
     for (name, outcome) in outcomes {
@@ -176,19 +185,19 @@ pub(super) async fn report(
         }
         if outcome.unanswered > 0 {
             exits.insert(Exit::Partly);
-            problems.push(unanswered_problem(&name, outcome.unanswered));
+            problems.push((Exit::Partly, unanswered_problem(&name, outcome.unanswered)));
         }
         let paused = standings.iter().any(|standing| standing.ready.configured.name == name && standing.ready.state.paused);
         match outcome.stopped {
             Some(stop) => {
                 let (exit, problem) = stop_problem(&name, &stop);
                 exits.insert(exit);
-                problems.push(problem);
+                problems.push((exit, problem));
                 stopped.insert(name.clone());
             }
             // What waits for another record that failed is told by that failure; what was paused was meant to wait.
             None if paused => {
-                remarks.push(crate::source::Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
+                remarks.push(Remark { subject: name.to_string(), text: "paused: nothing was sent".to_owned() });
             }
             None => {}
         }
@@ -206,6 +215,9 @@ pub(super) async fn report(
     }
     let exit = exits.first().copied().unwrap_or(Exit::Done);
     let (calls, waited_s) = context.meter.take();
+    let error = Failure::of(exit, &problems);
+    let problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
+    let errors = if error.is_some() { problems.clone() } else { Vec::new() };
     let report = Report {
         run: context.run.0.clone(),
         outcome: exit.outcome().to_owned(),
@@ -220,19 +232,36 @@ pub(super) async fn report(
         deferred: stand.decisions.deferred,
         folded: stand.decisions.folded,
         ignored: stand.decisions.ignored,
+        rejected: standings.iter().map(Standing::rejected).sum(),
         waiting,
         forecast: plan.forecast.clone(),
         skipped,
         remarks,
         problems,
+        error,
+        errors,
     };
+    let mut report = report;
     if context.mode == Mode::Sync {
         close(context, standings, &stopped, &report).await?;
+        report.remarks.extend(prune(context).await);
     }
     Ok(Ended { exits, report, plan })
 }
 
-/// Notes that a run came to no report. What keeps the note from being written is the failure itself, which is told anyway.
+/// Removes what is past `journal_keep`. What happened is done and noted by then: where this fails, it is a remark, and the next sync's work.
+///
+/// A run's clock may stand anywhere (`--at`), and what real runs left is only old by the real one: the earlier of the two counts.
+async fn prune(context: &Context<'_>) -> Option<Remark> {
+    let keep = context.config.journal_keep?;
+    let now = context.at().min(context.clock.real_now());
+    let error = context.ledger.prune(earlier(now, keep)).await.err()?;
+    let text = format!("what is older than `journal_keep` was not removed: {}", crate::words::chain(&error));
+    tracing::warn!(%error, "Could not remove what is older than `journal_keep`");
+    Some(Remark { subject: "ledger".to_owned(), text })
+}
+
+/// Notes that a run came to no report; one that has ended stays as it ended. What keeps the note from being written is the failure itself, which is told anyway.
 pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
     let row = RunRow {
         run: context.run.clone(),
@@ -258,9 +287,9 @@ async fn close(
         let ended_well = !stopped.contains(name)
             && report.waiting.get(name).is_none_or(|waiting| *waiting == 0)
             && !report.failed.iter().any(|failed| failed.target == *name);
-        if ended_well && let Some(mut row) = context.ledger.target_row(name).await? {
-            row.succeeded_at = Some(context.at());
-            context.ledger.put_target_row(name, &row).await?;
+        if ended_well {
+            let row = &standing.ready.row;
+            context.ledger.note_target(name, &row.kind, &row.address, &TargetNews::Succeeded(context.at())).await?;
         }
     }
     let counts = report
@@ -276,10 +305,8 @@ async fn close(
         counts,
         report: serde_json::to_value(report).ok(),
     };
+    context.ledger.retain_holds(&context.config.targets.iter().map(|target| target.name.clone()).collect()).await?;
     context.ledger.finish_run(&row).await?;
-    if let Some(keep) = context.config.journal_keep {
-        context.ledger.prune(earlier(context.at(), keep)).await?;
-    }
     Ok(())
 }
 
@@ -288,15 +315,15 @@ fn is_gap(outcome: Outcome) -> bool {
 }
 
 /// How sources that could not be read at all end the run.
-fn source_exits(stand: &Stand) -> Vec<Exit> {
+fn source_exit(stand: &Stand) -> Option<Exit> {
     if stand.failed.is_empty() {
-        return Vec::new();
+        return None;
     }
     if stand.failed.len() < stand.asked {
-        return vec![Exit::Partly];
+        return Some(Exit::Partly);
     }
     let refused = stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. })).count();
-    vec![if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed }]
+    Some(if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed })
 }
 
 /// A routine full read that failed says nothing: the target is served all the same.
@@ -343,9 +370,9 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
     }
 }
 
-fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> crate::source::Remark {
+fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {
     let plain = crate::words::plain;
-    crate::source::Remark {
+    Remark {
         subject: drifted.key.to_string(),
         text: format!(
             "{name}: `{}` is {} and should be {} ({})",

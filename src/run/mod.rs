@@ -158,6 +158,12 @@ impl Ended {
     pub fn exit(&self) -> Exit {
         self.exits.first().copied().unwrap_or(Exit::Done)
     }
+
+    /// The code for the operating system, where the configuration takes these codes for success.
+    #[must_use]
+    pub fn code(&self, ok: &BTreeSet<u8>) -> u8 {
+        Exit::code_of(&self.exits, ok)
+    }
 }
 
 /// Why a run ended without a report.
@@ -324,7 +330,9 @@ async fn conclude(
     futures::future::try_join_all(standings.iter_mut().map(|standing| standing.prepare(context, &stand))).await?;
     futures::future::try_join_all(standings.iter_mut().map(|standing| standing.plan(context, &stand, &own, &options.approve))).await?;
     look_up::confirm(context, sources, &mut stand, &mut standings, &own, &options.approve).await?;
-    stand.remarks.extend(options.approve.iter().filter(|id| !standings.iter().any(|standing| standing.has_approved(id))).map(not_approved));
+    let unmatched: Vec<&Digest> = options.approve.iter().filter(|id| !standings.iter().any(|standing| standing.has_approved(id))).collect();
+    stand.is_short_of_approvals = !unmatched.is_empty();
+    stand.remarks.extend(unmatched.into_iter().map(not_approved));
     for standing in &mut standings {
         if standing.has_other_estates() {
             not_ready.push(ready::other_estate(standing.ready.configured));
@@ -386,6 +394,8 @@ pub struct Stand {
     pub asked: usize,
     /// Proposed retirements whose look-up failed: nothing is concluded for them in this run.
     pub unconfirmed: BTreeSet<Key>,
+    /// Whether people asked to approve a hold that this run does not have.
+    pub is_short_of_approvals: bool,
     /// Odd things for the report.
     pub remarks: Vec<crate::source::Remark>,
 }
@@ -414,6 +424,7 @@ impl Stand {
             coverage,
             asked,
             unconfirmed: BTreeSet::new(),
+            is_short_of_approvals: false,
             remarks,
         }
     }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::estate::KnownScope;
+use crate::exit::Exit;
 use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
 use crate::plan::ChangeKind;
 use crate::source::Remark;
@@ -104,6 +105,9 @@ pub struct Report {
     pub folded: u64,
     /// Resources ignored by rule.
     pub ignored: u64,
+    /// Changes that people rejected and that are not asked about again.
+    #[serde(default)]
+    pub rejected: u64,
     /// Changes that were not delivered: time was up, the run was interrupted, the record they belong to waits, or the target gave no
     /// answer about them.
     pub waiting: BTreeMap<TargetName, u64>,
@@ -116,6 +120,36 @@ pub struct Report {
     pub remarks: Vec<Remark>,
     /// What went wrong with sources and targets as a whole, each with its hint.
     pub problems: Vec<Problem>,
+    /// Where the run failed: what decided that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Failure>,
+    /// Where the run failed: everything that went wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Problem>,
+}
+
+/// Why a run that came to a report failed, in the form of every failing command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A word for programs.
+    pub code: String,
+    /// What went wrong.
+    pub text: String,
+    /// The next step.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Of a run that ended like this, by the first problem that made it end so; `None` where it did not fail.
+    #[must_use]
+    pub fn of(exit: Exit, problems: &[(Exit, Problem)]) -> Option<Self> {
+        let code = exit.failure()?.to_owned();
+        let first = problems.iter().find(|(own, _)| *own == exit).or_else(|| problems.first());
+        Some(match first {
+            Some((_, problem)) => Self { code, text: format!("{}: {}", problem.subject, problem.text), hint: problem.hint.clone() },
+            None => Self { code, text: "the run failed".to_owned(), hint: None },
+        })
+    }
 }
 
 /// What went wrong with a source or target as a whole.
@@ -149,6 +183,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
             let _ = writeln!(text, "{name:<10}{}", counted(count, "resource"));
         }
     }
+    rejected(&mut text, report);
     for (target, counts) in &report.counts {
         let changes: Vec<String> = counts.iter().map(|(change, n)| format!("{n} {change}")).collect();
         let summary = match (changes.is_empty(), left_over(report, target)) {
@@ -184,6 +219,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
 #[must_use]
 pub fn rest_text(report: &Report, verbose: bool) -> String {
     let mut text = String::new();
+    rejected(&mut text, report);
     if report.receipts.iter().any(|receipt| receipt.outcome != Outcome::Complete) {
         receipts(&mut text, &report.receipts, verbose);
     }
@@ -195,6 +231,12 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
     );
     remarks_and_problems(&mut text, report, verbose);
     text
+}
+
+fn rejected(text: &mut String, report: &Report) {
+    if report.rejected > 0 {
+        let _ = writeln!(text, "rejected  {} (`dewpoint holds list --rejected`)", counted(report.rejected, "change"));
+    }
 }
 
 /// Whether something is wanted of a target that was not sent.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ const SCHEMA_VERSION: u32 = 1;
 
 /// Largest saved plan that is read, in bytes.
 const BYTES_MAX: u64 = 8 << 30;
+
+/// How far ahead a saved plan's time may lie: machines' clocks differ. What it holds is stored under that time, and timers go by it.
+const SKEW_MAX: Duration = Duration::from_secs(300);
 
 /// The file that `plan --out` writes and `apply` reads.
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,17 +113,19 @@ pub fn fence(noted: Fence, taken_at: Timestamp, estate: &Estate) -> Fence {
 /// Reads a saved plan and checks that it may still be applied here.
 ///
 /// # Errors
-/// [`RunError::Refused`] when it cannot be read, is of another estate, of a newer ledger or of another configuration, or too old.
+/// [`RunError::Refused`] when it cannot be read, is of another estate, of a newer ledger or of another configuration, too old, or from the future.
 pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now: Timestamp) -> Result<Saved, RunError> {
     let refuse = |text: String, hint| RunError::Refused { text: format!("{}: {text}", path.display()), hint };
     let again = "make a new plan with `dewpoint plan --out`";
     let metadata = std::fs::metadata(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
     if !metadata.is_file() || metadata.len() > BYTES_MAX {
-        return Err(refuse("is no saved plan".to_owned(), again));
+        return Err(refuse("is no saved plan".to_owned(), "give the file that `dewpoint plan --out FILE` wrote"));
     }
     let file = std::fs::File::open(path).map_err(|error| refuse(format!("cannot be read: {error}"), again))?;
-    let file: File =
-        serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| refuse(format!("is no saved plan: {error}"), again))?;
+    let file: File = serde_json::from_reader(std::io::BufReader::new(file)).map_err(|error| {
+        tracing::debug!(%error, "The file is no saved plan");
+        refuse("is no saved plan".to_owned(), "give the file that `dewpoint plan --out FILE` wrote")
+    })?;
     if file.schema_version != SCHEMA_VERSION {
         return Err(refuse(format!("was written in form {}, this Dewpoint reads form {SCHEMA_VERSION}", file.schema_version), again));
     }
@@ -133,6 +139,12 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now
     }
     if plan.config != config.digest().to_string() {
         return Err(refuse("was made under another configuration".to_owned(), again));
+    }
+    if plan.taken_at > later(now, SKEW_MAX) {
+        return Err(refuse(
+            format!("is from {}, which lies ahead", plan.taken_at),
+            "check the clocks of the machines that plan and apply, then make a new plan with `dewpoint plan --out`",
+        ));
     }
     if later(plan.taken_at, config.guardrails.plan_max_age) < now {
         return Err(refuse(format!("is from {}, older than `plan_max_age` allows", plan.taken_at), again));

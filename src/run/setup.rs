@@ -31,7 +31,7 @@ pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
                 })),
                 SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
                     name: source.name.clone(),
-                    display_path: path.strip_prefix(&config.dir).unwrap_or(path).display().to_string(),
+                    display_path: shown(path, &config.dir),
                     path: path.clone(),
                     max_file_bytes: *max_file_bytes,
                 })),
@@ -100,6 +100,15 @@ pub async fn target_findings(configured: &TargetConfig, ledger: Option<&dyn Ledg
         });
     }
     findings
+}
+
+/// A path as people wrote it: relative to the configuration's folder where it lies in there.
+fn shown(path: &Path, folder: &Path) -> String {
+    match path.strip_prefix(folder) {
+        Ok(inside) if inside.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inside) => inside.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
 }
 
 /// Warns of a ledger on a file system that forgets or that locks badly.

@@ -162,7 +162,6 @@ impl<'a> Standing<'a> {
             }
         }
         self.ready.row.verified_at = Some(context.at());
-        self.ready.row.recover = false;
         Ok(())
     }
 
@@ -303,6 +302,12 @@ impl<'a> Standing<'a> {
     #[must_use]
     pub(super) fn holds(&self) -> &[Hold] {
         self.guarded.as_ref().map_or(&[], |guarded| guarded.holds.as_slice())
+    }
+
+    /// Changes that people rejected and that are not asked about again.
+    #[must_use]
+    pub(super) fn rejected(&self) -> u64 {
+        self.guarded.as_ref().map_or(0, |guarded| guarded.rejected)
     }
 
     /// Records the target would hold afterwards.

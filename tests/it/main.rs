@@ -6,6 +6,7 @@ mod support;
 
 mod bad_input;
 mod commands;
+mod ends;
 mod guardrails;
 mod kill;
 mod layers;

@@ -404,7 +404,7 @@ fn credentials_and_permissions_are_told_apart() {
     assert_eq!(cloud.calls(), BTreeMap::new());
     assert!(!cloud.world.path("cmdb.db").exists());
     let doctor = cloud.run(&["doctor"]);
-    assert_eq!(doctor.code, 1);
+    assert_eq!(doctor.code, 5);
     assert!(doctor.out.contains("AWS_ACCESS_KEY_ID"), "{}", doctor.out);
     cloud.credentials = good.clone();
     cloud.faults(&with(json!({ "service": "sts", "fault": "auth_failure" })));

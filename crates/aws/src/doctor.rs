@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use dewpoint_core::doctor::{Finding, Health};
+use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
 use dewpoint_core::source::{Progress, SourceError};
 use jiff::{SignedDuration, Timestamp};
@@ -42,13 +42,14 @@ pub(crate) async fn doctor(source: &AwsSource) -> Vec<Finding> {
         Ok(found) => found,
         Err(fault) => {
             let error = source.no_identity(&fault);
-            let mend = match &error {
-                SourceError::Credentials { .. } => {
-                    "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or container"
-                }
-                _ => "check the network, the proxy and `endpoint_url`",
+            let (check, mend) = match &error {
+                SourceError::Credentials { .. } => (
+                    CREDENTIALS,
+                    "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or container",
+                ),
+                _ => ("identity", "check the network, the proxy and `endpoint_url`"),
             };
-            return vec![finding("identity".to_owned(), Health::Error, error.to_string(), Some(mend.to_owned()))];
+            return vec![finding(check.to_owned(), Health::Error, error.to_string(), Some(mend.to_owned()))];
         }
     };
     let identity = &session.identity;

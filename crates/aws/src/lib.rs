@@ -206,7 +206,13 @@ fn add(pull: &mut Pull, source: &SourceName, scope: Scope, listing: Listing) -> 
     let count = Some(resources.len() as u64);
     let receipt = match &error {
         Some(error) => error.receipt(source, count),
-        None => Receipt { source: source.clone(), outcome: dewpoint_core::model::Outcome::Complete, count, error: None },
+        None => Receipt {
+            source: source.clone(),
+            outcome: dewpoint_core::model::Outcome::Complete,
+            count,
+            error: None,
+            extra: serde_json::Map::new(),
+        },
     };
     for refused in found.refused {
         let subject = if refused.native_id.is_empty() { scope.to_string() } else { refused.native_id };

@@ -16,6 +16,9 @@ vocabulary! {
     }
 }
 
+/// Name of the check that fails where credentials are not accepted.
+pub const CREDENTIALS: &str = "credentials";
+
 /// What one check of a source, a target or the ledger found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {

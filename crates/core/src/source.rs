@@ -181,6 +181,6 @@ impl SourceError {
     /// The receipt of a scope whose listing failed this way.
     #[must_use]
     pub fn receipt(&self, source: &SourceName, count: Option<u64>) -> Receipt {
-        Receipt { source: source.clone(), outcome: self.outcome(), count, error: Some(self.to_string()) }
+        Receipt { source: source.clone(), outcome: self.outcome(), count, error: Some(self.to_string()), extra: serde_json::Map::new() }
     }
 }

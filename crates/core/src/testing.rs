@@ -47,7 +47,7 @@ pub fn scope(account: &str, region: &str, kind: Kind) -> Scope {
 #[must_use]
 pub fn receipt(outcome: Outcome) -> Receipt {
     let error = (outcome != Outcome::Complete).then(|| format!("{outcome} on purpose"));
-    Receipt { source: source(), outcome, count: None, error }
+    Receipt { source: source(), outcome, count: None, error, extra: serde_json::Map::new() }
 }
 
 /// The key of a resource of the test cloud.

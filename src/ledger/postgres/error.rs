@@ -30,10 +30,12 @@ pub(super) fn fail(address: &str, operation: &'static str, error: sqlx::Error) -
             "53100" | "53200" => LedgerError::Full { address, text },
             // data_corrupted, index_corrupted
             "XX001" | "XX002" => LedgerError::Unusable { address, text },
-            // invalid_authorization, invalid_catalog_name, connection exceptions, too_many_connections, shutdowns
-            code if code == "3D000" || code == "53300" || code.starts_with("28") || code.starts_with("08") || code.starts_with("57P") => {
-                LedgerError::Unreachable { address, text }
-            }
+            // invalid_authorization_specification, invalid_password
+            code if code.starts_with("28") => LedgerError::Credentials { address, text },
+            // invalid_catalog_name
+            "3D000" => LedgerError::NoDatabase { address, text },
+            // connection exceptions, too_many_connections, shutdowns
+            code if code == "53300" || code.starts_with("08") || code.starts_with("57P") => LedgerError::Unreachable { address, text },
             _ => LedgerError::Database { operation, source: error },
         },
         _ => LedgerError::Database { operation, source: error },

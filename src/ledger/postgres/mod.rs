@@ -145,7 +145,8 @@ impl Database for PostgresDatabase {
 
     async fn backup(&self, _to: &Path) -> Result<(), LedgerError> {
         Err(LedgerError::Unsupported {
-            text: "a ledger in PostgreSQL is backed up with its own tools: `pg_dump --format=custom`, or your usual backups".to_owned(),
+            text: "PostgreSQL is not backed up into a file by Dewpoint".to_owned(),
+            hint: "use `pg_dump`, which copies a ledger in use consistently",
         })
     }
 

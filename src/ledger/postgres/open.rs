@@ -60,7 +60,7 @@ pub(in crate::ledger) async fn open(target: &PostgresAddress, address: &str, mod
             });
         }
         (Mode::ReadWrite { create: false }, None) => {
-            return Err(LedgerError::Unreachable {
+            return Err(LedgerError::Absent {
                 address: address.to_owned(),
                 text: "there is no ledger in this database; the first sync makes it".to_owned(),
             });

@@ -58,6 +58,7 @@ pub(super) fn io(address: &str, error: &std::io::Error) -> LedgerError {
     match error.kind() {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => LedgerError::ReadOnly { address, text },
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => LedgerError::Full { address, text },
+        ErrorKind::NotFound | ErrorKind::NotADirectory => LedgerError::Absent { address, text },
         _ => LedgerError::Unreachable { address, text },
     }
 }

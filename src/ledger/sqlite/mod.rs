@@ -109,16 +109,19 @@ impl Database for SqliteDatabase {
         let shown = to.display().to_string();
         let unwritable = |error: std::io::Error| error::io(&shown, &error);
         let Some(path) = &self.path else {
-            return Err(LedgerError::Unsupported { text: "there is no ledger to back up yet".to_owned() });
+            return Err(LedgerError::Unsupported { text: "there is no ledger to back up yet".to_owned(), hint: "the first sync makes it" });
         };
         if to.exists() {
-            return Err(LedgerError::Unsupported { text: format!("{shown} exists already; a backup never overwrites a file") });
+            return Err(LedgerError::Unsupported {
+                text: format!("{shown} exists already; a backup never overwrites a file"),
+                hint: "name a new file",
+            });
         }
         let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // The copy gets its name only when it is whole and on the disk. Mode 0600, like the ledger itself.
         let copy = tempfile::NamedTempFile::new_in(folder).map_err(unwritable)?;
         let Some(name) = copy.path().to_str() else {
-            return Err(LedgerError::Unsupported { text: "the path of a backup must be UTF-8".to_owned() });
+            return Err(LedgerError::Unsupported { text: "the path of a backup must be UTF-8".to_owned(), hint: "name another file" });
         };
         // A connection of its own: a pool's connections refuse to write, or are wanted by a sync.
         let failed = |error| fail(&self.address, "write a backup", error);

@@ -47,9 +47,13 @@ pub(in crate::ledger) async fn open(path: &Path, address: &str, mode: Mode) -> R
         }),
         (Mode::Read, Standing::Present) => open_to_read(path, address).await.map(Some),
         (Mode::ReadWrite { create: false }, Standing::Nothing) => {
-            Err(LedgerError::Unreachable { address: address.to_owned(), text: "there is no such file; the first sync makes it".to_owned() })
+            Err(LedgerError::Absent { address: address.to_owned(), text: "there is no such file; the first sync makes it".to_owned() })
         }
         (Mode::ReadWrite { .. }, standing) => {
+            if standing != Standing::Nothing {
+                // Before SQLite tries: it would fall back to reading, and leave companions that nobody can write either.
+                OpenOptions::new().write(true).open(path).map_err(|error| io(address, &error))?;
+            }
             match standing {
                 Standing::Nothing => create(path, address).await?,
                 Standing::Unborn | Standing::Older => bring_up_to_date(path, address).await?,
@@ -122,10 +126,15 @@ async fn inspect(path: &Path, address: &str) -> Result<Standing, LedgerError> {
     Ok(standing)
 }
 
-/// Options of a connection that writes nothing. In a folder that cannot be written SQLite cannot make the log's companion files; the file
-/// is then read as it is, which is safe as long as no log waits beside it.
+/// Options of a connection that writes nothing. In a folder that cannot be written SQLite cannot make the log's companion files; beside a
+/// file that cannot be written it makes them as unwritable as that is, and they outlast the mending. The file is then read as it is,
+/// which is safe as long as no log waits beside it, and nobody who may write has it open.
 async fn options_to_read(path: &Path) -> Result<SqliteConnectOptions, sqlx::Error> {
     let options = plain_options(path).read_only(true);
+    let is_writable = OpenOptions::new().write(true).open(path).is_ok();
+    if !is_writable && !log_waits(path) && !companion(path, "-shm").exists() {
+        return Ok(options.immutable(true));
+    }
     match probe(&options).await {
         Err(_) if !log_waits(path) => Ok(options.immutable(true)),
         Err(error) => Err(error),
@@ -140,9 +149,14 @@ async fn probe(options: &SqliteConnectOptions) -> Result<(), sqlx::Error> {
 }
 
 fn log_waits(path: &Path) -> bool {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    std::fs::metadata(PathBuf::from(log)).is_ok_and(|log| log.len() > 0)
+    std::fs::metadata(companion(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
+/// A file that SQLite keeps beside the database.
+fn companion(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
 }
 
 /// A ledger gets its name only when it is whole: two processes that begin at once do not meet in a half-made file, and a killed one leaves
@@ -164,10 +178,8 @@ async fn create(path: &Path, address: &str) -> Result<(), LedgerError> {
 /// Removes what SQLite left beside a file that never became a ledger.
 fn remove_companions(path: &Path) {
     for end in ["-wal", "-shm", "-journal"] {
-        let mut companion = path.as_os_str().to_owned();
-        companion.push(end);
         // Mostly it is not there; where it cannot be removed, that is no worse than what is told already.
-        let _ = std::fs::remove_file(companion);
+        let _ = std::fs::remove_file(companion(path, end));
     }
 }
 

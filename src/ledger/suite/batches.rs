@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::samples::{at, change, deliver, digest, done, edge, edge_change, failed, fields, key, lease, run, tally, target};
 use super::{Place, on_both};
 use crate::estate::JournalKind;
-use crate::ledger::{Answer, Binding, Rows, TargetRow};
+use crate::ledger::{Answer, Binding, Rows, TargetNews, TargetRow};
 use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal};
 use crate::target::RecordId;
 
@@ -48,7 +48,7 @@ async fn what_was_sent_outlives_the_process(place: &Place) {
 
 async fn a_record_s_life(place: &Place) {
     let ledger = place.open().await;
-    ledger.put_target_row(&target(), &TargetRow { kind: "local".to_owned(), ..TargetRow::default() }).await.unwrap();
+    ledger.note_target(&target(), "local", "cmdb.db", &TargetNews::Paused(false)).await.unwrap();
     let holder = lease(&*ledger, "a", at(0)).await;
     let mut row = RecordBrief {
         record: Some(RecordId("rec-1".to_owned())),
@@ -337,21 +337,33 @@ async fn a_record_moves_with_its_edges(place: &Place) {
 async fn target_rows_read_back(place: &Place) {
     let ledger = place.open().await;
     assert_eq!(ledger.target_row(&target()).await.unwrap(), None);
-    let mut row = TargetRow {
-        kind: "local".to_owned(),
-        address: "cmdb.db".to_owned(),
+    let met = TargetNews::Met {
+        address: "moved.db".to_owned(),
         instance: Some("f00".to_owned()),
         estate: Some(crate::estate::EstateId("earlier".to_owned())),
-        paused: true,
-        recover: true,
-        delivered_at: Some(at(1)),
-        verified_at: None,
-        succeeded_at: Some(at(2)),
+        verified_at: Some(at(1)),
     };
-    ledger.put_target_row(&target(), &row).await.unwrap();
-    assert_eq!(ledger.target_row(&target()).await.unwrap(), Some(row.clone()));
+    let mut row = TargetRow { kind: "local".to_owned(), address: "cmdb.db".to_owned(), ..TargetRow::default() };
+    type Change = fn(&mut TargetRow);
+    let steps: [(TargetNews, Change); 6] = [
+        (TargetNews::Paused(true), |row| row.paused = true),
+        (TargetNews::Recover(true), |row| row.recover = true),
+        (TargetNews::Address("elsewhere.db".to_owned()), |row| row.address = "elsewhere.db".to_owned()),
+        (met, |row| {
+            row.address = "moved.db".to_owned();
+            row.instance = Some("f00".to_owned());
+            row.estate = Some(crate::estate::EstateId("earlier".to_owned()));
+            row.verified_at = Some(at(1));
+        }),
+        (TargetNews::Succeeded(at(2)), |row| row.succeeded_at = Some(at(2))),
+        (TargetNews::Recover(false), |row| row.recover = false),
+    ];
+    for (news, change) in steps {
+        ledger.note_target(&target(), "local", "cmdb.db", &news).await.unwrap();
+        change(&mut row);
+        assert_eq!(ledger.target_row(&target()).await.unwrap(), Some(row.clone()), "{news:?}");
+    }
     assert!(state(&*ledger).await.paused);
-    row.paused = false;
-    ledger.put_target_row(&target(), &row).await.unwrap();
-    assert_eq!(ledger.target_rows().await.unwrap(), [(target(), row)].into());
+    ledger.note_target(&"snow".parse().unwrap(), "local", "other.db", &TargetNews::Paused(false)).await.unwrap();
+    assert_eq!(ledger.target_row(&target()).await.unwrap(), Some(row));
 }

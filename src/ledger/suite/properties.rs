@@ -106,7 +106,13 @@ fn any_scope() -> impl Strategy<Value = (Scope, KnownScope)> {
         let (fence, complete, at, complete_at, accepted, emptied) = rest;
         let source: crate::model::SourceName = "aws".parse().unwrap();
         let known = KnownScope {
-            receipt: Receipt { source: source.clone(), outcome: receipt.0, count: receipt.1, error: receipt.2 },
+            receipt: Receipt {
+                source: source.clone(),
+                outcome: receipt.0,
+                count: receipt.1,
+                error: receipt.2,
+                extra: serde_json::Map::new(),
+            },
             source,
             fence: Fence(fence.max(complete)),
             at,

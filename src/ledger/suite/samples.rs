@@ -88,7 +88,13 @@ pub(super) fn scope(region: &str) -> Scope {
 pub(super) fn known_scope(fence: i64, seen: Timestamp) -> KnownScope {
     let source: crate::model::SourceName = "aws".parse().unwrap();
     KnownScope {
-        receipt: Receipt { source: source.clone(), outcome: Outcome::Complete, count: Some(2), error: None },
+        receipt: Receipt {
+            source: source.clone(),
+            outcome: Outcome::Complete,
+            count: Some(2),
+            error: None,
+            extra: [("batch".to_owned(), serde_json::json!(7))].into_iter().collect(),
+        },
         source,
         fence: Fence(fence),
         at: seen,

@@ -15,6 +15,7 @@ use crate::plan::{ChangeKind, Guardrail, Hold, Verdict, VerdictKind};
 
 on_both!(
     holds_are_replaced_per_target,
+    rejected_holds_stay_until_they_are_asked_about_again,
     the_last_verdict_stands,
     runs_are_listed_newest_first,
     pruning_leaves_the_present,
@@ -48,6 +49,29 @@ async fn holds_are_replaced_per_target(place: &Place) {
     assert_eq!(ledger.holds().await.unwrap(), [hold(3, "snow")]);
 }
 
+async fn rejected_holds_stay_until_they_are_asked_about_again(place: &Place) {
+    let ledger = place.open().await;
+    ledger.put_holds(&target(), &[hold(1, "cmdb"), hold(2, "cmdb")], at(0)).await.unwrap();
+    ledger.judge(&hold(1, "cmdb"), VerdictKind::Rejected, at(1)).await.unwrap();
+    assert_eq!(ledger.holds().await.unwrap(), [hold(2, "cmdb")]);
+    ledger.put_holds(&target(), &[], at(2)).await.unwrap();
+    assert_eq!((ledger.holds().await.unwrap(), ledger.rejected_holds().await.unwrap()), (vec![], vec![hold(1, "cmdb")]));
+    let verdicts = ledger.load_target(&target(), at(0)).await.unwrap().verdicts;
+    assert_eq!(verdicts.into_values().map(|verdict| verdict.verdict).collect::<Vec<_>>(), [VerdictKind::Rejected]);
+
+    ledger.put_holds(&target(), &[hold(1, "cmdb")], at(3)).await.unwrap();
+    assert_eq!((ledger.holds().await.unwrap(), ledger.rejected_holds().await.unwrap()), (vec![hold(1, "cmdb")], vec![]));
+    ledger.judge(&hold(1, "cmdb"), VerdictKind::Rejected, at(4)).await.unwrap();
+    ledger.judge(&hold(1, "cmdb"), VerdictKind::Approved, at(5)).await.unwrap();
+    assert_eq!(ledger.rejected_holds().await.unwrap(), []);
+
+    ledger.judge(&hold(1, "cmdb"), VerdictKind::Rejected, at(6)).await.unwrap();
+    ledger.retain_holds(&[target()].into()).await.unwrap();
+    assert_eq!(ledger.rejected_holds().await.unwrap(), [hold(1, "cmdb")]);
+    ledger.retain_holds(&["snow".parse().unwrap()].into()).await.unwrap();
+    assert_eq!((ledger.holds().await.unwrap(), ledger.rejected_holds().await.unwrap()), (vec![], vec![]));
+}
+
 async fn the_last_verdict_stands(place: &Place) {
     let ledger = place.open().await;
     ledger.put_verdicts(&[verdict(digest(1), VerdictKind::Rejected, 1), verdict(digest(2), VerdictKind::Approved, 1)]).await.unwrap();
@@ -72,11 +96,14 @@ async fn runs_are_listed_newest_first(place: &Place) {
         ledger.start_run(&row(n).run, at(n)).await.unwrap();
         ledger.finish_run(&row(n)).await.unwrap();
     }
-    let killed = RunRow { finished_at: None, outcome: None, counts: Default::default(), report: None, ..row(3) };
-    ledger.start_run(&killed.run, at(3)).await.unwrap();
+    // By its own clock it began before all others.
+    let killed = RunRow { started_at: at(0), finished_at: None, outcome: None, counts: Default::default(), report: None, ..row(3) };
+    ledger.start_run(&killed.run, at(0)).await.unwrap();
     let brief = |n| RunRow { report: None, ..row(n) };
     assert_eq!(ledger.runs(2).await.unwrap(), [killed, brief(2)]);
     assert_eq!(ledger.run(&row(1).run).await.unwrap(), Some(row(1)));
+    ledger.finish_run(&RunRow { outcome: Some("failed".to_owned()), ..row(1) }).await.unwrap();
+    assert_eq!(ledger.run(&row(1).run).await.unwrap(), Some(row(1)), "a run ends once");
     assert_eq!(ledger.run(&RunId("run-9".to_owned())).await.unwrap(), None);
 }
 

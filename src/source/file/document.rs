@@ -49,7 +49,7 @@ struct Reader<R> {
     rows: BTreeMap<Scope, u64>,
     /// The counts that receipts give, with their places.
     counts: Vec<(Scope, u64, Place)>,
-    /// Fields that are not kept, by where they stand.
+    /// Fields of the document that are not kept.
     unknown: BTreeSet<String>,
     /// What has the key of a derived resource but does not say so.
     unmarked: BTreeSet<String>,
@@ -159,11 +159,10 @@ impl<R: Read> Reader<R> {
     }
 
     fn receipt(&mut self, number: u64) -> Result<(), Fault> {
-        let Self { scanner, pull, shared, counts, unknown, .. } = self;
+        let Self { scanner, pull, shared, counts, .. } = self;
         scanner.value(|token| {
             let what = format!("receipt {number}");
             let raw: RawReceipt<'_> = token.parse(&what)?;
-            unknown.extend(raw.extra.keys().map(|name| format!("receipts.{}", shorten(name))));
             let (scope, receipt) = raw.receipt(shared).map_err(|odd| token.fault(&what, odd))?;
             if let Some(count) = receipt.count {
                 counts.push((scope.clone(), count, token.place_of(&["count".to_owned()])));
@@ -236,23 +235,27 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// Each receipt's count against the rows.
-    fn check_counts(&self) -> Result<(), Fault> {
+    /// Each receipt's count against the rows; where a complete receipt has none, the rows are the count.
+    fn check_counts(&mut self) -> Result<(), Fault> {
         let mut wide: BTreeMap<(Provider, &str, Kind), u64> = BTreeMap::new();
         for (scope, rows) in &self.rows {
             *wide.entry((scope.provider, scope.account.as_str(), scope.kind)).or_default() += rows;
         }
-        for (scope, count, place) in &self.counts {
+        let rows = |scope: &Scope| {
             let rows = match scope.region.is_any() {
                 true => wide.get(&(scope.provider, scope.account.as_str(), scope.kind)),
                 false => self.rows.get(scope),
             };
-            let rows = rows.copied().unwrap_or(0);
+            rows.copied().unwrap_or(0)
+        };
+        for (scope, count, place) in &self.counts {
+            let rows = rows(scope);
             if rows != *count {
                 return Err(Fault::new(*place, format!("the receipt of {scope} counts {count}, but the file has {rows} of them"))
                     .hint("the file was cut or edited by hand: export it again, or correct or leave out `count`"));
             }
         }
+        self.pull.receipts.fill_counts(rows);
         Ok(())
     }
 
@@ -282,7 +285,7 @@ impl<R: Read> Reader<R> {
         if !self.unknown.is_empty() {
             let names: Vec<&str> = self.unknown.iter().take(10).map(String::as_str).collect();
             let text = format!("this version does not know and does not keep: {}", names.join(", "));
-            remarks.push(Remark { subject: "fields of the document and of receipts".to_owned(), text });
+            remarks.push(Remark { subject: "fields of the document".to_owned(), text });
         }
     }
 }

@@ -250,7 +250,9 @@ impl<'a> Token<'a> {
         let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
         let message = &shorten(message);
         if error.classify() == Category::Data {
-            return self.fault(what, Odd { path: self.path_at(reached), text: message.clone(), hint: None });
+            let path = self.path_at(reached);
+            let text = wanted(&path, what, message);
+            return self.fault(what, Odd { path, text, hint: None });
         }
         if let Err(invalid) = std::str::from_utf8(self.bytes)
             && invalid.error_len().is_some()
@@ -301,6 +303,33 @@ impl<'a> Token<'a> {
             inside = raw.get().as_bytes();
         }
         path
+    }
+}
+
+/// What a value must be that does not fit, instead of the parser's words for what it is.
+fn wanted(path: &[String], what: &str, message: &str) -> String {
+    const TIME: &str = "must be an RFC 3339 time such as `2026-01-02T03:04:05Z`";
+    let is_structure =
+        message.starts_with("missing field") || message.starts_with("duplicate field") || message.ends_with("is given twice");
+    let known = match path {
+        _ if is_structure => None,
+        [] if what == "`taken_at`" => Some(TIME),
+        [field] => match field.as_str() {
+            "created_at" | "observed_at" => Some(TIME),
+            "count" => Some("must be a whole number, not negative"),
+            "derived" => Some("must be `true` or `false`"),
+            "tags" | "attributes" => Some("must be an object: `{…}`"),
+            "key" | "kind" | "provider" | "native_id" | "account" | "region" | "name" | "state" | "type" | "from" | "to" | "source"
+            | "outcome" | "error" => Some("must be a text: `\"…\"`"),
+            _ => None,
+        },
+        [field, _, ..] if field == "tags" => Some("must be a text: `\"…\"`"),
+        _ => None,
+    };
+    match (known, message.split_once(", expected ")) {
+        (Some(known), _) => known.to_owned(),
+        (None, Some((_, expected))) => format!("must be {expected}"),
+        (None, None) => message.to_owned(),
     }
 }
 

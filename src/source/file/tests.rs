@@ -141,21 +141,26 @@ fn wrong_words_name_the_nearest() {
 
 #[test]
 fn wrong_types_name_the_field() {
-    check(r#""name": "web-1""#, r#""name": 5"#, (9, "5"), &format!("resource 1 (`{I1}`), field `name`: invalid type: integer `5`"));
-    check(r#""name": "web-1""#, r#""name": {"a": 1}"#, (9, r#"{"a""#), "field `name`: invalid type: map");
-    check(r#""env": "prod""#, r#""env": null"#, (10, "null"), "field `tags`, `env`: invalid type: null");
+    check(r#""name": "web-1""#, r#""name": 5"#, (9, "5"), &format!("resource 1 (`{I1}`), field `name`: must be a text: `\"…\"`"));
+    check(r#""name": "web-1""#, r#""name": {"a": 1}"#, (9, r#"{"a""#), "field `name`: must be a text");
+    check(r#""env": "prod""#, r#""env": null"#, (10, "null"), "field `tags`, `env`: must be a text");
     check(r#""vcpus": 2"#, r#""vcpus": "two""#, (11, r#""two""#), "field `attributes`, `vcpus`: it must be a whole number");
     check(r#""vcpus": 2"#, r#""vcpus": 2.5"#, (11, "2.5"), "it must be a whole number, not negative for kind instance");
-    check(r#""attributes": {}"#, r#""attributes": []"#, (22, "[]"), "relation 1, field `attributes`: invalid type");
-    check(r#""count": 2"#, r#""count": -2"#, (3, "-2"), "receipt 1, field `count`: invalid value");
-    check(r#""2026-01-01T00:00:00Z""#, r#""yesterday""#, (10, r#""yesterday""#), "field `created_at`");
+    check(r#""attributes": {}"#, r#""attributes": []"#, (22, "[]"), "relation 1, field `attributes`: must be an object");
+    check(r#""count": 2"#, r#""count": -2"#, (3, "-2"), "receipt 1, field `count`: must be a whole number, not negative");
+    check(
+        r#""2026-01-01T00:00:00Z""#,
+        r#""yesterday""#,
+        (10, r#""yesterday""#),
+        "field `created_at`: must be an RFC 3339 time such as `2026-01-02T03:04:05Z`",
+    );
     check(r#""2026-01-02T03:04:05Z""#, r#""yesterday""#, (1, r#""yesterday""#), "`taken_at`");
     check(r#""native_id": "i-2""#, r#""native_id": " ""#, (13, r#"" ""#), "field `native_id`: it is blank");
     check(r#", "native_id": "i-2""#, "", (13, r#"{"key""#), "instance/i-2`): missing field `native_id`");
     check(r#""native_id": "i-2""#, r#""native_id": "i-2", "native_id": "i-3""#, (13, r#""i-3""#), "duplicate field `native_id`");
     check(r#""env": "prod""#, r#""env": "prod", "env": "test""#, (10, r#""#), "`env` is given twice");
     check(" \"resources\": [", " \"resources\": 5, \"more\": [", (7, "5"), "`resources` must be a list");
-    check(" \"relations\": [", " \"relations\": [7,", (20, "7"), "relation 1: invalid type: integer `7`, expected a relation");
+    check(" \"relations\": [", " \"relations\": [7,", (20, "7"), "relation 1: must be a relation: an object with `type`, `from` and `to`");
     check(r#""region": "*", "derived": true"#, r#""region": "*", "derived": "yes""#, (18, r#""yes""#), "field `derived`");
 }
 

@@ -83,7 +83,7 @@ pub(super) struct RawReceipt<'a> {
     count: Option<u64>,
     error: Option<String>,
     #[serde(flatten)]
-    pub(super) extra: Map<String, Value>,
+    extra: Map<String, Value>,
 }
 
 /// An object that gives no name twice.
@@ -310,6 +310,6 @@ impl RawReceipt<'_> {
             kind: word("kind", &self.kind, Kind::ALL)?,
         };
         let outcome = word("outcome", &self.outcome, Outcome::ALL)?;
-        Ok((scope, Receipt { source, outcome, count: self.count, error: self.error }))
+        Ok((scope, Receipt { source, outcome, count: self.count, error: self.error, extra: self.extra }))
     }
 }

@@ -184,8 +184,8 @@ fn the_ledger_is_checked_pruned_and_copied() {
     let backup = world.run(&["ledger", "backup", "copy.db"]);
     assert_eq!((backup.code, backup.out.as_str()), (0, "wrote copy.db\n"));
     let refused = world.run(&["ledger", "backup", "copy.db"]);
-    assert_eq!(refused.code, 1);
-    assert!(refused.err.contains("a backup never overwrites a file"), "{}", refused.err);
+    assert_eq!(refused.code, 2);
+    assert!(refused.err.contains("a backup never overwrites a file\nhint: name a new file\n"), "{}", refused.err);
     assert_eq!(world.query("copy.db", "SELECT count(*) FROM resource"), [["22"]]);
 
     let check = world.json(&["ledger", "check"], 0);

@@ -85,6 +85,8 @@ fn sync_approves_what_only_a_plan_has_shown() {
 fn an_approval_of_something_else_approves_nothing_and_says_so() {
     let (world, _) = world(12);
     let other = "00112233445566778899aabbccddeeff";
+    // Alone it would be partly done; the hold comes first.
+    assert_eq!(world.json(&["sync", "--at", &at(1, 0), "--approve", other], 3)["outcome"], "partly");
     let document = world.json(&["sync", "--at", &at(1, 2), "--approve", other], 4);
     assert_eq!(retired(&world), 0);
     assert!(document["remarks"].to_string().contains(other) || document["problems"].to_string().contains(other), "{document:#}");
@@ -126,4 +128,50 @@ fn writes_can_be_paused_for_one_sync_and_for_one_target() {
     world.json(&["target", "resume", "cmdb"], 0);
     world.sync_at(&at(1, 5), 0);
     assert_eq!((live(&world), retired(&world)), (37, 3));
+}
+
+#[test]
+fn a_rejection_is_listed_explained_and_taken_back() {
+    let (world, full) = world(12);
+    let id = hold(&world.sync_at(&at(1, 2), 4));
+    world.json(&["holds", "reject", &id], 0);
+    assert_eq!(world.json(&["holds", "list"], 0)["holds"], json!([]));
+    assert_eq!(world.sync_at(&at(1, 3), 0)["rejected"], 12);
+    let plan = world.json(&["plan", "--at", &at(1, 3)], 0);
+    assert_eq!((&plan["rejected"], &plan["changes"]), (&json!(12), &json!([])));
+    let text = world.run(&["sync", "--at", &at(1, 3)]);
+    assert!(text.out.contains("\nrejected  12 changes (`dewpoint holds list --rejected`)\n"), "{}", text.out);
+    let rejected = world.json(&["holds", "list", "--rejected"], 0);
+    assert_eq!((hold(&rejected), held(&rejected)), (id.clone(), 12));
+    assert_eq!(world.json(&["holds", "show", &id], 0)["changes"].as_array().unwrap().len(), 12);
+    let explained = world.json(&["explain", "i-0000"], 0);
+    assert_eq!((&explained["rejected"][0]["id"], &explained["holds"]), (&json!(id), &json!([])));
+    let next = explained["next"].as_str().unwrap();
+    assert!(next.contains("people rejected it") && next.contains(&format!("`dewpoint holds approve {id}`")), "{next}");
+    assert_eq!(world.json(&["explain", "i-0020"], 0)["rejected"], json!([]));
+
+    // What comes back is not silent any more; of the rest the rejection is taken back.
+    world.put(&without(&full, 1..12));
+    world.sync_at(&at(1, 4), 0);
+    assert_eq!(held(&world.json(&["holds", "list", "--rejected"], 0)), 11);
+    world.json(&["holds", "approve", &id], 0);
+    assert_eq!(world.json(&["holds", "list", "--rejected"], 0)["holds"], json!([]));
+    let document = world.sync_at(&at(1, 5), 0);
+    assert_eq!((&document["rejected"], retired(&world)), (&json!(0), 11));
+    assert_eq!(world.json(&["holds", "list"], 0)["holds"], json!([]));
+}
+
+#[test]
+fn holds_of_a_target_that_left_the_configuration_go_with_it() {
+    let (world, _) = world(12);
+    let id = hold(&world.sync_at(&at(1, 2), 4));
+    world.write(
+        "dewpoint.yaml",
+        &format!("{}{QUICK}", crate::support::CONFIG.replace("name: cmdb,", "name: other,").replace("cmdb.db", "other.db")),
+    );
+    assert_eq!(world.json(&["holds", "list"], 0)["holds"], json!([]));
+    assert_eq!(world.run(&["holds", "approve", &id]).code, 2);
+    assert_eq!(world.query("dewpoint.db", "SELECT count(*) FROM hold"), [["1"]], "only listing changes nothing");
+    world.sync_at(&at(1, 3), 0);
+    assert_eq!(world.query("dewpoint.db", "SELECT count(*) FROM hold"), [["0"]]);
 }

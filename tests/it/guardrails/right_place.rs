@@ -63,3 +63,21 @@ fn a_source_and_its_receipts_do_not_change_with_the_target() {
     let document = world.sync_at(&at(1, 1), 2);
     assert!(!world.path("new.db").exists(), "{document:#}");
 }
+
+#[test]
+fn a_recovery_that_failed_leaves_the_next_sync_as_careful_as_before() {
+    let world = world();
+    std::fs::remove_file(world.path("cmdb.db")).unwrap();
+    for end in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(world.path(&format!("cmdb.db{end}")));
+    }
+    // Another program's database.
+    std::fs::copy(world.path("dewpoint.db"), world.path("cmdb.db")).unwrap();
+    assert_eq!(world.run(&["target", "recover", "cmdb"]).code, 2);
+    std::fs::remove_file(world.path("cmdb.db")).unwrap();
+    world.sync_at(&at(1, 1), 2);
+    assert!(!world.path("cmdb.db").exists(), "no CMDB is made in the place of one that is gone");
+    // Asked for again, it is.
+    assert_eq!(world.run(&["target", "recover", "cmdb"]).code, 0);
+    assert_eq!(live(&world), 4);
+}

@@ -66,6 +66,6 @@ async fn doctor_says_when_the_credentials_are_refused() {
     fake.fail(EU, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
     let findings = source(&fake, &[EU]).doctor().await;
     assert_eq!(findings.len(), 1);
-    assert_eq!((findings[0].check.as_str(), findings[0].outcome), ("identity", Health::Error));
+    assert_eq!((findings[0].check.as_str(), findings[0].outcome), ("credentials", Health::Error));
     assert!(findings[0].mend.as_deref().unwrap().contains("AWS_PROFILE"));
 }

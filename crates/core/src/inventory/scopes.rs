@@ -109,5 +109,5 @@ fn unlisted(known: &KnownScope, observing: &Observing<'_>) -> Receipt {
         _ if observing.coverage.is_exhaustive() => (Outcome::Orphaned, None),
         _ => (Outcome::Skipped, Some("no source listed it, but not every source told all its accounts and regions".to_owned())),
     };
-    Receipt { source: known.receipt.source.clone(), outcome, count: None, error }
+    Receipt { source: known.receipt.source.clone(), outcome, count: None, error, extra: known.receipt.extra.clone() }
 }

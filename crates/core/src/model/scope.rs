@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::key::{Account, Region, SourceName};
 use super::kind::{Kind, Provider, vocabulary};
@@ -60,6 +61,9 @@ pub struct Receipt {
     pub count: Option<u64>,
     /// What went wrong, in words without secrets; `None` when complete.
     pub error: Option<String>,
+    /// Fields of an inventory file that this version does not know; kept and exported again.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub extra: Map<String, Value>,
 }
 
 impl Receipt {
@@ -117,6 +121,13 @@ impl Receipts {
     #[must_use]
     pub fn proves_absence(&self, scope: &Scope) -> bool {
         self.covering(scope).is_some_and(|(_, receipt)| receipt.is_complete())
+    }
+
+    /// Gives each complete receipt without a count the one that `count` knows.
+    pub fn fill_counts(&mut self, count: impl Fn(&Scope) -> u64) {
+        for (scope, receipt) in self.0.iter_mut().filter(|(_, receipt)| receipt.is_complete()) {
+            receipt.count.get_or_insert_with(|| count(scope));
+        }
     }
 
     /// All receipts, sorted by scope.

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, ChangeId};
-use crate::estate::Fence;
-use crate::model::{Digest, TargetName, vocabulary};
+use crate::estate::{Estate, Fence};
+use crate::model::{Digest, Key, TargetName, vocabulary};
 
 vocabulary! {
     /// The guards that can stop a change.
@@ -80,6 +80,18 @@ impl Hold {
     pub fn verdicts(&self, verdict: VerdictKind, at: Timestamp) -> Vec<Verdict> {
         let of = |change: &Change| Verdict { change: change.id, target: self.target.clone(), verdict, fence: change.fence, at };
         self.changes.iter().map(of).collect()
+    }
+
+    /// Of a rejected hold, the changes that stay silent: those whose resource or edge brought no news since.
+    pub fn silent<'a>(&'a self, estate: &'a Estate) -> impl Iterator<Item = &'a Change> {
+        let news = |key: &Key| estate.resources.get(key).map_or(Fence::default(), |known| known.news_fence);
+        self.changes.iter().filter(move |change| {
+            let latest = match &change.relation {
+                None => news(&change.key),
+                Some(edge) => estate.edges.get(edge).map_or_else(|| news(edge.proving_end()), |known| known.fence),
+            };
+            latest <= change.fence
+        })
     }
 }
 

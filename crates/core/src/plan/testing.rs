@@ -248,7 +248,13 @@ impl World {
 
     /// A complete listing of a scope shows nothing any more.
     pub(super) fn empty(&mut self, scope: &Scope) {
-        let receipt = Receipt { source: "aws".parse().unwrap(), outcome: Outcome::Complete, count: Some(0), error: None };
+        let receipt = Receipt {
+            source: "aws".parse().unwrap(),
+            outcome: Outcome::Complete,
+            count: Some(0),
+            error: None,
+            extra: serde_json::Map::new(),
+        };
         let known = KnownScope {
             source: receipt.source.clone(),
             receipt,

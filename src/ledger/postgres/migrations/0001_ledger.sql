@@ -197,11 +197,15 @@ CREATE TABLE hold (
     hold_id BYTEA   NOT NULL,
     at      BIGINT  NOT NULL,
     body    TEXT    NOT NULL,
+    -- People said no: it is not asked about, and kept so that they can take that back.
+    rejected BIGINT NOT NULL,
     PRIMARY KEY (target, hold_id)
 );
 
 CREATE TABLE run (
-    run         TEXT    PRIMARY KEY,
+    -- In the order of their beginnings on the real clock, which `started_at` need not follow.
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    run         TEXT    NOT NULL UNIQUE,
     started_at  BIGINT  NOT NULL,
     finished_at BIGINT,
     outcome     TEXT,

@@ -195,11 +195,15 @@ CREATE TABLE hold (
     hold_id BLOB    NOT NULL,
     at      INTEGER NOT NULL,
     body    TEXT    NOT NULL,
+    -- People said no: it is not asked about, and kept so that they can take that back.
+    rejected INTEGER NOT NULL,
     PRIMARY KEY (target, hold_id)
 ) STRICT;
 
 CREATE TABLE run (
-    run         TEXT    PRIMARY KEY,
+    -- In the order of their beginnings on the real clock, which `started_at` need not follow.
+    id          INTEGER PRIMARY KEY,
+    run         TEXT    NOT NULL UNIQUE,
     started_at  INTEGER NOT NULL,
     finished_at INTEGER,
     outcome     TEXT,
