@@ -323,10 +323,17 @@ impl Engine<'_, '_> {
         if Instant::now() >= self.delivery.deadline {
             return Some(Stop::Deadline);
         }
-        if self.delivery.lease.is_lost() {
-            return Some(Stop::Ledger(LedgerError::LeaseLost { target: self.delivery.target.name().clone() }));
-        }
-        None
+        self.delivery.lease.is_lost().then(|| self.lease_lost())
+    }
+
+    fn lease_lost(&self) -> Stop {
+        Stop::Ledger(LedgerError::LeaseLost { target: self.delivery.target.name().clone() })
+    }
+
+    /// A process that was put to sleep finds its transaction undone and its connection closed. What there is to say of that is that its
+    /// time is over.
+    fn ledger_stop(&self, error: LedgerError) -> Stop {
+        if self.delivery.lease.is_lost() { self.lease_lost() } else { Stop::Ledger(error) }
     }
 
     /// Notes a batch in the ledger as in flight; nothing for an empty one.
@@ -347,7 +354,7 @@ impl Engine<'_, '_> {
             .ledger
             .begin_batch(delivery.lease.lease(), delivery.run, &changes, &tallies, delivery.at)
             .await
-            .map_err(Stop::Ledger)?;
+            .map_err(|error| self.ledger_stop(error))?;
         let in_flight = ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect();
         Ok(Some(Noted { in_flight, writes, unanswered }))
     }
@@ -378,7 +385,11 @@ impl Engine<'_, '_> {
         }
         let delivery = self.delivery;
         let count = notes.iter().filter(|(_, answer)| !matches!(answer, Answer::NotSent | Answer::Unknown { .. })).count() as u64;
-        delivery.ledger.finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at).await.map_err(Stop::Ledger)?;
+        delivery
+            .ledger
+            .finish_batch(delivery.lease.lease(), delivery.run, &notes, delivery.at)
+            .await
+            .map_err(|error| self.ledger_stop(error))?;
         (delivery.progress)(count);
         Ok(notes)
     }
