@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
 
-use super::{SqliteSession, arguments};
+use super::{SqliteSession, arguments, fail};
 use crate::ledger::LedgerError;
 use crate::ledger::codec::Reader;
 use crate::ledger::session::{Columns, Row, Table, Type, Visit, cells};
@@ -26,19 +26,42 @@ impl SqliteSession {
         visit: &mut Visit<'_>,
     ) -> Result<(), LedgerError> {
         let select = packing_statement(table, target.is_some());
-        let (mut next, last) = self.numbers(operation, table, target).await?;
-        while next <= last {
-            let cells = match target {
-                Some(target) => cells![next, next + NUMBERS_PER_TEXT, target.as_str()],
-                None => cells![next, next + NUMBERS_PER_TEXT],
+        let (first, last) = self.numbers(operation, table, target).await?;
+        let mut starts = (first..=last).step_by(usize::try_from(NUMBERS_PER_TEXT).unwrap_or(1));
+        let mut packed = None;
+        loop {
+            // While the rows of one text are taken in, the database packs the next one.
+            let packing = async {
+                match starts.next() {
+                    Some(start) => self.pack(operation, &select, start, target).await.map(Some),
+                    None => Ok(None),
+                }
             };
-            let arguments = arguments(cells).map_err(|error| self.fail(operation, error))?;
-            let query = sqlx::query_scalar_with::<_, String, _>(sqlx::AssertSqlSafe(select.clone()), arguments);
-            let text = query.fetch_one(&mut *self.transaction).await.map_err(|error| self.fail(operation, error))?;
-            unpack(&text, operation, table.columns, visit)?;
-            next += NUMBERS_PER_TEXT;
+            let unpacking = async { packed.map_or(Ok(()), |text: String| unpack(&text, operation, table.columns, visit)) };
+            let (next, unpacked) = futures::future::join(packing, unpacking).await;
+            unpacked?;
+            match next? {
+                Some(text) => packed = Some(text),
+                None => return Ok(()),
+            }
         }
-        Ok(())
+    }
+
+    async fn pack(
+        &mut self,
+        operation: &'static str,
+        select: &str,
+        start: i64,
+        target: Option<&TargetName>,
+    ) -> Result<String, LedgerError> {
+        let end = start.saturating_add(NUMBERS_PER_TEXT);
+        let cells = match target {
+            Some(target) => cells![start, end, target.as_str()],
+            None => cells![start, end],
+        };
+        let arguments = arguments(cells).map_err(|error| self.fail(operation, error))?;
+        let query = sqlx::query_scalar_with::<_, String, _>(sqlx::AssertSqlSafe(select.to_owned()), arguments);
+        query.fetch_one(&mut *self.transaction).await.map_err(|error| fail(&self.address, operation, error))
     }
 
     /// The first and last number in the table; an empty range for an empty table.
