@@ -14,11 +14,13 @@ pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use tracing::instrument;
+use tokio::task::JoinSet;
+use tracing::{Instrument as _, instrument};
 
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
@@ -31,7 +33,7 @@ use crate::target::{Addressed, Delivered, Operation, Retry, Sending, Target, Tar
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
     /// The target.
-    pub target: &'a dyn Target,
+    pub target: &'a Arc<dyn Target>,
     /// The ledger.
     pub ledger: &'a dyn Ledger,
     /// The lease on the target, renewed in the background.
@@ -119,7 +121,7 @@ struct Due {
 /// A batch that is in the ledger as in flight.
 struct Noted {
     in_flight: Vec<InFlight>,
-    writes: Vec<Write>,
+    writes: Arc<Vec<Write>>,
     unanswered: Vec<Vec<InFlightId>>,
 }
 
@@ -235,8 +237,19 @@ impl Engine<'_, '_> {
     async fn send(&self, kind: ChangeKind, noted: &Noted) -> Answers {
         let began = Instant::now();
         let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
-        let sending = Sending { estate: self.delivery.estate, at: self.delivery.at, deadline };
-        let answers = self.delivery.target.apply(&noted.writes, &sending).await;
+        let (target, writes) = (Arc::clone(self.delivery.target), Arc::clone(&noted.writes));
+        let (estate, at) = (self.delivery.estate.clone(), self.delivery.at);
+        // A task of its own, so that the target and the ledger work side by side where there is more than one core. It ends with the set.
+        let mut task = JoinSet::new();
+        let sent = async move { target.apply(&writes, &Sending { estate: &estate, at, deadline }).await };
+        task.spawn(sent.in_current_span());
+        let answers = match task.join_next().await {
+            Some(Ok(answers)) => answers,
+            Some(Err(_)) | None => {
+                let text = "the write broke off".to_owned();
+                Err(TargetError::Unreachable { target: self.delivery.target.name().clone(), operation: "apply", text })
+            }
+        };
         tracing::debug!(elapsed_ms = began.elapsed().as_millis(), taken = answers.is_ok(), "Sent a batch");
         answers
     }
@@ -307,7 +320,7 @@ impl Engine<'_, '_> {
         let is_unanswered = matches!(error, TargetError::Unreachable { .. });
         let sent =
             if is_unanswered { in_flight } else { self.note(not_sent(in_flight)).await?.into_iter().map(|(sent, _)| sent).collect() };
-        let parts = sent.into_iter().zip(writes).zip(unanswered);
+        let parts = sent.into_iter().zip(Arc::unwrap_or_clone(writes)).zip(unanswered);
         Ok(parts
             .map(|((sent, write), mut unanswered)| {
                 unanswered.extend(is_unanswered.then_some(sent.id));
@@ -356,7 +369,7 @@ impl Engine<'_, '_> {
             .await
             .map_err(|error| self.ledger_stop(error))?;
         let in_flight = ids.into_iter().zip(changes).map(|(id, change)| InFlight { id, run: delivery.run.clone(), change }).collect();
-        Ok(Some(Noted { in_flight, writes, unanswered }))
+        Ok(Some(Noted { in_flight, writes: Arc::new(writes), unanswered }))
     }
 
     /// What the target's answers to a batch come to.

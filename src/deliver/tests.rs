@@ -128,7 +128,8 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
     ledger.note_target(&name, "local", "", &TargetNews::Paused(false)).await.unwrap();
     let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
     let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
-    let target = Moody { name: name.clone(), mood, batch_size, batches: Mutex::default() };
+    let moody = Arc::new(Moody { name: name.clone(), mood, batch_size, batches: Mutex::default() });
+    let target: Arc<dyn Target> = moody.clone();
     let (_stop, interrupt) = tokio::sync::watch::channel(false);
     let delivery = Delivery {
         target: &target,
@@ -154,7 +155,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
         verdicts: BTreeMap::new(),
     };
     let outcome = delivery.deliver(changes, state).await;
-    let batches = target.batches.lock().unwrap().clone();
+    let batches = moody.batches.lock().unwrap().clone();
     (outcome, batches, ledger, folder)
 }
 

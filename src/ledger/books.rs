@@ -2,19 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::codec::json;
 use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
 use super::{LedgerError, Pruned, RunId, RunRow};
 use crate::model::{Digest, Key, TargetName};
-use crate::plan::{Hold, Verdict, VerdictKind};
+use crate::plan::{self, Hold, Verdict, VerdictKind};
 
 const VERDICT: Columns =
     &[("target", Type::Text), ("change_id", Type::Bytes), ("verdict", Type::Text), ("fence", Type::Int), ("at", Type::Int)];
-
-/// The window in which guardrail 3 counts.
-const TALLY_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 pub(super) async fn put_holds(db: &dyn Database, target: &TargetName, holds: &[Hold], at: Timestamp) -> Result<(), LedgerError> {
     let mut write = db.write().await?;
@@ -168,7 +165,7 @@ async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::se
 pub(super) async fn prune(db: &dyn Database, before: Timestamp) -> Result<Pruned, LedgerError> {
     let mut session = db.write().await?;
     let write = &mut *session;
-    let window = before.checked_sub(TALLY_WINDOW).unwrap_or(Timestamp::MIN);
+    let window = plan::window_start(before);
     let journal = write.run("prune the journal", "DELETE FROM journal WHERE at < $1", cells![before]).await?;
     let delete = "DELETE FROM run WHERE started_at < $1 AND (finished_at IS NULL OR finished_at < $1) \
          AND run NOT IN (SELECT run FROM in_flight)";

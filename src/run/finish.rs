@@ -8,7 +8,7 @@ use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, Outcome, TargetName};
-use crate::plan::{Change, DriftAction, Plan, document};
+use crate::plan::{Change, Plan, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 
@@ -65,7 +65,7 @@ async fn deliver_one(
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
     let native_ids = |key: &Key| stand.estate.resources.get(key).map(|known| known.resource.native_id.clone()).unwrap_or_default();
     let delivery = Delivery {
-        target: standing.ready.target.as_ref(),
+        target: &standing.ready.target,
         ledger: context.ledger.as_ref(),
         lease,
         run: &context.run,
@@ -379,18 +379,8 @@ fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {
             drifted.field,
             plain(&drifted.found),
             plain(&drifted.desired),
-            action_words(drifted.action)
+            drifted.action.words()
         ),
-    }
-}
-
-fn action_words(action: DriftAction) -> &'static str {
-    match action {
-        DriftAction::None => "as it should be",
-        DriftAction::WriteOnceMore => "written once more",
-        DriftAction::Rest => "left: the target keeps a form of its own",
-        DriftAction::Correct => "corrected",
-        DriftAction::Report => "left to people",
     }
 }
 

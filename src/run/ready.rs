@@ -1,17 +1,18 @@
 //! Making one target ready for planning: the right place, the one writer, and what became of changes whose answers were lost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::clock::{earlier, later};
+use crate::clock::later;
 use crate::config::TargetConfig;
 use crate::deliver::{Aftermath, HeldLease, LeaseError};
 use crate::estate::EstateId;
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, TargetRow};
 use crate::model::Key;
-use crate::plan::TargetState;
+use crate::plan::{self, TargetState};
 use crate::target::{FoundRecord, Target, TargetError};
 
 use super::report::Problem;
@@ -23,7 +24,7 @@ pub struct Ready<'a> {
     /// What the configuration says of it.
     pub configured: &'a TargetConfig,
     /// The target.
-    pub target: Box<dyn Target>,
+    pub target: Arc<dyn Target>,
     /// The lease; `None` in a plan, which writes nothing.
     pub lease: Option<HeldLease>,
     /// What the ledger knows of it as a whole.
@@ -84,9 +85,6 @@ impl From<LedgerError> for Trouble {
     }
 }
 
-/// How far back guardrail 3 counts.
-pub const WINDOW: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
-
 /// Makes a target ready, or says why it takes no part.
 ///
 /// # Errors
@@ -116,7 +114,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (_, Mode::Plan) => Absent::Empty,
         (_, Mode::Sync) => Absent::Create,
     };
-    let target = (context.targets)(configured, absent);
+    let target: Arc<dyn Target> = Arc::from((context.targets)(configured, absent));
     let fingerprint = target.fingerprint().await.map_err(of_target)?;
     check_place(configured, &row, &fingerprint.instance)?;
 
@@ -164,7 +162,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.instance = Some(fingerprint.instance);
     row.address = setup::address(configured);
     row.estate = (estate != *own).then(|| estate.clone());
-    let state = ledger.load_target(&configured.name, earlier(context.at(), WINDOW)).await?;
+    let state = ledger.load_target(&configured.name, plan::window_start(context.at())).await?;
     let was_asked_to_recover = row.recover;
     Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover, is_ledger_old, unread })
 }

@@ -6,7 +6,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::guard::Hold;
-use super::record::TargetState;
 use crate::estate::{EstateId, Fence, FieldChange};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
@@ -91,18 +90,6 @@ pub struct Change {
     pub reason: Reason,
     /// Digest of everything the desired record was made from; stored with the record, so that the next plan can skip what did not change.
     pub basis: Digest,
-}
-
-impl Change {
-    /// Whether a saved plan's change still fits: the row it touches is the one that it was planned from (`revision` 0 where there is no row).
-    #[must_use]
-    pub fn fits(&self, state: &TargetState) -> bool {
-        let revision = match &self.relation {
-            Some(edge) => state.edges.get(edge).map(|row| row.revision),
-            None => state.records.get(&self.key).map(|row| row.revision),
-        };
-        revision.unwrap_or(0) == self.revision
-    }
 }
 
 /// A plan: what one sync would do, per target, after the guardrails.
