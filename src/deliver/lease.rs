@@ -20,6 +20,8 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 /// A lease that is renewed in the background until this is dropped. Giving it back is the run's, which does so however it ends.
 pub struct HeldLease {
     lease: Lease,
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
     validity: Arc<Mutex<Validity>>,
     renewal: tokio::task::JoinHandle<()>,
 }
@@ -121,6 +123,7 @@ impl HeldLease {
         let validity = Arc::new(Mutex::new(Validity { until: asked + LEASE_TTL, lost: false }));
         let renewal = tokio::spawn({
             let (ledger, lease, validity) = (Arc::clone(ledger), lease.clone(), Arc::clone(&validity));
+            let clock = Arc::clone(&clock);
             async move {
                 loop {
                     tokio::time::sleep(LEASE_TTL / 3).await;
@@ -137,7 +140,7 @@ impl HeldLease {
                 }
             }
         });
-        Self { lease, validity, renewal }
+        Self { lease, ledger: Arc::clone(ledger), clock, validity, renewal }
     }
 
     /// The lease, as writes name it.
@@ -150,6 +153,25 @@ impl HeldLease {
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.validity.lock().map_or_else(|broken| broken.into_inner().until, |now| now.until)
+    }
+
+    /// Whether it is still ours. One whose time is up is renewed here, which succeeds only where nobody took over meanwhile: committing
+    /// a very large estate keeps SQLite's one writer, and with it the renewals, busy for longer than a lease's time.
+    pub async fn is_kept(&self) -> bool {
+        if !self.is_lost() {
+            return true;
+        }
+        let asked = Instant::now();
+        match self.ledger.renew_lease(&self.lease, LEASE_TTL, self.clock.real_now()).await {
+            Ok(()) => {
+                set(&self.validity, |now| now.until = asked + LEASE_TTL);
+                !self.is_lost()
+            }
+            Err(error) => {
+                tracing::warn!(target.name = %self.lease.target, %error, "could not renew the lease");
+                false
+            }
+        }
     }
 
     /// Whether another took over, or the time is up.
@@ -245,5 +267,22 @@ mod tests {
         held_by(&*ledger, "elsewhere", Timestamp::now() + 8_760.hours()).await;
         let held = hold(Arc::clone(&ledger), Arc::new(RunClock::new(None)), &target(), "me", Aftermath::Requests).await.unwrap();
         assert!(!held.is_lost());
+    }
+
+    #[tokio::test]
+    async fn a_lease_whose_time_is_up_goes_on_unless_another_took_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = ledger(folder.path()).await;
+        let held = ask(&ledger, Aftermath::None).await.unwrap();
+        let time_is_up = || set(&held.validity, |now| now.until = Instant::now());
+        time_is_up();
+        assert!(held.is_lost());
+        assert!(held.is_kept().await);
+        assert!(!held.is_lost());
+
+        time_is_up();
+        held_by(&*ledger, "another", Timestamp::now() + 1.hour()).await;
+        assert!(!held.is_kept().await);
+        assert!(held.is_lost());
     }
 }

@@ -171,10 +171,11 @@ impl Engine<'_, '_> {
         let mut current = self.begin(first).await?;
         let mut answered = Vec::new();
         let ended = loop {
-            if let Some(stop) = current.as_ref().and_then(|_| self.must_stop()) {
+            let Some(noted) = current.take() else { break Ok(()) };
+            if let Some(stop) = self.must_stop().await {
+                current = Some(noted);
                 break Err(stop);
             }
-            let Some(noted) = current.take() else { break Ok(()) };
             let next = self.next_batch(&mut rest);
             let unsent = next.len() as u64;
             self.count_call(kind);
@@ -295,7 +296,7 @@ impl Engine<'_, '_> {
                 }
                 None => {}
             }
-            if let Some(stop) = self.must_stop() {
+            if let Some(stop) = self.must_stop().await {
                 self.outcome.waiting += left(&stack);
                 return Err(stop);
             }
@@ -329,14 +330,14 @@ impl Engine<'_, '_> {
             .collect())
     }
 
-    fn must_stop(&self) -> Option<Stop> {
+    async fn must_stop(&self) -> Option<Stop> {
         if *self.delivery.interrupt.borrow() {
             return Some(Stop::Interrupted);
         }
         if Instant::now() >= self.delivery.deadline {
             return Some(Stop::Deadline);
         }
-        self.delivery.lease.is_lost().then(|| self.lease_lost())
+        (!self.delivery.lease.is_kept().await).then(|| self.lease_lost())
     }
 
     fn lease_lost(&self) -> Stop {
