@@ -20,9 +20,6 @@ macro_rules! known_columns {
 
 const RESOURCE: Columns = &[
     ("key_id", Type::Int),
-    ("kind", Type::Text),
-    ("native_digest", Type::Bytes),
-    ("name_digest", Type::Bytes),
     ("digest", Type::Bytes),
     ("fence", Type::Int),
     ("news_fence", Type::Int),
@@ -38,33 +35,16 @@ const RESOURCE: Columns = &[
     ("life_since", Type::Int),
     ("flag", Type::Text),
     ("recovered", Type::Int),
+    // From here on what is written only, and the payload.
+    ("kind", Type::Text),
+    ("native_digest", Type::Bytes),
+    ("name_digest", Type::Bytes),
     ("payload", Type::Text),
 ];
 
 /// What [`load_estate`] reads of every row; the payload carries the rest.
-static RESOURCES: Table = Table {
-    name: "resource",
-    number: "key_id",
-    columns: &[
-        ("key_id", Type::Int),
-        ("digest", Type::Bytes),
-        ("fence", Type::Int),
-        ("news_fence", Type::Int),
-        ("first_seen", Type::Int),
-        ("last_seen", Type::Int),
-        ("missing", Type::Int),
-        ("disposition", Type::Text),
-        ("disposition_since", Type::Int),
-        ("stage", Type::Text),
-        ("stage_since", Type::Int),
-        ("end_at", Type::Int),
-        ("end_cause", Type::Text),
-        ("life_since", Type::Int),
-        ("flag", Type::Text),
-        ("recovered", Type::Int),
-    ],
-};
-static RESOURCE_DIGESTS: Table = Table { name: "resource", number: "key_id", columns: &[("key_id", Type::Int), ("digest", Type::Bytes)] };
+static RESOURCES: Table = Table { name: "resource", number: "key_id", columns: RESOURCE.split_at(16).0 };
+static RESOURCE_DIGESTS: Table = Table { name: "resource", number: "key_id", columns: RESOURCE.split_at(2).0 };
 
 const UPSERT_RESOURCE: &str = concat!(
     "INSERT INTO resource (key_id, kind, native_digest, name_digest, ",
@@ -452,9 +432,6 @@ fn known_row(id: i64, known: &Known) -> Result<[Cell; 20], LedgerError> {
     };
     Ok(row![
         id,
-        resource.kind.as_str(),
-        native,
-        resource.name.as_deref().map(exact_digest),
         known.digest,
         known.fence.0,
         known.news_fence.0,
@@ -470,6 +447,9 @@ fn known_row(id: i64, known: &Known) -> Result<[Cell; 20], LedgerError> {
         known.life_since,
         known.flag.as_deref(),
         known.recovered,
+        resource.kind.as_str(),
+        native,
+        resource.name.as_deref().map(exact_digest),
         json(&**resource)?,
     ])
 }
