@@ -218,7 +218,7 @@ pub(super) async fn report(
     let error = Failure::of(exit, &problems);
     let problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
     let errors = if error.is_some() { problems.clone() } else { Vec::new() };
-    let report = Report {
+    let mut report = Report {
         run: context.run.0.clone(),
         outcome: exit.outcome().to_owned(),
         started_at: context.at(),
@@ -241,7 +241,6 @@ pub(super) async fn report(
         error,
         errors,
     };
-    let mut report = report;
     if context.mode == Mode::Sync {
         close(context, standings, &stopped, &report).await?;
         report.remarks.extend(prune(context).await);
