@@ -31,7 +31,10 @@ use crate::model::{EdgeId, Outcome, Receipts, Scope};
 
 /// Whether the ledger last saw it exist.
 fn exists(known: &Known) -> bool {
-    let gone = known.end.as_ref().is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::LookedUp | EndCause::Disowned));
+    let gone = known
+        .end
+        .as_ref()
+        .is_some_and(|end| matches!(end.cause, EndCause::Absent | EndCause::LookedUp | EndCause::AccountClosed | EndCause::Disowned));
     known.missing == 0 && known.stage != Stage::Missing && !gone && !known.recovered
 }
 

@@ -62,6 +62,8 @@ vocabulary! {
         LookedUp => "looked_up",
         /// A rule or the configuration no longer wants a record.
         Unwanted => "unwanted",
+        /// Its provider says that its whole account is closed. No listing shows its end: an account that is closed cannot be listed.
+        AccountClosed => "account_closed",
         /// No source covers it any more, and people asked for its retirement and approved it at some target. Every other target asks as well.
         Disowned => "disowned",
     }
@@ -137,16 +139,16 @@ impl Known {
         }
     }
 
-    /// Notes that a read showed it. An end that rested on absence, or on nobody wanting or covering it, is taken back when it is shown alive; one that
-    /// the provider or a look-up stated is not. Whether the provider's listing lags is for [`crate::lifecycle::decide`] to ask.
+    /// Notes that a read showed it. An end that rested on absence, on its account's end, or on nobody wanting or covering it, is taken back when it is
+    /// shown alive; one that the provider or a look-up stated of the resource itself is not. Whether the provider's listing lags is for [`crate::lifecycle::decide`] to ask.
     pub(crate) fn sighted(&mut self, at: Timestamp, fence: Fence) {
         self.last_seen = at;
         self.fence = fence;
         self.missing = 0;
         self.recovered = false;
-        let rests_on_absence = |end: &mut End| matches!(end.cause, EndCause::Absent | EndCause::Unwanted | EndCause::Disowned);
+        let says_nothing_of_it = |end: &mut End| !matches!(end.cause, EndCause::Stated | EndCause::LookedUp);
         if self.resource.vital() != Vital::Ended {
-            self.end.take_if(rests_on_absence);
+            self.end.take_if(says_nothing_of_it);
         }
     }
 

@@ -30,8 +30,13 @@ pub(super) fn take_receipts(
     }
 
     let mut covered_widely = Vec::new();
+    let mut given_way = Vec::new();
     for (scope, known) in scopes.iter_mut() {
         if run.contains_key(scope) {
+            continue;
+        }
+        if is_replaced(scope, known, receipts) && known.fence <= observing.fence {
+            given_way.push(scope.clone());
             continue;
         }
         let receipt = match receipts.covering(scope) {
@@ -64,7 +69,18 @@ pub(super) fn take_receipts(
         }
         dirty.scopes.extend(emptied_in);
     }
+    for scope in given_way {
+        scopes.remove(&scope);
+        dirty.scopes.insert(scope);
+    }
     run
+}
+
+/// Whether a row over all regions only says that an account could not be read, and this pull reads its regions one by one. It never listed
+/// anything, so nothing belongs to it.
+fn is_replaced(scope: &Scope, known: &KnownScope, receipts: &Receipts) -> bool {
+    let in_region = |other: &Scope| Scope { region: scope.region.clone(), ..other.clone() } == *scope;
+    scope.region.is_any() && known.complete_at.is_none() && receipts.iter().any(|(other, _)| in_region(other))
 }
 
 fn listed(before: Option<&KnownScope>, receipt: &Receipt, source: &SourceName, was_emptied: bool, observing: &Observing<'_>) -> KnownScope {

@@ -378,6 +378,21 @@ fn a_listing_over_all_regions_takes_the_place_of_regional_ones() {
 }
 
 #[test]
+fn an_account_that_could_not_be_read_leaves_no_row_behind() {
+    let wide = everywhere(&instances());
+    let denied = pull([(wide.clone(), Outcome::Denied)], [], []);
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 1);
+    let observed = take(&mut estate, &denied, 2);
+    assert_eq!(observed.receipts[&instances()].outcome, Outcome::Denied, "what is known of its regions is frozen");
+    assert_eq!(estate.scopes[&wide].receipt.outcome, Outcome::Denied);
+    let observed = take(&mut estate, &complete([machine(json!({}))]), 3);
+    assert_eq!(observed.receipts.keys().collect::<Vec<_>>(), [&instances()]);
+    assert_eq!(estate.scopes.keys().collect::<Vec<_>>(), [&instances()]);
+    assert!(estate.dirty.scopes.contains(&wide));
+}
+
+#[test]
 fn two_sources_over_one_scope_are_refused_and_one_that_failed_is_not() {
     let both = BTreeMap::from([(name("a"), Ok(complete([]))), (name("b"), Ok(complete([])))]);
     assert!(gather(both, [name("a"), name("b")]).is_err());

@@ -11,7 +11,7 @@ use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
 use crate::inventory::unlisted_members;
-use crate::model::{Key, Kind, Outcome, Scope, Vital};
+use crate::model::{Account, Key, Kind, Outcome, Provider, Scope, Vital};
 use crate::plan::Reason;
 use crate::told;
 
@@ -44,6 +44,7 @@ pub struct Decisions {
 /// - What the provider says has ended is retired at once. An absence is proposed after `confirm_missing` complete listings and
 ///   `retire_after` since it was last seen, and only while the scope's latest receipt is complete. What was never recorded needs no
 ///   look-up and is retired when due.
+/// - What lies in an account that its provider says is closed is retired at once, as far as no listing says otherwise.
 /// - What was retired for its absence is revived when it is seen. What the provider, or a look-up, said had ended is not, until `min_dwell`
 ///   has passed and a look-up shows it.
 ///
@@ -53,11 +54,15 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
     dispose(estate, policy, at);
 
     let services = open_services(estate);
+    let closed = closed_accounts(estate);
     let Estate { resources, scopes, dirty, .. } = estate;
     for (key, known) in resources.iter_mut() {
         let judgement = policy.judge(known);
         let frozen = || unproven(key, known, &services, scopes);
-        let step = next_step(known, judgement.timers, at, frozen);
+        let step = match is_closed_with(known, &closed, scopes) {
+            Some(account) => Step::End(EndCause::AccountClosed, closed_with(account)),
+            None => next_step(known, judgement.timers, at, frozen),
+        };
         take_step(key, known, step, judgement, at, dirty, &mut decisions);
         if known.stage != Stage::Retired && known.stage != Stage::Purged {
             match known.disposition {
@@ -72,6 +77,32 @@ pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions 
     }
     propose_disowned(estate, &mut decisions);
     decisions
+}
+
+/// Accounts that their provider says are closed.
+fn closed_accounts(estate: &Estate) -> BTreeSet<(Provider, Account)> {
+    let accounts = estate.resources.values().filter(|known| known.resource.kind == Kind::Account);
+    let closed = accounts.filter(|known| known.resource.vital() == Vital::Ended && known.missing == 0);
+    closed.map(|known| (known.resource.provider, known.resource.account.clone())).collect()
+}
+
+/// The closed account that a resource lies in, if it has not ended yet and nobody has listed it since: a listing of its own scope knows better.
+fn is_closed_with<'a>(
+    known: &'a Known,
+    closed: &BTreeSet<(Provider, Account)>,
+    scopes: &BTreeMap<Scope, KnownScope>,
+) -> Option<&'a Account> {
+    let resource = &known.resource;
+    let is_inside = !resource.derived && resource.kind != Kind::Account && known.end.is_none() && resource.vital() != Vital::Ended;
+    if closed.is_empty() || !is_inside || !closed.contains(&(resource.provider, resource.account.clone())) {
+        return None;
+    }
+    let receipt = covering(scopes, &resource.scope()).map(|(_, known)| known.receipt.outcome);
+    matches!(receipt, None | Some(Outcome::Skipped | Outcome::Orphaned)).then_some(&resource.account)
+}
+
+fn closed_with(account: &Account) -> Reason {
+    Reason { rule: "account_closed".to_owned(), text: format!("its provider says that account {account} is closed") }
 }
 
 fn is_shown_alive(known: &Known) -> bool {
@@ -346,6 +377,7 @@ pub fn reason(known: &Known) -> Reason {
                 format!("absent from {}, last seen {}, and a look-up found it gone", listings(known.missing), told::time(known.last_seen));
             reason("retire_after", text)
         }
+        EndCause::AccountClosed => closed_with(&known.resource.account),
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),
         EndCause::Unwanted => reason("unwanted", "the configuration no longer covers it".to_owned()),
         EndCause::Disowned => reason("scopes retire", "no source covered it any more, and its retirement was asked for".to_owned()),

@@ -439,3 +439,36 @@ fn the_pull_that_revives_says_as_much_the_second_time() {
     let _ = step(&mut estate, &listed([machine("running")]), 3);
     assert!(estate.dirty.edges.is_empty() && estate.dirty.journal.is_empty());
 }
+
+#[test]
+fn a_closed_account_ends_what_lies_in_it() {
+    let accounts = Scope { kind: Kind::Account, ..crate::testing::everywhere(&instances()) };
+    let account = |state: &str| Resource { state: Some(state.to_owned()), ..resource(&accounts, "account") };
+    let elsewhere = scope("222222222222", "eu-west-1", Kind::Instance);
+    let listed = |state: &str, outcome: Outcome, machines: Vec<Resource>| {
+        let receipts = [(accounts.clone(), Outcome::Skipped), (instances(), outcome), (elsewhere.clone(), Outcome::Complete)];
+        let other = resource(&elsewhere, "i-2");
+        pull(receipts, machines.into_iter().chain([account(state), other]), [])
+    };
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &listed("active", Outcome::Complete, vec![machine("running")]), 0);
+    assert_eq!(stand(&estate), (Record, Active));
+
+    // Suspended is not closed, and what a failed listing says is nothing.
+    let _ = step(&mut estate, &listed("suspended", Outcome::Skipped, vec![]), 30);
+    assert_eq!(stand(&estate), (Record, Active));
+    let _ = step(&mut estate, &listed("closed", Outcome::Denied, vec![]), 60);
+    assert_eq!(stand(&estate), (Record, Active));
+
+    let _ = step(&mut estate, &listed("closed", Outcome::Skipped, vec![]), 90);
+    assert_eq!(stand(&estate), (Record, Retired));
+    assert_eq!(estate.resources[&id()].end.as_ref().map(|end| end.cause), Some(EndCause::AccountClosed));
+    assert!(reason(&estate.resources[&id()]).text.contains("account 111111111111 is closed"));
+    assert_eq!(estate.resources[&key(&elsewhere, "i-2")].stage, Active, "another account's");
+    let _ = step(&mut estate, &listed("closed", Outcome::Skipped, vec![]), 120);
+    assert_eq!(stand(&estate), (Record, Retired));
+
+    // Opened again: what is shown lives.
+    let _ = step(&mut estate, &listed("active", Outcome::Complete, vec![machine("running")]), 150);
+    assert_eq!(stand(&estate), (Record, Active));
+}

@@ -146,7 +146,7 @@ const POOL: &[Attribute] = &[
     own("member_type", Text),
     own("network", Text),
     own("health_check", Structure),
-    own("unresolved_members", Texts),
+    volatile("unresolved_members", Texts),
     volatile("member_count", Count),
     volatile("healthy_count", Count),
 ];

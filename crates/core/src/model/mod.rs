@@ -7,6 +7,7 @@ mod key;
 mod kind;
 mod relation;
 mod resource;
+pub mod rules;
 mod scope;
 
 pub use digest::{Digest, InvalidDigest};

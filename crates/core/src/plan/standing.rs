@@ -48,7 +48,7 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
     let kind = known.resource.kind;
     if let Stage::Retired | Stage::Purged = known.stage {
         return Standing::Ended(match known.end.as_ref().map(|end| end.cause) {
-            Some(EndCause::Stated | EndCause::LookedUp) => Evidence::Positive,
+            Some(EndCause::Stated | EndCause::LookedUp | EndCause::AccountClosed) => Evidence::Positive,
             Some(EndCause::Unwanted) => Evidence::Unwanted,
             Some(EndCause::Disowned) => Evidence::Disowned,
             Some(EndCause::Absent) | None => Evidence::Absence,
@@ -86,6 +86,7 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
         Evidence::Disowned => crate::lifecycle::reason(known),
         Evidence::Positive => match known.end.as_ref().map(|end| end.cause) {
             Some(EndCause::LookedUp) => reason("look_up", format!("gone when looked up, last seen {last_seen}")),
+            Some(EndCause::AccountClosed) => crate::lifecycle::reason(known),
             _ => reason("state", format!("the provider says `{state}`, last seen {last_seen}")),
         },
         Evidence::Unwanted => match known.disposition {
