@@ -1,0 +1,52 @@
+//! The simulator's time.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Where the simulator's time comes from. Signatures are always judged by the machine's own clock, since clients sign by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    frozen_at: Option<Timestamp>,
+    advanced: SignedDuration,
+}
+
+impl Clock {
+    /// The machine's clock, plus whatever [`Clock::advance`] added.
+    pub fn real() -> Self {
+        Self { frozen_at: None, advanced: SignedDuration::ZERO }
+    }
+
+    /// A clock that stands at `start` and moves by [`Clock::advance`] only.
+    pub fn manual(start: Timestamp) -> Self {
+        Self { frozen_at: Some(start), advanced: SignedDuration::ZERO }
+    }
+
+    /// Moves the time on.
+    pub fn advance(&mut self, by: SignedDuration) {
+        self.advanced = self.advanced.checked_add(by).unwrap_or(SignedDuration::MAX);
+    }
+
+    /// The time in the simulated cloud.
+    pub fn now(&self) -> Timestamp {
+        later(self.frozen_at.unwrap_or_else(wall), self.advanced)
+    }
+
+    /// The time by which temporary credentials end: clients compare it with their own clock, so it never stands still.
+    pub(crate) fn credentials_now(&self) -> Timestamp {
+        later(wall(), self.advanced)
+    }
+}
+
+/// The machine's time.
+pub(crate) fn wall() -> Timestamp {
+    Timestamp::now()
+}
+
+/// `at` plus `by`, at the end of time at most.
+pub(crate) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+    at.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+/// A number of seconds, as settings have it, as a duration.
+pub(crate) fn seconds(count: u64) -> SignedDuration {
+    SignedDuration::from_secs(i64::try_from(count).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,250 @@
+//! Faults by script.
+
+use serde::{Deserialize, Serialize};
+
+/// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The caller's account, or for `AssumeRole` that of the role; any when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
+    /// The region called; any when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// `ec2`, `elbv2`, `elb`, `autoscaling`, `sts`, `organizations`; any when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    /// The action; any when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub action: Option<String>,
+    /// The page of a listing, from 1; any when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// The first matching call that is struck, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nth: Option<u64>,
+    /// How many calls are struck from then on; all when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub times: Option<u64>,
+    /// What happens to them.
+    pub effect: Effect,
+}
+
+/// What happens to a call that is struck.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Effect {
+    /// No policy permits it.
+    Deny,
+    /// A service control policy forbids it.
+    ScpDeny,
+    /// Too many calls, in the words of the service.
+    Throttle,
+    /// The access key is not known.
+    AuthFailure,
+    /// The session is over.
+    ExpiredToken,
+    /// Any other error answer.
+    Error {
+        /// The HTTP status.
+        status: u16,
+        /// The error's code.
+        code: String,
+        /// The error's text.
+        message: String,
+    },
+    /// This status with an empty body.
+    Empty {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// This status with a page of HTML.
+    Html {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// The answer ends after this share of its bytes, and its length says so too.
+    CutBody {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// The answer's length is announced in full, and the connection closed after this share of it.
+    CutConnection {
+        /// 0 to 1.
+        share: f64,
+    },
+    /// The connection is reset before the answer.
+    Reset,
+    /// No answer ever comes.
+    Hang,
+    /// The answer trickles.
+    Slow {
+        /// So many bytes at a time.
+        bytes: usize,
+        /// The pause after each.
+        pause_ms: u64,
+    },
+    /// The answer comes late.
+    Latency {
+        /// How late.
+        ms: u64,
+    },
+    /// The token of the request counts as expired.
+    StaleToken,
+    /// The answer carries the token of the request again, or on a first page a token that leads to that page.
+    RepeatToken,
+    /// The first item of the answer has no identifier.
+    ItemWithoutId,
+    /// The first item of the answer has no state.
+    ItemWithoutState,
+    /// The first item of the answer belongs to somebody else.
+    ForeignOwner {
+        /// The account it is said to belong to.
+        owner: String,
+    },
+    /// This item is missing, as listings of a system that is eventually consistent miss things.
+    MissItem {
+        /// Its identifier, or its name or ARN where it has none.
+        id: String,
+    },
+}
+
+impl Fault {
+    /// A fault of every call.
+    pub fn new(effect: Effect) -> Self {
+        Self { account: None, region: None, service: None, action: None, page: None, nth: None, times: None, effect }
+    }
+
+    /// Only calls of this account (for `AssumeRole`: or for a role of it).
+    #[must_use]
+    pub fn account(mut self, account: &str) -> Self {
+        self.account = Some(account.to_owned());
+        self
+    }
+
+    /// Only calls to this region.
+    #[must_use]
+    pub fn region(mut self, region: &str) -> Self {
+        self.region = Some(region.to_owned());
+        self
+    }
+
+    /// Only calls to this service (see [`Service::name`](crate::Service::name)).
+    #[must_use]
+    pub fn service(mut self, service: &str) -> Self {
+        self.service = Some(service.to_owned());
+        self
+    }
+
+    /// Only calls of this action.
+    #[must_use]
+    pub fn action(mut self, action: &str) -> Self {
+        self.action = Some(action.to_owned());
+        self
+    }
+
+    /// Only this page of a listing.
+    #[must_use]
+    pub fn page(mut self, page: u32) -> Self {
+        self.page = Some(page);
+        self
+    }
+
+    /// From the nth matching call on.
+    #[must_use]
+    pub fn nth(mut self, nth: u64) -> Self {
+        self.nth = Some(nth);
+        self
+    }
+
+    /// So many calls and no more.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.times = Some(times);
+        self
+    }
+}
+
+/// What a rule is matched against.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) account: &'a str,
+    /// The account of the role that is asked for.
+    pub(crate) role_account: Option<&'a str>,
+    pub(crate) region: &'a str,
+    pub(crate) service: &'a str,
+    pub(crate) action: &'a str,
+    pub(crate) page: u32,
+}
+
+/// The rules, and how often each was met.
+#[derive(Debug, Default)]
+pub(crate) struct Script {
+    rules: Vec<(Fault, u64)>,
+}
+
+impl Script {
+    pub(crate) fn new(faults: Vec<Fault>) -> Self {
+        Self { rules: faults.into_iter().map(|fault| (fault, 0)).collect() }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<Fault> {
+        self.rules.iter().map(|(fault, _)| fault.clone()).collect()
+    }
+
+    /// The effect on this call. Rules before the one that strikes count the call; those behind it do not see it.
+    pub(crate) fn strike(&mut self, target: &Target<'_>) -> Option<Effect> {
+        let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
+        for (fault, met) in &mut self.rules {
+            let account =
+                same(&fault.account, target.account) || (fault.account.is_some() && fault.account.as_deref() == target.role_account);
+            let matches = account
+                && same(&fault.region, target.region)
+                && same(&fault.service, target.service)
+                && same(&fault.action, target.action)
+                && fault.page.is_none_or(|page| page == target.page);
+            if !matches {
+                continue;
+            }
+            *met += 1;
+            let first = fault.nth.unwrap_or(1).max(1);
+            if *met >= first && fault.times.is_none_or(|times| *met - first < times) {
+                return Some(fault.effect.clone());
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(action: &str, page: u32) -> Target<'_> {
+        Target { account: "1", role_account: None, region: "r", service: "ec2", action, page }
+    }
+
+    #[test]
+    fn a_rule_strikes_when_it_says() {
+        let mut script = Script::new(vec![
+            Fault::new(Effect::Throttle).action("A").nth(2).times(2),
+            Fault::new(Effect::Deny).action("A").page(2),
+            Fault::new(Effect::Hang).account("2"),
+        ]);
+        let struck: Vec<_> = [1, 1, 2, 2, 1].into_iter().map(|page| script.strike(&target("A", page))).collect();
+        assert_eq!(struck, [None, Some(Effect::Throttle), Some(Effect::Throttle), Some(Effect::Deny), None]);
+        assert_eq!(script.strike(&target("B", 1)), None);
+        assert_eq!(script.strike(&Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Hang));
+    }
+
+    #[test]
+    fn rules_are_written_in_json() {
+        let rules: Result<Vec<Fault>, _> = serde_json::from_str(
+            r#"[{"action": "DescribeInstances", "page": 2, "times": 1, "effect": {"cut_body": {"share": 0.5}}}, {"effect": "deny"}]"#,
+        );
+        let expected =
+            vec![Fault::new(Effect::CutBody { share: 0.5 }).action("DescribeInstances").page(2).times(1), Fault::new(Effect::Deny)];
+        assert_eq!(rules.ok(), Some(expected));
+    }
+}

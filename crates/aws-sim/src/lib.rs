@@ -1,0 +1,82 @@
+//! A simulator of the AWS query protocols, for tests and benchmarks.
+//!
+//! It is a real HTTP server and strict: signatures are checked, parameters that an action does not have are refused, pages have their ranges, tokens end, calls are
+//! limited as AWS limits them. What it serves is a [`world::World`], plain data that can change while it is served.
+//!
+//! ```no_run
+//! use dewpoint_aws_sim::{Effect, Fault, Sim, world::World};
+//!
+//! let mut world = World::new().with_regions(&["eu-west-1"]);
+//! let region = world.account("111111111111").region("eu-west-1");
+//! region.group("web").allow("tcp", 443, "0.0.0.0/0");
+//! let web = region.instance("web-1").of_type("m7g.large").groups(&["web"]).elastic_ip("198.51.100.7").id();
+//! let sim = Sim::start(world).unwrap();
+//! sim.faults(vec![Fault::new(Effect::CutBody { share: 0.5 }).action("DescribeInstances").page(2)]);
+//! // A client with this endpoint and the account's key finds the machine.
+//! let endpoint = sim.url();
+//! sim.terminate("111111111111", "eu-west-1", &web).unwrap();
+//! assert_eq!(sim.calls().len(), 0);
+//! ```
+//!
+//! # Who calls
+//! Each account that [`World::account`](world::World::account) makes has one access key, `AKIA` and the account's number to sixteen digits, with the secret
+//! `secret/of+NUMBER`. Roles are made by [`Account::role`](world::Account::role). Account, region and service come from the signature.
+//!
+//! # What differs from AWS
+//! - The sizes of the buckets other than EC2's are guesses, since AWS does not publish them; [`Rates`] sets them or takes them away.
+//! - Only the filters listed in the code of each action are known, all of them real; AWS has more.
+//! - `DescribeNetworkInterfaces` lists any number of interfaces in one answer; AWS refuses when there are many.
+//! - With [`Settings::lag_s`] the whole of EC2, Elastic Load Balancing and Auto Scaling is as late as that, evenly; at AWS each answer is late by chance. A single thing
+//!   that a single listing misses is [`Effect::MissItem`].
+//! - There is no authorization by policy apart from trusts of roles, [`world::Denial`] and [`Effect::Deny`].
+//!
+//! # Over HTTP
+//! Below `/_sim/`, without a signature, with JSON bodies:
+//!
+//! | | |
+//! |---|---|
+//! | `GET health` | 204 as soon as it serves |
+//! | `GET`, `DELETE calls` | the log of calls ([`CallRecord`]); empties it |
+//! | `GET`, `PUT`, `DELETE faults` | the list of [`Fault`]s |
+//! | `GET`, `PUT world` | the whole [`world::World`] |
+//! | `POST generate` | adds what a [`world::Spec`] says |
+//! | `POST changes` | a list of [`world::Change`]s, made in order up to the first that cannot be |
+//! | `GET`, `PUT settings` | the [`Settings`] |
+//! | `POST advance` | `{"seconds": 60}` moves the time on |
+//! | `POST expire-sessions` | ends all temporary credentials |
+
+mod autoscaling;
+mod call;
+mod calls;
+mod clock;
+mod control;
+mod ec2;
+mod elb;
+mod elbv2;
+mod error;
+mod fault;
+mod filter;
+mod hash;
+mod http;
+mod organizations;
+mod page;
+mod params;
+mod rates;
+mod server;
+mod service;
+mod settings;
+mod sigv4;
+mod sim;
+mod sts;
+#[cfg(test)]
+mod tests;
+pub mod world;
+mod xml;
+
+pub use calls::CallRecord;
+pub use clock::Clock;
+pub use fault::{Effect, Fault};
+pub use rates::{Bucket, Rates};
+pub use service::Service;
+pub use settings::Settings;
+pub use sim::{Sim, Start};

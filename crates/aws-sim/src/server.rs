@@ -1,0 +1,476 @@
+//! From a request to its answer: who calls, may they, is the call struck by a fault, and what the action says.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    autoscaling,
+    call::Call,
+    calls::CallRecord,
+    clock::{self, Clock},
+    ec2, elb, elbv2,
+    error::ApiError,
+    fault::{Effect, Script, Target},
+    hash::{keyed, mix},
+    http::{Delivery, Outcome, Request, Response},
+    organizations,
+    page::{Cursor, Tokens},
+    params::{self, Params},
+    rates::{Levels, Place},
+    service::Service,
+    settings::Settings,
+    sigv4::{Authorization, Verdict},
+    sts::{self, Caller, Sessions},
+    world::{OptIn, Region, World},
+};
+
+static EMPTY_REGION: LazyLock<Region> = LazyLock::new(Region::default);
+
+/// Parameters that say which page, not what is listed.
+const PAGING: [&str; 7] = ["NextToken", "Marker", "MaxResults", "MaxRecords", "PageSize", "Action", "Version"];
+
+/// Everything that changes while the simulator runs.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) world: Arc<World>,
+    /// Earlier worlds, and until when each stood. Kept only while there is a lag.
+    pub(crate) history: VecDeque<(Timestamp, Arc<World>)>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) script: Script,
+    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) sessions: Sessions,
+    pub(crate) levels: Levels,
+    requests_count: u64,
+}
+
+impl State {
+    pub(crate) fn new(mut world: World, settings: Settings, clock: Clock) -> Self {
+        world.complete();
+        Self {
+            world: Arc::new(world),
+            history: VecDeque::new(),
+            settings,
+            clock,
+            script: Script::default(),
+            calls: Vec::new(),
+            sessions: Sessions::default(),
+            levels: Levels::default(),
+            requests_count: 0,
+        }
+    }
+
+    /// Changes the world; with a lag its old state stays in sight for a while.
+    pub(crate) fn edit<T>(&mut self, change: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        let now = self.clock.now();
+        if self.settings.lag_s > 0 {
+            self.history.push_back((now, Arc::clone(&self.world)));
+        }
+        let oldest = clock::later(now, -clock::seconds(self.settings.lag_s));
+        self.history.retain(|(until, _)| *until > oldest);
+        let world = Arc::make_mut(&mut self.world);
+        let result = change(world, now);
+        world.complete();
+        result
+    }
+
+    /// The world that services with a lag show.
+    fn visible(&self, now: Timestamp) -> Arc<World> {
+        let at = clock::later(now, -clock::seconds(self.settings.lag_s));
+        self.history
+            .iter()
+            .find(|(until, _)| self.settings.lag_s > 0 && *until > at)
+            .map_or_else(|| Arc::clone(&self.world), |(_, world)| Arc::clone(world))
+    }
+}
+
+/// The simulator behind its socket.
+#[derive(Debug)]
+pub(crate) struct Server {
+    state: Mutex<State>,
+}
+
+/// A request that is understood: what it asks of whom.
+struct Asked {
+    service: Service,
+    region: String,
+    action: String,
+    parameters: BTreeMap<String, String>,
+}
+
+impl Server {
+    pub(crate) fn new(state: State) -> Self {
+        Self { state: Mutex::new(state) }
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panics while it holds the lock has failed already; the others go on.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a call of AWS's.
+    pub(crate) fn answer(&self, request: &Request) -> Outcome {
+        let (request_id, ahead) = {
+            let mut state = self.state();
+            state.requests_count += 1;
+            (request_id(state.settings.seed, state.requests_count), SignedDuration::from_secs(state.settings.clock_ahead_s))
+        };
+        let server_time = clock::later(clock::wall(), ahead);
+        let mut outcome = match understand(request) {
+            Ok((authorization, asked)) => self.answer_asked(request, authorization.as_ref(), asked, &request_id, server_time),
+            Err((service, error)) => whole(error_response(service, &error, &request_id)),
+        };
+        outcome.response.headers.push(("Date", server_time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
+        outcome.response.headers.push(("x-amzn-RequestId", request_id));
+        outcome
+    }
+
+    fn answer_asked(
+        &self,
+        request: &Request,
+        authorization: Option<&Authorization>,
+        asked: Asked,
+        request_id: &str,
+        server_time: Timestamp,
+    ) -> Outcome {
+        let mut record = CallRecord {
+            at: server_time,
+            account: String::new(),
+            region: asked.region.clone(),
+            service: asked.service.name().to_owned(),
+            action: asked.action.clone(),
+            page: 1,
+            status: 200,
+            error: None,
+            parameters: asked.parameters.clone(),
+        };
+        let service = asked.service;
+        let outcome = match self.let_in(request, authorization, &asked, server_time) {
+            Ok(caller) => {
+                record.account.clone_from(&caller.account);
+                self.answer_caller(asked, &caller, request_id, &mut record)
+            }
+            Err(error) => Err(error),
+        };
+        let outcome = outcome.unwrap_or_else(|error| {
+            record.error = Some(error.code.clone());
+            whole(error_response(service, &error, request_id))
+        });
+        record.status = outcome.response.status;
+        self.state().calls.push(record);
+        outcome
+    }
+
+    /// Who makes the call, once key, signature and session hold.
+    fn let_in(
+        &self,
+        request: &Request,
+        authorization: Option<&Authorization>,
+        asked: &Asked,
+        server_time: Timestamp,
+    ) -> Result<Caller, ApiError> {
+        let service = asked.service;
+        let Some(authorization) = authorization else {
+            return Err(ApiError::new(403, "MissingAuthenticationToken", "Request is missing Authentication Token"));
+        };
+        let (secret, caller, session) = {
+            let state = self.state();
+            match (state.world.key(&authorization.key_id), state.sessions.get(&authorization.key_id)) {
+                (Some((account, key)), _) => {
+                    let arn = format!("arn:{}:iam::{}:user/{}", state.world.partition, account.id, key.user);
+                    let user_id = format!("AIDA{:016X}", keyed(4, &arn));
+                    (key.secret.clone(), Caller { account: account.id.clone(), arn, user_id, is_session: false }, None)
+                }
+                (None, Some(session)) => (
+                    session.secret.clone(),
+                    session.caller.clone(),
+                    Some((session.token.clone(), session.expires <= state.clock.credentials_now())),
+                ),
+                (None, None) => return Err(ApiError::unknown_key(service)),
+            }
+        };
+        match authorization.verify(request, &secret, server_time) {
+            Verdict::Genuine => {}
+            Verdict::Mismatch(why) if service == Service::Organizations => {
+                return Err(ApiError::new(400, "InvalidSignatureException", sentence(why)));
+            }
+            Verdict::Mismatch(why) => return Err(ApiError::new(403, "SignatureDoesNotMatch", sentence(why))),
+            Verdict::Skewed if service == Service::Ec2 => return Err(ApiError::new(400, "RequestExpired", "Request has expired.")),
+            Verdict::Skewed if service == Service::Organizations => {
+                return Err(ApiError::new(400, "InvalidSignatureException", "Signature expired"));
+            }
+            Verdict::Skewed => {
+                return Err(ApiError::new(
+                    403,
+                    "RequestTimeTooSkewed",
+                    "The difference between the request time and the current time is too large.",
+                ));
+            }
+        }
+        match (session, request.header("x-amz-security-token")) {
+            (None, None) => Ok(caller),
+            (Some((token, expired)), Some(sent)) if token == sent => {
+                if expired {
+                    Err(ApiError::expired_session(service))
+                } else {
+                    Ok(caller)
+                }
+            }
+            _ => Err(ApiError::unknown_key(service)),
+        }
+    }
+
+    fn answer_caller(&self, asked: Asked, caller: &Caller, request_id: &str, record: &mut CallRecord) -> Result<Outcome, ApiError> {
+        let Asked { service, region, action, parameters } = asked;
+        let (world, settings, effect, tokens, binding, token, position, now) = {
+            let mut state = self.state();
+            let now = state.clock.now();
+            record.at = now;
+            let settings = state.settings.clone();
+            let world =
+                if matches!(service, Service::Sts | Service::Organizations) { Arc::clone(&state.world) } else { state.visible(now) };
+
+            let tokens = Tokens { secret: mix(settings.seed).to_be_bytes().to_vec(), life_s: settings.token_life_s };
+            let binding = binding(&caller.account, &region, service, &action, &parameters);
+            let token =
+                ["NextToken", "Marker"].into_iter().find_map(|name| parameters.get(name)).filter(|token| !token.is_empty()).cloned();
+            let position = match &token {
+                Some(token) => tokens.read(token, binding, now),
+                None => Ok(Cursor::first(mix(settings.seed ^ mix(state.requests_count)))),
+            };
+            record.page = position.map_or(1, |cursor| cursor.page);
+
+            let target = Target {
+                account: &caller.account,
+                role_account: parameters.get("RoleArn").and_then(|arn| sts::role_account(arn)),
+                region: &region,
+                service: service.name(),
+                action: &action,
+                page: record.page,
+            };
+            let effect = state.script.strike(&target);
+            let limited = !matches!(effect, Some(Effect::Throttle)) && {
+                let unpaged = !parameters.keys().any(|name| {
+                    name.starts_with("Filter.") || ["MaxResults", "NextToken"].contains(&name.as_str()) || name.ends_with(".1")
+                });
+                let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
+                !state.levels.take(&settings.rates, place, now)
+            };
+            if limited {
+                return Err(ApiError::throttled(service));
+            }
+            (world, settings, effect, tokens, binding, token, position, now)
+        };
+
+        let Some(account) = world.accounts.get(&caller.account) else { return Err(ApiError::unknown_key(service)) };
+        if !world.region_status(account, &region).is_some_and(OptIn::enabled) {
+            return Err(ApiError::unknown_key(service));
+        }
+        let whoami = service == Service::Sts && action == "GetCallerIdentity";
+        if !whoami && account.denials.iter().any(|denial| denial.covers(&region, service.signing_name(), &action)) {
+            return Err(ApiError::denied_by_organization(service, &caller.arn, &action));
+        }
+        if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {
+            return Err(error);
+        }
+        if let Some(Effect::Empty { status }) = effect {
+            return Ok(whole(Response { status, ..Response::default() }));
+        }
+        if let Some(Effect::Html { status }) = effect {
+            let body =
+                b"<html><head><title>Service Unavailable</title></head><body><h1>Service Unavailable</h1><br></body></html>".to_vec();
+            return Ok(whole(Response { status, headers: vec![("Content-Type", "text/html".to_owned())], body }));
+        }
+
+        let place = account.places.get(&region).unwrap_or(&EMPTY_REGION);
+        let mut call = Call {
+            world: &world,
+            account,
+            region: place,
+            region_name: &region,
+            service,
+            action: &action,
+            params: Params::new(service, parameters),
+            request_id,
+            settings: &settings,
+            now,
+            effect: effect.as_ref(),
+            tokens: &tokens,
+            binding,
+            position,
+            token,
+        };
+        for name in ["Action", "Version"] {
+            call.params.take(name);
+        }
+        let body = self.run(&mut call, caller).unwrap_or_else(|| Err(ApiError::unknown_action(service, &action)))?;
+        Ok(deliver(service, body.into_bytes(), effect.as_ref()))
+    }
+
+    fn run(&self, call: &mut Call<'_>, caller: &Caller) -> Option<Result<String, ApiError>> {
+        match call.service {
+            Service::Ec2 => ec2::run(call),
+            Service::Elbv2 => elbv2::run(call),
+            Service::Elb => elb::run(call),
+            Service::AutoScaling => autoscaling::run(call),
+            Service::Organizations => organizations::run(call),
+            Service::Sts => match call.action {
+                "GetCallerIdentity" => Some(sts::get_caller_identity(call, caller)),
+                "AssumeRole" => {
+                    let mut state = self.state();
+                    let now = state.clock.credentials_now();
+                    Some(sts::assume_role(call, caller, &mut state.sessions, now))
+                }
+                _ => None,
+            },
+        }
+    }
+}
+
+/// Reads what a request asks for. The signature's scope names service and region.
+fn understand(request: &Request) -> Result<(Option<Authorization>, Asked), (Service, ApiError)> {
+    let malformed = |service, message: &str| (service, ApiError::new(400, "MalformedQueryString", message));
+    let target = request.header("x-amz-target");
+    let authorization = match request.header("authorization").map(Authorization::parse) {
+        None => None,
+        Some(Some(authorization)) => Some(authorization),
+        Some(None) => {
+            return Err((
+                Service::Sts,
+                ApiError::new(400, "IncompleteSignature", "Authorization header is not in the form of Signature Version 4"),
+            ));
+        }
+    };
+    if request.method != "POST" || request.path != "/" {
+        return Err(malformed(Service::Sts, "Only POST / is served"));
+    }
+    if let Some(target) = target {
+        let action = target
+            .strip_prefix("AWSOrganizationsV20161128.")
+            .ok_or_else(|| (Service::Organizations, ApiError::unknown_action(Service::Organizations, target)))?;
+        let parameters = params::parse_json(&request.body)
+            .ok_or_else(|| (Service::Organizations, ApiError::new(400, "SerializationException", "The body is not a flat JSON object")))?;
+        let region = authorization.as_ref().map_or("us-east-1", |authorization| &authorization.region).to_owned();
+        if authorization.as_ref().is_some_and(|authorization| authorization.service != "organizations") {
+            return Err((
+                Service::Organizations,
+                ApiError::new(400, "InvalidSignatureException", "Credential should be scoped to correct service: 'organizations'."),
+            ));
+        }
+        return Ok((authorization, Asked { service: Service::Organizations, region, action: action.to_owned(), parameters }));
+    }
+    let parameters =
+        params::parse_form(&request.body).ok_or_else(|| malformed(Service::Sts, "The body is not a form, or names a parameter twice"))?;
+    let version = parameters.get("Version").map(String::as_str);
+    let service = match &authorization {
+        Some(authorization) => Service::of(&authorization.service, version),
+        None => Service::ALL.into_iter().find(|service| Some(service.version()) == version),
+    };
+    let Some(service) = service.filter(|service| *service != Service::Organizations) else {
+        return Err((Service::Sts, ApiError::new(400, "InvalidAction", "There is no service of this name and version here")));
+    };
+    let action = parameters
+        .get("Action")
+        .cloned()
+        .ok_or_else(|| (service, ApiError::new(400, "MissingAction", "The request is missing an action")))?;
+    let region = authorization.as_ref().map_or("us-east-1", |authorization| &authorization.region).to_owned();
+    Ok((authorization, Asked { service, region, action, parameters }))
+}
+
+/// What a token is bound to.
+fn binding(account: &str, region: &str, service: Service, action: &str, parameters: &BTreeMap<String, String>) -> u64 {
+    let place = [account, region, service.name(), action].into_iter().fold(7, keyed);
+    parameters
+        .iter()
+        .filter(|(name, _)| !PAGING.contains(&name.as_str()))
+        .fold(place, |hash, (name, value)| keyed(keyed(hash, name), value))
+}
+
+fn refusal(effect: &Effect, service: Service, caller: &Caller, action: &str) -> Option<ApiError> {
+    match effect {
+        Effect::Deny => Some(ApiError::denied(service, &caller.arn, action)),
+        Effect::ScpDeny => Some(ApiError::denied_by_organization(service, &caller.arn, action)),
+        Effect::Throttle => Some(ApiError::throttled(service)),
+        Effect::AuthFailure => Some(ApiError::unknown_key(service)),
+        Effect::ExpiredToken => Some(ApiError::expired_session(service)),
+        Effect::Error { status, code, message } => Some(ApiError::new(*status, code, message)),
+        _ => None,
+    }
+}
+
+/// Sends a good answer on its way, which may be a bad one.
+fn deliver(service: Service, body: Vec<u8>, effect: Option<&Effect>) -> Outcome {
+    let content_type = if service == Service::Organizations { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
+    let mut outcome = whole(Response { status: 200, headers: vec![("Content-Type", content_type.to_owned())], body });
+    let body = &mut outcome.response.body;
+    match effect {
+        Some(Effect::CutBody { share }) => body.truncate(part(body.len(), *share)),
+        Some(Effect::CutConnection { share }) => outcome.delivery = Delivery::CutConnection(part(body.len(), *share)),
+        Some(Effect::Reset) => outcome.delivery = Delivery::Reset,
+        Some(Effect::Hang) => outcome.delivery = Delivery::Hang,
+        Some(Effect::Slow { bytes, pause_ms }) => {
+            outcome.delivery = Delivery::Trickle { bytes: *bytes, pause: Duration::from_millis(*pause_ms) }
+        }
+        Some(Effect::Latency { ms }) => outcome.latency = Duration::from_millis(*ms),
+        _ => {}
+    }
+    outcome
+}
+
+/// A share of a length, and always less than the whole.
+fn part(length: usize, share: f64) -> usize {
+    let thousandths = (0..1000_u16).rev().find(|thousandths| f64::from(*thousandths) <= share * 1000.0).unwrap_or(0);
+    length.saturating_mul(usize::from(thousandths)) / 1000
+}
+
+pub(crate) fn whole(response: Response) -> Outcome {
+    Outcome { response, latency: Duration::ZERO, delivery: Delivery::Whole }
+}
+
+fn error_response(service: Service, error: &ApiError, request_id: &str) -> Response {
+    let mut xml = crate::xml::Xml::new();
+    let (content_type, body) = match service {
+        Service::Organizations => {
+            ("application/x-amz-json-1.1", serde_json::json!({"__type": error.code, "Message": error.message}).to_string())
+        }
+        Service::Ec2 => {
+            xml.element("Response", |xml| {
+                xml.element("Errors", |xml| xml.element("Error", |xml| write_error(xml, error)));
+                xml.text("RequestID", request_id);
+            });
+            ("text/xml;charset=UTF-8", xml.into_string())
+        }
+        _ => {
+            xml.root("ErrorResponse", service.namespace());
+            xml.element("Error", |xml| {
+                xml.text("Type", if error.status < 500 { "Sender" } else { "Receiver" });
+                write_error(xml, error);
+            });
+            xml.text("RequestId", request_id);
+            xml.close("ErrorResponse");
+            ("text/xml", xml.into_string())
+        }
+    };
+    Response { status: error.status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into_bytes() }
+}
+
+fn write_error(xml: &mut crate::xml::Xml, error: &ApiError) {
+    xml.text("Code", &error.code);
+    xml.text("Message", &error.message);
+}
+
+fn request_id(seed: u64, count: u64) -> String {
+    let digits = format!("{:016x}{:016x}", mix(seed ^ count), mix(mix(seed ^ count)));
+    let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
+    format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+}
+
+fn sentence(text: &str) -> String {
+    let mut characters = text.chars();
+    characters.next().map(|first| format!("{}{}.", first.to_uppercase(), characters.as_str())).unwrap_or_default()
+}
