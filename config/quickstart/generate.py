@@ -299,7 +299,7 @@ FINANCE, SANDBOX = "5d1f0c3a-7c1e-4a52-9b1e-0f2a6c9d8e11", "c2b7e9d4-3f60-4d8b-8
 
 
 def aws_organization_member(number, name):
-    return account(f"aws:arn:aws:organizations::{SHOP_PROD}:account/o-dewdemo001/{number}", number, number, name,
+    return account(f"aws:arn:aws:iam::{number}:root", number, number, name,
                    organization="o-dewdemo001", email_domain="example.com", joined_at="2023-02-01T00:00:00Z")
 
 

@@ -31,7 +31,7 @@ use self::args::{
 };
 use self::output::{CommandError, Output, write_out};
 use crate::clock::RunClock;
-use crate::config::{self, Config, LedgerLocation};
+use crate::config::{self, Config, LedgerLocation, SecretError};
 use crate::deliver;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
@@ -197,15 +197,17 @@ async fn alone<T>(ledger: &Arc<dyn Ledger>, work: impl Future<Output = Result<T,
 
 /// The ledger's address; the configuration has checked its form, save where the whole of it is a secret.
 fn address(config: &Config) -> Result<LedgerAddress, CommandError> {
-    let location = config.ledger_location().map_err(|error| {
-        let hint = error.hint();
-        CommandError::of(Exit::Usage, "secret", &error).hint(hint)
-    })?;
-    match location {
+    match config.ledger_location().map_err(secret_error)? {
         LedgerLocation::Sqlite(path) => Ok(LedgerAddress::Sqlite { path }),
         LedgerLocation::Postgres(url) => LedgerAddress::parse(url.expose_secret(), Path::new(""), None)
             .map_err(|error| CommandError::of(Exit::Usage, "ledger", &error).hint("write it as `postgres://user@host:5432/database`")),
     }
+}
+
+/// A secret that cannot be used, as the user sees it.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn secret_error(error: SecretError) -> CommandError {
+    CommandError::of(Exit::Usage, "secret", &error).hint(error.hint())
 }
 
 /// A failure of the ledger, as the user sees it.

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::App;
 use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
+use super::{App, secret_error};
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, SourceKind};
 use crate::deliver;
@@ -32,12 +32,12 @@ impl App {
 
     async fn sync_with(&self, config: &Config, args: SyncArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
+        let sources = setup::sources(config).map_err(secret_error)?;
         let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
         let options =
             Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, &meter, Mode::Sync);
-        let sources = setup::sources(config);
         let ended = self.told(&context, async {
             let reading = run::read(&context, &sources, &options).await?;
             run::run(&context, &sources, reading, &options, None, &|plan, estate| self.show_plan(plan, estate)).await
@@ -62,11 +62,11 @@ impl App {
                 "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
             ));
         }
+        let sources = setup::sources(config).map_err(secret_error)?;
         let ledger = self.ledger(config, Open::Read).await?;
         let options = self.options(args.selection);
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, &meter, Mode::Plan);
-        let sources = setup::sources(config);
         let mut basis = None;
         let text = Mutex::new(String::new());
         let verbose = self.output.verbose > 0;
@@ -104,6 +104,7 @@ impl App {
     }
 
     async fn apply_with(&self, config: &Config, file: &Path) -> Result<u8, CommandError> {
+        let sources = setup::sources(config).map_err(secret_error)?;
         let ledger = self.ledger(config, Open::ReadWrite { create: false }).await?;
         let meter = Meter::new(self.output.progress);
         let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;
@@ -112,7 +113,6 @@ impl App {
         // The plan's observations are stored under the plan's own time, so that applying it twice is applying it once.
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
         let context = context(config, &ledger, clock, &meter, Mode::Sync);
-        let sources = setup::sources(config);
         let options = Options { shows_fields: self.output.verbose > 0, ..Options::default() };
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);

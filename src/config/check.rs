@@ -2,7 +2,8 @@
 //!
 //! It knows the part of JSON Schema that [`super::schema`] makes: `type`, `properties`, `required`,
 //! `additionalProperties`, `enum`, `const`, `oneOf` told apart by a constant property, `anyOf` told apart by type,
-//! `items`, `minItems`, `uniqueItems`, `minimum`, `maximum`, `$ref`, and our own `x-leaf`, `x-key-leaf`, `x-expected`, `x-help`.
+//! `items`, `minItems`, `uniqueItems`, `minimum`, `maximum`, `$ref`, and our own `x-leaf`, `x-key-leaf`, `x-expected`, `x-help`,
+//! `x-bare-help`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -95,14 +96,24 @@ impl<'s> Checker<'s, '_> {
             self.report.hide(node.span);
         }
         // A bare number or word where a text is needed: what the text would be says more than its type.
-        if let (Some(leaf), Some(text)) = (leaf, bare(&node.value))
+        let bare_help = schema.get("x-bare-help").and_then(Json::as_str);
+        if let (Some(leaf), Some(text), None) = (leaf, bare(&node.value), bare_help)
             && let Some(Err(problem)) = leaf::try_as(leaf, &text)
         {
             self.problem(node.span, problem, path);
             return None;
         }
+        let branches: Vec<&Json> =
+            schema.get("anyOf").and_then(Json::as_array).into_iter().flatten().map(|branch| resolve(self.schema, branch)).collect();
+        let near = node.text().and_then(|text| {
+            let words: Vec<Json> = branches.iter().filter_map(|branch| words(branch)).flatten().collect();
+            nearest(text, words.iter().filter_map(Json::as_str)).map(str::to_owned)
+        });
         // One item where a list of them is expected: what is wrong with the item comes first.
-        let item = schema.get("items").and_then(|items| items.get("x-leaf")).and_then(Json::as_str);
+        let item = std::iter::once(&schema)
+            .chain(&branches)
+            .find_map(|list| list.get("items")?.get("x-leaf")?.as_str())
+            .filter(|_| near.is_none());
         let list_of = match (item, &node.value) {
             (Some(leaf), Value::Text(text)) => leaf::try_as(leaf, text).map(|result| (text, result)),
             _ => None,
@@ -114,14 +125,20 @@ impl<'s> Checker<'s, '_> {
         let text = format!("{path}: expected {}, found {}", expected(self.schema, schema), found(schema, &node.value));
         let error = self.report.error(node.span, text);
         match (schema.get("type").and_then(Json::as_str), &node.value) {
-            (Some("string"), value) if bare(value).is_some() => {
-                error.help(format!("put it in quotes: `\"{}\"`", bare(value).unwrap_or_default()));
+            _ if let Some(near) = near => {
+                error.help(format!("did you mean `{near}`?"));
+            }
+            (Some("string"), value) if let Some(bare) = bare(value) => {
+                error.help(bare_help.map_or_else(|| format!("put it in quotes: `\"{bare}\"`"), str::to_owned));
             }
             (Some("string"), Value::Map(entries)) if entries.iter().any(|entry| matches!(entry.key.as_str(), "env" | "file")) => {
                 error.help("write it without a blank behind the colon: `env:NAME`");
             }
-            (Some("array"), _) if let Some((text, Ok(()))) = &list_of => {
+            _ if let Some((text, Ok(()))) = &list_of => {
                 error.help(format!("put it in brackets: {}", quote(&format!("[{text}]"))));
+            }
+            _ if let Some(help) = schema.get("x-help").and_then(Json::as_str) => {
+                error.help(help);
             }
             (Some("array" | "object"), _) => {
                 if let Some(example) = schema.get("examples").and_then(|examples| examples.get(0)) {
@@ -272,7 +289,7 @@ impl<'s> Checker<'s, '_> {
                     let near = self.unknown_key(entry, &known, &free, &path);
                     let property = near.and_then(|near| properties?.get(near));
                     // Shown only where it is clear what it is: a slip in a secret's key must not print the secret.
-                    let open = property.map_or(self.homes.contains_key(&entry.key), |property| !is_secret(property));
+                    let open = property.map_or(self.homes.contains_key(&entry.key), |property| !holds_secret(self.schema, property));
                     if !open {
                         self.report.hide(entry.node.span);
                     }
@@ -402,8 +419,12 @@ fn words(schema: &Json) -> Option<Vec<Json>> {
 }
 
 /// Whether a key's value can be, or can hold, a secret.
-fn is_secret(property: &Json) -> bool {
+fn holds_secret(root: &Json, property: &Json) -> bool {
+    let property = resolve(root, property);
+    let lists = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| property.get(keyword)?.as_array()).flatten();
+    let parts = property.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.values());
     matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url"))
+        || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
 }
 
 /// Whether a node is of the type of one branch of `anyOf`.
@@ -538,7 +559,8 @@ fn collect_homes(root: &Json, schema: &Json, path: &Path, homes: &mut BTreeMap<S
     if let Some(items) = schema.get("items") {
         collect_homes(root, items, &Path(format!("{}[]", path.0)), homes);
     }
-    for branch in schema.get("oneOf").and_then(Json::as_array).into_iter().flatten() {
+    let branches = ["oneOf", "anyOf"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_array()).flatten();
+    for branch in branches {
         collect_homes(root, branch, path, homes);
     }
 }

@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
+use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
 use super::check::nearest;
 use super::diagnostic::quote;
 use super::secret::SecretRef;
@@ -56,6 +57,8 @@ pub(super) trait Leaf: Sized + fmt::Display {
     const EXPECTED: &'static str;
     /// A regular expression for editors; the parser decides.
     const PATTERN: Option<&'static str> = None;
+    /// The mend where the text was written so that YAML takes it for something else, if quotes alone are not all.
+    const BARE_HELP: Option<&'static str> = None;
 
     fn parse(text: &str) -> Result<Self, Problem>;
 
@@ -96,6 +99,9 @@ impl<T: Leaf> JsonSchema for Written<T> {
         if let Some(pattern) = T::PATTERN {
             schema.insert("pattern".to_owned(), pattern.into());
         }
+        if let Some(help) = T::BARE_HELP {
+            schema.insert("x-bare-help".to_owned(), help.into());
+        }
         if !T::words().is_empty() {
             schema.insert("enum".to_owned(), T::words().into());
         }
@@ -122,6 +128,10 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         AnyDuration::NAME => attempt::<AnyDuration>,
         PositiveDuration::NAME => attempt::<PositiveDuration>,
         DurationOrNever::NAME => attempt::<DurationOrNever>,
+        AccountId::NAME => attempt::<AccountId>,
+        RoleName::NAME => attempt::<RoleName>,
+        RoleArn::NAME => attempt::<RoleArn>,
+        CallTimeout::NAME => attempt::<CallTimeout>,
         _ => return None,
     };
     Some(attempt(text))
@@ -163,37 +173,6 @@ impl Leaf for Kind {
 
     fn words() -> Vec<&'static str> {
         Self::ALL.iter().map(|kind| kind.as_str()).collect()
-    }
-}
-
-impl Leaf for Region {
-    const NAME: &'static str = "region";
-    const EXPECTED: &'static str = "an AWS region such as `eu-west-1`";
-    const PATTERN: Option<&'static str> = Some("^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$");
-
-    /// Partition prefix, one to three words, a number: `eu-west-1`, `us-gov-west-1`, `eusc-de-east-1`.
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text == "all" {
-            let problem = Problem::new("`all` is not supported for regions");
-            return Err(problem.help("name each region, for example `[eu-west-1, eu-central-1]`"));
-        }
-        let parts: Vec<&str> = text.split('-').collect();
-        let word = |part: &str, longest: usize| (2..=longest).contains(&part.len()) && part.chars().all(|c| c.is_ascii_lowercase());
-        let well_formed = match parts.as_slice() {
-            [first, words @ .., number] => {
-                word(first, 5)
-                    && (1..=3).contains(&words.len())
-                    && words.iter().all(|part| word(part, 12))
-                    && (1..=2).contains(&number.len())
-                    && number.chars().all(|c| c.is_ascii_digit())
-            }
-            _ => false,
-        };
-        let problem = || Problem::new(format!("{} is no AWS region", quote(text)));
-        if !well_formed {
-            return Err(problem().help("a region looks like `eu-west-1`; an availability zone's letter does not belong to it"));
-        }
-        text.parse().map_err(|_| problem())
     }
 }
 
@@ -452,7 +431,7 @@ fn postgres_url(text: &str) -> Result<Url, Problem> {
     Ok(url)
 }
 
-fn parse_duration(text: &str) -> Result<Duration, Problem> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, Problem> {
     let what = quote(text);
     let units = "units are `s`, `m`, `h`, `d` and `w`";
     if matches!(text, "never" | "off") {
@@ -507,7 +486,7 @@ fn parse_duration(text: &str) -> Result<Duration, Problem> {
 }
 
 /// In the longest unit that says it in one number; days from two on (`24h`, but `7d`).
-fn write_duration(duration: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+pub(super) fn write_duration(duration: Duration, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let seconds = duration.as_secs();
     let fitting = [("d", DAY_S, 2), ("h", 3600, 1), ("m", 60, 1)];
     let unit = fitting.into_iter().find(|(_, factor, least)| seconds.is_multiple_of(*factor) && seconds / factor >= *least);

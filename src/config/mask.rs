@@ -15,7 +15,7 @@ const MASK: char = '*';
 
 /// Parts of a key's name that promise a secret behind it.
 const SECRET_WORDS: &[&str] =
-    &["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "private_key", "access_key"];
+    &["password", "passwd", "passphrase", "secret", "token", "api_key", "apikey", "api-key", "private_key", "access_key", "external_id"];
 
 /// A text with its secrets masked, character by character, so that lines and columns stay what they were.
 #[derive(Debug, Clone)]

@@ -4,6 +4,7 @@
 //! against the schema, `validate` turns it into [`Config`], the file as meant. All errors come at once, as
 //! [`ConfigErrors`]. Nothing here touches the network, and secrets stay references until [`Secret::resolve`].
 
+mod aws;
 mod check;
 mod diagnostic;
 mod leaf;
@@ -21,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::lifecycle::Timers;
-use dewpoint_core::model::{Digest, Kind, Region, SourceName, TargetName};
+use dewpoint_core::model::{Digest, Kind, SourceName, TargetName};
 use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
@@ -29,6 +30,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use url::Url;
 
+pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_str};
 pub use schema::schema;
@@ -110,13 +112,8 @@ pub struct SourceConfig {
 /// The kinds of sources, with what only they need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
-    /// The caller's own AWS account.
-    Aws {
-        /// Regions to list; never empty.
-        regions: BTreeSet<Region>,
-        /// Address to call instead of AWS.
-        endpoint_url: Option<Url>,
-    },
+    /// Accounts of AWS.
+    Aws(Box<AwsSettings>),
     /// An inventory file.
     File {
         /// Its path.
@@ -185,7 +182,7 @@ impl SourceKind {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Aws { .. } => "aws",
+            Self::Aws(_) => "aws",
             Self::File { .. } => "file",
         }
     }
@@ -216,7 +213,7 @@ impl Config {
     }
 
     /// Digest of everything that decides what a plan says: estates, ownership, lifecycle, what targets get and how,
-    /// guardrails. Secrets, paths, addresses and pace do not count, nor does the order of sources and targets.
+    /// guardrails. Secrets, roles, paths, addresses and pace do not count, nor does the order of sources and targets.
     ///
     /// A saved plan carries it, so that a plan of another configuration can be refused. The first part is the version
     /// of this form: it changes when the form does.
@@ -227,11 +224,11 @@ impl Config {
             .sources
             .iter()
             .map(|source| {
-                let regions = match &source.kind {
-                    SourceKind::Aws { regions, .. } => Some(regions),
-                    SourceKind::File { .. } => None,
+                let covered = match &source.kind {
+                    SourceKind::Aws(settings) => settings.covered(),
+                    SourceKind::File { .. } => json!({ "kind": "file", "regions": null }),
                 };
-                (source.name.as_str(), json!({ "kind": source.kind.as_str(), "regions": regions }))
+                (source.name.as_str(), covered)
             })
             .collect();
         let targets: BTreeMap<&str, _> = self

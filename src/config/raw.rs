@@ -10,6 +10,7 @@ use dewpoint_core::plan::Limits;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::aws::{All, CallTimeout, ListOr, Organization, RawAccount, RawRates, RoleName};
 use super::leaf::{
     AnyDuration, DurationOrNever, EnvironmentName, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, TagName,
     Written,
@@ -71,17 +72,35 @@ fn default_journal_keep() -> Written<DurationOrNever> {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "Source")]
+#[expect(clippy::large_enum_variant, reason = "there are few, and each is converted as soon as it is read")]
 pub(super) enum RawSource {
-    /// The caller's own AWS account. Credentials come from where the AWS tools look for them: environment, profile, role.
+    /// Accounts of AWS. Credentials come from where the AWS tools look for them: environment, profile, role.
     Aws {
         /// Name of this source; used in logs, metrics and the ledger.
         name: Written<Name>,
-        /// Regions to list.
-        #[schemars(length(min = 1), example = ["eu-west-1", "eu-central-1"])]
-        regions: BTreeSet<Written<Region>>,
+        /// Accounts to list: all of the `organization`, or these. Without it the account that the credentials belong to.
+        #[serde(default)]
+        #[schemars(with = "ListOr<Organization, Vec<RawAccount>>")]
+        accounts: Option<ListOr<Organization, Vec<RawAccount>>>,
+        /// Name of the role to read an account as that has no `role_arn` and is not the credentials' own; with its path, if it has one.
+        #[serde(default = "default_role_name")]
+        role_name: Written<RoleName>,
+        /// External id that the roles' trust policies ask for, as a reference: `env:NAME` or `file:PATH`. An account's own goes before it.
+        #[serde(default)]
+        external_id: Option<Written<SecretRef>>,
+        /// Regions to list in each account: `all` that it has enabled, or these.
+        #[serde(default = "default_regions")]
+        #[schemars(example = ["eu-west-1", "eu-central-1"])]
+        regions: ListOr<All, BTreeSet<Written<Region>>>,
         /// Address to call instead of AWS, for emulators.
         #[serde(default)]
         endpoint_url: Option<Written<HttpUrl>>,
+        /// Longest time for one call, with its retries and waits: from `1s` to `1h`.
+        #[serde(default = "default_timeout")]
+        timeout: Written<CallTimeout>,
+        /// How many calls are made at most, by API. Each account has these budgets anew in each region.
+        #[serde(default)]
+        rate: RawRates,
     },
     /// An inventory file, as `dewpoint export` writes it.
     File {
@@ -94,6 +113,18 @@ pub(super) enum RawSource {
         #[schemars(range(min = 1))]
         max_file_bytes: u64,
     },
+}
+
+const fn default_regions() -> ListOr<All, BTreeSet<Written<Region>>> {
+    ListOr::word()
+}
+
+fn default_role_name() -> Written<RoleName> {
+    Written(RoleName("DewpointReader".to_owned()))
+}
+
+const fn default_timeout() -> Written<CallTimeout> {
+    Written(CallTimeout(Duration::from_secs(180)))
 }
 
 const fn default_max_file_bytes() -> u64 {

@@ -67,16 +67,20 @@ impl Leaf for SecretRef {
 /// A reference to a secret and the place in the configuration where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
+    /// The key, with its path: `sources.aws.external_id`.
+    pub key: String,
     /// Where the secret is kept; a path is absolute.
     pub reference: SecretRef,
     /// Where the reference is written.
     pub place: Place,
 }
 
-/// A secret that cannot be read. Never holds its value.
+/// A secret that cannot be read, or is not what it should be. Never holds its value.
 #[derive(Debug, thiserror::Error)]
-#[error("{place}: cannot read the secret `{reference}`")]
+#[error("{place}: `{key}`: cannot use the secret `{reference}`")]
 pub struct SecretError {
+    /// The key, with its path.
+    pub key: String,
     /// Where the reference is written.
     pub place: Place,
     /// Where the secret should be.
@@ -113,7 +117,7 @@ impl SecretError {
     #[must_use]
     pub fn hint(&self) -> String {
         match (&self.reference, &self.source) {
-            (_, SecretProblem::Unfit(expected)) => format!("put {expected} into `{}`", self.reference),
+            (_, SecretProblem::Unfit(expected)) => format!("what belongs into `{}`: {expected}", self.reference),
             (SecretRef::Env(name), _) => format!("set the environment variable `{name}` for this process"),
             (SecretRef::File(path), SecretProblem::File(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
                 format!("let the user that runs dewpoint read `{}`", path.display())
@@ -146,7 +150,7 @@ impl Secret {
     }
 
     pub(super) fn error(&self, source: SecretProblem) -> SecretError {
-        SecretError { place: self.place.clone(), reference: self.reference.clone(), source }
+        SecretError { key: self.key.clone(), place: self.place.clone(), reference: self.reference.clone(), source }
     }
 }
 
@@ -178,7 +182,7 @@ mod tests {
 
     fn secret(reference: SecretRef) -> Secret {
         let place = Place { file: "dewpoint.yaml".to_owned(), position: Position { line: 3, column: 18 } };
-        Secret { reference, place }
+        Secret { key: "ledger_password".to_owned(), reference, place }
     }
 
     #[test]
@@ -192,7 +196,7 @@ mod tests {
     #[test]
     fn a_missing_variable_names_reference_and_place() {
         let error = secret(SecretRef::Env("PG".to_owned())).resolve_from(|_| None).unwrap_err();
-        assert_eq!(error.to_string(), "dewpoint.yaml:3:18: cannot read the secret `env:PG`");
+        assert_eq!(error.to_string(), "dewpoint.yaml:3:18: `ledger_password`: cannot use the secret `env:PG`");
         assert_eq!(error.source.to_string(), "the environment variable is not set");
         assert_eq!(error.hint(), "set the environment variable `PG` for this process");
     }

@@ -5,11 +5,13 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use dewpoint_aws::Regions;
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 
+use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::diagnostic::{Report, Span, quote};
 use super::leaf::{Leaf, LedgerAddress, TagName, Written};
 use super::raw::{
@@ -27,6 +29,9 @@ pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
     for (list, what) in [("sources", "source"), ("targets", "target")] {
         let mut names: BTreeMap<&str, Span> = BTreeMap::new();
         for node in root.get(list).map_or(&[][..], Node::items) {
+            if list == "sources" {
+                aws::cross_check(node, report);
+            }
             let Some((name, node_name)) = node.get("name").and_then(|node| Some((node.text()?, node))) else { continue };
             if let Some(first) = names.get(name) {
                 let text = format!("two {what}s are named {}: the first in line {}", quote(name), first.start.line);
@@ -96,9 +101,9 @@ pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Repo
     let items = |key: &str| root.get(key).map_or(&[][..], Node::items);
     let ledger = match raw.ledger.0 {
         LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(resolved(dir, path)),
-        LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, root, "ledger", dir, report)),
+        LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, root, "ledger", "", dir, report)),
         LedgerAddress::Postgres(url) => {
-            let password = raw.ledger_password.map(|reference| secret(reference.0, root, "ledger_password", dir, report));
+            let password = raw.ledger_password.map(|reference| secret(reference.0, root, "ledger_password", "", dir, report));
             LedgerConfig::Postgres { url, password }
         }
     };
@@ -135,12 +140,14 @@ fn span(node: &Node, key: &str) -> Span {
     node.get(key).map_or(node.span, |node| node.span)
 }
 
-fn secret(reference: SecretRef, root: &Node, key: &str, dir: &Path, report: &Report) -> Secret {
+/// The secret under a key of `node`, which itself is at `path`.
+fn secret(reference: SecretRef, node: &Node, key: &str, path: &str, dir: &Path, report: &Report) -> Secret {
     let reference = match reference {
         SecretRef::Env(name) => SecretRef::Env(name),
         SecretRef::File(path) => SecretRef::File(resolved(dir, path)),
     };
-    Secret { reference, place: report.place(span(root, key).start) }
+    let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    Secret { key: path, reference, place: report.place(span(node, key).start) }
 }
 
 /// A name as the model's own type; its syntax is narrower here, so that this does not fail.
@@ -151,13 +158,43 @@ fn named<T: FromStr<Err: std::fmt::Display>>(name: &str, span: Span, report: &mu
 fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Option<SourceConfig> {
     let at = span(node, "name");
     let (name, kind) = match raw {
-        RawSource::Aws { name, regions, endpoint_url } => {
-            let regions = regions.into_iter().map(|region| region.0).collect();
-            (name, SourceKind::Aws { regions, endpoint_url: endpoint_url.map(|url| url.0.0) })
+        RawSource::Aws { name, accounts, role_name, external_id, regions, endpoint_url, timeout, rate } => {
+            let path = format!("sources.{}", name.0);
+            let settings = AwsSettings {
+                accounts: match accounts.map(|accounts| accounts.0) {
+                    None => AwsAccounts::Own,
+                    Some(None) => AwsAccounts::Organization,
+                    Some(Some(listed)) => AwsAccounts::Listed(listed_accounts(listed, node, &path, dir, report)),
+                },
+                role_name: role_name.0.0,
+                external_id: external_id.map(|reference| secret(reference.0, node, "external_id", &path, dir, report)),
+                regions: match regions.0 {
+                    None => Regions::All,
+                    Some(listed) => Regions::Listed(listed.into_iter().map(|region| region.0).collect()),
+                },
+                endpoint_url: endpoint_url.map(|url| url.0.0),
+                timeout: timeout.0.0,
+                rates: rate.into(),
+            };
+            (name, SourceKind::Aws(Box::new(settings)))
         }
         RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: resolved(dir, path.0.0), max_file_bytes }),
     };
     Some(SourceConfig { name: named(&name.0.0, at, report)?, place: report.place(at.start), kind })
+}
+
+fn listed_accounts(listed: Vec<RawAccount>, source: &Node, path: &str, dir: &Path, report: &Report) -> Vec<AwsAccount> {
+    let nodes = source.get("accounts").map_or(&[][..], Node::items);
+    let listed = listed.into_iter().zip(nodes).enumerate();
+    let account = |(index, (raw, node)): (usize, (RawAccount, &Node))| {
+        let path = format!("{path}.accounts[{index}]");
+        AwsAccount {
+            id: raw.id.0.0,
+            role_arn: raw.role_arn.map(|arn| arn.0.0),
+            external_id: raw.external_id.map(|reference| secret(reference.0, node, "external_id", &path, dir, report)),
+        }
+    };
+    listed.map(account).collect()
 }
 
 fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Option<TargetConfig> {

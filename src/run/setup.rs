@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dewpoint_aws::{AwsConfig, AwsSource};
 
 use crate::clock::{Clock, RunClock};
-use crate::config::{Config, LedgerConfig, SourceKind, TargetConfig, TargetKind};
+use crate::config::{Config, LedgerConfig, SecretError, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
 use crate::source::Source;
@@ -15,29 +15,40 @@ use crate::target::Target;
 use crate::target::local::{LocalConfig, LocalTarget, Missing};
 
 /// Every configured source, in the order of the file.
-#[must_use]
-pub fn sources(config: &Config) -> Vec<Box<dyn Source>> {
-    config
-        .sources
-        .iter()
-        .map(|source| -> Box<dyn Source> {
-            match &source.kind {
-                SourceKind::Aws { regions, endpoint_url } => Box::new(AwsSource::new(AwsConfig {
-                    name: source.name.clone(),
-                    regions: regions.iter().cloned().collect(),
-                    endpoint_url: endpoint_url.as_ref().map(ToString::to_string),
-                    // The real clock, read anew: the clock check of `doctor` compares it with the cloud's.
-                    clock: Arc::new(|| RunClock::new(None).now()),
-                })),
-                SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
-                    name: source.name.clone(),
-                    display_path: shown(path, &config.dir),
-                    path: path.clone(),
-                    max_file_bytes: *max_file_bytes,
-                })),
-            }
-        })
-        .collect()
+///
+/// # Errors
+/// [`SecretError`] when a secret that a source needs cannot be used.
+pub fn sources(config: &Config) -> Result<Vec<Box<dyn Source>>, SecretError> {
+    config.sources.iter().map(|configured| source(configured, &config.dir)).collect()
+}
+
+/// One configured source; `folder` is that of the configuration.
+///
+/// # Errors
+/// [`SecretError`] when a secret that it needs cannot be used.
+pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source>, SecretError> {
+    Ok(match &configured.kind {
+        SourceKind::Aws(settings) => {
+            let (accounts, usual_role) = settings.resolve()?;
+            Box::new(AwsSource::new(AwsConfig {
+                name: configured.name.clone(),
+                accounts,
+                usual_role,
+                regions: settings.regions.clone(),
+                endpoint_url: settings.endpoint_url.as_ref().map(ToString::to_string),
+                timeout: settings.timeout,
+                rates: settings.rates,
+                // The real clock, read anew: the clock check of `doctor` compares it with the cloud's.
+                clock: Arc::new(|| RunClock::new(None).now()),
+            }))
+        }
+        SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
+            name: configured.name.clone(),
+            display_path: shown(path, folder),
+            path: path.clone(),
+            max_file_bytes: *max_file_bytes,
+        })),
+    })
 }
 
 /// What a target may do where its store is not there yet.

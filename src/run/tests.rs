@@ -145,7 +145,7 @@ impl World {
             holder: format!("test {hour}"),
             leases: Mutex::default(),
         };
-        let sources = setup::sources(&self.config);
+        let sources = setup::sources(&self.config).unwrap();
         let options = Options::default();
         let ended = async {
             let reading = super::read(&context, &sources, &options).await?;

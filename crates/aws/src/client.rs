@@ -1,26 +1,18 @@
-//! Clients of the SDK: credentials, HTTP, retries, time-outs, and what each call is watched for.
+//! Clients of the SDK: credentials, HTTP, retries and time-outs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_ec2::config::timeout::TimeoutConfig;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder as HttpClientBuilder, Connector};
-use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
-};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
-use dewpoint_core::model::{Account, Region, SourceName};
-use dewpoint_core::source::Progress;
+use aws_smithy_types::timeout::TimeoutConfig;
+use dewpoint_core::model::Region;
 
 use crate::body::WholeBody;
 
@@ -36,8 +28,8 @@ pub(crate) struct Tuning {
     pub(crate) read: Duration,
     /// Longest time for one attempt.
     pub(crate) attempt: Duration,
-    /// Longest time for one call with all its retries.
-    pub(crate) operation: Duration,
+    /// First pause between two tries of a throttled call, once the SDK has used up its attempts.
+    pub(crate) pause: Duration,
     /// Attempts for one call, the first included.
     pub(crate) attempts_max: u32,
     /// Base of the back-off between attempts; the SDK doubles it, up to 20 s, with jitter.
@@ -46,6 +38,8 @@ pub(crate) struct Tuning {
     pub(crate) proxy: ProxyConfig,
     /// Where credentials come from, in place of the default chain.
     pub(crate) credentials: Option<SharedCredentialsProvider>,
+    /// The region of a caller that is told none, in place of the environment's.
+    pub(crate) region: Option<Region>,
 }
 
 impl Default for Tuning {
@@ -54,30 +48,37 @@ impl Default for Tuning {
             connect: Duration::from_secs(5),
             read: Duration::from_secs(30),
             attempt: Duration::from_secs(60),
-            operation: Duration::from_secs(180),
+            pause: Duration::from_secs(5),
             attempts_max: 5,
             backoff: Duration::from_secs(1),
             proxy: ProxyConfig::from_env(),
             credentials: None,
+            region: None,
         }
     }
 }
 
-/// Loads what all clients share. The credentials are resolved by the first call, and again whenever they expire.
-pub(crate) async fn shared_config(region: &Region, endpoint_url: Option<&str>, tuning: &Tuning) -> SdkConfig {
+/// Region of a caller that names none: where AWS's global services are at home in its commercial partition.
+const DEFAULT_REGION: &str = "us-east-1";
+
+/// Loads what all clients share. The credentials are resolved by the first call, and again whenever they expire. Without a region, that of the
+/// environment, the profile or the machine is taken.
+pub(crate) async fn shared_config(region: Option<Region>, endpoint_url: Option<&str>, timeout: Duration, tuning: &Tuning) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
-        .connect_timeout(tuning.connect)
-        .read_timeout(tuning.read)
-        .operation_attempt_timeout(tuning.attempt)
-        .operation_timeout(tuning.operation)
+        .connect_timeout(tuning.connect.min(timeout))
+        .read_timeout(tuning.read.min(timeout))
+        .operation_attempt_timeout(tuning.attempt.min(timeout))
+        .operation_timeout(timeout)
         .build();
     // Standard, not adaptive: the adaptive limiter delays even calls that nobody throttled.
     let retries = RetryConfig::standard().with_max_attempts(tuning.attempts_max).with_initial_backoff(tuning.backoff);
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http_client(tuning.proxy.clone()))
-        .region(sdk_region(region))
         .timeout_config(timeouts)
         .retry_config(retries);
+    if let Some(region) = region.as_ref().or(tuning.region.as_ref()) {
+        loader = loader.region(sdk_region(region));
+    }
     if let Ok(name) = AppName::new(APP_NAME) {
         loader = loader.app_name(name);
     }
@@ -87,7 +88,11 @@ pub(crate) async fn shared_config(region: &Region, endpoint_url: Option<&str>, t
     if let Some(credentials) = &tuning.credentials {
         loader = loader.credentials_provider(credentials.clone());
     }
-    loader.load().await
+    let config = loader.load().await;
+    match config.region() {
+        Some(_) => config,
+        None => config.to_builder().region(aws_config::Region::from_static(DEFAULT_REGION)).build(),
+    }
 }
 
 /// TLS by rustls with ring and the roots of the operating system; proxies as the usual environment variables say.
@@ -100,113 +105,66 @@ fn http_client(proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// The EC2 client of one account and region, with a retry budget of its own: the SDK's is shared by all accounts of the process.
-pub(crate) fn ec2(shared: &SdkConfig, account: &Account, region: &Region, endpoint_url: Option<&str>) -> aws_sdk_ec2::Client {
-    let mut config = aws_sdk_ec2::config::Builder::from(shared)
-        .region(sdk_region(region))
-        .retry_partition(RetryPartition::custom(format!("{account}/{region}/ec2")).build())
-        .interceptor(WholeBody);
-    // Set here as well, so that no service-specific environment variable wins over the configuration.
-    if let Some(url) = endpoint_url {
-        config = config.endpoint_url(url);
-    }
-    aws_sdk_ec2::Client::from_conf(config.build())
+/// The clients of one account in one region.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    /// Application, network and gateway load balancers.
+    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+    /// Classic load balancers.
+    pub(crate) classic: aws_sdk_elasticloadbalancing::Client,
+    pub(crate) auto_scaling: aws_sdk_autoscaling::Client,
+    pub(crate) sts: aws_sdk_sts::Client,
 }
 
-/// The STS client of one region.
-pub(crate) fn sts(shared: &SdkConfig, region: &Region, endpoint_url: Option<&str>) -> aws_sdk_sts::Client {
-    let mut config = aws_sdk_sts::config::Builder::from(shared)
-        .region(sdk_region(region))
-        .retry_partition(RetryPartition::custom(format!("{region}/sts")).build())
-        .interceptor(WholeBody);
-    if let Some(url) = endpoint_url {
-        config = config.endpoint_url(url);
-    }
-    aws_sdk_sts::Client::from_conf(config.build())
+/// A service's configuration in a region. The SDK's retry quota is shared by the whole process, so that one account's errors would use up
+/// the retries of all: each account and region gets its own.
+macro_rules! service_config {
+    ($sdk:ident, $shared:expr, $owner:expr, $region:expr, $endpoint_url:expr) => {{
+        let partition = RetryPartition::custom(format!("{}/{}/{}", $owner, $region, stringify!($sdk))).build();
+        let config = $sdk::config::Builder::from($shared).region(sdk_region($region)).retry_partition(partition);
+        // Set here as well, so that no service-specific environment variable wins over the configuration.
+        match $endpoint_url {
+            Some(url) => config.endpoint_url(url),
+            None => config,
+        }
+    }};
 }
 
-fn sdk_region(region: &Region) -> aws_config::Region {
+impl Clients {
+    /// `owner` names whose retry quota it is: an account, or a source while its account is not known.
+    pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, endpoint_url: Option<&str>) -> Self {
+        let ec2 = service_config!(aws_sdk_ec2, shared, owner, region, endpoint_url).interceptor(WholeBody);
+        let elb = service_config!(aws_sdk_elasticloadbalancingv2, shared, owner, region, endpoint_url).interceptor(WholeBody);
+        let classic = service_config!(aws_sdk_elasticloadbalancing, shared, owner, region, endpoint_url).interceptor(WholeBody);
+        let auto_scaling = service_config!(aws_sdk_autoscaling, shared, owner, region, endpoint_url).interceptor(WholeBody);
+        let sts = service_config!(aws_sdk_sts, shared, owner, region, endpoint_url).interceptor(WholeBody);
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
+            classic: aws_sdk_elasticloadbalancing::Client::from_conf(classic.build()),
+            auto_scaling: aws_sdk_autoscaling::Client::from_conf(auto_scaling.build()),
+            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+        }
+    }
+}
+
+/// The Organizations client. The SDK knows which region answers for a partition.
+pub(crate) fn organizations(shared: &SdkConfig, owner: &str, region: &Region, endpoint_url: Option<&str>) -> aws_sdk_organizations::Client {
+    // Its answers are JSON: one that is cut is no document, and the SDK says so.
+    aws_sdk_organizations::Client::from_conf(service_config!(aws_sdk_organizations, shared, owner, region, endpoint_url).build())
+}
+
+/// What an account's clients share when its calls are made as a role: the same as the caller's, with other credentials.
+pub(crate) async fn as_role(shared: &SdkConfig, role_arn: &str, external_id: Option<&str>, home: &Region) -> SdkConfig {
+    let mut role = AssumeRoleProvider::builder(role_arn).session_name(APP_NAME).region(sdk_region(home)).configure(shared);
+    if let Some(id) = external_id {
+        role = role.external_id(id);
+    }
+    let provider = SharedCredentialsProvider::new(role.build().await);
+    shared.to_builder().credentials_provider(provider).build()
+}
+
+pub(crate) fn sdk_region(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.as_str().to_owned())
-}
-
-/// Watches one call: its attempts, the time spent waiting for a rate limit, and the service's clock.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Meter(Arc<Readings>);
-
-#[derive(Debug, Default)]
-struct Readings {
-    attempts: AtomicU64,
-    throttled: Mutex<Throttled>,
-    date: Mutex<Option<String>>,
-}
-
-#[derive(Debug, Default)]
-struct Throttled {
-    since: Option<Instant>,
-    total: Duration,
-}
-
-impl Meter {
-    /// Tells the run's progress what was made of this call.
-    pub(crate) fn report(&self, progress: &dyn Progress, source: &SourceName, operation: &str) {
-        for _ in 0..self.0.attempts.load(Ordering::Relaxed) {
-            progress.called(source.as_str(), operation);
-        }
-        let waited = self.0.throttled.lock().map(|throttled| throttled.total).unwrap_or_default();
-        if !waited.is_zero() {
-            progress.waited(source.as_str(), waited.as_secs_f64());
-        }
-    }
-
-    /// The `Date` header of the last answer.
-    pub(crate) fn date(&self) -> Option<String> {
-        self.0.date.lock().ok().and_then(|date| date.clone())
-    }
-}
-
-impl Intercept for Meter {
-    fn name(&self) -> &'static str {
-        "Meter"
-    }
-
-    fn read_before_transmit(
-        &self,
-        _context: &BeforeTransmitInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.0.attempts.fetch_add(1, Ordering::Relaxed);
-        if let Ok(mut throttled) = self.0.throttled.lock()
-            && let Some(since) = throttled.since.take()
-        {
-            throttled.total += since.elapsed();
-        }
-        Ok(())
-    }
-
-    fn read_after_transmit(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        if let (Some(date), Ok(mut slot)) = (context.response().headers().get("date"), self.0.date.lock()) {
-            *slot = Some(date.to_owned());
-        }
-        Ok(())
-    }
-
-    fn read_after_attempt(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _components: &RuntimeComponents,
-        _config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        // EC2 throttles with status 503, newer services with 429.
-        let limited = context.response().is_some_and(|response| matches!(response.status().as_u16(), 429 | 503));
-        if limited && let Ok(mut throttled) = self.0.throttled.lock() {
-            throttled.since = Some(Instant::now());
-        }
-        Ok(())
-    }
 }

@@ -1,4 +1,4 @@
-//! Online checks: identity, clock, regions, and each needed action by a cheap call.
+//! Online checks: identity, clock, accounts, regions, and each needed action by a cheap call.
 
 use std::time::Duration;
 
@@ -7,12 +7,34 @@ use aws_smithy_types::date_time::Format;
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
 use dewpoint_core::source::{Progress, SourceError};
+use futures::StreamExt;
+use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::listing::{Run, operation};
-use crate::map::instant;
-use crate::regions::{self, Enabled};
-use crate::{AwsSource, KINDS};
+use crate::accounts::{self, Access, Member, Open};
+use crate::action::Action;
+use crate::error::{Fault, Reason};
+use crate::identity::Identity;
+use crate::kinds::addresses::PublicAddresses;
+use crate::kinds::balancers::{self, Balancers};
+use crate::kinds::classic;
+use crate::kinds::instance_types::InstanceTypes;
+use crate::kinds::instances::{self, Instances};
+use crate::kinds::interfaces::Interfaces;
+use crate::kinds::listeners;
+use crate::kinds::networks::Networks;
+use crate::kinds::pools::{self, Pools};
+use crate::kinds::regions::{self, RegionList};
+use crate::kinds::scaling_groups::ScalingGroups;
+use crate::kinds::security_groups::SecurityGroups;
+use crate::kinds::subnets::Subnets;
+use crate::kinds::volumes::Volumes;
+use crate::kinds::zones::Zones;
+use crate::map::{Place, instant};
+use crate::paging::{Ask, Pages};
+use crate::region::explain;
+use crate::session::Calls;
+use crate::{ACCOUNTS_AT_ONCE, Accounts, AwsSource};
 
 /// Clock difference that is worth a word. `Date` headers carry whole seconds, and answers take some.
 const SKEW_WARNING: Duration = Duration::from_secs(60);
@@ -20,9 +42,6 @@ const SKEW_WARNING: Duration = Duration::from_secs(60);
 ///
 /// Source: IAM User Guide, "Signature Version 4": a request must reach AWS within five minutes of its time stamp.
 const SKEW_ERROR: Duration = Duration::from_secs(300);
-
-/// Items asked for to try an action: the smallest page EC2 takes.
-const PROBE_SIZE: i32 = 5;
 
 /// Nobody watches a check.
 struct Silent;
@@ -35,60 +54,184 @@ impl Progress for Silent {
 }
 
 pub(crate) async fn doctor(source: &AwsSource) -> Vec<Finding> {
-    let name = &source.config.name;
-    let finding =
-        |check: String, outcome, text: String, mend: Option<String>| Finding { subject: name.to_string(), check, outcome, text, mend };
-    let (session, date) = match source.identify(&Silent).await {
-        Ok(found) => found,
+    let check = Check { source };
+    let (caller, date) = match source.identify(&Silent).await {
+        Ok(answer) => (answer.identity, answer.date),
         Err(fault) => {
             let error = source.no_identity(&fault);
-            let (check, mend) = match &error {
+            let (name, mend) = match &error {
                 SourceError::Credentials { .. } => (
                     CREDENTIALS,
                     "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or container",
                 ),
                 _ => ("identity", "check the network, the proxy and `endpoint_url`"),
             };
-            return vec![finding(check.to_owned(), Health::Error, error.to_string(), Some(mend.to_owned()))];
+            return vec![check.finding(name, Health::Error, error.to_string(), Some(mend.to_owned()))];
         }
     };
-    let identity = &session.identity;
-    let mut findings = vec![finding("identity".to_owned(), Health::Ok, format!("account {}, {}", identity.account, identity.arn), None)];
+    let mut findings = vec![check.finding("identity", Health::Ok, format!("account {}, {}", caller.account, caller.arn), None)];
     let (outcome, text, mend) = clock(date.as_deref(), (source.config.clock)());
-    findings.push(finding("clock".to_owned(), outcome, text, mend));
+    findings.push(check.finding("clock", outcome, text, mend));
 
-    let run = Run::new(name, &session, &Silent);
-    let enabled = regions::enabled(&run).await;
-    let (outcome, text, mend) = match &enabled {
-        Ok(_) => (Health::Ok, "allowed".to_owned(), None),
-        Err(fault) => {
-            let mend = format!("allow {}: without it a region that is not enabled looks like a denied one", regions::OPERATION);
-            (Health::Warning, fault.error(name).to_string(), Some(mend))
+    let members = source.members(&caller, &Silent).await;
+    if source.config.accounts == Accounts::Organization {
+        findings.push(check.accounts(&members));
+    }
+    let regions = source.listed_regions();
+    let examine = |member: Member| {
+        let (check, caller, regions) = (&check, &caller, &regions);
+        async move {
+            let shared = source.shared().await;
+            let open = member.open(caller, shared, &source.terms, regions, &Silent).await;
+            check.account(caller, &member, open).await
         }
     };
-    findings.push(finding(regions::OPERATION.to_owned(), outcome, text, mend));
+    let members = futures::stream::iter(members.unwrap_or_default()).map(|member| Box::pin(examine(member)));
+    findings.extend(members.buffered(ACCOUNTS_AT_ONCE).collect::<Vec<_>>().await.into_iter().flatten());
+    findings
+}
 
-    for region in &source.config.regions {
-        let (outcome, text, mend) = status(region, enabled.as_ref().ok());
-        let off = outcome == Health::Error;
-        findings.push(finding(format!("region {region}"), outcome, text, mend));
-        if off {
-            continue;
-        }
-        for kind in KINDS {
-            let action = operation(*kind).unwrap_or_default();
-            let probe = run.page(*kind, &source.place(&session, region), None, None, PROBE_SIZE).await;
-            let (outcome, text, mend) = match probe {
-                Ok(_) => (Health::Ok, "allowed".to_owned(), None),
-                Err(fault) => {
-                    let error = run.explain(region, &fault).await;
-                    (Health::Error, error.to_string(), mend_for(&error, action, region))
-                }
-            };
-            findings.push(finding(format!("{action} in {region}"), outcome, text, mend));
+/// The checks of one source.
+struct Check<'a> {
+    source: &'a AwsSource,
+}
+
+impl Check<'_> {
+    fn finding(&self, check: &str, outcome: Health, text: String, mend: Option<String>) -> Finding {
+        Finding { subject: self.source.config.name.to_string(), check: check.to_owned(), outcome, text, mend }
+    }
+
+    fn error(&self, fault: &Fault) -> SourceError {
+        fault.error(&self.source.config.name)
+    }
+
+    fn accounts(&self, members: &Result<Vec<Member>, Fault>) -> Finding {
+        let name = accounts::LIST.name;
+        match members {
+            Ok(members) => {
+                let read = members.iter().filter(|member| !matches!(member.access, Access::Nobody { .. })).count();
+                self.finding(name, Health::Ok, format!("{} accounts, of which {read} are to be read", members.len()), None)
+            }
+            Err(fault) => {
+                let mend = "run with credentials of the organization's management account or of a delegated administrator, and allow \
+                            organizations:ListAccounts, see deploy/aws/hub-policy.json";
+                self.finding(name, Health::Error, self.error(fault).to_string(), Some(mend.to_owned()))
+            }
         }
     }
-    findings
+
+    /// One account: its role, its regions, and the actions in each.
+    async fn account(&self, caller: &Identity, member: &Member, open: Result<Open, Fault>) -> Vec<Finding> {
+        // Whose finding it is goes without saying where there is one account.
+        let of = if self.source.config.accounts == Accounts::Own { String::new() } else { format!(" of {}", member.account) };
+        let open = match (open, &member.access) {
+            (_, Access::Nobody { why }) => {
+                return vec![self.finding(&format!("account {}", member.account), Health::Warning, why.clone(), Some(NOT_READ.to_owned()))];
+            }
+            (Err(fault), _) => {
+                let mend = format!(
+                    "let the role exist, let it trust {}, with the external id that is configured, and allow {} to this identity, see deploy/aws",
+                    caller.arn,
+                    accounts::ASSUME_ROLE
+                );
+                let check = format!("account {}", member.account);
+                return vec![self.finding(&check, Health::Error, self.error(&fault).to_string(), Some(mend))];
+            }
+            (Ok(open), _) => open,
+        };
+        let mut findings = Vec::new();
+        if let Access::Role { arn, .. } = &member.access {
+            findings.push(self.finding(&format!("account {}", member.account), Health::Ok, format!("read as {arn}"), None));
+        }
+        let (outcome, text, mend) = match &open.regions {
+            Ok(_) => (Health::Ok, "allowed".to_owned(), None),
+            Err(fault) => {
+                let mend = format!("allow {}: without it, nobody knows which regions the account has", regions::ACTION.name);
+                (Health::Error, self.error(fault).to_string(), Some(mend))
+            }
+        };
+        findings.push(self.finding(&format!("{}{of}", regions::ACTION.name), outcome, text, mend));
+
+        let Ok((on, off)) = self.source.regions_of(&open) else { return findings };
+        for region in &off {
+            let mend = format!("enable {region} for the account, or leave it out of `regions`");
+            findings.push(self.finding(
+                &format!("region {region}{of}"),
+                Health::Error,
+                "not enabled for the account".to_owned(),
+                Some(mend),
+            ));
+        }
+        for (at, region) in on.iter().enumerate() {
+            let (outcome, text, mend) = status(region, open.regions.as_ref().ok());
+            findings.push(self.finding(&format!("region {region}{of}"), outcome, text, mend));
+            let place = self.source.place(caller, member, region);
+            let session = open.session.region(region);
+            let calls = Calls::new(&session, &Silent);
+            // Permissions hold for all regions of an account; a policy of the organization that denies a region denies all of it.
+            let all = probes(&place, &calls);
+            let wanted = if at == 0 { all } else { all.into_iter().filter(|(action, _)| *action == instances::ACTION).collect() };
+            for (action, probe) in wanted {
+                let probe = probe.await;
+                let (outcome, text, mend) = match probe {
+                    // What is asked about does not exist: asking is allowed.
+                    Ok(()) | Err(Fault { reason: Reason::NotFound, .. }) => (Health::Ok, "allowed".to_owned(), None),
+                    Err(fault) => {
+                        let error = explain(&self.source.config.name, region, open.regions.as_ref().ok(), &fault);
+                        (Health::Error, error.to_string(), mend_for(&error, action.name, region))
+                    }
+                };
+                findings.push(self.finding(&format!("{} in {region}{of}", action.name), outcome, text, mend));
+            }
+        }
+        findings
+    }
+}
+
+const NOT_READ: &str = "nothing of it is read and nothing is concluded; `dewpoint scopes` tells what is known of it";
+
+type Probe<'a> = BoxFuture<'a, Result<(), Fault>>;
+
+/// One cheap call of each action, in the order of their names. What asks about one balancer or pool asks about one that does not exist.
+fn probes<'a>(place: &'a Place, calls: &'a Calls<'a>) -> Vec<(Action, Probe<'a>)> {
+    let arn = |path: &str| format!("arn:{}:elasticloadbalancing:{}:{}:{path}", place.partition, place.region, place.account);
+    let (balancer, pool) =
+        (arn(&format!("loadbalancer/app/{NOBODY}/0000000000000000")), arn(&format!("targetgroup/{NOBODY}/0000000000000000")));
+    let listener = arn(&format!("listener/app/{NOBODY}/0000000000000000/0000000000000000"));
+    vec![
+        first(ScalingGroups(place), calls),
+        first(PublicAddresses(place), calls),
+        first(Zones(place), calls),
+        first(InstanceTypes, calls),
+        first(Instances(place), calls),
+        first(Interfaces(place), calls),
+        first(SecurityGroups(place), calls),
+        first(Subnets(place), calls),
+        first(Volumes(place), calls),
+        first(Networks(place), calls),
+        (classic::HEALTH, Box::pin(async move { classic::read_health(calls, NOBODY).await.map(drop) })),
+        (listeners::LISTENERS, {
+            let balancer = balancer.clone();
+            Box::pin(async move { listeners::probe_listeners(calls, &balancer).await })
+        }),
+        first(Balancers(place), calls),
+        (listeners::RULES, Box::pin(async move { listeners::probe_rules(calls, &listener).await })),
+        (balancers::TAGS, Box::pin(async move { balancers::read_tags(calls, &[balancer]).await.map(drop) })),
+        first(Pools(place), calls),
+        (pools::HEALTH, Box::pin(async move { pools::read_targets(calls, &pool).await.map(drop) })),
+    ]
+}
+
+/// Name of a balancer and a pool that nobody has.
+const NOBODY: &str = "dewpoint-doctor";
+
+fn first<'a, P: Pages + Send + 'a>(pages: P, calls: &'a Calls<'a>) -> (Action, Probe<'a>) {
+    let action = pages.action();
+    let probe = async move {
+        let mut out = P::Out::default();
+        pages.page(calls, &Ask::probe(), &mut out).await.map(drop)
+    };
+    (action, Box::pin(probe))
 }
 
 fn mend_for(error: &SourceError, action: &str, region: &Region) -> Option<String> {
@@ -101,15 +244,11 @@ fn mend_for(error: &SourceError, action: &str, region: &Region) -> Option<String
     }
 }
 
-fn status(region: &Region, enabled: Option<&Enabled>) -> (Health, String, Option<String>) {
-    let Some(enabled) = enabled else {
-        return (Health::Warning, "not known".to_owned(), Some(format!("allow {}", regions::OPERATION)));
+fn status(region: &Region, list: Option<&RegionList>) -> (Health, String, Option<String>) {
+    let Some(list) = list else {
+        return (Health::Warning, "not known".to_owned(), Some(format!("allow {}", regions::ACTION.name)));
     };
-    match enabled.status(region) {
-        Some("not-opted-in") => {
-            let mend = format!("enable {region} for the account, or leave it out of `regions`");
-            (Health::Error, "not enabled for the account".to_owned(), Some(mend))
-        }
+    match list.status(region) {
         Some(status) => (Health::Ok, status.to_owned(), None),
         None => {
             let mend = "check the spelling in `regions`".to_owned();

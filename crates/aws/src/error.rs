@@ -3,12 +3,14 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use dewpoint_core::model::SourceName;
 use dewpoint_core::source::SourceError;
 
+use crate::accounts::ASSUME_ROLE;
 use crate::body::CutBody;
 
 /// Longest text of the provider's that is passed on, in characters.
@@ -31,6 +33,10 @@ pub(crate) enum Reason {
     Disabled,
     /// The token of the next page is no longer good.
     StaleToken,
+    /// What was asked about does not exist (any more).
+    NotFound,
+    /// No answer within the time allowed.
+    Silent,
     /// Anything else.
     Failed,
 }
@@ -56,8 +62,9 @@ impl Fault {
                 Self::answered(operation, context.raw().status().as_u16(), context.err().code(), context.err().message())
             }
             SdkError::ResponseError(_) => Self::unreadable(operation, error.source()),
-            SdkError::TimeoutError(_) => Self { reason: Reason::Failed, operation, text: "no answer within the time allowed".to_owned() },
-            _ => Self::on_the_way(operation, error.source()),
+            SdkError::TimeoutError(_) => Self::silent(operation),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::on_the_way(operation, Reason::Silent, error.source()),
+            _ => Self::on_the_way(operation, Reason::Failed, error.source()),
         }
     }
 
@@ -66,6 +73,7 @@ impl Fault {
         let code = code.map(str::trim).filter(|code| !code.is_empty());
         let reason = match code {
             _ if (200..300).contains(&status) => Reason::Truncated,
+            Some("ValidationError" | "InvalidInputException") if message.is_some_and(is_about_token) => Reason::StaleToken,
             Some(code) => reason_of(code),
             None if status == 429 => Reason::Throttled,
             None => Reason::Failed,
@@ -86,12 +94,25 @@ impl Fault {
         Self { reason: Reason::Truncated, operation, text: words(own.or(source)) }
     }
 
-    /// No answer: no credentials to sign with, or no connection.
-    fn on_the_way(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
+    /// No answer: no credentials to sign with, or no connection, or nothing on it, which is for `reason` to say.
+    fn on_the_way(operation: &'static str, reason: Reason, source: Option<&(dyn Error + 'static)>) -> Self {
+        // Credentials that are a role's: what STS said counts, not that there are none.
+        if let Some(error) = chain(source).find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>()) {
+            let refused = matches!(error, SdkError::ServiceError(context) if context.raw().status().is_client_error());
+            return match Self::of(ASSUME_ROLE, error) {
+                fault if refused && matches!(fault.reason, Reason::Failed | Reason::NotFound) => Self { reason: Reason::Denied, ..fault },
+                fault => fault,
+            };
+        }
         if let Some(error) = chain(source).find(|error| error.is::<CredentialsError>()) {
             return Self { reason: Reason::Credentials, operation, text: words(Some(error)) };
         }
-        Self { reason: Reason::Failed, operation, text: words(source) }
+        Self { reason, operation, text: words(source) }
+    }
+
+    /// Nothing came back in time.
+    pub(crate) fn silent(operation: &'static str) -> Self {
+        Self { reason: Reason::Silent, operation, text: "no answer within the time allowed".to_owned() }
     }
 
     /// An answer that is whole but breaks the protocol.
@@ -110,7 +131,7 @@ impl Fault {
             Reason::Throttled => SourceError::Throttled { source_name, operation },
             Reason::Truncated | Reason::StaleToken => SourceError::Truncated { source_name, operation, text },
             Reason::Disabled => SourceError::Disabled { source_name, operation, text },
-            Reason::Failed => SourceError::Failed { source_name, operation, text },
+            Reason::Failed | Reason::NotFound | Reason::Silent => SourceError::Failed { source_name, operation, text },
         }
     }
 }
@@ -144,8 +165,15 @@ fn reason_of(code: &str) -> Reason {
         | "MissingAuthenticationToken"
         | "RequestTimeTooSkewed" => Reason::Credentials,
         "InvalidNextToken" | "InvalidPaginationToken" => Reason::StaleToken,
+        "TargetGroupNotFound" | "LoadBalancerNotFound" | "ListenerNotFound" => Reason::NotFound,
         _ => Reason::Failed,
     }
+}
+
+/// Elastic Load Balancing and Organizations have no code of their own for a page's token that is no longer good.
+fn is_about_token(message: &str) -> bool {
+    let message = message.to_lowercase();
+    message.contains("marker") || message.contains("nexttoken")
 }
 
 /// An error and its causes.
@@ -200,6 +228,8 @@ mod tests {
         expect(401, Some("AuthFailure"), Some("no"), Reason::Unrecognised, "AuthFailure: no");
         expect(400, Some("RequestExpired"), None, Reason::Credentials, "RequestExpired");
         expect(500, Some("InternalError"), None, Reason::Failed, "InternalError");
+        expect(400, Some("ValidationError"), Some("The marker is bad"), Reason::StaleToken, "ValidationError: The marker is bad");
+        expect(400, Some("ValidationError"), Some("no"), Reason::Failed, "ValidationError: no");
         expect(502, None, Some("<html>"), Reason::Failed, "HTTP status 502 without an error code");
         expect(200, None, None, Reason::Truncated, "the answer could not be understood");
     }

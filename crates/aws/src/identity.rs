@@ -1,15 +1,16 @@
 //! Who the credentials are: `sts:GetCallerIdentity`, which needs no permission.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use dewpoint_core::model::{Account, Region, SourceName};
+use dewpoint_core::model::{Account, Region};
 use dewpoint_core::source::Progress;
 
-use crate::client::{self, Meter};
+use crate::action::Action;
 use crate::error::{Fault, Reason};
+use crate::session::{Calls, RegionSession, Terms};
 
-pub(crate) const OPERATION: &str = "sts:GetCallerIdentity";
+pub(crate) const ACTION: Action = Action::sts("sts:GetCallerIdentity");
 
 /// Regions whose STS may fail to answer before the caller counts as unreachable.
 const UNANSWERED_MAX: usize = 2;
@@ -25,63 +26,51 @@ pub(crate) struct Identity {
     pub(crate) home: Region,
 }
 
-/// The clients of one account.
-#[derive(Debug)]
-pub(crate) struct Session {
-    pub(crate) identity: Identity,
-    ec2: BTreeMap<Region, aws_sdk_ec2::Client>,
-}
-
-impl Session {
-    pub(crate) fn new(identity: Identity, shared: &SdkConfig, regions: &[Region], endpoint_url: Option<&str>) -> Self {
-        let client = |region: &Region| (region.clone(), client::ec2(shared, &identity.account, region, endpoint_url));
-        Self { ec2: regions.iter().map(client).collect(), identity }
-    }
-
-    pub(crate) fn ec2(&self, region: &Region) -> Option<&aws_sdk_ec2::Client> {
-        self.ec2.get(region)
-    }
-}
-
 /// The answer of STS with the time by its clock.
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) identity: Identity,
     /// The answer's `Date` header.
     pub(crate) date: Option<String>,
 }
 
-/// Asks STS in the listed regions, one after the other, who the caller is.
+/// Asks STS in a region who the caller is.
+pub(crate) async fn ask(calls: &Calls<'_>, region: &Region) -> Result<Answer, Fault> {
+    let watched = std::sync::Mutex::new(None);
+    let send = |meter: crate::meter::Meter| {
+        if let Ok(mut watched) = watched.lock() {
+            *watched = Some(meter.clone());
+        }
+        calls.clients().sts.get_caller_identity().customize().interceptor(meter).send()
+    };
+    let answer = calls.call(ACTION, send).await?;
+    let date = watched.into_inner().ok().flatten().and_then(|meter| meter.date());
+    match parse(answer.arn(), answer.account(), region) {
+        Some(identity) => Ok(Answer { identity, date }),
+        None => Err(Fault::truncated(ACTION.name, "the answer holds no account or ARN")),
+    }
+}
+
+/// Asks STS in several regions, one after the other, who the caller is.
 ///
-/// The first region may be one that the account has not enabled, whose STS refuses good credentials; so a refusal counts only
-/// when all regions agree. Where nobody answers, one more region is asked: each can take minutes to give up. The error is that
-/// of the first region that did not refuse, else of the first.
-pub(crate) async fn identify(
-    shared: &SdkConfig,
-    regions: &[Region],
-    endpoint_url: Option<&str>,
-    source: &SourceName,
-    progress: &dyn Progress,
-) -> Result<Answer, Fault> {
+/// The first region may be one that the account has not enabled, whose STS refuses good credentials, or one of another partition; so a refusal
+/// counts only when all regions agree. Where nobody answers, one more region is asked: each can take minutes to give up. The error is that of the
+/// first region that did not refuse, else of the first.
+pub(crate) async fn find(shared: &SdkConfig, regions: &[Region], terms: &Arc<Terms>, progress: &dyn Progress) -> Result<Answer, Fault> {
     let mut faults = Vec::new();
     let mut unanswered = 0;
     for region in regions {
-        let meter = Meter::default();
-        let call = client::sts(shared, region, endpoint_url).get_caller_identity().customize().interceptor(meter.clone());
-        let answer = Box::pin(call.send()).await.map_err(|error| Fault::of(OPERATION, &error));
-        meter.report(progress, source, OPERATION);
-        let fault = match answer {
-            Ok(answer) => match parse(answer.arn(), answer.account(), region) {
-                Some(identity) => return Ok(Answer { identity, date: meter.date() }),
-                None => Fault::truncated(OPERATION, "the answer holds no account or ARN"),
-            },
+        let session = RegionSession::new(shared, terms.source.as_str(), region, terms);
+        let fault = match ask(&Calls::new(&session, progress), region).await {
+            Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
         let elsewhere = match fault.reason {
             Reason::Unrecognised | Reason::Disabled | Reason::Denied => true,
-            Reason::Failed => {
+            Reason::Failed | Reason::Silent | Reason::NotFound => {
                 unanswered += 1;
                 // With an endpoint of the configuration, all regions are the same server.
-                unanswered < UNANSWERED_MAX && endpoint_url.is_none()
+                unanswered < UNANSWERED_MAX && terms.endpoint_url.is_none()
             }
             // Missing credentials are missing everywhere.
             Reason::Credentials | Reason::Throttled | Reason::Truncated | Reason::StaleToken => false,
@@ -94,7 +83,7 @@ pub(crate) async fn identify(
     let is_refusal = |fault: &Fault| matches!(fault.reason, Reason::Unrecognised | Reason::Disabled | Reason::Denied);
     // The smallest is the first that is none.
     let told = faults.into_iter().min_by_key(is_refusal);
-    Err(told.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: OPERATION, text: "no region is configured".to_owned() }))
+    Err(told.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: ACTION.name, text: "no region is configured".to_owned() }))
 }
 
 fn parse(arn: Option<&str>, account: Option<&str>, home: &Region) -> Option<Identity> {

@@ -1,87 +1,178 @@
-//! Dewpoint's AWS source: instances, network interfaces and security groups of the caller's own account.
+//! Dewpoint's AWS source: machines and what they hang on, of one account, of several, or of a whole organization.
 //!
 //! A thin layer over the AWS SDK, in a crate of its own because the SDK's generated code makes rebuilds slow. Each scope
 //! (account × region × kind) is listed by itself and ends in its own receipt; an error in one never touches another.
 
+mod accounts;
+mod action;
 mod body;
+mod budget;
 mod client;
 mod doctor;
 mod error;
 mod identity;
-mod instances;
-mod interfaces;
+mod kinds;
 mod listing;
+mod load_balancing;
 mod look_up;
 mod map;
-mod regions;
-mod security_groups;
+mod meter;
+mod paging;
+mod region;
+mod session;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use dewpoint_core::doctor::Finding;
-use dewpoint_core::model::{Key, Kind, Provider, Receipt, Region, Scope, SourceName};
+use dewpoint_core::model::{Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName};
 use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
+use crate::accounts::{Access, Member, Open};
+pub use crate::accounts::{Accounts, ExternalId, InvalidExternalId, ListedAccount, UsualRole};
+pub use crate::budget::{Rate, Rates};
 use crate::client::Tuning;
 use crate::error::{Fault, Reason};
-use crate::identity::{Answer, Session};
-use crate::listing::{Listing, Run};
-use crate::map::Place;
+use crate::identity::{Answer, Identity};
+use crate::kinds::instance_types::Catalogue;
+use crate::map::{Found, Place};
+use crate::region::{RegionListing, Scoped};
+use crate::session::{Calls, RegionSession, Terms};
 
-/// The kinds that are listed, one scope per region each.
-pub const KINDS: &[Kind] = &[Kind::Instance, Kind::NetworkInterface, Kind::SecurityGroup];
+/// The kinds that are listed, one scope each: of an account as a whole, the others per region.
+pub const KINDS: [Kind; 13] = [
+    Kind::Account,
+    Kind::Region,
+    Kind::Zone,
+    Kind::Network,
+    Kind::Subnet,
+    Kind::SecurityGroup,
+    Kind::Instance,
+    Kind::ScalingGroup,
+    Kind::NetworkInterface,
+    Kind::Volume,
+    Kind::PublicAddress,
+    Kind::LoadBalancer,
+    Kind::Pool,
+];
 
-/// The permissions that the source needs; `deploy/aws/policy.json` allows exactly these.
+/// The kinds that are listed per region.
+fn regional_kinds() -> impl Iterator<Item = Kind> + Clone {
+    KINDS.into_iter().filter(|kind| *kind != Kind::Account)
+}
+
+/// The permissions that the source needs in each account that it reads; `deploy/aws/policy.json` allows exactly these.
 ///
 /// `sts:GetCallerIdentity` is called as well, but needs none.
-pub const ACTIONS: &[&str] = &[instances::OPERATION, interfaces::OPERATION, regions::OPERATION, security_groups::OPERATION];
+pub const ACTIONS: &[&str] = &[
+    kinds::scaling_groups::ACTION.name,
+    kinds::addresses::ACTION.name,
+    kinds::zones::ACTION.name,
+    kinds::instance_types::ACTION.name,
+    kinds::instances::ACTION.name,
+    kinds::interfaces::ACTION.name,
+    kinds::regions::ACTION.name,
+    kinds::security_groups::ACTION.name,
+    kinds::subnets::ACTION.name,
+    kinds::volumes::ACTION.name,
+    kinds::networks::ACTION.name,
+    kinds::classic::HEALTH.name,
+    kinds::listeners::LISTENERS.name,
+    kinds::balancers::ACTION.name,
+    kinds::listeners::RULES.name,
+    kinds::balancers::TAGS.name,
+    kinds::pools::ACTION.name,
+    kinds::pools::HEALTH.name,
+];
 
-/// Scopes listed at the same time.
-const SCOPES_AT_ONCE: usize = 8;
+/// The permissions that the caller needs beside [`ACTIONS`] to read other accounts, or an organization; `deploy/aws/hub-policy.json` allows
+/// exactly these.
+pub const HUB_ACTIONS: &[&str] = &[accounts::LIST.name, accounts::ASSUME_ROLE];
+
+/// Accounts opened at the same time.
+const ACCOUNTS_AT_ONCE: usize = 8;
+
+/// Regions of all accounts listed at the same time.
+const REGIONS_AT_ONCE: usize = 8;
+
+/// Regions whose STS is asked who the caller is, where the configuration names none and the environment's refuses: one for each partition.
+const HOMES: [&str; 3] = ["us-east-1", "us-gov-west-1", "cn-north-1"];
 
 /// Tells the time, for `observed_at` and the clock check.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Which regions are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Regions {
+    /// All that an account has enabled.
+    All,
+    /// These; never empty.
+    Listed(BTreeSet<Region>),
+}
 
 /// What the source is built from.
 #[derive(Clone)]
 pub struct AwsConfig {
     /// Name from the configuration.
     pub name: SourceName,
-    /// Regions to list, such as `eu-west-1`. Order and doubles do not matter, save that STS is asked in the first one first.
-    pub regions: Vec<Region>,
+    /// Which accounts.
+    pub accounts: Accounts,
+    /// The role in accounts that are not the caller's own.
+    pub usual_role: UsualRole,
+    /// Which regions of each account.
+    pub regions: Regions,
     /// Where all calls go in place of AWS's own addresses: an emulator, a proxy.
     pub endpoint_url: Option<String>,
+    /// Longest time for one call, its retries and the wait for a rate limit included.
+    pub timeout: Duration,
+    /// Budgets for calls.
+    pub rates: Rates,
     /// Tells the time. Requests are signed by the SDK's own clock.
     pub clock: Clock,
 }
 
 impl fmt::Debug for AwsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, accounts, usual_role, regions, endpoint_url, timeout, rates, clock: _ } = self;
         f.debug_struct("AwsConfig")
-            .field("name", &self.name)
-            .field("regions", &self.regions)
-            .field("endpoint_url", &self.endpoint_url)
+            .field("name", name)
+            .field("accounts", accounts)
+            .field("usual_role", usual_role)
+            .field("regions", regions)
+            .field("endpoint_url", endpoint_url)
+            .field("timeout", timeout)
+            .field("rates", rates)
             .finish_non_exhaustive()
     }
 }
 
-/// The AWS source. Credentials come from the SDK's default chain (environment, profile, web identity, container, instance
+/// The AWS source. The caller's credentials come from the SDK's default chain (environment, profile, web identity, container, instance
 /// metadata), on first use.
 pub struct AwsSource {
     config: AwsConfig,
+    terms: Arc<Terms>,
     tuning: Tuning,
     shared: OnceCell<SdkConfig>,
-    /// The last caller, with its clients; asked for anew by every pull, since credentials may change under a long-lived process.
-    session: RwLock<Option<Arc<Session>>>,
+    catalogue: Catalogue,
+    /// The accounts as the last pull opened them. Each pull opens them anew, since credentials may change under a long-lived process; look-ups
+    /// use what is there.
+    estate: RwLock<Option<Arc<Estate>>>,
+}
+
+/// The caller, and the accounts that could be opened.
+#[derive(Debug)]
+struct Estate {
+    caller: Identity,
+    members: Vec<(Member, Result<Open, Fault>)>,
 }
 
 impl fmt::Debug for AwsSource {
@@ -97,40 +188,77 @@ impl AwsSource {
         Self::tuned(config, Tuning::default())
     }
 
-    fn tuned(mut config: AwsConfig, tuning: Tuning) -> Self {
-        let mut seen = std::collections::BTreeSet::new();
-        config.regions.retain(|region| seen.insert(region.clone()));
-        Self { config, tuning, shared: OnceCell::new(), session: RwLock::new(None) }
+    fn tuned(config: AwsConfig, tuning: Tuning) -> Self {
+        let terms = Arc::new(Terms {
+            source: config.name.clone(),
+            endpoint_url: config.endpoint_url.clone(),
+            rates: config.rates,
+            budgets: std::sync::Mutex::default(),
+            timeout: config.timeout,
+            pause: tuning.pause,
+        });
+        Self { config, terms, tuning, shared: OnceCell::new(), catalogue: Catalogue::default(), estate: RwLock::default() }
     }
 
-    /// Asks who the caller is, and keeps the clients while the answer stays the same.
-    async fn identify(&self, progress: &dyn Progress) -> Result<(Arc<Session>, Option<String>), Fault> {
-        let Some(region) = self.config.regions.first() else {
-            let text = "no region is configured".to_owned();
-            return Err(Fault { reason: Reason::Failed, operation: identity::OPERATION, text });
-        };
+    fn listed_regions(&self) -> Vec<Region> {
+        match &self.config.regions {
+            Regions::All => Vec::new(),
+            Regions::Listed(regions) => regions.iter().cloned().collect(),
+        }
+    }
+
+    async fn shared(&self) -> &SdkConfig {
+        let first = self.listed_regions().into_iter().next();
+        let load = || client::shared_config(first, self.config.endpoint_url.as_deref(), self.config.timeout, &self.tuning);
+        self.shared.get_or_init(|| Box::pin(load())).await
+    }
+
+    /// Asks who the caller is.
+    async fn identify(&self, progress: &dyn Progress) -> Result<Answer, Fault> {
+        let shared = self.shared().await;
+        let mut regions = self.listed_regions();
+        if regions.is_empty() {
+            let configured = shared.region().map(|region| region.as_ref().to_owned());
+            let all = configured.into_iter().chain(HOMES.map(str::to_owned));
+            for region in all.filter_map(|name| name.parse().ok()) {
+                if !regions.contains(&region) {
+                    regions.push(region);
+                }
+            }
+        }
+        identity::find(shared, &regions, &self.terms, progress).await
+    }
+
+    /// The accounts that are to be read.
+    async fn members(&self, caller: &Identity, progress: &dyn Progress) -> Result<Vec<Member>, Fault> {
+        let shared = self.shared().await;
+        let session = RegionSession::new(shared, caller.account.as_str(), &caller.home, &self.terms);
+        let calls = Calls::new(&session, progress);
         let endpoint_url = self.config.endpoint_url.as_deref();
-        let shared = self.shared.get_or_init(|| Box::pin(client::shared_config(region, endpoint_url, &self.tuning))).await;
-        let Answer { identity, date } = identity::identify(shared, &self.config.regions, endpoint_url, &self.config.name, progress).await?;
-        if let Some(session) = self.known_session().filter(|session| session.identity == identity) {
-            return Ok((session, date));
-        }
-        let session = Arc::new(Session::new(identity, shared, &self.config.regions, endpoint_url));
-        if let Ok(mut slot) = self.session.write() {
-            *slot = Some(Arc::clone(&session));
-        }
-        Ok((session, date))
+        accounts::list(&self.config.accounts, &self.config.usual_role, caller, shared, &calls, endpoint_url).await
     }
 
-    fn known_session(&self) -> Option<Arc<Session>> {
-        self.session.read().ok().and_then(|slot| slot.clone())
+    /// Opens all accounts, and keeps them for look-ups.
+    async fn open(&self, progress: &dyn Progress) -> Result<Arc<Estate>, SourceError> {
+        let caller = self.identify(progress).await.map_err(|fault| self.no_identity(&fault))?.identity;
+        let members = self.members(&caller, progress).await.map_err(|fault| fault.error(&self.config.name))?;
+        let (shared, regions) = (self.shared().await, self.listed_regions());
+        let open = |member: Member| async {
+            let open = Box::pin(member.open(&caller, shared, &self.terms, &regions, progress)).await;
+            (member, open)
+        };
+        let members = futures::stream::iter(members).map(open).buffered(ACCOUNTS_AT_ONCE).collect().await;
+        let estate = Arc::new(Estate { caller, members });
+        *self.estate.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&estate));
+        Ok(estate)
     }
 
-    /// The caller as last seen, else asked for now.
-    async fn session(&self, progress: &dyn Progress) -> Result<Arc<Session>, SourceError> {
-        match self.known_session() {
-            Some(session) => Ok(session),
-            None => self.identify(progress).await.map(|(session, _)| session).map_err(|fault| self.no_identity(&fault)),
+    /// The accounts as last opened, else opened now.
+    async fn opened(&self, progress: &dyn Progress) -> Result<Arc<Estate>, SourceError> {
+        let known = self.estate.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match known {
+            Some(estate) => Ok(estate),
+            None => self.open(progress).await,
         }
     }
 
@@ -144,23 +272,120 @@ impl AwsSource {
         }
     }
 
-    fn place(&self, session: &Session, region: &Region) -> Place {
+    fn place(&self, caller: &Identity, member: &Member, region: &Region) -> Place {
         Place {
-            partition: session.identity.partition.clone(),
-            account: session.identity.account.clone(),
+            partition: caller.partition.clone(),
+            account: member.account.clone(),
             region: region.clone(),
             observed_at: (self.config.clock)(),
         }
     }
 
-    /// Lists one scope.
-    #[tracing::instrument(name = "scope", skip_all, fields(source.name = %self.config.name, %scope))]
-    async fn list(&self, run: &Run<'_>, scope: Scope) -> (Scope, Listing) {
-        run.progress.scope_started(run.source, &scope);
-        let listing = run.list(scope.kind, &self.place(run.session, &scope.region), None).await;
-        run.progress.scope_finished(run.source, &scope, listing.outcome(), listing.found.resources.len() as u64);
-        (scope, listing)
+    /// The regions of an open account that are to be listed, and those that are but are not enabled.
+    fn regions_of(&self, open: &Open) -> Result<(Vec<Region>, Vec<Region>), Fault> {
+        match (&self.config.regions, &open.regions) {
+            (Regions::All, Ok(list)) => Ok((list.enabled().cloned().collect(), Vec::new())),
+            (Regions::All, Err(fault)) => Err(fault.clone()),
+            (Regions::Listed(regions), Ok(list)) => Ok(regions.iter().cloned().partition(|region| !list.is_off(region))),
+            // Without the list, each region says for itself whether it can be read.
+            (Regions::Listed(regions), Err(_)) => Ok((regions.iter().cloned().collect(), Vec::new())),
+        }
     }
+
+    /// Takes an account into the pull, and returns its regions that are to be listed.
+    fn take_account(
+        &self,
+        pull: &mut Pull,
+        caller: &Identity,
+        member: &Member,
+        open: &Result<Open, Fault>,
+    ) -> Result<Vec<Region>, SourceError> {
+        let place = self.place(caller, member, &Region::any());
+        let list = open.as_ref().ok().and_then(|open| open.regions.as_ref().ok());
+        let mut found = Found::default();
+        if open.is_ok() || member.is_told() {
+            found.take(member.resource(&place, list));
+        }
+        let whole = match (&member.access, open) {
+            (Access::Nobody { why }, _) => Err(Ending::Skipped(why.clone())),
+            (_, Err(fault)) => Err(Ending::Fault(fault.clone())),
+            (_, Ok(open)) => self.regions_of(open).map_err(Ending::Fault),
+        };
+        let scope =
+            |region: &Region, kind| Scope { provider: Provider::Aws, account: member.account.clone(), region: region.clone(), kind };
+        let any = Region::any();
+        // Its edges to regions rest on the list of these: without it the account was read in part.
+        let ending = match (&whole, open) {
+            (Err(ending), _) => Some(ending.clone()),
+            (Ok(_), Ok(Open { regions: Err(fault), .. })) => Some(Ending::Fault(fault.clone())),
+            (Ok(_), _) => None,
+        };
+        self.add(pull, scope(&any, Kind::Account), found, ending.as_ref())?;
+        match whole {
+            Ok((on, off)) => {
+                for (region, kind) in off.iter().flat_map(|region| regional_kinds().map(move |kind| (region, kind))) {
+                    let ending = Ending::Fault(region::off(region, kinds::regions::ACTION.name));
+                    self.add(pull, scope(region, kind), Found::default(), Some(&ending))?;
+                }
+                Ok(on)
+            }
+            Err(ending) => {
+                for kind in regional_kinds() {
+                    self.add(pull, scope(&any, kind), Found::default(), Some(&ending))?;
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    async fn list_region(&self, caller: &Identity, member: &Member, open: &Open, region: Region, progress: &dyn Progress) -> Vec<Scoped> {
+        let place = self.place(caller, member, &region);
+        let session = open.session.region(&region);
+        let calls = Calls::new(&session, progress);
+        let listing = RegionListing {
+            source: &self.config.name,
+            place: &place,
+            calls: &calls,
+            regions: open.regions.as_ref(),
+            catalogue: &self.catalogue,
+            progress,
+        };
+        listing.list().await
+    }
+
+    /// Adds a scope's listing to the pull: what was read, how it ended, and what is odd about it.
+    fn add(&self, pull: &mut Pull, scope: Scope, found: Found, ending: Option<&Ending>) -> Result<(), SourceError> {
+        let resources: BTreeMap<Key, _> = found.resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))).collect();
+        let source = &self.config.name;
+        let count = Some(resources.len() as u64);
+        let plain = |outcome, error| Receipt { source: source.clone(), outcome, count, error, extra: serde_json::Map::new() };
+        let receipt = match ending {
+            None => plain(Outcome::Complete, None),
+            Some(Ending::Skipped(why)) => plain(Outcome::Skipped, Some(why.clone())),
+            Some(Ending::Fault(fault)) => fault.error(source).receipt(source, count),
+            Some(Ending::Error(error)) => error.receipt(source, count),
+        };
+        for refused in found.refused {
+            let subject = if refused.native_id.is_empty() { scope.to_string() } else { refused.native_id };
+            pull.remarks.push(Remark { subject, text: refused.text });
+        }
+        if found.foreign > 0 {
+            let text = format!("{} items belong to other accounts and are left to their listings", found.foreign);
+            pull.remarks.push(Remark { subject: scope.to_string(), text });
+        }
+        pull.resources.extend(resources);
+        pull.relations.extend(found.relations.into_iter().map(|relation| (relation.id(), relation)));
+        pull.receipts.add(scope, receipt)?;
+        Ok(())
+    }
+}
+
+/// How a scope ended that was not read whole.
+#[derive(Debug, Clone)]
+enum Ending {
+    Skipped(String),
+    Fault(Fault),
+    Error(SourceError),
 }
 
 #[async_trait]
@@ -170,26 +395,33 @@ impl Source for AwsSource {
     }
 
     async fn pull(&self, progress: &dyn Progress) -> Result<Pull, SourceError> {
-        let (session, _) = self.identify(progress).await.map_err(|fault| self.no_identity(&fault))?;
-        let run = Run::new(&self.config.name, &session, progress);
-        let account = &session.identity.account;
-        let scopes = self.config.regions.iter().flat_map(|region| KINDS.iter().map(move |kind| (region, *kind)));
-        let scopes: Vec<Scope> = scopes
-            .map(|(region, kind)| Scope { provider: Provider::Aws, account: account.clone(), region: region.clone(), kind })
-            .collect();
-        let listings: Vec<(Scope, Listing)> =
-            futures::stream::iter(scopes).map(|scope| Box::pin(self.list(&run, scope))).buffer_unordered(SCOPES_AT_ONCE).collect().await;
+        let estate = self.open(progress).await?;
         let mut pull = Pull { exhaustive: true, ..Pull::default() };
-        for (scope, listing) in listings {
-            add(&mut pull, &self.config.name, scope, listing)?;
+        let mut listings = Vec::new();
+        for (member, open) in &estate.members {
+            let regions = self.take_account(&mut pull, &estate.caller, member, open)?;
+            if let Ok(open) = open {
+                listings.extend(regions.into_iter().map(|region| (member, open, region)));
+            }
         }
+        let listings: Vec<_> = listings
+            .into_iter()
+            .map(|(member, open, region)| self.list_region(&estate.caller, member, open, region, progress).boxed())
+            .collect();
+        let mut regions = futures::stream::iter(listings).buffer_unordered(REGIONS_AT_ONCE);
+        while let Some(scopes) = regions.next().await {
+            for Scoped { scope, found, error } in scopes {
+                self.add(&mut pull, scope, found, error.map(Ending::Error).as_ref())?;
+            }
+        }
+        drop(regions);
         pull.remarks.sort_unstable();
         Ok(pull)
     }
 
     async fn look_up(&self, keys: &[(Key, Kind)], progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>> {
-        match self.session(progress).await {
-            Ok(session) => look_up::look_up(self, &Run::new(&self.config.name, &session, progress), keys).await,
+        match self.opened(progress).await {
+            Ok(estate) => look_up::look_up(self, &estate, keys, progress).await,
             Err(error) => keys.iter().map(|(key, _)| (key.clone(), Err(error.clone()))).collect(),
         }
     }
@@ -197,33 +429,4 @@ impl Source for AwsSource {
     async fn doctor(&self) -> Vec<Finding> {
         doctor::doctor(self).await
     }
-}
-
-/// Adds a scope's listing to the pull: what was read, how it ended, and what is odd about it.
-fn add(pull: &mut Pull, source: &SourceName, scope: Scope, listing: Listing) -> Result<(), SourceError> {
-    let Listing { found, error } = listing;
-    let resources: BTreeMap<Key, _> = found.resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))).collect();
-    let count = Some(resources.len() as u64);
-    let receipt = match &error {
-        Some(error) => error.receipt(source, count),
-        None => Receipt {
-            source: source.clone(),
-            outcome: dewpoint_core::model::Outcome::Complete,
-            count,
-            error: None,
-            extra: serde_json::Map::new(),
-        },
-    };
-    for refused in found.refused {
-        let subject = if refused.native_id.is_empty() { scope.to_string() } else { refused.native_id };
-        pull.remarks.push(Remark { subject, text: refused.text });
-    }
-    if found.foreign > 0 {
-        let text = format!("{} items belong to other accounts and are left to their listings", found.foreign);
-        pull.remarks.push(Remark { subject: scope.to_string(), text });
-    }
-    pull.resources.extend(resources);
-    pull.relations.extend(found.relations.into_iter().map(|relation| (relation.id(), relation)));
-    pull.receipts.add(scope, receipt)?;
-    Ok(())
 }

@@ -1,194 +1,83 @@
-//! One listing, page by page, to its end or to where it broke.
+//! What one listing of a scope read, and what ended it early.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
-use aws_sdk_ec2::types::Filter;
-use dewpoint_core::model::{Kind, Outcome, Region, SourceName};
-use dewpoint_core::source::{Progress, SourceError};
-use tokio::sync::OnceCell;
-use tracing::debug;
+use dewpoint_core::model::{Relation, Resource};
 
-use crate::client::Meter;
-use crate::error::{Fault, Reason};
-use crate::identity::Session;
-use crate::map::{Found, Place};
-use crate::regions::{self, Enabled};
-use crate::{instances, interfaces, security_groups};
+use crate::action::Action;
+use crate::error::Fault;
+use crate::map::{Found, Refused};
 
-/// Items asked for per page; EC2 takes 5 to 1 000. A call without a page size has a smaller rate budget and, for interfaces, can fail.
-pub(crate) const PAGE_SIZE: i32 = 1000;
-
-/// Most pages of one listing: a million items.
-const PAGES_MAX: usize = 1000;
-
-/// One call for one page.
-#[derive(Debug)]
-pub(crate) struct Ask<'a> {
-    /// Only these ids. A filter, not a list of ids: one unknown id in a list fails the whole call, in a filter it is simply absent.
-    pub(crate) ids: Option<&'a [String]>,
-    pub(crate) next: Option<&'a str>,
-    pub(crate) size: i32,
-    pub(crate) meter: Meter,
-}
-
-impl Ask<'_> {
-    pub(crate) fn token(&self) -> Option<String> {
-        self.next.map(str::to_owned)
-    }
-
-    pub(crate) fn filters(&self, name: &str) -> Option<Vec<Filter>> {
-        self.ids.map(|ids| vec![Filter::builder().name(name).set_values(Some(ids.to_vec())).build()])
-    }
-}
-
-/// One page, mapped.
-#[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) found: Found,
-    pub(crate) token: Option<String>,
-}
-
-/// What one listing read, and what ended it early.
+/// One listing of a scope.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) found: Found,
-    /// `None` when it was read to its end and every item could be taken.
-    pub(crate) error: Option<SourceError>,
+    /// The first thing that went wrong; `None` when everything was read to its end and every item could be taken.
+    pub(crate) fault: Option<Fault>,
 }
 
 impl Listing {
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.error.as_ref().map_or(Outcome::Complete, SourceError::outcome)
-    }
-}
-
-/// The calls of one pull, look-up or check.
-pub(crate) struct Run<'a> {
-    pub(crate) source: &'a SourceName,
-    pub(crate) session: &'a Session,
-    pub(crate) progress: &'a dyn Progress,
-    /// Which regions the account has; asked once, and only when a region refuses the credentials.
-    pub(crate) enabled: OnceCell<Option<Enabled>>,
-}
-
-impl<'a> Run<'a> {
-    pub(crate) fn new(source: &'a SourceName, session: &'a Session, progress: &'a dyn Progress) -> Self {
-        Self { source, session, progress, enabled: OnceCell::new() }
+    /// One listing that is read by one action.
+    pub(crate) fn of(action: Action, found: Found, fault: Option<Fault>) -> Self {
+        let fault = fault.or_else(|| incomplete(action, &found.refused));
+        Self { found, fault }
     }
 
-    /// Lists a kind in a place, whole or by ids.
-    pub(crate) async fn list(&self, kind: Kind, place: &Place, ids: Option<&[String]>) -> Listing {
-        let Some(operation) = operation(kind) else {
-            let text = format!("{kind} is not listed here");
-            return Listing { error: Some(self.failed("list", text)), found: Found::default() };
-        };
-        let mut restarted = false;
-        loop {
-            let mut found = Found::default();
-            let fault = self.pages(kind, operation, place, ids, &mut found).await.err();
-            // Tokens are short-lived, and pages of two listings must not be spliced: once more from the first page.
-            if !restarted && fault.as_ref().is_some_and(|fault| fault.reason == Reason::StaleToken) {
-                restarted = true;
-                continue;
-            }
-            let error = match fault {
-                Some(fault) => Some(self.explain(&place.region, &fault).await),
-                None => self.incomplete(kind, operation, &found),
-            };
-            return Listing { found, error };
+    /// A listing that read nothing.
+    pub(crate) fn failed(fault: Fault) -> Self {
+        Self { found: Found::default(), fault: Some(fault) }
+    }
+
+    /// Notes what went wrong in one of several calls, and what it could not take.
+    pub(crate) fn note(&mut self, fault: Option<&Fault>, refused: Vec<Refused>) {
+        self.found.refused.extend(refused);
+        if self.fault.is_none() {
+            self.fault = fault.cloned();
         }
     }
 
-    async fn pages(
-        &self,
-        kind: Kind,
-        operation: &'static str,
-        place: &Place,
-        ids: Option<&[String]>,
-        found: &mut Found,
-    ) -> Result<(), Fault> {
-        let mut tokens: HashSet<String> = HashSet::new();
-        let mut next: Option<String> = None;
-        for number in 1..=PAGES_MAX {
-            let page = self.page(kind, place, ids, next.as_deref(), PAGE_SIZE).await?;
-            debug!(source = %self.source, region = %place.region, operation, page = number, items = page.found.resources.len(), "Read a page");
-            found.resources.extend(page.found.resources);
-            found.relations.extend(page.found.relations);
-            found.refused.extend(page.found.refused);
-            found.foreign += page.found.foreign;
-            // EC2 ends with no token or an empty one.
-            match page.token.filter(|token| !token.is_empty()) {
-                None => return Ok(()),
-                Some(token) if !tokens.insert(token.clone()) => {
-                    return Err(Fault::truncated(operation, format!("page {number} repeats the token of an earlier page")));
+    /// Notes what went wrong elsewhere and concerns this listing as well.
+    pub(crate) fn take_faults(&mut self, other: &Self) {
+        self.note(other.fault.as_ref(), other.found.refused.clone());
+    }
+
+    pub(crate) fn add(&mut self, resource: Resource, relations: Vec<Relation>) {
+        self.found.resources.push(resource);
+        self.found.relations.extend(relations);
+    }
+
+    /// Ends a listing of several calls: items that could not be taken make it incomplete.
+    pub(crate) fn finish(mut self, action: Action) -> Self {
+        self.fault = self.fault.or_else(|| incomplete(action, &self.found.refused));
+        self
+    }
+
+    /// Names networks, subnets and groups that another account shares by their owner. AWS names them by id alone, and their key holds the
+    /// account.
+    pub(crate) fn readdress(&mut self, keys: &BTreeMap<String, dewpoint_core::model::Key>) {
+        if keys.is_empty() {
+            return;
+        }
+        for resource in &mut self.found.resources {
+            for name in ["network", "subnet"] {
+                if let Some(serde_json::Value::String(text)) = resource.attributes.get_mut(name)
+                    && let Some(key) = keys.get(text.as_str())
+                {
+                    *text = key.as_str().to_owned();
                 }
-                Some(token) => next = Some(token),
             }
         }
-        Err(Fault::truncated(operation, format!("more than {PAGES_MAX} pages")))
-    }
-
-    /// Makes one call.
-    pub(crate) async fn page(
-        &self,
-        kind: Kind,
-        place: &Place,
-        ids: Option<&[String]>,
-        next: Option<&str>,
-        size: i32,
-    ) -> Result<Page, Fault> {
-        let (Some(operation), Some(client)) = (operation(kind), self.session.ec2(&place.region)) else {
-            let text = format!("{kind} in {} is not listed here", place.region);
-            return Err(Fault { reason: Reason::Failed, operation: "list", text });
-        };
-        let ask = Ask { ids, next, size, meter: Meter::default() };
-        // Boxed: the SDK's futures are several KiB each.
-        let page = match kind {
-            Kind::Instance => Box::pin(instances::page(client, place, &ask)).await,
-            Kind::NetworkInterface => Box::pin(interfaces::page(client, place, &ask)).await,
-            _ => Box::pin(security_groups::page(client, place, &ask)).await,
-        };
-        ask.meter.report(self.progress, self.source, operation);
-        page
-    }
-
-    /// The error that a fault in a region stands for.
-    ///
-    /// A region that the account has not enabled refuses good credentials as if they were bad. They are good, since STS took
-    /// them; so the account's own list of regions tells the two apart. Without that list it stays a denial, which is the louder.
-    pub(crate) async fn explain(&self, region: &Region, fault: &Fault) -> SourceError {
-        if fault.reason == Reason::Unrecognised {
-            let enabled = self.enabled.get_or_init(|| async { regions::enabled(self).await.ok() }).await;
-            if enabled.as_ref().is_some_and(|enabled| enabled.is_off(region)) {
-                let text = format!("region {region} is not enabled for the account ({})", fault.text);
-                return Fault { reason: Reason::Disabled, operation: fault.operation, text }.error(self.source);
+        for relation in &mut self.found.relations {
+            if let Some(key) = keys.get(relation.to.as_str()) {
+                relation.to = key.clone();
             }
         }
-        fault.error(self.source)
-    }
-
-    fn incomplete(&self, kind: Kind, operation: &'static str, found: &Found) -> Option<SourceError> {
-        // Networks and groups can be shared, instances never: such an answer was given to other credentials, and lists nothing of ours.
-        if kind == Kind::Instance && found.foreign > 0 {
-            let text = format!("{} instances belong to another account than {}", found.foreign, self.session.identity.account);
-            return Some(Fault::truncated(operation, text).error(self.source));
-        }
-        let first = found.refused.iter().min()?;
-        let text = format!("{} items could not be taken; the first: {}", found.refused.len(), first.text);
-        Some(Fault::truncated(operation, text).error(self.source))
-    }
-
-    pub(crate) fn failed(&self, operation: &str, text: String) -> SourceError {
-        SourceError::Failed { source_name: self.source.clone(), operation: operation.to_owned(), text }
     }
 }
 
-/// The action that lists a kind; `None` for kinds this source does not list.
-pub(crate) const fn operation(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Instance => Some(instances::OPERATION),
-        Kind::NetworkInterface => Some(interfaces::OPERATION),
-        Kind::SecurityGroup => Some(security_groups::OPERATION),
-        _ => None,
-    }
+/// What it means that items could not be taken.
+pub(crate) fn incomplete(action: Action, refused: &[Refused]) -> Option<Fault> {
+    let first = refused.iter().min()?;
+    let text = format!("{} items could not be taken; the first: {}", refused.len(), first.text);
+    Some(Fault::truncated(action.name, text))
 }

@@ -1,9 +1,9 @@
-//! What the three mappings share: keys, tags, attributes, and the odd item.
+//! What the mappings share: keys, tags, attributes, and the odd item.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use aws_sdk_ec2::types::{GroupIdentifier, Tag};
+use aws_sdk_ec2::types::GroupIdentifier;
 use aws_smithy_types::DateTime;
 use dewpoint_core::model::{Account, Attributes, InvalidKey, Key, Kind, Provider, Region, Relation, RelationType, Resource};
 use jiff::Timestamp;
@@ -33,27 +33,69 @@ impl Place {
         self.key_of(self.account.as_str(), path)
     }
 
+    /// Key of the region itself.
+    pub(crate) fn region_key(&self) -> Result<Key, InvalidKey> {
+        self.key(&format!("region/{}", self.region))
+    }
+
+    /// Key of a zone.
+    pub(crate) fn zone(&self, name: &str) -> Result<Key, InvalidKey> {
+        self.key(&format!("availability-zone/{name}"))
+    }
+
+    /// Key of a network.
+    pub(crate) fn network(&self, id: Option<&str>) -> Result<Option<Key>, InvalidKey> {
+        filled(id).map(|id| self.key(&format!("vpc/{id}"))).transpose()
+    }
+
+    /// Key of a subnet.
+    pub(crate) fn subnet(&self, id: Option<&str>) -> Result<Option<Key>, InvalidKey> {
+        filled(id).map(|id| self.key(&format!("subnet/{id}"))).transpose()
+    }
+
+    /// Whether something belongs to another account, given its owner as AWS names it.
+    pub(crate) fn is_foreign(&self, owner: Option<&str>) -> bool {
+        filled(owner).is_some_and(|owner| owner != self.account.as_str())
+    }
+
     /// A resource of the listed account, so far without state, birth and attributes.
-    pub(crate) fn resource(&self, kind: Kind, key: Key, native_id: &str, tags: &[Tag]) -> Resource {
-        let tags: BTreeMap<String, String> =
-            tags.iter().filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()))).collect();
-        Resource {
+    pub(crate) fn resource(&self, kind: Kind, key: Key, native_id: &str, tags: BTreeMap<String, String>) -> Resource {
+        let mut resource = Resource {
             key,
             kind,
             provider: Provider::Aws,
             native_id: native_id.to_owned(),
             account: self.account.clone(),
             region: self.region.clone(),
-            name: tags.get("Name").filter(|name| !name.trim().is_empty()).cloned(),
+            name: None,
             state: None,
-            tags,
+            tags: BTreeMap::new(),
             created_at: None,
             observed_at: Some(self.observed_at),
             attributes: Attributes::new(),
             derived: false,
             extra: Map::new(),
-        }
+        };
+        set_tags(&mut resource, tags);
+        resource
     }
+}
+
+/// Gives a resource its tags, and the name among them if it has none yet.
+pub(crate) fn set_tags(resource: &mut Resource, tags: BTreeMap<String, String>) {
+    let name = tags.get("Name").filter(|name| !name.trim().is_empty());
+    resource.name = resource.name.take().or_else(|| name.cloned());
+    resource.tags = tags;
+}
+
+/// Tags by key, from any service's pairs. A tag without a value has the empty one.
+pub(crate) fn tags<'a>(pairs: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> BTreeMap<String, String> {
+    pairs.into_iter().filter_map(|(key, value)| Some((key?.to_owned(), value.unwrap_or_default().to_owned()))).collect()
+}
+
+/// Tags of EC2.
+pub(crate) fn ec2_tags(tags_of: &[aws_sdk_ec2::types::Tag]) -> BTreeMap<String, String> {
+    tags(tags_of.iter().map(|tag| (tag.key(), tag.value())))
 }
 
 /// What one answer held.
@@ -63,8 +105,29 @@ pub(crate) struct Found {
     pub(crate) relations: Vec<Relation>,
     /// Items that cannot be taken, each with what is the matter. One of them makes the listing incomplete.
     pub(crate) refused: Vec<Refused>,
-    /// Items that another account owns and lists.
+    /// How many items were left out because another account owns and lists them.
     pub(crate) foreign: u64,
+    /// Owners of what other accounts share with this one, by the path in their key.
+    pub(crate) owners: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// Takes a mapped item, or what is wrong with it.
+    pub(crate) fn take(&mut self, mapped: Result<(Resource, Vec<Relation>), Refused>) {
+        match mapped {
+            Ok((resource, relations)) => {
+                self.resources.push(resource);
+                self.relations.extend(relations);
+            }
+            Err(refused) => self.refused.push(refused),
+        }
+    }
+
+    /// Leaves an item of another account to that account's listing, and remembers whose it is.
+    pub(crate) fn leave(&mut self, path: String, owner: Option<&str>) {
+        self.foreign += 1;
+        self.owners.insert(path, filled(owner).unwrap_or_default().to_owned());
+    }
 }
 
 /// An item without which the listing is not whole.
@@ -112,6 +175,12 @@ impl Facts {
         }
     }
 
+    pub(crate) fn count(&mut self, name: &str, count: Option<impl Into<i64>>) {
+        if let Some(count) = count.and_then(|count| u64::try_from(count.into()).ok()) {
+            self.0.insert(name.to_owned(), Value::from(count));
+        }
+    }
+
     pub(crate) fn time(&mut self, name: &str, time: Option<Timestamp>) {
         self.text(name, time.map(|time| time.to_string()).as_deref());
     }
@@ -154,6 +223,18 @@ impl Addresses {
 /// `None` for the empty texts that AWS puts where it has nothing to say.
 pub(crate) fn filled(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The name and the ARN of something that cannot be taken without both.
+pub(crate) fn name_and_arn<'a>(what: &str, name: Option<&'a str>, arn: Option<&'a str>) -> Result<(&'a str, &'a str), Refused> {
+    match (filled(name), filled(arn)) {
+        (Some(name), Some(arn)) => Ok((name, arn)),
+        (None, Some(arn)) => Err(Refused::new(arn, format!("the {what} {arn} has no name"))),
+        (name, None) => {
+            let name = name.unwrap_or_default();
+            Err(Refused::new(name, format!("the {what} `{name}` has no ARN")))
+        }
+    }
 }
 
 /// An instant of the SDK's as one of ours.

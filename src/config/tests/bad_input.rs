@@ -158,8 +158,6 @@ fn missing_keys() {
     2:10: `targets`: expected a list, found a text
     "#);
     assert_snapshot!(errors("sources: [{ name: a, kind: aws }]\ntargets: [{ name: b, kind: lokal }]\n"), @r#"
-    1:11: key `regions` is missing in `sources.a`
-      help: `regions`: Regions to list
     2:28: `targets.b.kind`: expected `local`, found `lokal`
       help: did you mean `local`?
     "#);
@@ -334,31 +332,6 @@ ownership:
 }
 
 #[test]
-fn regions() {
-    let text = "\
-sources:
-  - { name: a, kind: aws, regions: all }
-  - { name: b, kind: aws, regions: [all, eu-west-1a, EU, eu-west-1, eu-west-1] }
-  - { name: c, kind: aws, regions: [us-gov-west-1, eusc-de-east-1, ap-southeast-2], accounts: organization }
-targets: [{ name: b, kind: local, path: c.db }]
-";
-    assert_snapshot!(errors(text), @r#"
-    2:36: `sources.a.regions`: `all` is not supported for regions
-      help: name each region, for example `[eu-west-1, eu-central-1]`
-    3:37: `sources.b.regions[0]`: `all` is not supported for regions
-      help: name each region, for example `[eu-west-1, eu-central-1]`
-    3:42: `sources.b.regions[1]`: `eu-west-1a` is no AWS region
-      help: a region looks like `eu-west-1`; an availability zone's letter does not belong to it
-    3:54: `sources.b.regions[2]`: `EU` is no AWS region
-      help: a region looks like `eu-west-1`; an availability zone's letter does not belong to it
-    3:69: `sources.b.regions`: `eu-west-1` is listed twice
-      help: remove one of the two
-    4:85: unknown key `accounts` in `sources.c`
-      help: known here: `endpoint_url`, `kind`, `name`, `regions`
-    "#);
-}
-
-#[test]
 fn paths() {
     assert_snapshot!(errors("sources: [{ name: a, kind: file, path: '' }, { name: b, kind: file, path: ~/x }]\ntargets: [{ name: c, kind: local, path: folder/ }, { name: d, kind: local, path: sqlite://x }]\n"), @r#"
     1:40: `sources.a.path`: the path is empty
@@ -444,6 +417,13 @@ fn secrets_are_never_repeated() {
         "ledger: postgres://host/db\nledger_password: 'hunter2",
         "journal_keep: 1\nextra: { auth: { user: x, key: hunter2 } }",
         "sources: [{ name: a, auth: { basic: hunter2 } }]",
+        "sources: [{ name: a, kind: aws, external_id: hunter2 }]",
+        "sources: [{ name: a, kind: aws, accounts: organization, externalid: hunter2 }]",
+        "sources: [{ name: a, kind: aws, accounts: [{ id: '1', external_id: hunter2 }] }]",
+        "sources: [{ name: a, kind: aws, accounts: [{ id: '1', extid: hunter2 }] }]",
+        "sources: [{ name: a, kind: aws, acounts: [{ id: '1', extid: hunter2 }] }]",
+        "sources: [{ name: a, kind: aws, accounts: [{ external_id: hunter2",
+        "external_id: hunter2",
     ];
     for place in places {
         let shown = everything(&format!("{place}\n{MINIMAL}"));

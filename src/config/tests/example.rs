@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dewpoint_aws::{Rate, Rates};
 use serde_json::Value as Json;
 
 use super::super::diagnostic::Report;
@@ -37,6 +38,12 @@ fn keys(root: &Json, schema: &Json, path: &str, found: &mut BTreeMap<String, Opt
         keys(root, items, path, found);
     } else {
         found.insert(path.to_owned(), schema.get("default").cloned());
+        // A word or a list of mappings: the mappings' keys are keys, too.
+        for list in resolved.get("anyOf").and_then(Json::as_array).into_iter().flatten() {
+            if let Some(items) = list.get("items").filter(|items| resolve(root, items).get("properties").is_some()) {
+                keys(root, items, &format!("{path}[]"), found);
+            }
+        }
     }
 }
 
@@ -45,6 +52,9 @@ fn written(node: &Json, path: &str, known: &BTreeMap<String, Option<Json>>, foun
     match node {
         _ if known.contains_key(path) => {
             found.insert(path.to_owned(), node.clone());
+            for item in node.as_array().into_iter().flatten().filter(|item| item.is_object()) {
+                written(item, &format!("{path}[]"), known, found);
+            }
         }
         Json::Object(map) => {
             for (key, value) in map {
@@ -61,20 +71,20 @@ fn written(node: &Json, path: &str, known: &BTreeMap<String, Option<Json>>, foun
     }
 }
 
-/// The example with every `# key: value` made effective.
+/// The example with every `# key: value`, and every `# key:` over others, made effective.
 fn uncommented() -> String {
     let root = schema();
     let mut names = BTreeSet::new();
     let mut all = BTreeMap::new();
     keys(&root, &root, "", &mut all);
     for path in all.keys() {
-        names.insert(path.rsplit('/').next().unwrap().to_owned());
+        names.extend(path.split('/').map(str::to_owned));
     }
     let lines = EXAMPLE.lines().map(|line| {
         let comment = line.trim_start().strip_prefix("# ");
-        let key = comment.and_then(|comment| comment.split_once(": ")).map(|(key, _)| key);
+        let key = comment.and_then(|comment| comment.split_once(':')).filter(|(_, value)| value.is_empty() || value.starts_with(' '));
         match (comment, key) {
-            (Some(comment), Some(key)) if names.contains(key) => {
+            (Some(comment), Some((key, _))) if names.contains(key.trim_start()) => {
                 format!("{}{comment}", " ".repeat(line.len() - line.trim_start().len()))
             }
             _ => line.to_owned(),
@@ -120,10 +130,28 @@ fn every_key_is_in_it_and_every_default_is_the_real_one() {
     }
 }
 
+/// Those of budgets are not said twice in our code, but they are here, and in the published schema.
+#[test]
+fn the_budgets_in_it_are_those_of_the_source() {
+    let Rates { ec2, load_balancing, auto_scaling, organizations, sts } = Rates::default();
+    let families =
+        [("ec2", ec2), ("load_balancing", load_balancing), ("auto_scaling", auto_scaling), ("organizations", organizations), ("sts", sts)];
+    let example = json(&uncommented());
+    let schema = schema();
+    let aws = schema.pointer("/$defs/Source/oneOf/0/properties/rate/default").unwrap();
+    for (family, Rate { per_second, burst }) in families {
+        let expected = serde_json::json!({ "requests_per_second": per_second, "burst": burst });
+        assert_eq!(example.pointer(&format!("/sources/0/rate/{family}")), Some(&expected), "{family}");
+        assert_eq!(aws.get(family), Some(&expected), "{family}");
+    }
+}
+
 #[test]
 fn left_out_keys_mean_the_same_as_the_example() {
     let mut minimal = try_load(super::MINIMAL).unwrap();
     let mut example = try_load(EXAMPLE).unwrap();
+    let bare = try_load("sources: [{ name: aws, kind: aws }]\ntargets: [{ name: cmdb, kind: local, path: x.db }]\n").unwrap();
+    assert_eq!(example.sources.first().map(|source| &source.kind), bare.sources.first().map(|source| &source.kind));
     example.sources.clear();
     minimal.sources.clear();
     for target in minimal.targets.iter_mut().chain(&mut example.targets) {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use dewpoint_aws::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::ExposeSecret;
 
-use super::super::{LedgerConfig, LedgerLocation, SecretRef, SourceKind};
+use super::super::{AwsAccount, AwsAccounts, AwsSettings, LedgerConfig, LedgerLocation, Place, Position, Secret, SecretRef, SourceKind};
 use super::{Config, MINIMAL, try_load};
 
 #[track_caller]
@@ -37,7 +38,17 @@ ledger: postgres://me@host:5433/db?sslmode=require
 ledger_password: file:secrets/pg
 journal_keep: never
 sources:
-  - { name: a, kind: aws, regions: [eu-west-1], endpoint_url: http://127.0.0.1:5000 }
+  - name: a
+    kind: aws
+    accounts:
+      - { id: \"012345678901\", role_arn: arn:aws-us-gov:iam::012345678901:role/tools/Audit, external_id: file:secrets/one }
+      - { id: '123456789012' }
+    role_name: /tools/Reader
+    external_id: env:AWS_EXTERNAL_ID
+    regions: [eu-west-1]
+    endpoint_url: http://127.0.0.1:5000
+    timeout: 30s
+    rate: { ec2: { burst: 7 }, sts: { requests_per_second: 1 } }
   - { name: b, kind: file, path: /data/x.json, max_file_bytes: 10 }
 ownership: { owner: [who], support_group: [], environment: { values: { prod: production, 1: one } } }
 lifecycle: { defaults: { min_age: 0s, confirm_missing: 3, retire_after: 1d12h, purge_after: 90d, min_dwell: 1w } }
@@ -63,7 +74,32 @@ exit_ok: [3, 6]
     assert_eq!(password.place.to_string(), "dewpoint.yaml:2:18");
     assert_eq!(config.journal_keep, None);
     let [aws, file] = config.sources.as_slice() else { panic!("{:?}", config.sources) };
-    assert!(matches!(&aws.kind, SourceKind::Aws { regions, endpoint_url: Some(_) } if regions.len() == 1));
+    let SourceKind::Aws(aws) = &aws.kind else { panic!("{aws:?}") };
+    let secret = |key: &str, reference, line, column| {
+        let place = Place { file: "dewpoint.yaml".to_owned(), position: Position { line, column } };
+        Some(Secret { key: key.to_owned(), reference, place })
+    };
+    let first = AwsAccount {
+        id: "012345678901".parse().unwrap(),
+        role_arn: Some("arn:aws-us-gov:iam::012345678901:role/tools/Audit".to_owned()),
+        external_id: secret("sources.a.accounts[0].external_id", SecretRef::File("/etc/dewpoint/secrets/one".into()), 8, 105),
+    };
+    let second = AwsAccount { id: "123456789012".parse().unwrap(), role_arn: None, external_id: None };
+    let usual = Rates::default();
+    let expected = AwsSettings {
+        accounts: AwsAccounts::Listed(vec![first, second]),
+        role_name: "tools/Reader".to_owned(),
+        external_id: secret("sources.a.external_id", SecretRef::Env("AWS_EXTERNAL_ID".to_owned()), 11, 18),
+        regions: Regions::Listed(["eu-west-1".parse().unwrap()].into()),
+        endpoint_url: Some("http://127.0.0.1:5000".parse().unwrap()),
+        timeout: Duration::from_secs(30),
+        rates: Rates {
+            ec2: Rate { burst: 7.try_into().unwrap(), ..usual.ec2 },
+            sts: Rate { per_second: 1.try_into().unwrap(), ..usual.sts },
+            ..usual
+        },
+    };
+    assert_eq!(**aws, expected);
     assert_eq!(file.kind, SourceKind::File { path: "/data/x.json".into(), max_file_bytes: 10 });
     assert_eq!(config.ownership.owner, ["who"]);
     assert!(config.ownership.support_group.is_empty());
@@ -79,6 +115,107 @@ exit_ok: [3, 6]
     assert_eq!((target.verify_every, target.max_records), (None, Some(7)));
     assert_eq!(config.guardrails.max_update_percent, Some(50));
     assert_eq!(config.exit_ok.iter().copied().collect::<Vec<_>>(), [3, 6]);
+}
+
+/// A configuration with one AWS source with these keys.
+fn aws(keys: &str) -> Config {
+    loaded(&MINIMAL.replace("kind: file\n    path: inventory.json", &format!("kind: aws\n{}", super::indented(keys))))
+}
+
+#[track_caller]
+fn settings(config: &Config) -> &AwsSettings {
+    let SourceKind::Aws(settings) = &config.sources.first().unwrap().kind else { panic!("no AWS source") };
+    settings
+}
+
+#[test]
+fn an_aws_source_needs_no_keys() {
+    let config = aws("");
+    let expected = AwsSettings {
+        accounts: AwsAccounts::Own,
+        role_name: "DewpointReader".to_owned(),
+        external_id: None,
+        regions: Regions::All,
+        endpoint_url: None,
+        timeout: Duration::from_secs(180),
+        rates: Rates::default(),
+    };
+    assert_eq!(*settings(&config), expected);
+    assert_eq!(
+        *settings(&aws("regions: all\nrole_name:\n  DewpointReader\naccounts: organization")),
+        AwsSettings { accounts: AwsAccounts::Organization, ..expected }
+    );
+}
+
+#[test]
+fn the_digest_takes_in_what_an_aws_source_covers() {
+    const LIST: &str = "[{ id: '000000000001' }, { id: '000000000002' }]";
+    let base = aws("").digest();
+    let same = [aws("regions: all"), aws("endpoint_url: http://127.0.0.1:5000"), aws("timeout: 1s"), aws("rate: { ec2: { burst: 1 } }")];
+    for config in same {
+        assert_eq!(config.digest(), base);
+    }
+    let listed = aws(&format!("accounts: {LIST}")).digest();
+    let same = [
+        aws("accounts: [{ id: '000000000002', external_id: env:X }, { id: '000000000001', role_arn: 'arn:aws:iam::000000000001:role/X' }]"),
+        aws(&format!("accounts: {LIST}\nrole_name: X\nexternal_id: env:X")),
+    ];
+    for config in same {
+        assert_eq!(config.digest(), listed);
+    }
+    let different = [
+        aws("accounts: organization"),
+        aws("accounts: [{ id: '000000000001' }]"),
+        aws("regions: [eu-west-1]"),
+        aws("regions: [eu-west-1, eu-west-2]"),
+        loaded(MINIMAL),
+    ];
+    let mut digests: Vec<_> = different.iter().map(Config::digest).chain([base, listed]).collect();
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), different.len() + 2);
+}
+
+#[test]
+fn external_ids_are_read_when_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "\
+sources:
+  - name: a
+    kind: aws
+    accounts: [{ id: '000000000001', external_id: file:one }, { id: '000000000002' }]
+    external_id: file:usual
+targets: [{ name: b, kind: local, path: c.db }]
+";
+    let config = super::load_str("dewpoint.yaml", text, folder.path()).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let resolved = || settings(&config).resolve();
+
+    write("one", "two:2\n");
+    let error = resolved().unwrap_err();
+    assert!(error.to_string().starts_with("dewpoint.yaml:5:18: `sources.a.external_id`: cannot use the secret `file:"), "{error}");
+    write("usual", "hunter2/@=,.+-_:");
+    let (accounts, usual) = resolved().unwrap();
+    let [one, two] = ["two:2", "hunter2/@=,.+-_:"].map(|id| Some(ExternalId::new(id)));
+    assert_eq!(usual, UsualRole { name: "DewpointReader".to_owned(), external_id: two });
+    let listed = |id: &str, external_id| ListedAccount { id: id.parse().unwrap(), role_arn: None, external_id };
+    assert_eq!(accounts, Accounts::Listed(vec![listed("000000000001", one), listed("000000000002", None)]));
+    assert!(!format!("{config:?}{accounts:?}{usual:?}").contains("hunter2"));
+
+    for (value, fits) in
+        [("x", false), ("xy", true), ("hunter2 x", false), ("hünter2", false), (&"x".repeat(1224), true), (&"x".repeat(1225), false)]
+    {
+        write("one", value);
+        match resolved() {
+            Ok(_) => assert!(fits, "{value}"),
+            Err(error) => {
+                assert!(!fits, "{value}");
+                let said = format!("{error} {} {}", error.source, error.hint());
+                assert!(said.contains("`sources.a.accounts[0].external_id`") && said.contains("2 to 1224"), "{said}");
+                assert!(!format!("{said} {error:?}").contains("nter2"));
+            }
+        }
+    }
 }
 
 #[test]
@@ -126,7 +263,7 @@ fn the_ledgers_secrets_are_read_when_asked_for() {
     let load = |ledger: &str| super::load_str("dewpoint.yaml", &format!("{ledger}\n{MINIMAL}"), folder.path()).unwrap();
     let config = load("ledger: postgres://me@host/db\nledger_password: file:pg");
     let error = config.ledger_location().unwrap_err();
-    assert!(error.to_string().starts_with("dewpoint.yaml:2:18: cannot read the secret `file:"), "{error}");
+    assert!(error.to_string().starts_with("dewpoint.yaml:2:18: `ledger_password`: cannot use the secret `file:"), "{error}");
     std::fs::write(folder.path().join("pg"), "hunter2 /@\n").unwrap();
     let LedgerLocation::Postgres(url) = config.ledger_location().unwrap() else { panic!("no PostgreSQL") };
     assert_eq!(url.expose_secret(), "postgres://me:hunter2%20%2F%40@host/db");

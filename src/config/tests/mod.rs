@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
+mod bad_aws;
 mod bad_input;
 mod example;
 mod files;
@@ -52,6 +53,16 @@ fn errors_with(lines: &str) -> String {
 /// The errors of the minimal configuration with some keys added to its only target (line 9 on).
 #[track_caller]
 fn errors_in_target(lines: &str) -> String {
-    let indented: Vec<String> = lines.lines().map(|line| format!("    {line}\n")).collect();
-    errors(&format!("{MINIMAL}{}", indented.concat()))
+    errors(&format!("{MINIMAL}{}", indented(lines)))
+}
+
+/// The errors of a configuration whose only source is one of AWS with these keys (line 4 on).
+#[track_caller]
+fn errors_in_aws(lines: &str) -> String {
+    errors(&format!("sources:\n  - name: a\n    kind: aws\n{}targets: [{{ name: b, kind: local, path: c.db }}]\n", indented(lines)))
+}
+
+/// Keys as they stand in an item of `sources` or `targets`.
+fn indented(lines: &str) -> String {
+    lines.lines().map(|line| format!("    {line}\n")).collect()
 }

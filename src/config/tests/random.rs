@@ -5,6 +5,7 @@ use std::path::Path;
 use dewpoint_core::model::Region;
 use proptest::prelude::*;
 
+use super::super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
 use super::super::leaf::{AnyDuration, DurationOrNever, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration};
 use super::super::load::{FILE_BYTES_MAX, load_bytes};
 use super::super::secret::SecretRef;
@@ -72,6 +73,11 @@ fn fragment() -> impl Strategy<Value = String> {
         Just("\n    ".to_owned()),
         Just("ledger_password: |\n ".to_owned()),
         Just("{ kind: aws, regions: [".to_owned()),
+        Just("{ name: a, kind: aws, accounts: [{ id: '".to_owned()),
+        Just("123456789012".to_owned()),
+        Just("role_arn: arn:aws:iam::123456789012:role/".to_owned()),
+        Just("external_id: ".to_owned()),
+        Just("rate: { ec2: {".to_owned()),
         Just("]}".to_owned()),
         Just("'".to_owned()),
         Just("\"\\x".to_owned()),
@@ -130,6 +136,34 @@ proptest! {
     }
 
     #[test]
+    fn an_external_id_is_not_shown_wherever_it_is_written(secret in "[a-z]{3}[0-9]{5}[a-z#@:?/% ]{0,4}[a-z]", of_account: bool, known: bool, before in fragment(), after in fragment()) {
+        let key = if known { "external_id" } else { "externl_id" };
+        let source = match of_account {
+            true => format!("accounts: [{{ id: '123456789012', {key}: '{secret}' }}]"),
+            false if known => format!("accounts: organization\n    {key}: {secret}"),
+            false => format!("accounts: organization\n    {key}: '{secret}'"),
+        };
+        // Where the file is no YAML, keys are known by their sound alone, and a slip has none.
+        let (before, after) = if known { (before, after) } else { Default::default() };
+        let text = format!("{before}\nsources:\n  - name: a\n    kind: aws\n    {source}\n{after}\n{MINIMAL}");
+        let errors = load_str("x.yaml", &text, Path::new("/")).unwrap_err();
+        let head = &secret[..8];
+        prop_assert!(!errors.render(false).contains(head), "{}", errors.render(false));
+        prop_assert!(!errors.to_string().contains(head));
+        prop_assert!(!serde_json::to_string(&errors).unwrap().contains(head));
+    }
+
+    #[test]
+    fn ids_and_roles_of_accounts_survive_printing(account in "[0-9]{12}", role in "([!-.0-~]{1,9}/){0,3}[A-Za-z0-9_+=,.@-]{1,64}") {
+        prop_assert_eq!(AccountId::parse(&account).map(|id| id.to_string()), Ok(account.clone()));
+        let arn = format!("arn:aws:iam::{account}:role/{role}");
+        prop_assert_eq!(RoleArn::parse(&arn).map(|arn| arn.to_string()), Ok(arn));
+        if !role.starts_with("arn:") {
+            prop_assert_eq!(RoleName::parse(&format!("/{role}")).map(|role| role.to_string()), Ok(role));
+        }
+    }
+
+    #[test]
     fn a_password_in_the_ledger_address_is_always_refused(user in "[a-z]{0,5}", password in "[!-~]{1,12}") {
         let address = format!("postgres://{user}:{password}@host/db");
         let problem = LedgerAddress::parse(&address).unwrap_err();
@@ -144,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn editors_do_not_refuse_what_we_take(text in "[a-z0-9:/._@-]{0,20}|[0-9]{1,3}[wdhms]([0-9]{1,2}[hms]){0,2}|[a-z]{2}-[a-z]{4}-[0-9]|(env|file|http|sqlite|postgres):(//)?[a-zA-Z0-9_./]{1,9}") {
+    fn editors_do_not_refuse_what_we_take(text in "[a-z0-9:/._@-]{0,20}|[0-9]{11,13}|arn:aws(-cn)?:iam::[0-9]{12}:role/[a-zA-Z+/]{0,9}|[0-9]{1,3}[wdhms]([0-9]{1,2}[hms]){0,2}|[a-z]{2}-[a-z]{4}-[0-9]|(env|file|http|sqlite|postgres):(//)?[a-zA-Z0-9_./]{1,9}") {
         fn agree<T: Leaf>(text: &str) {
             if T::parse(text).is_ok() {
                 let pattern = regex::Regex::new(T::PATTERN.unwrap()).unwrap();
@@ -153,6 +187,10 @@ proptest! {
         }
         agree::<Name>(&text);
         agree::<Region>(&text);
+        agree::<AccountId>(&text);
+        agree::<RoleArn>(&text);
+        agree::<RoleName>(&text);
+        agree::<CallTimeout>(&text);
         agree::<AnyDuration>(&text);
         agree::<PositiveDuration>(&text);
         agree::<DurationOrNever>(&text);

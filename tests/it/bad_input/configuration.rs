@@ -93,6 +93,34 @@ fn secrets_that_are_not_there() {
     assert!(!format!("{}{}", ran.out, ran.err).contains(SECRET), "{}", ran.err);
 }
 
+/// External ids are read when the source is built, before anything is opened.
+#[test]
+fn external_ids_that_are_not_there() {
+    const NAME: &str = "DEWPOINT_TEST_NO_SUCH_EXTERNAL_ID";
+    let world = World::empty();
+    let accounts = "    accounts:\n      - { id: '123456789012' }\n      - { id: '123456789013', external_id: env:DEWPOINT_TEST_NO_SUCH_EXTERNAL_ID }\n";
+    world.write("dewpoint.yaml", &CONFIG.replace("targets:", &format!("  - name: aws\n    kind: aws\n{accounts}targets:")));
+    refused(&world, &["validate"], 0, &[]);
+    let words =
+        ["dewpoint.yaml:8:44: `sources.aws.accounts[1].external_id`: cannot use the secret", NAME, "is not set", "set the environment"];
+    for command in ["sync", "plan"] {
+        refused(&world, &[command], 2, &words);
+        assert_eq!(world.json(&[command], 2)["error"]["code"], "secret");
+    }
+    assert_eq!(files(&world).into_keys().collect::<Vec<_>>(), ["dewpoint.yaml"], "something was written");
+    // One that is there, and is none, is not told.
+    let mut command = world.command(&["sync", "--output", "json"]);
+    let ran = crate::support::Ran::of(&command.env(NAME, format!("{SECRET} with blanks")).output().unwrap());
+    assert_eq!(ran.code, 2, "{}", ran.err);
+    assert!(ran.err.contains("is no external id: 2 to 1224"), "{}", ran.err);
+    assert!(!format!("{}{}", ran.out, ran.err).contains(SECRET), "{}", ran.err);
+    // Everything else is looked at all the same.
+    let findings = world.json(&["doctor"], 1);
+    let finding = |subject: &str| findings["findings"].as_array().unwrap().iter().find(|finding| finding["subject"] == subject).cloned();
+    assert_eq!(finding("aws").unwrap()["check"], "secret");
+    assert!(finding("estate").is_some() && finding("cmdb").is_some(), "{findings:#}");
+}
+
 #[test]
 fn impossible_durations() {
     for (value, words) in

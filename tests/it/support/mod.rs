@@ -2,6 +2,7 @@
 
 pub mod inventory;
 pub mod moto;
+pub mod simulated;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

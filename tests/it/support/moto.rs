@@ -8,12 +8,16 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Ran, World};
 
 /// The account that moto gives everyone who has assumed no role.
 pub const ACCOUNT: &str = "123456789012";
+/// Another account, and the role in it.
+pub const OTHER: &str = "222222222222";
+pub const ROLE: &str = "arn:aws:iam::222222222222:role/DewpointReader";
 pub const IRELAND: &str = "eu-west-1";
 pub const VIRGINIA: &str = "us-east-1";
 
@@ -50,6 +54,8 @@ pub struct Cloud {
     scripts: Cell<usize>,
     /// `None`: the environment has no credentials.
     pub credentials: Option<Credentials>,
+    /// Where Dewpoint finds it.
+    url: String,
     _proxy: Background,
     _moto: Background,
 }
@@ -139,16 +145,19 @@ impl Cloud {
         let listening = line_with(proxy.0.stdout.take().unwrap(), "127.0.0.1:");
 
         let keys = Credentials("testing".to_owned(), "testing".to_owned(), String::new());
-        let cloud = Self { world, boto, told: Cell::new(0), scripts: Cell::new(0), credentials: Some(keys), _proxy: proxy, _moto: moto };
-        cloud.configure(&format!("http://127.0.0.1:{listening}"), regions, lifecycle);
+        let (told, scripts, credentials) = (Cell::new(0), Cell::new(0), Some(keys));
+        let url = format!("http://127.0.0.1:{listening}");
+        let cloud = Self { world, boto, told, scripts, credentials, url, _proxy: proxy, _moto: moto };
+        cloud.configure(&format!("regions: [{}]", regions.join(", ")), lifecycle);
         cloud
     }
 
-    fn configure(&self, url: &str, regions: &[&str], lifecycle: &str) {
-        let regions = regions.join(", ");
+    /// Writes the configuration. `source` are keys of the source, `lifecycle` of `lifecycle.defaults`.
+    pub fn configure(&self, source: &str, lifecycle: &str) {
         let text = format!(
-            "ledger: sqlite://dewpoint.db\nsources:\n  - {{ name: aws, kind: aws, regions: [{regions}], endpoint_url: \"{url}\" }}\n\
-             targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\nlifecycle: {{ defaults: {{ {lifecycle} }} }}\n"
+            "ledger: sqlite://dewpoint.db\nsources:\n  - {{ name: aws, kind: aws, {source}, endpoint_url: \"{}\" }}\n\
+             targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\nlifecycle: {{ defaults: {{ {lifecycle} }} }}\n",
+            self.url
         );
         self.world.write("dewpoint.yaml", &text);
     }
@@ -164,14 +173,25 @@ impl Cloud {
     #[track_caller]
     #[expect(clippy::needless_pass_by_value, reason = "so that calls read like calls")]
     pub fn boto(&self, service: &str, region: &str, call: &str, arguments: Value) -> Value {
+        self.ask(&json!({ "service": service, "region": region, "call": call, "arguments": arguments }))
+    }
+
+    #[track_caller]
+    fn ask(&self, request: &Value) -> Value {
         let mut boto = self.boto.borrow_mut();
-        let request = json!({ "service": service, "region": region, "call": call, "arguments": arguments });
         writeln!(boto.input, "{request}").unwrap();
         let mut line = String::new();
         boto.output.read_line(&mut line).unwrap();
         let mut answer: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: boto.py said `{line}`"));
         assert!(answer["error"].is_null(), "{request}: {}", answer["error"]);
         answer["answer"].take()
+    }
+
+    /// One call by boto3 in [`OTHER`], as its role.
+    #[track_caller]
+    #[expect(clippy::needless_pass_by_value, reason = "so that calls read like calls")]
+    pub fn boto_other(&self, service: &str, region: &str, call: &str, arguments: Value) -> Value {
+        self.ask(&json!({ "role": ROLE, "service": service, "region": region, "call": call, "arguments": arguments }))
     }
 
     /// One EC2 call by boto3.
@@ -290,19 +310,44 @@ impl Cloud {
         self.ec2(region, "delete_security_group", json!({ "GroupId": id }));
     }
 
-    /// What boto3 lists in a region, as [`Seen`] by key.
+    /// What boto3 lists in a region of the usual account, by key.
     pub fn listed(&self, region: &str) -> BTreeMap<String, Seen> {
-        let mut seen = BTreeMap::new();
-        for reservation in list(&self.ec2(region, "describe_instances", json!({})), "Reservations") {
-            for instance in list(reservation, "Instances") {
-                seen.extend([Seen::instance(region, instance)]);
-            }
+        self.listing(json!({ "listing": { "account": ACCOUNT, "region": region } }))
+    }
+
+    /// What boto3 lists in a region of [`OTHER`], by key.
+    pub fn listed_other(&self, region: &str) -> BTreeMap<String, Seen> {
+        self.listing(json!({ "role": ROLE, "listing": { "account": OTHER, "region": region } }))
+    }
+
+    /// An account, by its key, as boto3 sees it from a region.
+    pub fn listed_account(&self, role: Option<&str>, account: &str, home: &str) -> BTreeMap<String, Seen> {
+        self.listing(json!({ "role": role, "listing": { "account": account, "region": "*", "home": home } }))
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "so that calls read like calls")]
+    fn listing(&self, request: Value) -> BTreeMap<String, Seen> {
+        let mut seen: BTreeMap<String, Seen> = serde_json::from_value(self.ask(&request)).unwrap();
+        for (key, seen) in &mut seen {
+            seen.account = request["listing"]["account"].as_str().unwrap().to_owned();
+            seen.facts.retain(|name, _| FACTS.contains(&name.as_str()));
+            assert!(key.contains(&seen.account), "{key}");
         }
-        for interface in list(&self.ec2(region, "describe_network_interfaces", json!({})), "NetworkInterfaces") {
-            seen.extend([Seen::interface(region, interface)]);
-        }
-        for group in list(&self.ec2(region, "describe_security_groups", json!({})), "SecurityGroups") {
-            seen.extend([Seen::group(region, group)]);
+        seen
+    }
+
+    /// What Dewpoint knows to be there, by key, as `dewpoint export` has it.
+    pub fn exported(&self) -> BTreeMap<String, Seen> {
+        let exported = self.run(&["export"]);
+        assert_eq!(exported.code, 0, "{}", exported.err);
+        let document: Value = serde_json::from_str(&exported.out).unwrap();
+        let mut seen: BTreeMap<String, Seen> = list(&document, "resources")
+            .iter()
+            .map(|resource| (resource["key"].as_str().unwrap().to_owned(), Seen::of(resource)))
+            .collect();
+        for relation in list(&document, "relations") {
+            let edge = format!("{} {}", relation["type"].as_str().unwrap(), relation["to"].as_str().unwrap());
+            seen.get_mut(relation["from"].as_str().unwrap()).unwrap().edges.insert(edge);
         }
         seen
     }
@@ -323,10 +368,14 @@ pub fn key(region: &str, kind: &str, id: &str) -> String {
     format!("aws:arn:aws:ec2:{region}:{ACCOUNT}:{kind}/{id}")
 }
 
-/// One resource: what boto3 says of it, or what Dewpoint says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One resource: what boto3 says of it (`tests/tools/boto_listing.py`), or what Dewpoint says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Seen {
     pub kind: String,
+    pub native_id: String,
+    #[serde(default)]
+    pub account: String,
+    pub region: String,
     pub name: Option<String>,
     pub state: Option<String>,
     pub tags: BTreeMap<String, String>,
@@ -344,151 +393,82 @@ fn text(value: &Value) -> Option<String> {
     value.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-fn tags(value: &Value) -> BTreeMap<String, String> {
-    value.as_array().into_iter().flatten().map(|tag| (text(&tag["Key"]).unwrap(), tag["Value"].as_str().unwrap().to_owned())).collect()
-}
-
-/// Private and public addresses of an instance or an interface.
-fn addresses(value: &Value) -> (BTreeSet<String>, BTreeSet<String>) {
-    let parts = || std::iter::once(value).chain(list(value, "PrivateIpAddresses"));
-    (
-        parts().filter_map(|part| text(&part["PrivateIpAddress"])).collect(),
-        parts().filter_map(|part| text(&part["Association"]["PublicIp"])).chain(text(&value["PublicIpAddress"])).collect(),
-    )
-}
-
-fn protected_by<'a>(region: &'a str, groups: &'a [Value]) -> impl Iterator<Item = String> + 'a {
-    groups.iter().map(move |group| format!("protected_by {}", key(region, "security-group", group["GroupId"].as_str().unwrap())))
-}
-
 /// Attributes that are compared, and so asked for by the same names on both sides.
 const FACTS: &[&str] = &[
-    "size",
-    "image",
-    "zone",
+    "address",
+    "allocation",
     "architecture",
-    "purchase",
-    "private_addresses",
-    "public_addresses",
-    "macs",
-    "mac",
+    "balancer_type",
+    "cidrs",
     "delete_on_termination",
     "description",
+    "desired_size",
+    "display_name",
+    "dns_name",
+    "encrypted",
+    "healthy_count",
+    "image",
+    "iops",
+    "is_default",
+    "launch_template",
+    "listeners",
+    "mac",
+    "macs",
+    "max_size",
+    "member_count",
+    "member_type",
+    "memory_mib",
+    "min_size",
+    "network",
+    "open_to_world",
+    "port",
+    "private_addresses",
+    "protocol",
+    "public_addresses",
+    "purchase",
     "rules",
+    "scheme",
+    "size",
+    "size_gib",
+    "sizes",
+    "subnet",
+    "vcpus",
+    "volume_type",
+    "zone",
+    "zone_id",
+    "zones",
 ];
 
 impl Seen {
-    fn instance(region: &str, instance: &Value) -> (String, Self) {
-        let interfaces = list(instance, "NetworkInterfaces");
-        let (mut private, mut public) = addresses(instance);
-        for interface in interfaces {
-            let (more_private, more_public) = addresses(interface);
-            private.extend(more_private);
-            public.extend(more_public);
-        }
-        let macs = interfaces.iter().filter_map(|interface| text(&interface["MacAddress"])).collect::<BTreeSet<_>>();
-        let groups = std::iter::once(instance).map(|instance| list(instance, "SecurityGroups"));
-        let groups = groups.chain(interfaces.iter().map(|interface| list(interface, "Groups")));
-        let state = instance["State"]["Name"].as_str().unwrap().replace("shutting-down", "stopping");
-        let tags = tags(&instance["Tags"]);
-        let one = |value: &Value| text(value).into_iter().collect::<Vec<_>>();
-        let seen = Self {
-            kind: "instance".to_owned(),
-            name: tags.get("Name").cloned(),
-            state: Some(state),
-            tags,
-            facts: facts([
-                ("size", one(&instance["InstanceType"])),
-                ("image", one(&instance["ImageId"])),
-                ("zone", one(&instance["Placement"]["AvailabilityZone"])),
-                ("architecture", one(&instance["Architecture"])),
-                ("purchase", vec![text(&instance["InstanceLifecycle"]).unwrap_or_else(|| "on_demand".to_owned())]),
-                ("private_addresses", private.into_iter().collect()),
-                ("public_addresses", public.into_iter().collect()),
-                ("macs", macs.into_iter().collect()),
-            ]),
-            edges: groups.flat_map(|groups| protected_by(region, groups)).collect(),
-        };
-        (key(region, "instance", instance["InstanceId"].as_str().unwrap()), seen)
-    }
-
-    fn interface(region: &str, interface: &Value) -> (String, Self) {
-        let (private, public) = addresses(interface);
-        let attachment = &interface["Attachment"];
-        let mut edges: BTreeSet<String> = protected_by(region, list(interface, "Groups")).collect();
-        edges.extend([format!("connected_to {}", key(region, "subnet", interface["SubnetId"].as_str().unwrap()))]);
-        edges.extend(text(&attachment["InstanceId"]).map(|id| format!("attached_to {}", key(region, "instance", &id))));
-        let tags = tags(&interface["TagSet"]);
-        let seen = Self {
-            kind: "network_interface".to_owned(),
-            name: tags.get("Name").cloned(),
-            state: text(&interface["Status"]),
-            tags,
-            facts: facts([
-                ("zone", text(&interface["AvailabilityZone"]).into_iter().collect()),
-                ("private_addresses", private.into_iter().collect()),
-                ("public_addresses", public.into_iter().collect()),
-                ("mac", text(&interface["MacAddress"]).into_iter().collect()),
-                ("description", text(&interface["Description"]).into_iter().collect()),
-                ("delete_on_termination", attachment["DeleteOnTermination"].as_bool().map(|flag| flag.to_string()).into_iter().collect()),
-            ]),
-            edges,
-        };
-        (key(region, "network-interface", interface["NetworkInterfaceId"].as_str().unwrap()), seen)
-    }
-
-    fn group(region: &str, group: &Value) -> (String, Self) {
-        let mut rules = BTreeSet::new();
-        for (direction, name) in [("ingress", "IpPermissions"), ("egress", "IpPermissionsEgress")] {
-            for permission in list(group, name) {
-                let protocol = permission["IpProtocol"].as_str().unwrap().replace("-1", "all");
-                let ports = match (permission["FromPort"].as_i64(), permission["ToPort"].as_i64()) {
-                    (Some(from), Some(to)) if from == to => from.to_string(),
-                    (Some(from), Some(to)) => format!("{from}-{to}"),
-                    _ => "all".to_owned(),
-                };
-                let ranges = list(permission, "IpRanges").iter().map(|range| text(&range["CidrIp"]).unwrap());
-                let pairs = list(permission, "UserIdGroupPairs").iter().map(|pair| text(&pair["GroupId"]).unwrap());
-                rules.extend(ranges.chain(pairs).map(|peer| format!("{direction} {protocol} {ports} {peer}")));
-            }
-        }
-        let seen = Self {
-            kind: "security_group".to_owned(),
-            name: text(&group["GroupName"]),
-            state: None,
-            tags: tags(&group["Tags"]),
-            facts: facts([("description", text(&group["Description"]).into_iter().collect()), ("rules", rules.into_iter().collect())]),
-            edges: BTreeSet::new(),
-        };
-        (key(region, "security-group", group["GroupId"].as_str().unwrap()), seen)
-    }
-
     /// From a document of `dewpoint show`.
     pub fn shown(document: &Value) -> Self {
-        let attributes = &document["attributes"];
+        let relations = list(document, "relations").iter();
+        let edges = relations.filter_map(|relation| Some(format!("{} {}", relation["type"].as_str()?, relation["to"].as_str()?)));
+        Self { edges: edges.collect(), ..Self::of(document) }
+    }
+
+    /// From a resource of an inventory file, or a document of `dewpoint show`: without edges.
+    fn of(resource: &Value) -> Self {
         let texts = |name: &&str| -> Vec<String> {
-            match &attributes[*name] {
+            match &resource["attributes"][*name] {
                 Value::Null => Vec::new(),
-                Value::Array(items) => items.iter().map(rule_or_text).collect(),
+                Value::Array(items) => items.iter().map(spelt).collect(),
                 Value::String(text) => vec![text.clone()],
                 other => vec![other.to_string()],
             }
         };
-        let relations = list(document, "relations").iter();
         Self {
-            kind: text(&document["kind"]).unwrap(),
-            name: text(&document["name"]),
-            state: text(&document["state"]),
-            tags: serde_json::from_value(document["tags"].clone()).unwrap(),
+            kind: text(&resource["kind"]).unwrap(),
+            native_id: text(&resource["native_id"]).unwrap(),
+            account: text(&resource["account"]).unwrap(),
+            region: text(&resource["region"]).unwrap(),
+            name: text(&resource["name"]),
+            state: text(&resource["state"]),
+            tags: serde_json::from_value(resource["tags"].clone()).unwrap(),
             facts: FACTS.iter().map(|name| ((*name).to_owned(), sorted(texts(name)))).filter(|(_, texts)| !texts.is_empty()).collect(),
-            edges: relations.filter_map(|relation| Some(format!("{} {}", relation["type"].as_str()?, relation["to"].as_str()?))).collect(),
+            edges: BTreeSet::new(),
         }
     }
-}
-
-fn facts<const N: usize>(facts: [(&str, Vec<String>); N]) -> BTreeMap<String, Vec<String>> {
-    let facts = facts.into_iter().filter(|(_, texts)| !texts.is_empty());
-    facts.map(|(name, texts)| (name.to_owned(), sorted(texts))).collect()
 }
 
 fn sorted(mut texts: Vec<String>) -> Vec<String> {
@@ -496,9 +476,11 @@ fn sorted(mut texts: Vec<String>) -> Vec<String> {
     texts
 }
 
-fn rule_or_text(item: &Value) -> String {
-    let Value::Object(rule) = item else { return item.as_str().unwrap().to_owned() };
-    let word = |name: &str| rule[name].as_str().unwrap();
-    let peer = rule["peer"].get("cidr").or_else(|| rule["peer"].get("id")).and_then(Value::as_str).unwrap();
+/// A text, a rule, or a listener.
+fn spelt(item: &Value) -> String {
+    let Value::Object(fields) = item else { return item.as_str().unwrap().to_owned() };
+    let word = |name: &str| fields[name].as_str().unwrap();
+    let Some(peer) = fields.get("peer") else { return format!("{}/{}", word("protocol"), fields["port"]) };
+    let peer = peer.get("cidr").or_else(|| peer.get("id")).and_then(Value::as_str).unwrap();
     format!("{} {} {} {peer}", word("direction"), word("protocol"), word("ports"))
 }

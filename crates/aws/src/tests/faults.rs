@@ -1,300 +1,200 @@
-//! What goes wrong ends in its own receipt, never in a shorter list.
+//! What passes is waited out, what does not costs no more than it must.
 
-use dewpoint_core::model::{Kind, Outcome};
-use dewpoint_core::source::{Source, SourceError};
+use dewpoint_aws_sim::{Effect, Fault};
 
-use super::fake::{Fake, Fault, SECRET, Script};
+use super::world::furnished;
 use super::*;
 
-#[tokio::test]
-async fn throttling_that_ends_is_waited_for() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 3);
-    let fault = Fault::Error(503, "RequestLimitExceeded", "Request limit exceeded.");
-    fake.script(Script { region: EU, action: "DescribeInstances", first: 0, times: 2, fault });
-    let notes = Notes::default();
-    let pull = source(&fake, &[EU]).pull(&notes).await.unwrap();
-    outcome(&pull, EU, Kind::Instance, Outcome::Complete);
-    assert_eq!(notes.calls.lock().unwrap()["ec2:DescribeInstances"], 3, "retries are calls, too");
-    let waits = notes.waits.lock().unwrap();
-    assert!(waits.len() == 1 && waits[0] > 0.0, "{waits:?}");
+/// Actions of each protocol, with a scope that rests on them.
+const ACTIONS: [(&str, &str, Kind); 5] = [
+    ("ec2", "DescribeVolumes", Kind::Volume),
+    ("ec2", "DescribeInstanceTypes", Kind::Instance),
+    ("autoscaling", "DescribeAutoScalingGroups", Kind::ScalingGroup),
+    ("elbv2", "DescribeTargetGroups", Kind::Pool),
+    ("elb", "DescribeLoadBalancers", Kind::LoadBalancer),
+];
+
+fn full_name(service: &str, action: &str) -> String {
+    format!("{}:{action}", if service.starts_with("elb") { "elasticloadbalancing" } else { service })
 }
 
 #[tokio::test]
-async fn throttling_without_end_is_throttled() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 3);
-    fake.fail(EU, "DescribeInstances", Fault::Error(503, "RequestLimitExceeded", "Request limit exceeded."));
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::Instance, Outcome::Throttled);
-    others_complete(&pull, EU, Kind::Instance);
-    assert_eq!(fake.calls("DescribeInstances").len(), 5, "attempts");
-}
-
-#[tokio::test]
-async fn a_denied_region_stops_no_other() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 2);
-    populate(&fake, US, 2);
-    let message = "You are not authorized. Encoded authorization failure message: AAAA";
-    fake.fail(US, "DescribeSecurityGroups", Fault::Error(403, "UnauthorizedOperation", message));
-    let pull = pull(&source(&fake, &[EU, US])).await;
-    outcome(&pull, US, Kind::SecurityGroup, Outcome::Denied);
-    others_complete(&pull, US, Kind::SecurityGroup);
-    let error = receipt(&pull, US, Kind::SecurityGroup).error.as_deref();
-    assert_eq!(error, Some("source `cloud` may not ec2:DescribeSecurityGroups: UnauthorizedOperation: You are not authorized."));
-    assert_eq!(pull.resources.len(), 10);
-    assert!(fake.calls("DescribeRegions").is_empty(), "no question about regions without a reason");
-}
-
-const AUTH_FAILURE: Fault = Fault::Error(401, "AuthFailure", "AWS was not able to validate the provided access credentials");
-
-#[tokio::test]
-async fn a_region_that_is_not_enabled_is_disabled_not_denied() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 2);
-    for action in ["DescribeInstances", "DescribeNetworkInterfaces", "DescribeSecurityGroups"] {
-        fake.fail(US, action, AUTH_FAILURE);
-    }
-    fake.with(|world| {
-        world.regions = [(EU.to_owned(), "opt-in-not-required".to_owned()), (US.to_owned(), "not-opted-in".to_owned())].into();
-    });
-    let pull = pull(&source(&fake, &[EU, US])).await;
-    for kind in crate::KINDS {
-        outcome(&pull, US, *kind, Outcome::Disabled);
-        outcome(&pull, EU, *kind, Outcome::Complete);
-    }
-    assert_eq!(fake.calls("DescribeRegions").len(), 1, "asked once for all scopes");
-}
-
-#[tokio::test]
-async fn the_same_refusal_in_an_enabled_region_is_a_denial() {
-    let fake = Fake::start().await;
-    fake.fail(EU, "DescribeInstances", AUTH_FAILURE);
-    fake.with(|world| world.regions = [(EU.to_owned(), "opted-in".to_owned())].into());
-    outcome(&pull(&source(&fake, &[EU])).await, EU, Kind::Instance, Outcome::Denied);
-}
-
-#[tokio::test]
-async fn without_the_list_of_regions_the_louder_reading_wins() {
-    let fake = Fake::start().await;
-    fake.fail(EU, "DescribeInstances", AUTH_FAILURE);
-    fake.fail(EU, "DescribeRegions", Fault::Error(403, "UnauthorizedOperation", "no"));
-    outcome(&pull(&source(&fake, &[EU])).await, EU, Kind::Instance, Outcome::Denied);
-}
-
-#[tokio::test]
-async fn an_account_without_a_service_is_disabled() {
-    let fake = Fake::start().await;
-    fake.fail(EU, "DescribeInstances", Fault::Error(401, "OptInRequired", "You are not subscribed to this service"));
-    outcome(&pull(&source(&fake, &[EU])).await, EU, Kind::Instance, Outcome::Disabled);
-}
-
-#[tokio::test]
-async fn credentials_that_expire_on_the_way_end_the_scope() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 2);
-    fake.fail(EU, "DescribeNetworkInterfaces", Fault::Error(400, "RequestExpired", "Request has expired."));
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::NetworkInterface, Outcome::Denied);
-    others_complete(&pull, EU, Kind::NetworkInterface);
-}
-
-#[tokio::test]
-async fn a_body_cut_anywhere_is_truncated() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 20);
-    let source = source(&fake, &[EU]);
-    for share in [0, 1, 50, 200, 500, 777, 950, 999] {
-        for (action, kind) in [
-            ("DescribeInstances", Kind::Instance),
-            ("DescribeNetworkInterfaces", Kind::NetworkInterface),
-            ("DescribeSecurityGroups", Kind::SecurityGroup),
-        ] {
-            fake.with(|world| world.scripts.clear());
-            fake.fail(EU, action, Fault::Cut(share));
-            let pull = pull(&source).await;
-            outcome(&pull, EU, kind, Outcome::Truncated);
-            others_complete(&pull, EU, kind);
-            let text = receipt(&pull, EU, kind).error.as_deref().unwrap();
-            let wanted = format!("source `cloud` got an incomplete answer to ec2:{action}: the body ");
-            assert!(text.starts_with(&wanted), "{text}");
+async fn what_fails_twice_is_waited_out_and_counted() {
+    const ACCOUNT: &str = "100000000021";
+    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    // Many pulls in a short time.
+    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    let whole = setup(&sim, ACCOUNT, &[EU]).pull().await;
+    let unavailable = Effect::Error { status: 500, code: "InternalError".to_owned(), message: "again".to_owned() };
+    let effects = [
+        (Effect::Throttle, true),
+        (unavailable, false),
+        (Effect::Reset, false),
+        (Effect::Html { status: 502 }, false),
+        (Effect::CutConnection { share: 0.4 }, false),
+    ];
+    for (effect, waits) in effects {
+        sim.clear_calls();
+        sim.faults(ACTIONS.map(|(service, action, _)| Fault::new(effect.clone()).service(service).action(action).times(2)).to_vec());
+        let notes = Notes::default();
+        let pull = setup(&sim, ACCOUNT, &[EU]).build().pull(&notes).await.unwrap();
+        assert_eq!((gaps(&pull), contents(&pull)), (BTreeMap::new(), contents(&whole)), "{effect:?}");
+        let mut made: BTreeMap<String, u64> = BTreeMap::new();
+        for call in sim.calls() {
+            *made.entry(full_name(&call.service, &call.action)).or_default() += 1;
         }
+        assert_eq!(*notes.calls.lock().unwrap(), made, "{effect:?}: repeats are calls, too");
+        for (service, action, _) in ACTIONS {
+            let made = sim.calls().iter().filter(|call| (call.service.as_str(), call.action.as_str()) == (service, action)).count();
+            assert_eq!(made, 3, "{effect:?} {action}");
+        }
+        let told = notes.waits.lock().unwrap().iter().sum::<f64>() > 0.0;
+        assert_eq!(told, waits, "{effect:?}: waiting for the rate limit is told");
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_too_soon_is_truncated() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 5);
-    fake.fail(EU, "DescribeInstances", Fault::Drop);
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::Instance, Outcome::Truncated);
-    others_complete(&pull, EU, Kind::Instance);
+async fn throttling_outlasts_the_repeats_of_the_sdk_but_not_the_time_for_a_call() {
+    const ACCOUNT: &str = "100000000022";
+    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    // Five attempts of the SDK's, twice, and once more.
+    sim.faults(vec![Fault::new(Effect::Throttle).action("DescribeVolumes").times(12)]);
+    let pull = setup(&sim, ACCOUNT, &[EU]).pull().await;
+    assert_eq!(gaps(&pull), BTreeMap::new());
+    assert_eq!(count(&sim, "DescribeVolumes"), 13);
+    sim.clear_calls();
+    sim.faults(vec![Fault::new(Effect::Throttle).action("DescribeVolumes")]);
+    let pull = setup(&sim, ACCOUNT, &[EU]).impatient().pull().await;
+    assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::Volume], Outcome::Throttled));
+    assert_eq!(count(&sim, "DescribeVolumes"), 5, "the attempts of one call");
 }
 
 #[tokio::test]
-async fn a_failed_middle_page_keeps_what_was_read() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 6);
-    fake.with(|world| world.page = 2);
-    let fault = Fault::Error(500, "InternalError", "An internal error has occurred");
-    fake.script(Script { region: EU, action: "DescribeInstances", first: 1, times: usize::MAX, fault });
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::Instance, Outcome::Failed);
-    others_complete(&pull, EU, Kind::Instance);
-    assert_eq!(receipt(&pull, EU, Kind::Instance).count, Some(2));
-    assert!(pull.resources.contains_key(&key(EU, "instance/i-0001")));
-    assert!(!pull.resources.contains_key(&key(EU, "instance/i-0002")));
+async fn time_outs() {
+    // Side by side, since all of them wait.
+    tokio::join!(
+        throttling_without_end_ends_with_the_time_for_a_call(),
+        a_silent_region_costs_one_time_out_and_not_one_a_call(),
+        a_service_that_falls_silent_is_not_asked_again(),
+    );
 }
 
-#[tokio::test]
-async fn a_cut_middle_page_keeps_the_pages_before() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 6);
-    fake.with(|world| world.page = 2);
-    fake.script(Script { region: EU, action: "DescribeSecurityGroups", first: 1, times: usize::MAX, fault: Fault::Cut(800) });
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::SecurityGroup, Outcome::Truncated);
-    assert_eq!(receipt(&pull, EU, Kind::SecurityGroup).count, Some(2));
-}
-
-#[tokio::test]
-async fn a_repeated_token_is_an_error_not_an_end() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 6);
-    fake.with(|world| world.page = 2);
-    fake.script(Script { region: EU, action: "DescribeInstances", first: 1, times: usize::MAX, fault: Fault::RepeatToken });
-    let pull = pull(&source(&fake, &[EU])).await;
-    outcome(&pull, EU, Kind::Instance, Outcome::Truncated);
-    assert!(fake.calls("DescribeInstances").len() <= 3, "no endless loop");
+async fn throttling_without_end_ends_with_the_time_for_a_call() {
+    const ACCOUNT: &str = "100000000023";
+    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    sim.faults(vec![Fault::new(Effect::Throttle).service("elbv2").action("DescribeListeners")]);
+    let setup = setup(&sim, ACCOUNT, &[EU]).with(|config, tuning| {
+        config.timeout = Duration::from_secs(2);
+        tuning.pause = Duration::from_millis(500);
+    });
+    let notes = Notes::default();
+    let pull = setup.build().pull(&notes).await.unwrap();
+    assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::LoadBalancer], Outcome::Throttled));
+    assert!(notes.waits.lock().unwrap().iter().sum::<f64>() > 0.2);
 }
 
 #[tokio::test]
 async fn a_stale_token_starts_the_listing_again_once() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 6);
-    fake.with(|world| world.page = 2);
-    let fault = Fault::Error(400, "InvalidNextToken", "The token has expired");
-    fake.script(Script { region: EU, action: "DescribeInstances", first: 1, times: 1, fault: fault.clone() });
-    let first = pull(&source(&fake, &[EU])).await;
-    outcome(&first, EU, Kind::Instance, Outcome::Complete);
-    assert_eq!(receipt(&first, EU, Kind::Instance).count, Some(6));
-    fake.with(|world| world.scripts.clear());
-    fake.script(Script { region: EU, action: "DescribeInstances", first: 1, times: usize::MAX, fault });
-    outcome(&pull(&source(&fake, &[EU])).await, EU, Kind::Instance, Outcome::Truncated);
+    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    sim.settings(|settings| settings.page_items_max = Some(2));
+    let whole = setup(&sim, OWN, &[EU]).pull().await;
+    let stale = |times| {
+        let fault = |(service, action, _)| Fault { times, ..Fault::new(Effect::StaleToken).service(service).action(action).page(2) };
+        ACTIONS.map(fault).to_vec()
+    };
+    sim.clear_calls();
+    sim.faults(stale(Some(1)));
+    let once = setup(&sim, OWN, &[EU]).pull().await;
+    assert_eq!((gaps(&once), contents(&once)), (BTreeMap::new(), contents(&whole)));
+    for (service, action, _) in ACTIONS {
+        let calls = sim.calls().into_iter().filter(|call| (call.service.as_str(), call.action.as_str()) == (service, action));
+        assert_eq!(calls.map(|call| call.page).collect::<Vec<_>>(), [1, 2, 1, 2], "{action}: from the first page, never spliced");
+    }
+    sim.faults(stale(None));
+    let twice = setup(&sim, OWN, &[EU]).pull().await;
+    for (_, action, kind) in ACTIONS {
+        assert_eq!(receipts(&twice)[&scope(OWN, EU, kind)].outcome, Outcome::Truncated, "{action}");
+    }
 }
 
 #[tokio::test]
-async fn items_without_id_or_state_are_refused_one_by_one() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 1);
-    let running = "<instanceState><code>16</code><name>running</name></instanceState>";
-    fake.put(EU, "DescribeInstances", "", reservation(running));
-    fake.put(EU, "DescribeInstances", "i-1", reservation("<instanceId>i-1</instanceId>"));
-    fake.put(EU, "DescribeInstances", "i-2", reservation("<instanceId>i-2</instanceId><instanceState/>"));
-    fake.put(EU, "DescribeNetworkInterfaces", "eni-1", "<networkInterfaceId>eni-1</networkInterfaceId>");
-    fake.put(EU, "DescribeSecurityGroups", "", "<groupName>nameless</groupName>");
-    let pull = pull(&source(&fake, &[EU])).await;
-    for kind in crate::KINDS {
-        outcome(&pull, EU, *kind, Outcome::Truncated);
-        assert_eq!(receipt(&pull, EU, *kind).count, Some(1), "what could be taken was taken");
+async fn an_item_that_is_refused_is_named_and_the_others_are_taken() {
+    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let whole = setup(&sim, OWN, &[EU]).pull().await;
+    let faults = [
+        (Effect::ItemWithoutState, "DescribeInstances", Kind::Instance, "the instance has no state"),
+        (Effect::ItemWithoutState, "DescribeVolumes", Kind::Volume, "the volume has no state"),
+        (Effect::ItemWithoutId, "DescribeInstances", Kind::Instance, "has no id"),
+        (Effect::ItemWithoutId, "DescribeAutoScalingGroups", Kind::ScalingGroup, "has no name"),
+        (Effect::ItemWithoutId, "DescribeTargetGroups", Kind::Pool, "has no ARN"),
+    ];
+    for (effect, action, kind, text) in faults {
+        sim.faults(vec![Fault::new(effect).action(action)]);
+        let pull = setup(&sim, OWN, &[EU]).pull().await;
+        assert_eq!(all_of(&pull, kind).len(), all_of(&whole, kind).len() - 1, "{action}");
+        let error = error_of(&pull, OWN, EU, kind);
+        assert!(error.contains("1 items could not be taken; the first: ") && error.contains(text), "{error}");
+        let [remark] = pull.remarks.as_slice() else { panic!("{action}: {:?}", pull.remarks) };
+        assert!(remark.text.contains(text), "{remark:?}");
     }
-    let remarks: Vec<_> = pull.remarks.iter().map(|remark| (remark.subject.as_str(), remark.text.as_str())).collect();
+}
+
+async fn a_silent_region_costs_one_time_out_and_not_one_a_call() {
+    const ACCOUNT: &str = "100000000024";
+    let sim = Sim::start(furnished(ACCOUNT, &[EU, US])).unwrap();
+    let source = setup(&sim, ACCOUNT, &[EU, US]).with(|_, tuning| {
+        tuning.attempts_max = 1;
+        tuning.read = Duration::from_millis(1200);
+    });
+    sim.faults(vec![Fault::new(Effect::Hang).region(US)]);
+    let pull = source.pull().await;
     assert_eq!(
-        remarks,
-        [
-            ("aws 123456789012 eu-test-1 instance", "an instance of reservation r-1 has no id"),
-            ("aws 123456789012 eu-test-1 security_group", "the security group `nameless` has no id"),
-            ("eni-1", "the network interface has no state"),
-            ("i-1", "the instance has no state"),
-            ("i-2", "the instance has no state"),
-        ]
+        gaps(&pull),
+        gaps_of(ACCOUNT, US, &regional().into_iter().filter(|kind| *kind != Kind::Region).collect::<Vec<_>>(), Outcome::Failed)
     );
+    let asked =
+        sim.calls().iter().filter(|call| call.region == US).map(|call| format!("{}:{}", call.service, call.action)).collect::<Vec<_>>();
+    // One of each listing that begins at once; nothing that would come after.
+    assert_eq!(asked.len(), 12, "{asked:?}");
+    assert_eq!(asked.iter().collect::<BTreeSet<_>>().len(), 12, "{asked:?}");
+    let error = error_of(&pull, ACCOUNT, US, Kind::Volume);
+    assert!(error.starts_with("source `cloud` failed at ec2:DescribeVolumes: ") && error.contains("timed out"), "{error}");
+}
+
+async fn a_service_that_falls_silent_is_not_asked_again() {
+    const ACCOUNT: &str = "100000000025";
+    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    let source = setup(&sim, ACCOUNT, &[EU]).with(|_, tuning| {
+        tuning.attempts_max = 2;
+        tuning.read = Duration::from_millis(1200);
+    });
+    sim.faults(vec![Fault::new(Effect::Hang).action("DescribeInstances")]);
+    let pull = source.pull().await;
+    assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::Instance], Outcome::Failed));
+    assert_eq!(count(&sim, "DescribeInstances"), 2, "one call of two attempts");
+    assert_eq!(count(&sim, "DescribeInstanceTypes"), 0);
+    let listed = gaps(&pull).len();
+    assert_eq!(listed, 1, "listings that were answered before are not taken back");
 }
 
 #[tokio::test]
-async fn refused_credentials_end_the_pull() {
-    let fake = Fake::start().await;
-    for region in [EU, US] {
-        fake.fail(region, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
-    }
-    let source = source(&fake, &[EU, US]);
-    let error = source.pull(&Notes::default()).await.unwrap_err();
-    assert!(matches!(error, SourceError::Credentials { .. }), "{error}");
-    assert!(!format!("{error} {error:?} {source:?}").contains(SECRET));
-    let key = key(EU, "instance/i-1");
-    let answers = source.look_up(&[(key.clone(), Kind::Instance)], &Notes::default()).await;
-    assert!(matches!(answers[&key], Err(SourceError::Credentials { .. })), "never gone without an answer");
+async fn pools_that_are_not_read_leave_balancers_alone() {
+    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    sim.faults(vec![
+        Fault::new(Effect::Deny).region(EU).action("DescribeTargetHealth"),
+        Fault::new(Effect::Deny).region(US).action("DescribeInstanceHealth"),
+    ]);
+    let mut wanted = gaps_of(OWN, EU, &[Kind::Pool], Outcome::Denied);
+    wanted.extend(gaps_of(OWN, US, &[Kind::Pool], Outcome::Denied));
+    assert_eq!(gaps(&setup(&sim, OWN, &[EU, US]).pull().await), wanted);
 }
 
 #[tokio::test]
-async fn a_refusal_counts_only_when_all_regions_agree() {
-    let fake = Fake::start().await;
-    fake.fail(EU, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
-    fake.fail(US, "GetCallerIdentity", Fault::Error(500, "InternalFailure", "An internal error has occurred"));
-    for regions in [[EU, US], [US, EU]] {
-        let error = source(&fake, &regions).pull(&Notes::default()).await.unwrap_err();
-        assert!(matches!(error, SourceError::Failed { .. }), "{regions:?}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn missing_credentials_end_the_pull() {
-    let fake = Fake::start().await;
-    let nothing = aws_credential_types::provider::error::CredentialsError::not_loaded("nothing is configured");
-    let nothing = std::sync::Mutex::new(Some(nothing));
-    let credentials = Some(SharedCredentialsProvider::new(NoCredentials(nothing)));
-    let source = tuned(&fake, &[EU, US], Tuning { credentials, ..tuning() });
-    let error = source.pull(&Notes::default()).await.unwrap_err();
-    assert!(matches!(&error, SourceError::Credentials { text, .. } if text.contains("nothing is configured")), "{error}");
-    assert!(fake.with(|world| world.calls.is_empty()));
-}
-
-/// Gives nothing, once: credentials that are missing are missing in every region.
-#[derive(Debug)]
-struct NoCredentials(std::sync::Mutex<Option<aws_credential_types::provider::error::CredentialsError>>);
-
-impl aws_credential_types::provider::ProvideCredentials for NoCredentials {
-    fn provide_credentials<'a>(&'a self) -> aws_credential_types::provider::future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        aws_credential_types::provider::future::ProvideCredentials::ready(Err(self.0.lock().unwrap().take().unwrap()))
-    }
-}
-
-#[tokio::test]
-async fn the_caller_is_asked_for_elsewhere_when_the_first_region_is_off() {
-    let fake = Fake::start().await;
-    populate(&fake, US, 1);
-    fake.fail(EU, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
-    for action in ["DescribeInstances", "DescribeNetworkInterfaces", "DescribeSecurityGroups"] {
-        fake.fail(EU, action, AUTH_FAILURE);
-    }
-    fake.with(|world| world.regions = [(EU.to_owned(), "not-opted-in".to_owned())].into());
-    let pull = pull(&source(&fake, &[EU, US])).await;
-    outcome(&pull, EU, Kind::Instance, Outcome::Disabled);
-    outcome(&pull, US, Kind::Instance, Outcome::Complete);
-}
-
-#[tokio::test]
-async fn an_endpoint_that_nobody_serves_is_a_failure() {
-    let mut fake = Fake::start().await;
-    fake.url = "http://127.0.0.1:1".to_owned();
-    let error = source(&fake, &[EU]).pull(&Notes::default()).await.unwrap_err();
-    assert!(matches!(error, SourceError::Failed { .. }), "{error}");
-}
-
-#[tokio::test]
-async fn a_region_that_hangs_fails_in_time() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 1);
-    populate(&fake, US, 1);
-    fake.fail(US, "DescribeInstances", Fault::Hang);
-    let read = Duration::from_millis(300);
-    let pull = pull(&tuned(&fake, &[EU, US], Tuning { read, attempts_max: 2, ..tuning() })).await;
-    outcome(&pull, US, Kind::Instance, Outcome::Failed);
-    others_complete(&pull, US, Kind::Instance);
-    assert_eq!(fake.calls("DescribeInstances").iter().filter(|call| call.region == US).count(), 2);
+async fn a_slow_answer_is_waited_for() {
+    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    sim.faults(vec![
+        Fault::new(Effect::Latency { ms: 300 }).action("DescribeInstances"),
+        Fault::new(Effect::Slow { bytes: 2000, pause_ms: 20 }).action("DescribeVolumes"),
+    ]);
+    assert_eq!(gaps(&setup(&sim, OWN, &[EU]).pull().await), BTreeMap::new());
 }

@@ -1,72 +1,138 @@
-//! The source against a server that speaks EC2's protocol.
+//! The source against a server that speaks the protocols of AWS.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a failing test may stop where it fails")]
 
-mod fake;
+mod accounts;
+mod balancing;
+mod call_counts;
+mod compute;
+mod expiry;
+mod fault_table;
 mod faults;
+mod identity;
 mod listings;
 mod look_ups;
+mod networks;
 mod permissions;
+mod rates;
+mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
-use dewpoint_core::model::{Key, Kind, Outcome, Receipt, Region, Scope, SourceName};
+use dewpoint_aws_sim::{CallRecord, Sim};
+use dewpoint_core::model::{EdgeId, Key, Kind, Outcome, Receipt, Relation, RelationType, Resource, Scope, SourceName};
 use dewpoint_core::source::{Progress, Pull, Source};
+use serde_json::{Value, json};
 
-use self::fake::{ACCOUNT, Fake, SECRET};
+use self::world::{EU, OWN, US, key};
 use crate::client::Tuning;
-use crate::{AwsConfig, AwsSource};
+use crate::{Accounts, AwsConfig, AwsSource, ListedAccount, Rates, Regions, UsualRole};
 
-const EU: &str = "eu-test-1";
-const US: &str = "us-test-1";
-
-fn source(fake: &Fake, regions: &[&str]) -> AwsSource {
-    tuned(fake, regions, tuning())
+/// A source in the making.
+#[derive(Debug)]
+struct Setup {
+    config: AwsConfig,
+    tuning: Tuning,
 }
 
-/// Credentials of the test's own, and no waiting between attempts.
-fn tuning() -> Tuning {
-    let credentials = Credentials::new("AKIDTEST", SECRET, None, None, "test");
-    Tuning {
+/// A source that reads the account of its credentials in these regions (none: all), does not wait between attempts, and goes nowhere but to the
+/// simulator.
+///
+/// Tests that make the SDK repeat calls each have an account of their own: its quota for repeats is shared by a process, per account and region.
+fn setup(sim: &Sim, account: &str, regions: &[&str]) -> Setup {
+    let regions = match regions {
+        [] => Regions::All,
+        listed => Regions::Listed(listed.iter().map(|region| region.parse().unwrap()).collect()),
+    };
+    let config = AwsConfig {
+        name: "cloud".parse().unwrap(),
+        accounts: Accounts::Own,
+        usual_role: UsualRole { name: "DewpointReader".to_owned(), external_id: None },
+        regions,
+        endpoint_url: Some(sim.url()),
+        timeout: Duration::from_secs(60),
+        rates: Rates::default(),
+        clock: Arc::new(|| "2026-01-02T03:04:06Z".parse().unwrap()),
+    };
+    let credentials = Credentials::new(format!("AKIA{account:0>16}"), secret(account), None, None, "test");
+    let tuning = Tuning {
+        pause: Duration::from_millis(1),
         backoff: Duration::from_millis(1),
         proxy: ProxyConfig::disabled(),
         credentials: Some(SharedCredentialsProvider::new(credentials)),
+        region: Some(EU.parse().unwrap()),
         ..Tuning::default()
+    };
+    Setup { config, tuning }
+}
+
+/// The secret of the simulator's access key for an account.
+fn secret(account: &str) -> String {
+    format!("secret/of+{account}")
+}
+
+impl Setup {
+    fn with(mut self, change: impl FnOnce(&mut AwsConfig, &mut Tuning)) -> Self {
+        change(&mut self.config, &mut self.tuning);
+        self
+    }
+
+    fn accounts(self, accounts: Accounts) -> Self {
+        self.with(|config, _| config.accounts = accounts)
+    }
+
+    /// Throttled once the SDK has used up its attempts, not after a minute.
+    fn impatient(self) -> Self {
+        self.with(|config, tuning| tuning.pause = config.timeout * 4)
+    }
+
+    /// By the clock of the machine.
+    fn on_time(self) -> Self {
+        self.with(|config, _| config.clock = Arc::new(jiff::Timestamp::now))
+    }
+
+    fn build(self) -> AwsSource {
+        AwsSource::tuned(self.config, self.tuning)
+    }
+
+    async fn pull(self) -> Pull {
+        pull(&self.build()).await
     }
 }
 
-fn tuned(fake: &Fake, regions: &[&str], tuning: Tuning) -> AwsSource {
-    let config = AwsConfig {
-        name: "cloud".parse().unwrap(),
-        regions: regions.iter().map(|region| region.parse().unwrap()).collect(),
-        endpoint_url: Some(fake.url.clone()),
-        clock: Arc::new(|| "2026-01-02T03:04:06Z".parse().unwrap()),
-    };
-    AwsSource::tuned(config, tuning)
+fn listed(id: &str) -> ListedAccount {
+    ListedAccount { id: id.parse().unwrap(), role_arn: None, external_id: None }
+}
+
+async fn pull(source: &AwsSource) -> Pull {
+    source.pull(&Notes::default()).await.unwrap()
 }
 
 /// Notes what a pull tells of itself.
 #[derive(Debug, Default)]
 struct Notes {
-    scopes: Mutex<BTreeMap<Scope, (Outcome, u64)>>,
+    started: Mutex<BTreeSet<Scope>>,
+    finished: Mutex<BTreeMap<Scope, (Outcome, u64)>>,
     calls: Mutex<BTreeMap<String, u64>>,
     waits: Mutex<Vec<f64>>,
 }
 
 impl Progress for Notes {
     fn scope_started(&self, _: &SourceName, scope: &Scope) {
-        assert!(!self.scopes.lock().unwrap().contains_key(scope), "{scope} ended before it began");
+        assert!(self.started.lock().unwrap().insert(scope.clone()), "{scope} began twice");
     }
 
     fn scope_finished(&self, _: &SourceName, scope: &Scope, outcome: Outcome, count: u64) {
-        self.scopes.lock().unwrap().insert(scope.clone(), (outcome, count));
+        assert!(self.started.lock().unwrap().contains(scope), "{scope} ended before it began");
+        assert!(self.finished.lock().unwrap().insert(scope.clone(), (outcome, count)).is_none(), "{scope} ended twice");
     }
 
-    fn called(&self, _: &str, operation: &str) {
+    fn called(&self, source: &str, operation: &str) {
+        assert_eq!(source, "cloud");
         *self.calls.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
     }
 
@@ -75,66 +141,78 @@ impl Progress for Notes {
     }
 }
 
-async fn pull(source: &AwsSource) -> Pull {
-    source.pull(&Notes::default()).await.unwrap()
-}
-
-fn receipt<'a>(pull: &'a Pull, region: &str, kind: Kind) -> &'a Receipt {
-    pull.receipts.iter().find(|(scope, _)| scope.region.as_str() == region && scope.kind == kind).unwrap().1
-}
-
-#[track_caller]
-fn outcome(pull: &Pull, region: &str, kind: Kind, wanted: Outcome) {
-    let receipt = receipt(pull, region, kind);
-    assert_eq!(receipt.outcome, wanted, "{receipt:?}");
-    assert_eq!(receipt.error.is_none(), wanted == Outcome::Complete);
-}
-
-/// Every other scope of the pull is complete.
-#[track_caller]
-fn others_complete(pull: &Pull, region: &str, kind: Kind) {
-    for (scope, receipt) in pull.receipts.iter() {
-        if (scope.region.as_str(), scope.kind) != (region, kind) {
-            assert!(receipt.is_complete(), "{scope}: {receipt:?}");
-        }
-    }
-}
-
-fn key(region: &str, path: &str) -> Key {
-    format!("aws:arn:aws-test:ec2:{region}:{ACCOUNT}:{path}").parse().unwrap()
-}
-
 fn scope(account: &str, region: &str, kind: Kind) -> Scope {
-    let region: Region = region.parse().unwrap();
-    Scope { provider: dewpoint_core::model::Provider::Aws, account: account.parse().unwrap(), region, kind }
-}
-
-/// A reservation with one running instance and nothing but the necessary.
-fn plain_instance(id: &str) -> String {
-    reservation(&format!(
-        "<instanceId>{id}</instanceId><instanceState><code>16</code><name>running</name></instanceState>\
-         <instanceType>m7g.large</instanceType><launchTime>2026-01-01T10:00:00.000Z</launchTime>"
-    ))
-}
-
-fn reservation(instance: &str) -> String {
-    format!("<reservationId>r-1</reservationId><ownerId>{ACCOUNT}</ownerId><instancesSet><item>{instance}</item></instancesSet>")
-}
-
-fn plain_interface(id: &str) -> String {
-    format!("<networkInterfaceId>{id}</networkInterfaceId><ownerId>{ACCOUNT}</ownerId><status>in-use</status>")
-}
-
-fn plain_group(id: &str) -> String {
-    format!("<groupId>{id}</groupId><groupName>{id}-name</groupName><ownerId>{ACCOUNT}</ownerId>")
-}
-
-/// `count` plain items of each kind in a region.
-fn populate(fake: &Fake, region: &str, count: usize) {
-    for n in 0..count {
-        let (instance, interface, group) = (format!("i-{n:04}"), format!("eni-{n:04}"), format!("sg-{n:04}"));
-        fake.put(region, "DescribeInstances", &instance, plain_instance(&instance));
-        fake.put(region, "DescribeNetworkInterfaces", &interface, plain_interface(&interface));
-        fake.put(region, "DescribeSecurityGroups", &group, plain_group(&group));
+    Scope {
+        provider: dewpoint_core::model::Provider::Aws,
+        account: account.parse().unwrap(),
+        region: if region == "*" { dewpoint_core::model::Region::any() } else { region.parse().unwrap() },
+        kind,
     }
+}
+
+fn receipts(pull: &Pull) -> BTreeMap<Scope, Receipt> {
+    pull.receipts.iter().map(|(scope, receipt)| (scope.clone(), receipt.clone())).collect()
+}
+
+/// How each scope ended that is not complete, by `account region kind`.
+fn gaps(pull: &Pull) -> BTreeMap<String, Outcome> {
+    let gaps = pull.receipts.iter().filter(|(_, receipt)| !receipt.is_complete());
+    gaps.map(|(scope, receipt)| (format!("{} {} {}", scope.account, scope.region, scope.kind), receipt.outcome)).collect()
+}
+
+/// The gaps of the caller's own account in one region and of one outcome.
+fn gaps_of(account: &str, region: &str, kinds: &[Kind], outcome: Outcome) -> BTreeMap<String, Outcome> {
+    kinds.iter().map(|kind| (format!("{account} {region} {kind}"), outcome)).collect()
+}
+
+#[track_caller]
+fn error_of(pull: &Pull, account: &str, region: &str, kind: Kind) -> String {
+    let receipt = &receipts(pull)[&scope(account, region, kind)];
+    receipt.error.clone().unwrap_or_else(|| panic!("{account} {region} {kind}: {receipt:?}"))
+}
+
+/// The kinds that each region has a scope for.
+fn regional() -> Vec<Kind> {
+    crate::regional_kinds().collect()
+}
+
+fn all_of(pull: &Pull, kind: Kind) -> Vec<&Resource> {
+    pull.resources.values().filter(|resource| resource.kind == kind).map(|resource| &**resource).collect()
+}
+
+#[track_caller]
+fn one<'a>(pull: &'a Pull, key: &Key) -> &'a Resource {
+    pull.resources.get(key).unwrap_or_else(|| panic!("no {key}"))
+}
+
+/// A resource's attributes as JSON.
+#[track_caller]
+fn attributes(pull: &Pull, key: &Key) -> Value {
+    serde_json::to_value(&one(pull, key).attributes).unwrap()
+}
+
+/// The edges that start at a resource, with their attributes.
+fn edges_from(pull: &Pull, key: &Key) -> Vec<(RelationType, Key, Value)> {
+    let edges = pull.relations.values().filter(|edge| edge.from == *key);
+    edges.map(|edge| (edge.relation, edge.to.clone(), serde_json::to_value(&edge.attributes).unwrap())).collect()
+}
+
+/// What the simulator was asked, by action, with the service where actions of two have one name.
+fn calls_by_action(calls: &[CallRecord]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for call in calls {
+        *counts.entry(format!("{}:{}", call.service, call.action)).or_default() += 1;
+    }
+    counts
+}
+
+/// How often an action was called.
+fn count(sim: &Sim, action: &str) -> usize {
+    sim.calls().iter().filter(|call| call.action == action).count()
+}
+
+/// What one pull read, in a form that can be compared: everything but the receipts.
+fn contents(pull: &Pull) -> (BTreeMap<Key, Value>, BTreeMap<EdgeId, Relation>) {
+    let resources = pull.resources.iter().map(|(key, resource)| (key.clone(), serde_json::to_value(&**resource).unwrap()));
+    (resources.collect(), pull.relations.clone())
 }

@@ -1,71 +1,212 @@
-//! Permissions: the policy, the declared actions and the calls made are one list. And the checks that name what is missing.
+//! Permissions: the policies, the declared actions and the calls made are one list. And the checks that name what is missing.
 
-use std::collections::BTreeSet;
+use dewpoint_aws_sim::world::{Denial, OptIn};
+use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_core::doctor::{Finding, Health};
 
-use dewpoint_core::doctor::Health;
-use dewpoint_core::source::Source;
-
-use super::fake::{Fake, Fault};
+use super::world::{OTHER, bare, furnish, furnished};
 use super::*;
 
 const POLICY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/aws/policy.json"));
+const HUB_POLICY: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/aws/hub-policy.json"));
+
+/// The actions and resources that a policy allows, statement by statement.
+fn statements(policy: &str) -> Vec<(Vec<String>, String)> {
+    let policy: Value = serde_json::from_str(policy).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let read = |statement: &Value| {
+        assert_eq!(statement["Effect"], json!("Allow"));
+        let actions = match &statement["Action"] {
+            Value::Array(actions) => actions.iter().map(text).collect(),
+            one => vec![text(one)],
+        };
+        (actions, text(&statement["Resource"]))
+    };
+    policy["Statement"].as_array().unwrap().iter().map(read).collect()
+}
 
 #[test]
 fn the_policy_allows_exactly_the_declared_actions() {
-    let policy: serde_json::Value = serde_json::from_str(POLICY).unwrap();
-    let statements = policy["Statement"].as_array().unwrap();
-    assert_eq!(statements.len(), 1);
-    assert_eq!((&statements[0]["Effect"], &statements[0]["Resource"]), (&"Allow".into(), &"*".into()));
-    let allowed: Vec<&str> = statements[0]["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap()).collect();
-    assert_eq!(allowed, crate::ACTIONS);
+    let declared = crate::ACTIONS.iter().map(|action| (*action).to_owned()).collect();
+    assert_eq!(statements(POLICY), [(declared, "*".to_owned())]);
+    assert!(crate::ACTIONS.is_sorted());
+}
+
+#[test]
+fn the_hubs_policy_allows_exactly_what_the_hub_declares() {
+    let wanted = [
+        (vec!["organizations:ListAccounts".to_owned()], "*".to_owned()),
+        (vec!["sts:AssumeRole".to_owned()], "arn:*:iam::*:role/DewpointReader".to_owned()),
+    ];
+    assert_eq!(statements(HUB_POLICY), wanted);
+    assert_eq!(crate::HUB_ACTIONS, ["organizations:ListAccounts", "sts:AssumeRole"]);
+}
+
+/// The calls as policies spell them.
+fn called(sim: &Sim) -> BTreeSet<String> {
+    let service =
+        |call: &CallRecord| if call.service.starts_with("elb") { "elasticloadbalancing".to_owned() } else { call.service.clone() };
+    sim.calls().iter().map(|call| format!("{}:{}", service(call), call.action)).collect()
 }
 
 #[tokio::test]
 async fn exactly_the_declared_actions_are_called() {
-    let fake = Fake::start().await;
-    populate(&fake, EU, 1);
-    fake.fail(US, "DescribeInstances", Fault::Error(401, "AuthFailure", "no"));
-    let source = source(&fake, &[EU, US]);
-    pull(&source).await;
-    source.look_up(&[(key(EU, "instance/i-0000"), Kind::Instance)], &Notes::default()).await;
-    source.doctor().await;
-    let called: BTreeSet<String> = fake.with(|world| world.calls.iter().map(|call| call.action.clone()).collect());
-    let declared = crate::ACTIONS.iter().map(|action| action.trim_start_matches("ec2:").to_owned());
+    let mut world = furnished(OWN, &[EU, US]);
+    let other = world.account(OTHER);
+    other.role("DewpointReader", &[OWN]);
+    furnish(other.region(EU));
+    world.organize(OWN);
+    let sim = Sim::start(world).unwrap();
+    let setup = setup(&sim, OWN, &[]).accounts(Accounts::Organization);
+    let source = setup.on_time().build();
+    let pulled = pull(&source).await;
     // GetCallerIdentity needs no permission.
-    assert_eq!(called, declared.chain(["GetCallerIdentity".to_owned()]).collect());
+    let own = ["sts:GetCallerIdentity"];
+    let declared: BTreeSet<String> =
+        crate::ACTIONS.iter().chain(crate::HUB_ACTIONS).chain(&own).map(|action| (*action).to_owned()).collect();
+    assert_eq!(called(&sim), declared, "a pull of a world that has everything");
+    sim.clear_calls();
+    assert!(source.doctor().await.iter().all(|finding| finding.outcome == Health::Ok));
+    assert_eq!(called(&sim), declared, "the checks");
+    sim.clear_calls();
+    let keys: Vec<(Key, Kind)> = pulled.resources.values().map(|one| (one.key.clone(), one.kind)).collect();
+    source.look_up(&keys, &Notes::default()).await;
+    assert!(called(&sim).is_subset(&declared), "{:?}", called(&sim));
+}
+
+/// The findings that are not as they should be.
+fn troubles(findings: &[Finding]) -> Vec<&Finding> {
+    for finding in findings {
+        assert_eq!(finding.subject, "cloud");
+        assert_eq!(finding.mend.is_some(), finding.outcome != Health::Ok, "{finding:?}");
+    }
+    findings.iter().filter(|finding| finding.outcome != Health::Ok).collect()
 }
 
 #[tokio::test]
-async fn doctor_names_the_missing_action_and_the_region_that_is_off() {
-    let fake = Fake::start().await;
-    fake.with(|world| world.regions = [(EU.to_owned(), "opted-in".to_owned()), (US.to_owned(), "not-opted-in".to_owned())].into());
-    fake.fail(EU, "DescribeNetworkInterfaces", Fault::Error(403, "UnauthorizedOperation", "You are not authorized."));
-    let findings = source(&fake, &[EU, US]).doctor().await;
-    let found: Vec<(&str, Health)> = findings.iter().map(|finding| (finding.check.as_str(), finding.outcome)).collect();
+async fn all_is_well() {
+    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let findings = setup(&sim, OWN, &[EU, US]).on_time().build().doctor().await;
+    assert_eq!(troubles(&findings), Vec::<&Finding>::new());
+    let checks: Vec<&str> = findings.iter().map(|finding| finding.check.as_str()).collect();
+    let mut wanted = vec!["identity".to_owned(), "clock".to_owned(), "ec2:DescribeRegions".to_owned(), format!("region {EU}")];
+    wanted.extend(crate::ACTIONS.iter().filter(|action| **action != "ec2:DescribeRegions").map(|action| format!("{action} in {EU}")));
+    wanted.extend([format!("region {US}"), format!("ec2:DescribeInstances in {US}")]);
+    assert_eq!(checks, wanted);
+    assert_eq!(findings[0].text, format!("account {OWN}, arn:aws:iam::{OWN}:user/tester"));
+    let largest =
+        sim.calls().iter().filter_map(|call| call.parameters.get("MaxResults").or(call.parameters.get("PageSize"))?.parse().ok()).max();
+    assert_eq!(largest, Some(5), "cheap calls");
+}
+
+#[tokio::test]
+async fn doctor_names_each_action_that_is_missing() {
+    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    for action in crate::ACTIONS {
+        let (_, name) = action.split_once(':').unwrap();
+        // Of two generations with one name, and one permission, the newer is asked.
+        let services = ["ec2", "autoscaling", "elbv2", "elb"];
+        sim.faults(services.map(|service| Fault::new(Effect::Deny).service(service).action(name)).to_vec());
+        let findings = setup(&sim, OWN, &[EU]).on_time().build().doctor().await;
+        let found = troubles(&findings);
+        if *action == "ec2:DescribeRegions" {
+            assert!(found[0].check == *action && found[0].outcome == Health::Error, "{found:?}");
+            assert!(found[0].mend.as_deref().unwrap().starts_with("allow ec2:DescribeRegions"), "{found:?}");
+            assert!(found[1..].iter().all(|finding| finding.check == format!("region {EU}") && finding.text == "not known"), "{found:?}");
+            continue;
+        }
+        let [finding] = found.as_slice() else { panic!("{action}: {found:?}") };
+        assert_eq!((finding.check.clone(), finding.outcome), (format!("{action} in {EU}"), Health::Error));
+        assert!(finding.text.starts_with(&format!("source `cloud` may not {action}: ")), "{finding:?}");
+        assert_eq!(finding.mend, Some(format!("allow {action} for this identity, see deploy/aws/policy.json")));
+    }
+}
+
+#[tokio::test]
+async fn doctor_tells_a_policy_of_the_organization_from_a_missing_permission() {
+    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    sim.faults(vec![Fault::new(Effect::ScpDeny).action("DescribeVolumes")]);
+    let findings = setup(&sim, OWN, &[EU]).on_time().build().doctor().await;
+    let found = troubles(&findings);
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    let mend = "a service control policy of the organization denies it: leave eu-west-1 out of `regions`, or accept the gap";
+    assert_eq!(finding.mend.as_deref(), Some(mend));
+}
+
+#[tokio::test]
+async fn doctor_names_the_account_whose_role_fails() {
+    let mut world = furnished(OWN, &[EU]);
+    world.account(OTHER);
+    world.account("333333333333");
+    world.organize(OWN).member("333333333333").unwrap().state = "SUSPENDED".to_owned();
+    let sim = Sim::start(world).unwrap();
+    let setup = setup(&sim, OWN, &[EU]).accounts(Accounts::Organization);
+    let findings = setup.on_time().build().doctor().await;
+    let found = troubles(&findings);
+    let [role, suspended] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((role.check.as_str(), role.outcome), ("account 222222222222", Health::Error));
+    assert!(role.text.contains("as arn:aws:iam::222222222222:role/DewpointReader: AccessDenied"), "{role:?}");
+    assert!(role.mend.as_deref().unwrap().contains("let it trust arn:aws:iam::111111111111:user/tester"), "{role:?}");
+    assert_eq!((suspended.check.as_str(), suspended.outcome), ("account 333333333333", Health::Warning));
+    assert_eq!(suspended.text, "the organization says that the account is suspended");
+    let list = findings.iter().find(|finding| finding.check == "organizations:ListAccounts").unwrap();
+    assert_eq!(list.text, "3 accounts, of which 2 are to be read");
+    assert!(findings.iter().any(|finding| finding.check == format!("region {EU} of {OWN}")), "whose finding it is");
+}
+
+#[tokio::test]
+async fn doctor_says_when_the_accounts_cannot_be_listed() {
+    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let setup = setup(&sim, OWN, &[EU]).accounts(Accounts::Organization);
+    let findings = setup.on_time().build().doctor().await;
+    let found = troubles(&findings);
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((finding.check.as_str(), finding.outcome), ("organizations:ListAccounts", Health::Error));
+    assert!(finding.mend.as_deref().unwrap().contains("deploy/aws/hub-policy.json"));
+}
+
+#[tokio::test]
+async fn doctor_names_regions_that_cannot_be_read() {
+    let mut world = bare(OWN, &[EU, US, "eu-west-2"]);
+    world.account(OWN).region(US).opt_in = Some(OptIn::NotOptedIn);
+    world.account(OWN).denials = vec![Denial { region: Some("eu-west-2".to_owned()), ..Denial::default() }];
+    let sim = Sim::start(world).unwrap();
+    let setup = setup(&sim, OWN, &[EU, US, "eu-west-2", "eu-wset-1"]);
+    let findings = setup.on_time().build().doctor().await;
+    let found: Vec<(&str, Health)> = troubles(&findings).iter().map(|finding| (finding.check.as_str(), finding.outcome)).collect();
     assert_eq!(
         found,
         [
-            ("identity", Health::Ok),
-            ("clock", Health::Ok),
-            ("ec2:DescribeRegions", Health::Ok),
-            ("region eu-test-1", Health::Ok),
-            ("ec2:DescribeInstances in eu-test-1", Health::Ok),
-            ("ec2:DescribeNetworkInterfaces in eu-test-1", Health::Error),
-            ("ec2:DescribeSecurityGroups in eu-test-1", Health::Ok),
-            ("region us-test-1", Health::Error),
+            ("region us-east-1", Health::Error),
+            ("ec2:DescribeInstances in eu-west-2", Health::Error),
+            ("region eu-wset-1", Health::Warning),
+            ("ec2:DescribeInstances in eu-wset-1", Health::Error),
         ]
     );
-    assert!(findings.iter().all(|finding| finding.mend.is_some() == (finding.outcome != Health::Ok)), "{findings:?}");
-    assert!(findings[5].mend.as_deref().unwrap().starts_with("allow ec2:DescribeNetworkInterfaces"));
-    assert!(fake.calls("DescribeInstances").iter().all(|call| call.parameters["MaxResults"] == "5"), "cheap calls");
+}
+
+#[tokio::test]
+async fn doctor_says_when_the_clock_is_wrong() {
+    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    for (ahead, outcome, text) in [(120, Health::Warning, "behind AWS"), (-120, Health::Warning, "ahead of AWS")] {
+        sim.settings(|settings| settings.clock_ahead_s = ahead);
+        let setup = setup(&sim, OWN, &[EU]).on_time();
+        let findings = setup.build().doctor().await;
+        let found = troubles(&findings);
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!((finding.check.as_str(), finding.outcome), ("clock", outcome));
+        assert!(finding.text.contains(text), "{finding:?}");
+    }
 }
 
 #[tokio::test]
 async fn doctor_says_when_the_credentials_are_refused() {
-    let fake = Fake::start().await;
-    fake.fail(EU, "GetCallerIdentity", Fault::Error(403, "InvalidClientTokenId", "The security token is invalid."));
-    let findings = source(&fake, &[EU]).doctor().await;
-    assert_eq!(findings.len(), 1);
-    assert_eq!((findings[0].check.as_str(), findings[0].outcome), ("credentials", Health::Error));
-    assert!(findings[0].mend.as_deref().unwrap().contains("AWS_PROFILE"));
+    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    sim.faults(vec![Fault::new(Effect::AuthFailure).action("GetCallerIdentity")]);
+    let findings = setup(&sim, OWN, &[EU]).build().doctor().await;
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    assert_eq!((finding.check.as_str(), finding.outcome), ("credentials", Health::Error));
+    assert!(finding.mend.as_deref().unwrap().contains("AWS_PROFILE"));
+    assert!(!format!("{findings:?}").contains(&secret(OWN)));
 }

@@ -2,54 +2,54 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use aws_sdk_ec2::types::{Instance, InstanceState as WireState, Reservation};
-use dewpoint_core::model::{InstanceState, Kind, Relation, Resource};
+use dewpoint_core::model::{Attributes, InstanceState, Kind, Relation, RelationType, Resource};
 use jiff::Timestamp;
 
+use crate::action::Action;
 use crate::error::Fault;
-use crate::listing::{Ask, Page};
-use crate::map::{Addresses, Facts, Found, Place, Refused, filled, group_ids, instant, protected_by};
+use crate::map::{Addresses, Facts, Found, Place, Refused, ec2_tags, edge, filled, group_ids, instant, protected_by};
+use crate::paging::{Ask, EC2_PAGE, Pages};
+use crate::session::Calls;
 
-pub(crate) const OPERATION: &str = "ec2:DescribeInstances";
+pub(crate) const ACTION: Action = Action::ec2("ec2:DescribeInstances");
 
-/// Reads one page.
+/// The instances of a place.
 ///
 /// Terminated instances stay listed, usually for less than an hour and without their network fields: the state is the signal,
 /// not the absence. Instances that a service manages are asked for expressly, since an account setting can hide them.
 /// Source: Amazon EC2 API Reference, DescribeInstances and GetManagedResourceVisibility.
-pub(crate) async fn page(client: &aws_sdk_ec2::Client, place: &Place, ask: &Ask<'_>) -> Result<Page, Fault> {
-    let answer = client
-        .describe_instances()
-        .include_managed_resources(true)
-        .max_results(ask.size)
-        .set_next_token(ask.token())
-        .set_filters(ask.filters("instance-id"))
-        .customize()
-        .interceptor(ask.meter.clone())
-        .send()
-        .await
-        .map_err(|error| Fault::of(OPERATION, &error))?;
-    let mut found = Found::default();
-    for reservation in answer.reservations() {
-        take(place, reservation, &mut found);
+pub(crate) struct Instances<'a>(pub(crate) &'a Place);
+
+#[async_trait]
+impl Pages for Instances<'_> {
+    type Out = Found;
+
+    fn action(&self) -> Action {
+        ACTION
     }
-    Ok(Page { found, token: answer.next_token })
+
+    async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
+        let send = |meter| {
+            let call = calls.clients().ec2.describe_instances().include_managed_resources(true).max_results(ask.size(EC2_PAGE));
+            call.set_next_token(ask.token()).set_filters(ask.filters("instance-id")).customize().interceptor(meter).send()
+        };
+        let answer = calls.call(ACTION, send).await?;
+        for reservation in answer.reservations() {
+            take(self.0, reservation, found);
+        }
+        Ok(answer.next_token)
+    }
 }
 
 fn take(place: &Place, reservation: &Reservation, found: &mut Found) {
-    let owner = filled(reservation.owner_id());
     for instance in reservation.instances() {
-        if owner.is_some_and(|owner| owner != place.account.as_str()) {
-            found.foreign += 1;
+        if place.is_foreign(reservation.owner_id()) {
+            found.leave(format!("instance/{}", instance.instance_id().unwrap_or_default()), reservation.owner_id());
             continue;
         }
-        match map(place, reservation, instance) {
-            Ok((resource, relations)) => {
-                found.resources.push(resource);
-                found.relations.extend(relations);
-            }
-            Err(refused) => found.refused.push(refused),
-        }
+        found.take(map(place, reservation, instance));
     }
 }
 
@@ -63,8 +63,9 @@ fn map(place: &Place, reservation: &Reservation, instance: &Instance) -> Result<
     };
     let key = place.key(&format!("instance/{id}"))?;
     let launched_at = instant(instance.launch_time());
-    let subnet = filled(instance.subnet_id()).map(|id| place.key(&format!("subnet/{id}"))).transpose()?;
-    let network = filled(instance.vpc_id()).map(|id| place.key(&format!("vpc/{id}"))).transpose()?;
+    let subnet = place.subnet(instance.subnet_id())?;
+    let network = place.network(instance.vpc_id())?;
+    let zone = instance.placement().and_then(|placement| filled(placement.availability_zone()));
 
     let mut facts = Facts::default();
     facts.text("size", instance.instance_type().map(|size| size.as_str()));
@@ -72,7 +73,8 @@ fn map(place: &Place, reservation: &Reservation, instance: &Instance) -> Result<
     facts.text("image", instance.image_id());
     facts.text("os_family", Some(os_family(instance)));
     facts.text("architecture", instance.architecture().map(|architecture| architecture.as_str()));
-    facts.text("zone", instance.placement().and_then(|placement| placement.availability_zone()));
+    facts.text("zone", zone);
+    facts.count("vcpus", vcpus(instance));
     facts.text("tenancy", instance.placement().and_then(|placement| placement.tenancy()).map(|tenancy| tenancy.as_str()));
     facts.key("network", network.as_ref());
     facts.key("subnet", subnet.as_ref());
@@ -90,9 +92,12 @@ fn map(place: &Place, reservation: &Reservation, instance: &Instance) -> Result<
         // The instance's own set covers its primary interface only.
         groups.extend(group_ids(interface.groups()));
     }
-    let relations = protected_by(place, &key, groups)?;
+    let mut relations = protected_by(place, &key, groups)?;
+    if let Some(zone) = zone {
+        relations.push(edge(&key, RelationType::LocatedIn, place.zone(zone)?, Attributes::new()));
+    }
 
-    let mut resource = place.resource(Kind::Instance, key, id, instance.tags());
+    let mut resource = place.resource(Kind::Instance, key, id, ec2_tags(instance.tags()));
     resource.state = Some(state.as_str().to_owned());
     resource.created_at = birth(instance, launched_at);
     resource.attributes = facts.finish();
@@ -131,11 +136,20 @@ fn network_facts(instance: &Instance, state: InstanceState, facts: &mut Facts) {
     }
 }
 
-/// Birth of the machine: a stop and a start move the launch time, but not the attachment of the primary interface.
+/// The vCPUs that the machine was launched with, which can be fewer than its type has. Absent from older listings.
+fn vcpus(instance: &Instance) -> Option<i32> {
+    let options = instance.cpu_options()?;
+    options.core_count()?.checked_mul(options.threads_per_core()?)
+}
+
+/// Birth of the machine: a stop and a start move the launch time, but not when its primary interface and its root volume were attached.
 fn birth(instance: &Instance, launched_at: Option<Timestamp>) -> Option<Timestamp> {
-    let attached = instance.network_interfaces().iter().filter_map(|interface| interface.attachment());
-    let primary = attached.filter(|attachment| attachment.device_index() == Some(0));
-    primary.filter_map(|attachment| instant(attachment.attach_time())).chain(launched_at).min()
+    let interfaces = instance.network_interfaces().iter().filter_map(|interface| interface.attachment());
+    let interface = interfaces.filter(|attachment| attachment.device_index() == Some(0)).filter_map(|attachment| attachment.attach_time());
+    let root = filled(instance.root_device_name());
+    let volumes = instance.block_device_mappings().iter().filter(|volume| root.is_some() && filled(volume.device_name()) == root);
+    let volume = volumes.filter_map(|volume| volume.ebs()).filter_map(|volume| volume.attach_time());
+    interface.chain(volume).filter_map(|time| instant(Some(time))).chain(launched_at).min()
 }
 
 /// The neutral state and EC2's own word. Only the low byte of the code counts; the high byte is for EC2's internal use.

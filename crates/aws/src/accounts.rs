@@ -1,0 +1,322 @@
+//! Which accounts a source reads, and how: `organizations:ListAccounts`, roles, and the caller's own.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_organizations::types::Account as WireAccount;
+use dewpoint_core::model::{Account, Attributes, Key, Kind, Provider, Region, Relation, RelationType, Resource};
+use dewpoint_core::source::Progress;
+use jiff::Timestamp;
+use serde_json::Map;
+
+use crate::action::Action;
+use crate::client;
+use crate::error::{Fault, Reason};
+use crate::identity::{self, Identity};
+use crate::kinds::regions::{self, RegionList};
+use crate::map::{Facts, Place, Refused, edge, filled, instant};
+use crate::paging::{Ask, Pages, read_all};
+use crate::session::{AccountSession, Calls, Terms};
+
+pub(crate) const LIST: Action = Action::organizations("organizations:ListAccounts");
+
+/// Called by the credentials provider, for accounts that are read as a role.
+pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
+
+/// Accounts asked for per page, the most that the action takes.
+const PAGE: i32 = 20;
+
+/// Which accounts are read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Accounts {
+    /// The one that the credentials belong to.
+    Own,
+    /// These.
+    Listed(Vec<ListedAccount>),
+    /// All of the organization whose management account, or delegated administrator, the credentials belong to.
+    Organization,
+}
+
+/// An account that the configuration names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedAccount {
+    /// Its id: twelve digits.
+    pub id: Account,
+    /// ARN of the role to read it as; none: the role of the usual name, or no role where the credentials are the account's own.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust asks for, if it is not the usual one.
+    pub external_id: Option<ExternalId>,
+}
+
+/// What a role's trust asks for beside the caller. Shown to nobody: whoever knows it could have the role assumed for somebody else.
+///
+/// Source: IAM User Guide, "The confused deputy problem".
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalId(String);
+
+impl ExternalId {
+    /// An external id.
+    #[must_use]
+    pub fn new(id: impl Into<String>) -> Self {
+        Self(id.into())
+    }
+}
+
+/// A text that no trust policy can ask for as external id. Never holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an external id has 2 to 1224 letters, digits and `_+=,.@:/-`")]
+pub struct InvalidExternalId;
+
+impl FromStr for ExternalId {
+    type Err = InvalidExternalId;
+
+    /// Source: STS API Reference, AssumeRole: `ExternalId`.
+    fn from_str(text: &str) -> Result<Self, InvalidExternalId> {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
+        if (2..=1224).contains(&text.len()) && text.bytes().all(fits) { Ok(Self::new(text)) } else { Err(InvalidExternalId) }
+    }
+}
+
+impl fmt::Debug for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalId(…)")
+    }
+}
+
+/// How accounts that are not the caller's own are read, where nothing else is said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsualRole {
+    /// Name of the role in each account, with its path, if it has one.
+    pub name: String,
+    /// External id that its trust asks for.
+    pub external_id: Option<ExternalId>,
+}
+
+/// One account that the source covers.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    pub(crate) account: Account,
+    pub(crate) access: Access,
+    /// What the organization says of it.
+    facts: Option<OrganizationFacts>,
+}
+
+/// How an account is read.
+#[derive(Debug, Clone)]
+pub(crate) enum Access {
+    Own,
+    Role {
+        arn: String,
+        external_id: Option<ExternalId>,
+    },
+    /// Not at all: it is suspended, closed, or in a state that is not known to be usable.
+    Nobody {
+        why: String,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct OrganizationFacts {
+    name: Option<String>,
+    /// As the resource's state has it: `active`, `suspended`, `closed` …
+    state: String,
+    email_domain: Option<String>,
+    organization: Option<String>,
+    joined_at: Option<Timestamp>,
+}
+
+/// The accounts that the configuration asks for.
+pub(crate) async fn list(
+    accounts: &Accounts,
+    usual: &UsualRole,
+    caller: &Identity,
+    shared: &SdkConfig,
+    calls: &Calls<'_>,
+    endpoint_url: Option<&str>,
+) -> Result<Vec<Member>, Fault> {
+    let access = |id: &Account, role_arn: Option<&String>, external_id: Option<&ExternalId>| match role_arn {
+        None if *id == caller.account => Access::Own,
+        role_arn => Access::Role {
+            arn: role_arn.cloned().unwrap_or_else(|| format!("arn:{}:iam::{id}:role/{}", caller.partition, usual.name)),
+            external_id: external_id.or(usual.external_id.as_ref()).cloned(),
+        },
+    };
+    match accounts {
+        Accounts::Own => Ok(vec![Member { account: caller.account.clone(), access: Access::Own, facts: None }]),
+        Accounts::Listed(listed) => {
+            let member = |listed: &ListedAccount| Member {
+                account: listed.id.clone(),
+                access: access(&listed.id, listed.role_arn.as_ref(), listed.external_id.as_ref()),
+                facts: None,
+            };
+            Ok(listed.iter().map(member).collect())
+        }
+        Accounts::Organization => {
+            let pages = Organization(client::organizations(shared, caller.account.as_str(), &caller.home, endpoint_url));
+            let (rows, fault) = read_all(pages, calls, Ask::default()).await;
+            if let Some(fault) = fault {
+                return Err(fault);
+            }
+            let mut seen = BTreeSet::new();
+            let mut members = Vec::new();
+            for row in rows {
+                let (account, facts) = read(&row)?;
+                if !seen.insert(account.clone()) {
+                    continue;
+                }
+                let access = match facts.state.as_str() {
+                    "active" => access(&account, None, None),
+                    state => Access::Nobody { why: format!("the organization says that the account is {}", state.replace('_', " ")) },
+                };
+                members.push(Member { account, access, facts: Some(facts) });
+            }
+            // Whoever may list an organization is one of its members: an answer without the caller is not the organization.
+            if !seen.contains(&caller.account) {
+                return Err(Fault::truncated(LIST.name, format!("the answer leaves out the caller's own account {}", caller.account)));
+            }
+            // AWS lists them in no order of its own.
+            members.sort_by(|one, other| one.account.cmp(&other.account));
+            Ok(members)
+        }
+    }
+}
+
+/// The accounts of the caller's organization. A page can be empty and still have a successor.
+///
+/// Source: AWS Organizations API Reference, ListAccounts.
+struct Organization(aws_sdk_organizations::Client);
+
+#[async_trait]
+impl Pages for Organization {
+    type Out = Vec<WireAccount>;
+
+    fn action(&self) -> Action {
+        LIST
+    }
+
+    async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, rows: &mut Vec<WireAccount>) -> Result<Option<String>, Fault> {
+        let send = |meter| {
+            let call = self.0.list_accounts().max_results(ask.size(PAGE)).set_next_token(ask.token());
+            call.customize().interceptor(meter).send()
+        };
+        let answer = calls.call(LIST, send).await?;
+        rows.extend(answer.accounts.unwrap_or_default());
+        Ok(answer.next_token)
+    }
+}
+
+/// `State` took the place of `Status` in 2026; where both are there, the newer word counts. An account without either, or whose id is none, makes
+/// the list useless: which accounts there are must be known whole.
+fn read(row: &WireAccount) -> Result<(Account, OrganizationFacts), Fault> {
+    let broken = |what: &str| Fault::truncated(LIST.name, format!("an account has no {what}"));
+    let account = filled(row.id()).and_then(|id| id.parse().ok()).ok_or_else(|| broken("id"))?;
+    let state = row.state().map(|state| state.as_str()).or_else(|| row.status().map(|status| status.as_str()));
+    let state = filled(state).ok_or_else(|| broken("state"))?.to_lowercase();
+    let email_domain = filled(row.email()).and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
+    // arn:aws:organizations::<management account>:account/<organization>/<account>
+    let organization = filled(row.arn()).and_then(|arn| arn.rsplit('/').nth(1)).map(str::to_owned);
+    let joined_at = instant(row.joined_timestamp());
+    let name = filled(row.name()).map(str::to_owned);
+    Ok((account, OrganizationFacts { name, state, email_domain, organization, joined_at }))
+}
+
+/// A member whose account can be read.
+#[derive(Debug)]
+pub(crate) struct Open {
+    pub(crate) session: Arc<AccountSession>,
+    /// Which regions it has.
+    pub(crate) regions: Result<RegionList, Fault>,
+}
+
+impl Member {
+    /// Takes the credentials that read the account, and asks which regions it has.
+    pub(crate) async fn open(
+        &self,
+        caller: &Identity,
+        shared: &SdkConfig,
+        terms: &Arc<Terms>,
+        regions: &[Region],
+        progress: &dyn Progress,
+    ) -> Result<Open, Fault> {
+        let session = match &self.access {
+            Access::Own => AccountSession::new(caller.clone(), shared.clone(), Arc::clone(terms)),
+            Access::Role { arn, external_id } => {
+                let shared = client::as_role(shared, arn, external_id.as_ref().map(|id| id.0.as_str()), &caller.home).await;
+                let named = |fault: Fault| Fault { text: format!("as {arn}: {}", fault.text), ..fault };
+                let identity = identity::find(&shared, std::slice::from_ref(&caller.home), terms, progress).await.map_err(named)?.identity;
+                if identity.account != self.account {
+                    let text = format!("as {arn}: the role belongs to account {}, not to {}", identity.account, self.account);
+                    return Err(Fault { reason: Reason::Denied, operation: ASSUME_ROLE, text });
+                }
+                AccountSession::new(identity, shared, Arc::clone(terms))
+            }
+            Access::Nobody { why } => return Err(Fault { reason: Reason::Denied, operation: LIST.name, text: why.clone() }),
+        };
+        let regions = list_regions(&session, regions, progress).await;
+        Ok(Open { session: Arc::new(session), regions })
+    }
+
+    /// The account itself, with an edge to each region of its partition. A region that is not enabled any more still holds what was made in it.
+    ///
+    /// Its key is built from its id alone: the ARN that an organization gives it changes when it moves to another one.
+    pub(crate) fn resource(&self, place: &Place, regions: Option<&RegionList>) -> Result<(Resource, Vec<Relation>), Refused> {
+        let key = Key::aws(&format!("arn:{}:iam::{}:root", place.partition, self.account))?;
+        let facts = self.facts.as_ref();
+        let mut attributes = Facts::default();
+        attributes.text("email_domain", facts.and_then(|facts| facts.email_domain.as_deref()));
+        attributes.text("organization", facts.and_then(|facts| facts.organization.as_deref()));
+        attributes.time("joined_at", facts.and_then(|facts| facts.joined_at));
+        let mut relations = Vec::new();
+        for region in regions.into_iter().flat_map(RegionList::named) {
+            let place = Place { region: region.clone(), ..place.clone() };
+            relations.push(edge(&key, RelationType::Contains, place.region_key()?, Attributes::new()));
+        }
+        let resource = Resource {
+            key,
+            kind: Kind::Account,
+            provider: Provider::Aws,
+            native_id: self.account.as_str().to_owned(),
+            account: self.account.clone(),
+            region: Region::any(),
+            name: facts.and_then(|facts| facts.name.clone()),
+            state: Some(facts.map_or_else(|| "active".to_owned(), |facts| facts.state.clone())),
+            tags: std::collections::BTreeMap::new(),
+            created_at: None,
+            observed_at: Some(place.observed_at),
+            attributes: attributes.finish(),
+            derived: false,
+            extra: Map::new(),
+        };
+        Ok((resource, relations))
+    }
+
+    /// Whether the organization tells of it, so that it is known without being read.
+    pub(crate) fn is_told(&self) -> bool {
+        self.facts.is_some()
+    }
+}
+
+/// Asks for the account's regions, first in the caller's home region, then in those that are to be listed: one may be denied by policy, or not
+/// enabled for this account.
+async fn list_regions(session: &AccountSession, others: &[Region], progress: &dyn Progress) -> Result<RegionList, Fault> {
+    let home = &session.identity.home;
+    let mut first: Option<Fault> = None;
+    for region in std::iter::once(home).chain(others.iter().filter(|region| *region != home)) {
+        let at = session.region(region);
+        match regions::list(&Calls::new(&at, progress)).await {
+            Ok(list) => return Ok(list),
+            Err(fault) => {
+                let elsewhere = matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Disabled);
+                let told = first.get_or_insert(fault).clone();
+                if !elsewhere {
+                    return Err(told);
+                }
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: regions::ACTION.name, text: "no region was asked".to_owned() }))
+}

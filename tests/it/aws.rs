@@ -1,0 +1,336 @@
+//! The AWS source in whole syncs against the simulator: what cannot be read is left as it is, and everything else goes on.
+
+use std::collections::BTreeMap;
+
+use dewpoint_aws_sim::world::{Denial, OptIn, Spec, World as Aws};
+use dewpoint_aws_sim::{Effect, Fault};
+use serde_json::Value;
+
+use crate::support::simulated::{EXTERNAL_ID, HUB, Simulated};
+use crate::support::{Ran, World};
+
+const SECOND: &str = "222222222222";
+const THIRD: &str = "333333333333";
+const IRELAND: &str = "eu-west-1";
+const VIRGINIA: &str = "us-east-1";
+const ACCOUNTS: [&str; 3] = [HUB, SECOND, THIRD];
+const REGIONS: [&str; 2] = [IRELAND, VIRGINIA];
+
+const ORGANIZATION: &str = "accounts: organization, external_id: env:EXTERNAL_ID, regions: [eu-west-1, us-east-1]";
+const TIMERS: &str = "min_age: 0s, retire_after: 0s, confirm_missing: 2";
+
+/// An organization of three accounts, each with machines behind balancers in two regions.
+fn organization() -> Aws {
+    let mut aws = Aws::new();
+    for (n, account) in ACCOUNTS.into_iter().enumerate() {
+        for region in REGIONS {
+            let spec = Spec {
+                account: account.to_owned(),
+                region: region.to_owned(),
+                instances: 8,
+                // Enough for a second page in one place.
+                groups: if (account, region) == (HUB, VIRGINIA) { 1200 } else { 6 },
+                balancers: 2,
+                classic_balancers: 1,
+                scaling_groups: 1,
+                seed: n as u64,
+                ..Spec::default()
+            };
+            aws.add(&spec);
+        }
+        if account != HUB {
+            aws.account(account).role("DewpointReader", &[HUB]).external_id = Some(EXTERNAL_ID.to_owned());
+        }
+    }
+    aws.organize(HUB);
+    aws
+}
+
+/// The machine that ends in [`lose`]. Terminated, it still is the first.
+fn first_machine(cloud: &Simulated, account: &str, region: &str) -> String {
+    cloud.sim.edit_region(account, region, |place| place.instances.keys().next().cloned().unwrap())
+}
+
+/// The same loss everywhere: a machine ends with its volume, a group is deleted, a pool loses a member. In one region, others also lose an interface and
+/// the membership in their group: facts of machines that other listings prove.
+fn lose(cloud: &Simulated) {
+    for account in ACCOUNTS {
+        for region in REGIONS {
+            cloud.sim.terminate(account, region, &first_machine(cloud, account, region)).unwrap();
+            cloud.sim.edit_region(account, region, |place| {
+                if region == VIRGINIA {
+                    let second = place.instances.keys().nth(1).cloned();
+                    place.interfaces.retain(|_, interface| interface.instance() != second.as_deref());
+                    for group in place.scaling_groups.values_mut() {
+                        let first = group.instances.keys().next().cloned();
+                        group.instances.retain(|id, _| Some(id) != first.as_ref());
+                    }
+                }
+                for pool in place.target_groups.values_mut().take(1) {
+                    pool.targets.pop();
+                }
+                // The last one: no other refers to it.
+                let group = place.group_id(if (account, region) == (HUB, VIRGINIA) { "group-1199" } else { "group-5" });
+                assert!(place.groups.remove(&group).is_some());
+            });
+        }
+    }
+}
+
+type Place = (String, String, String);
+
+fn word(value: &Value, name: &str) -> String {
+    value[name].as_str().unwrap_or_default().to_owned()
+}
+
+/// Account, region and kind of each receipt that is not complete, with its outcome.
+fn gaps(document: &Value) -> BTreeMap<Place, String> {
+    let receipts = document["receipts"].as_array().unwrap().iter().filter(|receipt| receipt["outcome"] != "complete");
+    receipts.map(|receipt| ((word(receipt, "account"), word(receipt, "region"), word(receipt, "kind")), word(receipt, "outcome"))).collect()
+}
+
+fn gap(account: &str, region: &str, kind: &str, outcome: &str) -> (Place, String) {
+    ((account.to_owned(), region.to_owned(), kind.to_owned()), outcome.to_owned())
+}
+
+/// Everything that the CMDB holds, by account, region and kind, without edges to machines that end: these go with the machine's retirement.
+fn records(cloud: &Simulated) -> BTreeMap<Place, Vec<Vec<String>>> {
+    let mut records: BTreeMap<Place, Vec<Vec<String>>> = BTreeMap::new();
+    let ending: Vec<String> = ACCOUNTS.iter().flat_map(|account| REGIONS.map(|region| first_machine(cloud, account, region))).collect();
+    for (view, column) in [("ci", "key"), ("ci_attribute", "key"), ("ci_relation", "from_key")] {
+        let sql = format!("SELECT c.account, c.region, c.kind, v.* FROM {view} v JOIN ci c ON c.key = v.{column} ORDER BY 4, 5, 6");
+        for mut row in cloud.world.query("cmdb.db", &sql) {
+            let rest = row.split_off(3);
+            if view == "ci_relation" && rest.iter().any(|text| ending.iter().any(|id| text.ends_with(&format!("/{id}")))) {
+                continue;
+            }
+            let [account, region, kind] = <[String; 3]>::try_from(row).unwrap();
+            records.entry((account, region, kind)).or_default().push(rest);
+        }
+    }
+    records
+}
+
+fn total(sync: &Value, change: &str) -> u64 {
+    World::counts(sync).into_iter().filter(|(name, _)| name == change).map(|(_, n)| n).sum()
+}
+
+#[test]
+fn what_cannot_be_read_is_left_as_it_is_and_everything_else_goes_on() {
+    let cloud = Simulated::start(organization(), &format!("{ORGANIZATION}, timeout: 4s"), TIMERS);
+    let sync = cloud.sync(0);
+    assert_eq!(gaps(&sync), BTreeMap::new());
+    assert_eq!(total(&cloud.sync(0), "create"), 0, "the second sync has nothing to do");
+    let before = records(&cloud);
+
+    lose(&cloud);
+    let deny = |service: &str| Denial { region: Some(IRELAND.to_owned()), service: Some(service.to_owned()), action: None };
+    cloud.sim.edit(|aws| aws.account(HUB).denials.extend(["ec2", "elasticloadbalancing", "autoscaling"].map(deny)));
+    let at = |effect: Effect, account: &str, region: &str, action: &str| Fault::new(effect).account(account).region(region).action(action);
+    let broken = Effect::Error { status: 500, code: "InternalError".to_owned(), message: "An internal error has occurred".to_owned() };
+    cloud.sim.faults(vec![
+        Fault::new(Effect::Deny).account(SECOND).action("AssumeRole"),
+        at(broken, HUB, VIRGINIA, "DescribeSecurityGroups").page(2),
+        at(Effect::CutBody { share: 0.4 }, THIRD, IRELAND, "DescribeInstances"),
+        at(Effect::Throttle, THIRD, IRELAND, "DescribeVolumes"),
+        at(Effect::Deny, THIRD, VIRGINIA, "DescribeNetworkInterfaces"),
+        at(Effect::Deny, THIRD, VIRGINIA, "DescribeAutoScalingGroups"),
+        at(Effect::Deny, THIRD, IRELAND, "DescribeTargetHealth"),
+    ]);
+    let kinds = ["instance", "load_balancer", "network", "network_interface", "pool", "public_address", "scaling_group", "security_group"];
+    let kinds = kinds.into_iter().chain(["subnet", "volume", "zone"]);
+    let mut expected: BTreeMap<Place, String> = kinds.clone().map(|kind| gap(HUB, IRELAND, kind, "denied")).collect();
+    expected.extend(kinds.chain(["account", "region"]).map(|kind| gap(SECOND, "*", kind, "denied")));
+    // What is known of its regions is as unread as the account.
+    let known = before.keys().filter(|(account, region, _)| account == SECOND && region != "*");
+    expected.extend(known.map(|(account, region, kind)| gap(account, region, kind, "denied")));
+    expected.extend([
+        gap(HUB, VIRGINIA, "security_group", "failed"),
+        gap(THIRD, IRELAND, "instance", "truncated"),
+        gap(THIRD, IRELAND, "volume", "throttled"),
+        gap(THIRD, IRELAND, "pool", "denied"),
+        gap(THIRD, VIRGINIA, "network_interface", "denied"),
+        gap(THIRD, VIRGINIA, "scaling_group", "denied"),
+    ]);
+
+    let mut retired = 0;
+    for _ in 0..3 {
+        let sync = cloud.sync(3);
+        assert_eq!(sync["outcome"], "partly");
+        let mut found = gaps(&sync);
+        // Kinds of which the second account has nothing, in its regions.
+        found.retain(|place, _| expected.contains_key(place) || place.0 != SECOND);
+        assert_eq!(found, expected);
+        retired += total(&sync, "retire");
+        let now = records(&cloud);
+        for place in expected.keys() {
+            assert_eq!(now.get(place), before.get(place), "{place:?}");
+        }
+    }
+    // What could be read lost what it lost: in the hub's second region a machine and a volume with two interfaces, in the third account what is left.
+    assert!(retired >= 6, "{retired}");
+    let machine = cloud.sim.edit_region(THIRD, VIRGINIA, |place| place.instances.keys().nth(1).cloned().unwrap());
+    let shown = cloud.json(&["show", &machine], 0);
+    assert_ne!(shown["attributes"]["private_addresses"], serde_json::json!([]), "its interface was not seen to go: {shown:#}");
+
+    let coverage = cloud.json(&["coverage", "show"], 0);
+    let why = |account: &str, region: &str, kind: &str| {
+        let is_it = |receipt: &&Value| receipt["account"] == account && receipt["region"] == region && receipt["kind"] == kind;
+        word(coverage["receipts"].as_array().unwrap().iter().find(is_it).unwrap(), "error")
+    };
+    for (account, region, kind, words) in [
+        (HUB, IRELAND, "instance", "service control policy"),
+        (SECOND, "*", "instance", "sts:AssumeRole"),
+        (HUB, VIRGINIA, "security_group", "500"),
+        (THIRD, IRELAND, "instance", "the body ends before its closing tag"),
+        (THIRD, IRELAND, "volume", "throttled at ec2:DescribeVolumes"),
+        (THIRD, VIRGINIA, "scaling_group", "autoscaling:DescribeAutoScalingGroups"),
+    ] {
+        let why = why(account, region, kind);
+        assert!(why.contains(words), "{account} {region} {kind}: {why}");
+        assert!(!why.contains(EXTERNAL_ID), "{why}");
+    }
+
+    // Readable again: it is caught up with, and then there is nothing left to do.
+    cloud.sim.faults(Vec::new());
+    cloud.sim.edit(|aws| aws.account(HUB).denials.clear());
+    cloud.sync(0);
+    cloud.sync(0);
+    let sync = cloud.sync(0);
+    assert_eq!(World::counts(&sync), [], "{sync:#}");
+    let ended = cloud.world.count("SELECT count(*) FROM ci WHERE kind = 'instance' AND retired");
+    assert_eq!(ended, 6, "one machine in each region of each account");
+}
+
+#[test]
+fn a_closed_account_ends_and_a_suspended_one_waits() {
+    let cloud = Simulated::start(organization(), ORGANIZATION, TIMERS);
+    cloud.sync(0);
+    let state = |account: &str, state: &str| {
+        cloud.sim.edit(|aws| aws.organization.as_mut().unwrap().member(account).unwrap().state = state.to_owned());
+    };
+    state(SECOND, "SUSPENDED");
+    let sync = cloud.sync(0);
+    let of_second = gaps(&sync);
+    assert!(of_second.iter().all(|((account, ..), outcome)| account == SECOND && outcome == "skipped"), "{of_second:?}");
+    assert_eq!(World::counts(&sync), [("update".to_owned(), 1)], "the account says that it is suspended");
+
+    // Closed is evidence; that so much ends at once is held all the same.
+    state(SECOND, "CLOSED");
+    let sync = cloud.sync(4);
+    assert_eq!(total(&sync, "retire"), 0, "{sync:#}");
+    let holds: Vec<String> = sync["holds"].as_array().unwrap().iter().map(|hold| word(hold, "id")).collect();
+    let approvals: Vec<&str> = holds.iter().flat_map(|hold| ["--approve", hold]).collect();
+    assert!(total(&cloud.json(&[&["sync"], &*approvals].concat(), 0), "retire") > 30);
+    let left = cloud.world.count(&format!("SELECT count(*) FROM ci WHERE account = '{SECOND}' AND NOT retired"));
+    assert_eq!(left, 0);
+    let others = cloud.world.count(&format!("SELECT count(*) FROM ci WHERE account <> '{SECOND}' AND retired"));
+    assert_eq!(others, 0);
+    assert_eq!(World::counts(&cloud.sync(0)), []);
+}
+
+#[test]
+fn a_region_that_hangs_costs_one_time_out() {
+    let cloud = Simulated::start(organization(), &format!("{ORGANIZATION}, timeout: 3s"), TIMERS);
+    cloud.sync(0);
+    let before = records(&cloud);
+    lose(&cloud);
+    cloud.sim.faults(vec![Fault::new(Effect::Hang).account(THIRD).region(VIRGINIA)]);
+    cloud.sim.clear_calls();
+    let sync = cloud.sync(3);
+    let found = gaps(&sync);
+    assert!(found.keys().all(|(account, region, _)| (account.as_str(), region.as_str()) == (THIRD, VIRGINIA)), "{found:?}");
+    assert!(found.values().all(|outcome| outcome == "failed") && found.len() == 11, "{found:?}");
+    let coverage = cloud.json(&["coverage", "show"], 0);
+    let silent = coverage["receipts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|receipt| word(receipt, "error").contains("no answer within the time"))
+        .count();
+    assert_eq!(silent, 11, "{coverage:#}");
+    let now = records(&cloud);
+    for place in found.keys() {
+        assert_eq!(now.get(place), before.get(place), "{place:?}");
+    }
+}
+
+#[test]
+fn credentials_that_end_in_the_middle_of_a_pull_end_its_scopes() {
+    let cloud = Simulated::start(organization(), ORGANIZATION, TIMERS);
+    cloud.sync(0);
+    let before = records(&cloud);
+    lose(&cloud);
+    // The role's session is over for good: what is asked of the third account's second region after its first answers is refused.
+    cloud.sim.faults(vec![Fault::new(Effect::ExpiredToken).account(THIRD).region(VIRGINIA)]);
+    let sync = cloud.sync(3);
+    let found = gaps(&sync);
+    assert!(!found.is_empty() && found.iter().all(|((account, region, _), outcome)| (account.as_str(), region.as_str(), outcome.as_str()) == (THIRD, VIRGINIA, "denied")), "{found:?}");
+    let now = records(&cloud);
+    for place in found.keys() {
+        assert_eq!(now.get(place), before.get(place), "{place:?}");
+    }
+    let receipts = sync["receipts"].as_array().unwrap().iter();
+    let expired = receipts.filter(|receipt| {
+        word(receipt, "error").contains("no credentials that are accepted") && word(receipt, "error").to_lowercase().contains("expired")
+    });
+    assert_eq!(expired.count(), found.len());
+
+    // The caller's own session ends before the first answer: nothing is read, nothing is changed.
+    cloud.sim.faults(vec![Fault::new(Effect::ExpiredToken).account(HUB).service("sts")]);
+    let now = records(&cloud);
+    let sync = cloud.sync(5);
+    assert!(word(&sync["problems"][0], "text").contains("xpired"), "{sync:#}");
+    assert_eq!(records(&cloud), now);
+}
+
+#[test]
+fn credentials_that_cannot_be_had_are_said_so() {
+    let cloud = Simulated::start(organization(), "regions: [eu-west-1]", TIMERS);
+    // Nobody listens, and somebody who never answers.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    for (name, value, words) in [
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{closed}"), "credentials"),
+        ("AWS_EC2_METADATA_SERVICE_ENDPOINT", format!("http://{address}"), "credentials"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{closed}/keys"), "credentials"),
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/keys"), "credentials"),
+    ] {
+        let mut command = cloud.bare(&["sync"]);
+        if !name.contains("METADATA") {
+            command.env("AWS_EC2_METADATA_DISABLED", "true");
+        }
+        let ran = Ran::of(&command.env(name, &value).output().unwrap());
+        assert_eq!(ran.code, 5, "{name}={value}\n{}{}", ran.out, ran.err);
+        assert!(ran.err.contains(words) && ran.err.contains("dewpoint doctor"), "{}", ran.err);
+        assert!(!cloud.world.path("cmdb.db").exists());
+    }
+    assert_eq!(cloud.sim.calls().len(), 0);
+}
+
+#[test]
+fn all_regions_of_the_own_account_are_those_that_it_has_enabled() {
+    let mut aws = Aws::new().with_regions(&[IRELAND, VIRGINIA]);
+    for region in REGIONS {
+        let spec = Spec { account: HUB.to_owned(), region: region.to_owned(), instances: 2, groups: 2, ..Spec::default() };
+        aws.add(&spec);
+    }
+    let switch = |aws: &mut Aws, to: OptIn| aws.account(HUB).region(IRELAND).opt_in = Some(to);
+    switch(&mut aws, OptIn::NotOptedIn);
+    let cloud = Simulated::start(aws, "regions: all", TIMERS);
+    cloud.sync(0);
+    let regions = || cloud.world.query("cmdb.db", "SELECT DISTINCT region FROM ci WHERE region <> '*' ORDER BY 1");
+    assert_eq!(regions(), [[VIRGINIA]]);
+
+    // Enabled: it is read. Disabled again: it is covered no more, and nothing of it is retired.
+    cloud.sim.edit(|aws| switch(aws, OptIn::OptedIn));
+    cloud.sync(0);
+    assert_eq!(regions(), [[IRELAND], [VIRGINIA]]);
+    cloud.sim.edit(|aws| switch(aws, OptIn::NotOptedIn));
+    for _ in 0..3 {
+        let sync = cloud.sync(0);
+        assert_eq!(World::counts(&sync), []);
+        assert!(gaps(&sync).iter().all(|((_, region, _), outcome)| region == IRELAND && outcome == "orphaned"), "{sync:#}");
+    }
+}
