@@ -41,7 +41,7 @@ fn seen(pull: &Pull) -> BTreeSet<&str> {
 
 #[tokio::test]
 async fn listed_accounts_are_read_as_their_roles() {
-    let sim = Sim::start(three(&[EU])).unwrap();
+    let sim = start(three(&[EU]));
     let pull = three_listed(&sim, &[EU]).pull().await;
     assert_eq!((gaps(&pull), seen(&pull)), (BTreeMap::new(), [OWN, OTHER, THIRD].into()));
     assert_eq!(pull.receipts.len(), 3 * crate::KINDS.len());
@@ -61,7 +61,7 @@ async fn roles_and_external_ids_are_those_configured() {
     world.account(THIRD).role("other", &[OWN]).external_id = Some(SECRET_ID.to_owned());
     let own = world.account(OWN);
     own.role("narrow", &[OWN]);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let arn = |account: &str, name: &str| Some(format!("arn:aws:iam::{account}:role/{name}"));
     let accounts = |id: &str| {
         Accounts::Listed(vec![
@@ -104,7 +104,7 @@ async fn an_account_whose_role_fails_leaves_the_others() {
         (usual(), vec![Fault::new(Effect::Throttle).account(THIRD).action("GetCallerIdentity")], Outcome::Throttled, "GetCallerIdentity"),
     ];
     for (accounts, faults, outcome, text) in cases {
-        let sim = Sim::start(three(&[EU])).unwrap();
+        let sim = start(three(&[EU]));
         sim.faults(faults);
         let pull = setup(&sim, OWN, &[EU]).accounts(accounts).impatient().pull().await;
         assert_eq!((gaps(&pull), seen(&pull)), (closed_off(THIRD, outcome), [OWN, OTHER].into()), "{text}");
@@ -118,7 +118,7 @@ async fn an_account_whose_role_fails_leaves_the_others() {
 async fn a_missing_role_is_a_denial_that_names_it() {
     let mut world = three(&[EU]);
     world.account(THIRD).roles.clear();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = three_listed(&sim, &[EU]).build();
     let pull = self::pull(&source).await;
     assert_eq!((gaps(&pull), seen(&pull)), (closed_off(THIRD, Outcome::Denied), [OWN, OTHER].into()));
@@ -140,7 +140,7 @@ fn organization(sim: &Sim) -> Setup {
 async fn an_organization_is_read_account_by_account() {
     let mut world = three(&[EU]);
     world.organize(OWN).empty_pages = true;
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.settings(|settings| settings.page_items_max = Some(2));
     let pull = organization(&sim).pull().await;
     assert_eq!((gaps(&pull), seen(&pull)), (BTreeMap::new(), [OWN, OTHER, THIRD].into()));
@@ -163,7 +163,7 @@ async fn accounts_that_are_not_active_are_told_and_not_read() {
         let organization = world.organize(OWN);
         organization.state_fields = fields;
         organization.member(THIRD).unwrap().state = state.to_owned();
-        let sim = Sim::start(world).unwrap();
+        let sim = start(world);
         let source = setup(&sim, OWN, &[EU]).accounts(Accounts::Organization).build();
         let pull = self::pull(&source).await;
         // The older field knows fewer words.
@@ -191,10 +191,10 @@ async fn accounts_that_are_not_active_are_told_and_not_read() {
 async fn without_the_list_of_accounts_nothing_is_known() {
     let mut world = three(&[EU]);
     world.organize(OTHER);
-    let not_there = Sim::start(three(&[EU])).unwrap();
-    let not_manager = Sim::start(world.clone()).unwrap();
+    let not_there = start(three(&[EU]));
+    let not_manager = start(world.clone());
     world.organize(OWN);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let list = |effect| vec![Fault::new(effect).action("ListAccounts")];
     let cases = [
         (&not_there, Vec::new(), "AWSOrganizationsNotInUseException: "),
@@ -219,7 +219,7 @@ async fn without_the_list_of_accounts_nothing_is_known() {
 async fn an_account_that_left_the_organization_has_no_receipts() {
     let mut world = three(&[EU]);
     world.organize(OWN);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = organization(&sim).build();
     pull(&source).await;
     sim.edit(|world| world.organization.as_mut().unwrap().members.retain(|member| member.id != THIRD));
@@ -234,7 +234,7 @@ async fn all_regions_are_those_that_each_account_has() {
     world.regions.insert("me-south-1".to_owned(), OptIn::NotOptedIn);
     world.account(OTHER).region("me-south-1").opt_in = Some(OptIn::OptedIn);
     world.account(THIRD).region(US).opt_in = Some(OptIn::NotOptedIn);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = three_listed(&sim, &[]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let read: BTreeSet<(&str, &str)> =
@@ -248,7 +248,7 @@ async fn all_regions_are_those_that_each_account_has() {
 async fn a_listed_region_that_is_off_is_disabled_and_not_called() {
     let mut world = furnished(OWN, &[EU, US]);
     world.account(OWN).region(US).opt_in = Some(OptIn::NotOptedIn);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU, US]).pull().await;
     assert_eq!(gaps(&pull), gaps_of(OWN, US, &regional(), Outcome::Disabled));
     assert_eq!(
@@ -257,7 +257,7 @@ async fn a_listed_region_that_is_off_is_disabled_and_not_called() {
     );
     assert!(sim.calls().iter().all(|call| call.region == EU));
     // Switched off between the list of regions and the first call, it answers as to bad credentials.
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     sim.faults(vec![Fault::new(Effect::AuthFailure).region(US)]);
     let pull = setup(&sim, OWN, &[EU, US]).pull().await;
     let kinds: Vec<Kind> = regional().into_iter().filter(|kind| *kind != Kind::Region).collect();
@@ -266,7 +266,7 @@ async fn a_listed_region_that_is_off_is_disabled_and_not_called() {
 
 #[tokio::test]
 async fn a_region_that_aws_does_not_name_is_a_failure_of_its_own() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let pull = setup(&sim, OWN, &[EU, "eu-wset-1"]).pull().await;
     let mut wanted = gaps_of(OWN, "eu-wset-1", &regional(), Outcome::Denied);
     wanted.extend(gaps_of(OWN, "eu-wset-1", &[Kind::Region], Outcome::Failed));
@@ -284,7 +284,7 @@ async fn without_the_list_of_regions() {
     effects.extend([0.0, 0.9].map(|share| (Effect::CutBody { share }, Outcome::Truncated)));
     effects.push((Effect::ItemWithoutState, Outcome::Truncated));
     for (effect, outcome) in effects {
-        let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+        let sim = start(furnished(OWN, &[EU, US]));
         sim.faults(vec![Fault::new(effect.clone()).action("DescribeRegions")]);
         // All of them: nothing of the account can be read.
         let pull = setup(&sim, OWN, &[]).impatient().pull().await;
@@ -305,7 +305,7 @@ async fn without_the_list_of_regions() {
 async fn regions_are_asked_for_elsewhere_when_a_policy_denies_the_first() {
     let mut world = furnished(OWN, &[EU, US]);
     world.account(OWN).denials = vec![Denial { region: Some(EU.to_owned()), ..Denial::default() }];
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU, US]).pull().await;
     let denied: Vec<Kind> = regional().into_iter().filter(|kind| *kind != Kind::Region).collect();
     assert_eq!(gaps(&pull), gaps_of(OWN, EU, &denied, Outcome::Denied));
@@ -316,7 +316,7 @@ async fn regions_are_asked_for_elsewhere_when_a_policy_denies_the_first() {
 async fn a_region_that_is_off_without_the_list_is_the_louder_denial() {
     let mut world = furnished(OWN, &[EU, US]);
     world.account(OWN).region(US).opt_in = Some(OptIn::NotOptedIn);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.faults(vec![Fault::new(Effect::Deny).action("DescribeRegions")]);
     let pull = setup(&sim, OWN, &[EU, US]).pull().await;
     let outcomes: BTreeSet<Outcome> = gaps(&pull).into_values().collect();
@@ -329,7 +329,7 @@ async fn what_changes_between_pulls_is_seen() {
     let mut world = three(&[EU, US]);
     world.organize(OWN);
     furnish(world.account(OWN).region(EU));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[]).accounts(Accounts::Organization).build();
     assert_eq!(gaps(&pull(&source).await), BTreeMap::new());
     let changes = [

@@ -53,7 +53,7 @@ async fn an_application_balancer_is_mapped_whole() {
     let (arn, dns) = (front.arn.clone(), front.dns.clone());
     let vpc = key(OWN, EU, &format!("vpc/{}", region.vpc_id("main")));
     let group = group_key(region, "front");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let balancer = one(&pull, &arn_key(&arn));
@@ -94,7 +94,7 @@ async fn rules_are_read_only_where_they_can_tell_something() {
     }
     region.balancer("net", BalancerKind::Network).listener(53, "TCP_UDP", &tcp);
     region.balancer("idle", BalancerKind::Application);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
     pull(&source).await;
     assert_eq!((count(&sim, "DescribeListeners"), count(&sim, "DescribeRules")), (3, 0));
@@ -127,7 +127,7 @@ async fn network_and_gateway_balancers() {
     gateway.listener(1, "", &firewall);
     gateway.state = "provisioning".to_owned();
     let gateway = gateway.arn.clone();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let found = attributes(&pull, &arn_key(&net));
@@ -158,7 +158,7 @@ async fn pools_have_their_members_with_ports_and_health() {
     let lambda = pool(region, "lambda", TargetKind::Lambda, vec![Target { port: None, ..target(function, 0, "unavailable") }]);
     let (one_key, two_key) = (instance_key(region, "one"), instance_key(region, "two"));
     let vpc = key(OWN, EU, &format!("vpc/{}", region.vpc_id("main")));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let found = one(&pull, &arn_key(&web));
@@ -202,7 +202,7 @@ async fn addresses_in_pools_lead_to_machines() {
     let addresses = ["10.0.0.100", "10.0.0.201", "10.0.9.17", "fd00::7", "10.0.0.202", "192.168.7.7"];
     let arn = pool(region, "ips", TargetKind::Ip, addresses.map(|ip| target(ip, 80, "healthy")).to_vec());
     let (primary, pods) = (instance_key(region, "primary"), instance_key(region, "pods"));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let healthy = json!({"port": 80, "health": "healthy"});
@@ -237,7 +237,7 @@ async fn a_classic_balancer_has_a_pool_of_its_members() {
     let keys = ["up", "down", "gone"].map(|name| instance_key(region, name));
     let group = group_key(region, "old");
     let vpc = key(OWN, EU, &format!("vpc/{}", region.vpc_id("main")));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let arn = |name: &str| format!("arn:aws:elasticloadbalancing:{EU}:{OWN}:loadbalancer/{name}");
@@ -290,7 +290,7 @@ async fn scaling_groups_are_mapped_whole() {
     let group = region.scaling_group("older");
     group.configuration = Some("launch-1".to_owned());
     let older = group.arn.clone();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let found = one(&pull, &arn_key(&mixed));

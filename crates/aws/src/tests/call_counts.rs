@@ -1,6 +1,5 @@
 //! How many calls a pull makes: pages, one for each pool, and a constant; never one for each machine.
 
-use dewpoint_aws_sim::Rates as SimRates;
 use dewpoint_aws_sim::world::{Spec, World};
 
 use super::*;
@@ -27,12 +26,8 @@ async fn the_calls_of_a_region_are_pinned() {
     for (n, instance) in world.account(OWN).region(EU).instances.values_mut().enumerate() {
         instance.instance_type = format!("t{}.large", n % 150);
     }
-    let sim = Sim::start(world).unwrap();
-    sim.settings(|settings| settings.rates = SimRates::unlimited());
-    // Without budgets: what is counted here is calls, not time.
-    let fast = crate::Rate { per_second: std::num::NonZeroU32::MAX, burst: std::num::NonZeroU32::MAX };
-    let rates = Rates { ec2: fast, load_balancing: fast, ..Rates::default() };
-    let source = setup(&sim, OWN, &[EU]).with(|config, _| config.rates = rates).build();
+    let sim = start(world);
+    let source = setup(&sim, OWN, &[EU]).build();
     let first = pull(&source).await;
     assert_eq!(gaps(&first), BTreeMap::new());
     let world = sim.world();
@@ -93,7 +88,7 @@ async fn more_machines_are_no_more_calls() {
         };
         let mut world = World::generate(&spec);
         world.regions.retain(|name, _| name == EU);
-        let sim = Sim::start(world).unwrap();
+        let sim = start(world);
         setup(&sim, OWN, &[EU]).pull().await;
         counts.push(calls_by_action(&sim.calls()));
     }

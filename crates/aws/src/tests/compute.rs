@@ -50,7 +50,7 @@ async fn an_instance_is_mapped_whole() {
     let groups: BTreeSet<Key> = ["a", "b", "c"].map(|name| group_key(region, name)).into();
     let arn = |path: String| format!("aws:arn:aws:ec2:{EU}:{OWN}:{path}");
     let (vpc, subnet) = (arn(format!("vpc/{}", region.vpc_id("main"))), arn(format!("subnet/{}", region.subnet_id("main"))));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     assert_eq!(
@@ -87,6 +87,8 @@ async fn birth_is_the_older_of_launch_and_first_attachment() {
         ("2026-01-01T10:00:00Z", "2025-06-01T08:00:00Z", "2025-06-01T08:00:00Z"),
         // The interface was put in place after the launch.
         ("2025-01-01T10:00:00Z", "2025-01-01T10:00:05Z", "2025-01-01T10:00:00Z"),
+        // The interface was changed for another, the root volume stayed.
+        ("2026-03-01T00:00:00Z", "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"),
     ];
     let mut world = bare(OWN, &[EU]);
     let region = world.account(OWN).region(EU);
@@ -95,7 +97,7 @@ async fn birth_is_the_older_of_launch_and_first_attachment() {
         machine.edit_interface(|card| card.attachment.as_mut().unwrap().attached = at(attached));
     }
     let keys: Vec<Key> = (0..cases.len()).map(|n| instance_key(region, &format!("m{n}"))).collect();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     for (key, (launched, _, born)) in keys.iter().zip(cases) {
         assert_eq!(one(&pull, key).created_at, Some(at(born)));
@@ -124,7 +126,7 @@ async fn sizes_ways_to_buy_and_systems() {
     ];
     let keys = wanted.each_ref().map(|(name, _)| instance_key(region, name));
     let mac = instance_key(region, "mac");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     for (key, (name, wanted)) in keys.iter().zip(wanted) {
         let found = attributes(&pull, key);
@@ -141,7 +143,7 @@ async fn sizes_are_asked_for_once() {
     for region in [EU, US] {
         world.account(OWN).region(region).instance("one").of_type("m5.large");
     }
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
     pull(&source).await;
     assert_eq!(count(&sim, "DescribeInstanceTypes"), 1);
@@ -172,7 +174,7 @@ async fn every_state_has_a_neutral_word() {
         region.instance(state.as_str()).state(state);
     }
     let keys = states.map(|(state, _)| instance_key(region, state.as_str()));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     for (key, (state, word)) in keys.iter().zip(states) {
         assert_eq!(one(&pull, key).state.as_deref(), Some(word));
@@ -186,7 +188,7 @@ async fn a_terminated_instance_keeps_nothing_that_it_lost() {
     let region = world.account(OWN).region(EU);
     let id = region.instance("gone").groups(&["web"]).elastic_ip("198.51.100.1").id();
     let key = instance_key(region, "gone");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.terminate(OWN, EU, &id).unwrap();
     let source = setup(&sim, OWN, &[EU]).build();
     let first = pull(&source).await;
@@ -217,7 +219,7 @@ async fn a_machine_on_its_way_out_says_nothing_of_addresses_it_has_lost() {
     let dry = region.instance_id("dry");
     region.interfaces.retain(|_, card| card.instance() != Some(&dry));
     let keys = ["dying", "dry"].map(|name| instance_key(region, name));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     let [dying, dry] = keys.map(|key| attributes(&pull, &key));
     for name in ["private_addresses", "public_addresses", "macs"] {
@@ -235,7 +237,7 @@ async fn what_services_manage_is_seen_though_the_account_hides_it() {
     let operator = region.instances[&node].operator.clone();
     region.volumes.values_mut().for_each(|volume| volume.operator.clone_from(&operator));
     let key = instance_key(region, "node");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
     let pull = pull(&source).await;
     assert_eq!(attributes(&pull, &key)["managed_by"], json!("eks.amazonaws.com"));
@@ -260,7 +262,7 @@ async fn an_interface_is_mapped_whole() {
     let groups = ["a", "b"].map(|name| group_key(region, name));
     let arn = |path: String| key(OWN, EU, &path);
     let (vpc, subnet) = (arn(format!("vpc/{}", region.vpc_id("main"))), arn(format!("subnet/{}", region.subnet_id("main"))));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     let key = arn(format!("network-interface/{id}"));
     let interface = one(&pull, &key);
@@ -295,7 +297,7 @@ async fn interfaces_of_services_hang_on_no_machine() {
     let (balancer, loose) = (balancer.id.clone(), cards.next().unwrap());
     loose.attachment = None;
     let loose = loose.id.clone();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     for (id, managed_by, state) in [(balancer, json!("amazon-elb"), "in-use"), (loose, Value::Null, "available")] {
         let key = key(OWN, EU, &format!("network-interface/{id}"));
@@ -321,7 +323,7 @@ async fn volumes_and_addresses_are_mapped_whole() {
     let (allocation, address) = region.addresses.iter_mut().next().unwrap();
     address.tags.insert("env".to_owned(), "prod".to_owned());
     let address = key(OWN, EU, &format!("elastic-ip/{allocation}"));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
 
     let found = one(&pull, &volume);

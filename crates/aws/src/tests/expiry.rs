@@ -25,7 +25,7 @@ async fn sessions_that_end_by_themselves() {
 }
 
 async fn short_sessions_are_renewed() {
-    let sim = Sim::start(two_accounts()).unwrap();
+    let sim = start(two_accounts());
     sim.settings(|settings| settings.session_life_s = Some(2));
     // What comes after outlives the first session.
     sim.faults(vec![Fault::new(Effect::Latency { ms: 2500 }).action("DescribeInstances")]);
@@ -36,7 +36,7 @@ async fn short_sessions_are_renewed() {
 
 #[tokio::test]
 async fn a_session_that_is_ended_early_ends_scopes_and_the_next_pull_opens_another() {
-    let sim = Sim::start(two_accounts()).unwrap();
+    let sim = start(two_accounts());
     let source = both(&sim).build();
     let first = pull(&source).await;
     let theirs = first.resources.values().find(|one| one.kind == Kind::Instance && one.account.as_str() == OTHER).unwrap();
@@ -54,7 +54,7 @@ async fn a_session_that_is_ended_early_ends_scopes_and_the_next_pull_opens_anoth
 
 #[tokio::test]
 async fn sessions_that_end_in_the_middle_end_the_scopes_that_were_not_read() {
-    let sim = Sim::start(two_accounts()).unwrap();
+    let sim = start(two_accounts());
     let whole = both(&sim).pull().await;
     // From the sixth call on: some listings are read by then.
     sim.faults(vec![Fault::new(Effect::ExpiredToken).account(OTHER).service("ec2").nth(6)]);
@@ -79,7 +79,7 @@ async fn sessions_that_end_in_the_middle_end_the_scopes_that_were_not_read() {
 
 #[tokio::test]
 async fn the_callers_own_credentials_can_end_in_the_middle() {
-    let sim = Sim::start(two_accounts()).unwrap();
+    let sim = start(two_accounts());
     sim.faults(vec![
         Fault::new(Effect::ExpiredToken).account(OWN).service("elbv2").nth(3),
         // Without them no role is assumed again, but the session that there is goes on.
@@ -92,7 +92,7 @@ async fn the_callers_own_credentials_can_end_in_the_middle() {
 }
 
 async fn a_role_that_is_lost_in_the_middle_is_a_denial_that_names_it() {
-    let sim = Sim::start(two_accounts()).unwrap();
+    let sim = start(two_accounts());
     sim.settings(|settings| settings.session_life_s = Some(2));
     sim.faults(vec![
         Fault::new(Effect::Deny).account(OTHER).action("AssumeRole").nth(2),

@@ -154,9 +154,7 @@ fn places(round: usize) -> Vec<(&'static str, Case)> {
 /// Pulls a world in which every action fails in the same way, each in its region.
 async fn check(account: &str, troubles: Vec<Trouble>) {
     let names = &REGIONS;
-    let sim = Sim::start(furnished(account, names)).unwrap();
-    // Many pulls in a short time.
-    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    let sim = start(furnished(account, names));
     let source = || {
         setup(&sim, account, names).impatient().with(|_, tuning| {
             tuning.attempts_max = 2;

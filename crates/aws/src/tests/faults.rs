@@ -21,9 +21,7 @@ fn full_name(service: &str, action: &str) -> String {
 #[tokio::test]
 async fn what_fails_twice_is_waited_out_and_counted() {
     const ACCOUNT: &str = "100000000021";
-    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
-    // Many pulls in a short time.
-    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    let sim = start(furnished(ACCOUNT, &[EU]));
     let whole = setup(&sim, ACCOUNT, &[EU]).pull().await;
     let unavailable = Effect::Error { status: 500, code: "InternalError".to_owned(), message: "again".to_owned() };
     let effects = [
@@ -56,7 +54,7 @@ async fn what_fails_twice_is_waited_out_and_counted() {
 #[tokio::test]
 async fn throttling_outlasts_the_repeats_of_the_sdk_but_not_the_time_for_a_call() {
     const ACCOUNT: &str = "100000000022";
-    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    let sim = start(furnished(ACCOUNT, &[EU]));
     // Five attempts of the SDK's, twice, and once more.
     sim.faults(vec![Fault::new(Effect::Throttle).action("DescribeVolumes").times(12)]);
     let pull = setup(&sim, ACCOUNT, &[EU]).pull().await;
@@ -81,7 +79,7 @@ async fn time_outs() {
 
 async fn throttling_without_end_ends_with_the_time_for_a_call() {
     const ACCOUNT: &str = "100000000023";
-    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    let sim = start(furnished(ACCOUNT, &[EU]));
     sim.faults(vec![Fault::new(Effect::Throttle).service("elbv2").action("DescribeListeners")]);
     let setup = setup(&sim, ACCOUNT, &[EU]).with(|config, tuning| {
         config.timeout = Duration::from_secs(2);
@@ -95,7 +93,7 @@ async fn throttling_without_end_ends_with_the_time_for_a_call() {
 
 #[tokio::test]
 async fn a_stale_token_starts_the_listing_again_once() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     sim.settings(|settings| settings.page_items_max = Some(2));
     let whole = setup(&sim, OWN, &[EU]).pull().await;
     let stale = |times| {
@@ -119,7 +117,7 @@ async fn a_stale_token_starts_the_listing_again_once() {
 
 #[tokio::test]
 async fn an_item_that_is_refused_is_named_and_the_others_are_taken() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let whole = setup(&sim, OWN, &[EU]).pull().await;
     let faults = [
         (Effect::ItemWithoutState, "DescribeInstances", Kind::Instance, "the instance has no state"),
@@ -141,7 +139,7 @@ async fn an_item_that_is_refused_is_named_and_the_others_are_taken() {
 
 async fn a_silent_region_costs_one_time_out_and_not_one_a_call() {
     const ACCOUNT: &str = "100000000024";
-    let sim = Sim::start(furnished(ACCOUNT, &[EU, US])).unwrap();
+    let sim = start(furnished(ACCOUNT, &[EU, US]));
     let source = setup(&sim, ACCOUNT, &[EU, US]).with(|_, tuning| {
         tuning.attempts_max = 1;
         tuning.read = Duration::from_millis(1200);
@@ -163,7 +161,7 @@ async fn a_silent_region_costs_one_time_out_and_not_one_a_call() {
 
 async fn a_service_that_falls_silent_is_not_asked_again() {
     const ACCOUNT: &str = "100000000025";
-    let sim = Sim::start(furnished(ACCOUNT, &[EU])).unwrap();
+    let sim = start(furnished(ACCOUNT, &[EU]));
     let source = setup(&sim, ACCOUNT, &[EU]).with(|_, tuning| {
         tuning.attempts_max = 2;
         tuning.read = Duration::from_millis(1200);
@@ -179,7 +177,7 @@ async fn a_service_that_falls_silent_is_not_asked_again() {
 
 #[tokio::test]
 async fn pools_that_are_not_read_leave_balancers_alone() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     sim.faults(vec![
         Fault::new(Effect::Deny).region(EU).action("DescribeTargetHealth"),
         Fault::new(Effect::Deny).region(US).action("DescribeInstanceHealth"),
@@ -191,7 +189,7 @@ async fn pools_that_are_not_read_leave_balancers_alone() {
 
 #[tokio::test]
 async fn a_slow_answer_is_waited_for() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     sim.faults(vec![
         Fault::new(Effect::Latency { ms: 300 }).action("DescribeInstances"),
         Fault::new(Effect::Slow { bytes: 2000, pause_ms: 20 }).action("DescribeVolumes"),

@@ -15,7 +15,7 @@ fn refused(region: &str) -> Fault {
 
 #[tokio::test]
 async fn refused_credentials_end_the_pull() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     sim.faults(vec![refused(EU), refused(US)]);
     let source = setup(&sim, OWN, &[EU, US]).build();
     let error = source.pull(&Notes::default()).await.unwrap_err();
@@ -26,7 +26,7 @@ async fn refused_credentials_end_the_pull() {
 
 #[tokio::test]
 async fn a_wrong_secret_or_an_old_session_ends_the_pull() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let wrong = Credentials::new(format!("AKIA{OWN:0>16}"), "not the secret", None, None, "test");
     let wrong = SharedCredentialsProvider::new(wrong);
     let error =
@@ -40,7 +40,7 @@ async fn a_wrong_secret_or_an_old_session_ends_the_pull() {
 #[tokio::test]
 async fn a_refusal_counts_only_when_all_regions_agree() {
     const ACCOUNT: &str = "100000000031";
-    let sim = Sim::start(bare(ACCOUNT, &[EU, US])).unwrap();
+    let sim = start(bare(ACCOUNT, &[EU, US]));
     let broken = Effect::Error { status: 500, code: "InternalFailure".to_owned(), message: "no".to_owned() };
     for (off, fails) in [(EU, US), (US, EU)] {
         sim.faults(vec![refused(off), Fault::new(broken.clone()).region(fails).action("GetCallerIdentity")]);
@@ -64,7 +64,7 @@ impl ProvideCredentials for NoCredentials {
 
 #[tokio::test]
 async fn missing_credentials_end_the_pull() {
-    let sim = Sim::start(bare(OWN, &[EU, US])).unwrap();
+    let sim = start(bare(OWN, &[EU, US]));
     let nothing = NoCredentials(Mutex::new(Some(CredentialsError::not_loaded("nothing is configured"))));
     let credentials = SharedCredentialsProvider::new(nothing);
     let source = setup(&sim, OWN, &[EU, US]).with(|_, tuning| tuning.credentials = Some(credentials)).build();
@@ -88,7 +88,7 @@ impl ProvideCredentials for Unreachable {
 
 #[tokio::test]
 async fn credentials_that_cannot_be_fetched_end_the_pull() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let credentials = SharedCredentialsProvider::new(Unreachable);
     let source = setup(&sim, OWN, &[EU]).with(|_, tuning| tuning.credentials = Some(credentials)).build();
     let error = source.pull(&Notes::default()).await.unwrap_err();
@@ -99,7 +99,7 @@ async fn credentials_that_cannot_be_fetched_end_the_pull() {
 async fn the_caller_is_asked_for_elsewhere_when_the_first_region_is_off() {
     let mut world = furnished(OWN, &[EU, US]);
     world.account(OWN).region(EU).opt_in = Some(OptIn::NotOptedIn);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU, US]).pull().await;
     assert_eq!(gaps(&pull), gaps_of(OWN, EU, &regional(), Outcome::Disabled));
     let asked: Vec<String> = sim.calls().into_iter().filter(|call| call.action == "GetCallerIdentity").map(|call| call.region).collect();
@@ -113,7 +113,7 @@ async fn with_all_regions_the_caller_is_asked_for_in_the_homes_of_partitions() {
     let account = world.account(OWN);
     account.partition = "aws-cn".to_owned();
     account.region("cn-north-1").instance("one");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     assert!(all_of(&pull, Kind::Instance)[0].key.as_str().starts_with("aws:arn:aws-cn:ec2:cn-north-1:"), "the partition is the caller's");
@@ -123,7 +123,7 @@ async fn with_all_regions_the_caller_is_asked_for_in_the_homes_of_partitions() {
 
 #[tokio::test]
 async fn an_endpoint_that_nobody_serves_is_a_failure() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let setup = setup(&sim, OWN, &[EU]).with(|config, tuning| {
         config.endpoint_url = Some("http://127.0.0.1:1".to_owned());
         tuning.attempts_max = 2;
@@ -134,7 +134,7 @@ async fn an_endpoint_that_nobody_serves_is_a_failure() {
 
 #[tokio::test]
 async fn an_answer_without_an_account_is_no_answer() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     for effect in [Effect::CutBody { share: 0.5 }, Effect::Html { status: 200 }, Effect::Empty { status: 200 }] {
         sim.faults(vec![Fault::new(effect).action("GetCallerIdentity")]);
         let error = setup(&sim, OWN, &[EU]).build().pull(&Notes::default()).await.unwrap_err();

@@ -7,7 +7,7 @@ use super::*;
 
 #[tokio::test]
 async fn every_kind_is_listed_to_its_last_page() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     let whole = setup(&sim, OWN, &[EU, US]).pull().await;
     sim.settings(|settings| settings.page_items_max = Some(2));
     sim.clear_calls();
@@ -38,7 +38,7 @@ async fn every_kind_is_listed_to_its_last_page() {
 
 #[tokio::test]
 async fn an_empty_region_is_complete_and_empty() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     let kinds: BTreeSet<Kind> = pull.resources.values().map(|resource| resource.kind).collect();
@@ -48,7 +48,7 @@ async fn an_empty_region_is_complete_and_empty() {
 
 #[tokio::test]
 async fn attributes_are_those_of_the_model_in_canonical_form() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     let kinds: BTreeSet<Kind> = pull.resources.values().map(|resource| resource.kind).collect();
     assert_eq!(kinds, crate::KINDS.into());
@@ -62,7 +62,7 @@ async fn attributes_are_those_of_the_model_in_canonical_form() {
 
 #[tokio::test]
 async fn every_edge_of_a_whole_world_has_both_ends() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     for edge in pull.relations.keys() {
         assert!(pull.resources.contains_key(&edge.from) && pull.resources.contains_key(&edge.to), "{edge:?}");
@@ -83,7 +83,7 @@ async fn every_edge_of_a_whole_world_has_both_ends() {
 
 #[tokio::test]
 async fn the_order_of_answers_does_not_matter() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let first = setup(&sim, OWN, &[EU]).pull().await;
     for seed in 2..5 {
         sim.settings(|settings| (settings.seed, settings.page_items_max) = (seed, Some(usize::try_from(seed).unwrap())));

@@ -42,7 +42,7 @@ fn machines(region: &mut Region, names: std::ops::Range<usize>) -> Vec<(Key, Kin
 
 #[tokio::test]
 async fn every_kind_is_present_or_gone() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let source = setup(&sim, OWN, &[EU]).build();
     let pulled = pull(&source).await;
     let present: Vec<(Key, Kind)> = pulled.resources.values().map(|resource| (resource.key.clone(), resource.kind)).collect();
@@ -77,7 +77,7 @@ async fn ids_go_in_chunks_and_unknown_ones_are_gone() {
     for n in 250..300 {
         region.instance(&format!("m{n}"));
     }
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.settings(|settings| settings.page_items_max = Some(15));
     let source = setup(&sim, OWN, &[EU]).build();
     let answers = look_up(&source, &keys).await;
@@ -98,7 +98,7 @@ async fn a_terminated_machine_is_present_and_says_so() {
     let region = world.account(OWN).region(EU);
     let id = region.instance("gone").id();
     let key = instance_key(region, "gone");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.terminate(OWN, EU, &id).unwrap();
     let answers = look_up(&setup(&sim, OWN, &[EU]).build(), &[(key.clone(), Kind::Instance)]).await;
     let Ok(Presence::Present(found)) = &answers[&key] else { panic!("{answers:?}") };
@@ -112,7 +112,7 @@ async fn what_was_not_answered_whole_confirms_no_absence() {
     let region = world.account(ACCOUNT).region(EU);
     region.instance("m0");
     let keys = machines(region, 0..3);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, ACCOUNT, &[EU]).impatient().build();
     pull(&source).await;
     let cuts = [0.0, 0.3, 0.7, 0.999].map(|share| (Effect::CutBody { share }, "truncated"));
@@ -146,7 +146,7 @@ async fn an_item_that_cannot_be_taken_confirms_no_absence() {
     let region = world.account(OWN).region(EU);
     region.instance("m0");
     let keys = machines(region, 0..2);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
     pull(&source).await;
     let foreign = Effect::ForeignOwner { owner: OTHER.to_owned() };
@@ -165,7 +165,7 @@ async fn a_failed_second_page_confirms_no_absence() {
         region.instance(&format!("m{n}"));
     }
     let keys = machines(region, 0..6);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     sim.settings(|settings| settings.page_items_max = Some(2));
     sim.faults(vec![Fault::new(Effect::Deny).action("DescribeInstances").page(2)]);
     let answers = look_up(&setup(&sim, OWN, &[EU]).build(), &keys).await;
@@ -174,7 +174,7 @@ async fn a_failed_second_page_confirms_no_absence() {
 
 #[tokio::test]
 async fn one_region_or_service_that_fails_leaves_the_others() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     let source = setup(&sim, OWN, &[EU, US]).build();
     let pulled = pull(&source).await;
     let of = |kind: Kind, region: &str| {
@@ -196,7 +196,7 @@ async fn one_region_or_service_that_fails_leaves_the_others() {
 
 #[tokio::test]
 async fn balancers_and_pools_are_gone_only_when_both_generations_are_read() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let arn = |path: &str| Key::aws(&format!("arn:aws:elasticloadbalancing:{EU}:{OWN}:{path}")).unwrap();
     let keys = [
         (arn("loadbalancer/app/front/0123456789abcdef"), Kind::LoadBalancer),
@@ -215,7 +215,7 @@ async fn balancers_and_pools_are_gone_only_when_both_generations_are_read() {
 
 #[tokio::test]
 async fn a_region_that_is_off_is_not_gone() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     let source = setup(&sim, OWN, &[EU, US]).build();
     let pulled = pull(&source).await;
     let keys: Vec<(Key, Kind)> =
@@ -233,7 +233,7 @@ async fn a_region_that_is_off_is_not_gone() {
 
 #[tokio::test]
 async fn keys_of_elsewhere_are_errors_without_a_call() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let source = setup(&sim, OWN, &[EU]).build();
     pull(&source).await;
     sim.clear_calls();
@@ -258,7 +258,7 @@ async fn keys_of_elsewhere_are_errors_without_a_call() {
 
 #[tokio::test]
 async fn a_look_up_without_a_pull_opens_the_accounts_itself() {
-    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let sim = start(furnished(OWN, &[EU]));
     let source = setup(&sim, OWN, &[EU]).build();
     let region = sim.edit_region(OWN, EU, |region| region.clone());
     let keys = [(instance_key(&region, "web-1"), Kind::Instance), (instance_key(&region, "nobody"), Kind::Instance)];

@@ -17,12 +17,14 @@ mod rates;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
+use dewpoint_aws_sim::world::World;
 use dewpoint_aws_sim::{CallRecord, Sim};
 use dewpoint_core::model::{EdgeId, Key, Kind, Outcome, Receipt, Relation, RelationType, Resource, Scope, SourceName};
 use dewpoint_core::source::{Progress, Pull, Source};
@@ -30,7 +32,17 @@ use serde_json::{Value, json};
 
 use self::world::{EU, OWN, US, key};
 use crate::client::Tuning;
-use crate::{Accounts, AwsConfig, AwsSource, ListedAccount, Rates, Regions, UsualRole};
+use crate::{Accounts, AwsConfig, AwsSource, ListedAccount, Rate, Rates, Regions, UsualRole};
+
+/// A budget that nobody waits for.
+const UNLIMITED: Rate = Rate { per_second: NonZeroU32::MAX, burst: NonZeroU32::MAX };
+
+/// A simulator that takes any number of calls: most tests make more of them in a moment than AWS allows.
+fn start(world: World) -> Sim {
+    let sim = Sim::start(world).unwrap();
+    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    sim
+}
 
 /// A source in the making.
 #[derive(Debug)]
@@ -55,7 +67,7 @@ fn setup(sim: &Sim, account: &str, regions: &[&str]) -> Setup {
         regions,
         endpoint_url: Some(sim.url()),
         timeout: Duration::from_secs(60),
-        rates: Rates::default(),
+        rates: Rates { ec2: UNLIMITED, load_balancing: UNLIMITED, auto_scaling: UNLIMITED, organizations: UNLIMITED, sts: UNLIMITED },
         clock: Arc::new(|| "2026-01-02T03:04:06Z".parse().unwrap()),
     };
     let credentials = Credentials::new(format!("AKIA{account:0>16}"), secret(account), None, None, "test");

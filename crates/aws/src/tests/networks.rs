@@ -1,6 +1,7 @@
 //! Networks, security groups, and the places that everything lies in.
 
 use dewpoint_aws_sim::world::{GroupPair, Peer, Permission, Region};
+use dewpoint_aws_sim::{Effect, Fault};
 use dewpoint_core::model::Digest;
 
 use super::world::{OTHER, bare, group_key, instance_key};
@@ -16,7 +17,7 @@ async fn accounts_regions_and_zones_contain_each_other() {
     let zones = &mut world.account(OWN).region(EU).zones;
     zones.get_mut("eu-west-1c").unwrap().opt_in = "not-opted-in".to_owned();
     zones.get_mut("eu-west-1b").unwrap().state = "impaired".to_owned();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     let account = arn_of_account(OWN);
     let found = one(&pull, &account);
@@ -53,7 +54,7 @@ async fn networks_and_subnets_are_mapped_whole() {
     subnet.ipv6_cidrs.push("2001:db8::/64".to_owned());
     let vpc = key(OWN, EU, &format!("vpc/{}", region.vpc_id("main")));
     let subnet = key(OWN, EU, &format!("subnet/{}", region.subnet_id("a")));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     let found = one(&pull, &vpc);
     assert_eq!((found.name.as_deref(), found.state.as_deref(), &found.tags["env"]), (Some("main"), Some("available"), &"prod".to_owned()));
@@ -121,7 +122,7 @@ async fn rules_have_one_canonical_form() {
     let region = world.account(OWN).region(EU);
     let key = full(region);
     let (db, vpc) = (region.group_id("db"), region.vpc_id("main"));
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
     let pulled = pull(&source).await;
     let group = one(&pulled, &key);
@@ -208,7 +209,7 @@ async fn what_is_shared_has_its_owners_keys() {
     let (vpc, subnet) = (theirs(format!("vpc/{}", region.vpc_id("theirs"))), theirs(format!("subnet/{}", region.subnet_id("lent"))));
     let default = theirs(format!("security-group/{}", region.group_id("default of theirs")));
     let own = group_key(region, "own");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     for key in [&vpc, &subnet, &default] {
@@ -229,6 +230,50 @@ async fn what_is_shared_has_its_owners_keys() {
 }
 
 #[tokio::test]
+async fn where_owners_are_in_doubt_nothing_that_names_networks_is_complete() {
+    const SUBNETS: &str = "DescribeSubnets";
+    const VPCS: &str = "DescribeVpcs";
+    const GROUPS: &str = "DescribeSecurityGroups";
+    let naming = [Kind::Subnet, Kind::SecurityGroup, Kind::Instance, Kind::NetworkInterface, Kind::LoadBalancer, Kind::Pool];
+    let with = |kind: Kind| naming.into_iter().chain([kind]).collect::<BTreeSet<_>>();
+    let cases: [(bool, &[&str], BTreeSet<Kind>); 8] = [
+        (true, &[SUBNETS], naming.into()),
+        (true, &[GROUPS], naming.into()),
+        // A network has the owner of its subnets.
+        (true, &[VPCS], [Kind::Network].into()),
+        (true, &[VPCS, SUBNETS], with(Kind::Network)),
+        // Who shares nothing owns all that its machines are in.
+        (false, &[SUBNETS], [Kind::Subnet].into()),
+        (false, &[GROUPS], [Kind::SecurityGroup].into()),
+        (false, &[VPCS], [Kind::Network].into()),
+        (false, &[VPCS, SUBNETS], with(Kind::Network)),
+    ];
+    for (is_shared, denied, kinds) in cases {
+        let mut world = bare(OWN, &[EU]);
+        let region = world.account(OWN).region(EU);
+        if is_shared {
+            shared(region);
+        } else {
+            region.instance("guest").groups(&["own"]);
+        }
+        let guest = instance_key(region, "guest");
+        let sim = start(world);
+        let whole = setup(&sim, OWN, &[EU]).pull().await;
+        sim.faults(denied.iter().map(|action| Fault::new(Effect::Deny).action(action)).collect());
+        let pull = setup(&sim, OWN, &[EU]).pull().await;
+        let kinds: Vec<Kind> = kinds.into_iter().collect();
+        assert_eq!(gaps(&pull), gaps_of(OWN, EU, &kinds, Outcome::Denied), "{is_shared} {denied:?}");
+        if kinds.contains(&Kind::Instance) {
+            let error = error_of(&pull, OWN, EU, Kind::Instance);
+            assert!(error.contains("other accounts may share networks with this one"), "{error}");
+        } else {
+            assert_eq!(attributes(&pull, &guest), attributes(&whole, &guest), "{is_shared} {denied:?}");
+            assert_eq!(edges_from(&pull, &guest), edges_from(&whole, &guest));
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_owner_of_a_shared_network_leaves_its_guests_interfaces_to_them() {
     let mut world = bare(OWN, &[EU]);
     let region = world.account(OWN).region(EU);
@@ -237,7 +282,7 @@ async fn the_owner_of_a_shared_network_leaves_its_guests_interfaces_to_them() {
     let id = region.instance_id("theirs");
     region.interfaces.values_mut().find(|card| card.instance() == Some(&id)).unwrap().owner = Some(OTHER.to_owned());
     region.instances.remove(&id);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     assert_eq!(all_of(&pull, Kind::NetworkInterface).len(), 1);
@@ -251,7 +296,7 @@ async fn instances_of_another_account_make_a_listing_incomplete() {
     region.instance("mine");
     region.instance("theirs").edit(|one| one.owner = Some(OTHER.to_owned()));
     let mine = instance_key(region, "mine");
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), gaps_of(OWN, EU, &[Kind::Instance], Outcome::Truncated));
     assert_eq!(all_of(&pull, Kind::Instance).iter().map(|one| &one.key).collect::<Vec<_>>(), [&mine], "what is ours is taken");

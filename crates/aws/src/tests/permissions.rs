@@ -56,7 +56,7 @@ async fn exactly_the_declared_actions_are_called() {
     other.role("DewpointReader", &[OWN]);
     furnish(other.region(EU));
     world.organize(OWN);
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let setup = setup(&sim, OWN, &[]).accounts(Accounts::Organization);
     let source = setup.on_time().build();
     let pulled = pull(&source).await;
@@ -85,7 +85,7 @@ fn troubles(findings: &[Finding]) -> Vec<&Finding> {
 
 #[tokio::test]
 async fn all_is_well() {
-    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let sim = start(furnished(OWN, &[EU, US]));
     let findings = setup(&sim, OWN, &[EU, US]).on_time().build().doctor().await;
     assert_eq!(troubles(&findings), Vec::<&Finding>::new());
     let checks: Vec<&str> = findings.iter().map(|finding| finding.check.as_str()).collect();
@@ -101,8 +101,7 @@ async fn all_is_well() {
 
 #[tokio::test]
 async fn doctor_names_each_action_that_is_missing() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
-    sim.settings(|settings| settings.rates = dewpoint_aws_sim::Rates::unlimited());
+    let sim = start(bare(OWN, &[EU]));
     for action in crate::ACTIONS {
         let (_, name) = action.split_once(':').unwrap();
         // Of two generations with one name, and one permission, the newer is asked.
@@ -125,7 +124,7 @@ async fn doctor_names_each_action_that_is_missing() {
 
 #[tokio::test]
 async fn doctor_tells_a_policy_of_the_organization_from_a_missing_permission() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     sim.faults(vec![Fault::new(Effect::ScpDeny).action("DescribeVolumes")]);
     let findings = setup(&sim, OWN, &[EU]).on_time().build().doctor().await;
     let found = troubles(&findings);
@@ -140,7 +139,7 @@ async fn doctor_names_the_account_whose_role_fails() {
     world.account(OTHER);
     world.account("333333333333");
     world.organize(OWN).member("333333333333").unwrap().state = "SUSPENDED".to_owned();
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let setup = setup(&sim, OWN, &[EU]).accounts(Accounts::Organization);
     let findings = setup.on_time().build().doctor().await;
     let found = troubles(&findings);
@@ -157,7 +156,7 @@ async fn doctor_names_the_account_whose_role_fails() {
 
 #[tokio::test]
 async fn doctor_says_when_the_accounts_cannot_be_listed() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     let setup = setup(&sim, OWN, &[EU]).accounts(Accounts::Organization);
     let findings = setup.on_time().build().doctor().await;
     let found = troubles(&findings);
@@ -171,7 +170,7 @@ async fn doctor_names_regions_that_cannot_be_read() {
     let mut world = bare(OWN, &[EU, US, "eu-west-2"]);
     world.account(OWN).region(US).opt_in = Some(OptIn::NotOptedIn);
     world.account(OWN).denials = vec![Denial { region: Some("eu-west-2".to_owned()), ..Denial::default() }];
-    let sim = Sim::start(world).unwrap();
+    let sim = start(world);
     let setup = setup(&sim, OWN, &[EU, US, "eu-west-2", "eu-wset-1"]);
     let findings = setup.on_time().build().doctor().await;
     let found: Vec<(&str, Health)> = troubles(&findings).iter().map(|finding| (finding.check.as_str(), finding.outcome)).collect();
@@ -188,7 +187,7 @@ async fn doctor_names_regions_that_cannot_be_read() {
 
 #[tokio::test]
 async fn doctor_says_when_the_clock_is_wrong() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     for (ahead, outcome, text) in [(120, Health::Warning, "behind AWS"), (-120, Health::Warning, "ahead of AWS")] {
         sim.settings(|settings| settings.clock_ahead_s = ahead);
         let setup = setup(&sim, OWN, &[EU]).on_time();
@@ -202,7 +201,7 @@ async fn doctor_says_when_the_clock_is_wrong() {
 
 #[tokio::test]
 async fn doctor_says_when_the_credentials_are_refused() {
-    let sim = Sim::start(bare(OWN, &[EU])).unwrap();
+    let sim = start(bare(OWN, &[EU]));
     sim.faults(vec![Fault::new(Effect::AuthFailure).action("GetCallerIdentity")]);
     let findings = setup(&sim, OWN, &[EU]).build().doctor().await;
     let [finding] = findings.as_slice() else { panic!("{findings:?}") };

@@ -1,12 +1,9 @@
 //! Rate budgets: each account has its own in each region, for each family of actions.
 
-use std::num::NonZeroU32;
-
 use dewpoint_aws_sim::Bucket;
 
 use super::world::{OTHER, furnish, furnished};
 use super::*;
-use crate::Rate;
 
 fn rate(per_second: u32, burst: u32) -> Rate {
     Rate { per_second: NonZeroU32::new(per_second).unwrap(), burst: NonZeroU32::new(burst).unwrap() }
@@ -64,4 +61,27 @@ async fn a_pull_takes_no_more_than_its_budgets() {
     // Side by side, not one after the other.
     let places: Vec<_> = by_family.iter().filter(|((.., family), _)| *family == "ec2").map(|(_, times)| span(times)).collect();
     assert!(places.iter().any(|one| places.iter().any(|other| one.0 > other.0 && one.0 < other.1)), "{places:?}");
+}
+
+#[tokio::test]
+async fn budgets_are_not_filled_by_the_next_pull() {
+    let sim = Sim::start(furnished(OWN, &[EU])).unwrap();
+    let rates = Rates { auto_scaling: rate(2, 1), ..Rates::default() };
+    let source = setup(&sim, OWN, &[EU]).with(|config, _| config.rates = rates).build();
+    pull(&source).await;
+    pull(&source).await;
+    let times: Vec<_> = sim.calls().into_iter().filter(|call| call.service == "autoscaling").map(|call| call.at).collect();
+    let [first, second] = times.as_slice() else { panic!("{times:?}") };
+    // The first may have been late on its way.
+    assert!(second.duration_since(*first).as_secs_f64() > 0.3, "{times:?}");
+}
+
+#[tokio::test]
+async fn with_the_usual_budgets_nobody_is_throttled() {
+    let sim = Sim::start(furnished(OWN, &[EU, US])).unwrap();
+    let source = setup(&sim, OWN, &[EU, US]).with(|config, _| config.rates = Rates::default()).build();
+    let notes = Notes::default();
+    assert_eq!(gaps(&source.pull(&notes).await.unwrap()), BTreeMap::new());
+    assert!(sim.calls().iter().all(|call| call.status == 200));
+    assert_eq!(notes.waits.lock().unwrap().iter().sum::<f64>(), 0.0, "nor does a small estate wait");
 }
