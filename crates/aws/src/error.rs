@@ -12,6 +12,7 @@ use dewpoint_core::source::SourceError;
 
 use crate::accounts::ASSUME_ROLE;
 use crate::body::CutBody;
+use crate::credentials;
 
 /// Longest text of the provider's that is passed on, in characters.
 const TEXT_CHARS_MAX: usize = 400;
@@ -105,7 +106,8 @@ impl Fault {
             };
         }
         if let Some(error) = chain(source).find(|error| error.is::<CredentialsError>()) {
-            return Self { reason: Reason::Credentials, operation, text: words(Some(error)) };
+            let text = credentials::why_none(&whole(Some(error)), |name| std::env::var_os(name).is_some());
+            return Self { reason: Reason::Credentials, operation, text };
         }
         Self { reason, operation, text: words(source) }
     }
@@ -181,8 +183,13 @@ fn chain<'a>(error: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &
     std::iter::successors(error, |&error| error.source())
 }
 
-/// A chain of causes in one line.
+/// A chain of causes in one line of bounded length.
 fn words(error: Option<&(dyn Error + 'static)>) -> String {
+    tidy(&whole(error))
+}
+
+/// A chain of causes in one line.
+fn whole(error: Option<&(dyn Error + 'static)>) -> String {
     let mut parts: Vec<String> = Vec::new();
     for error in chain(error) {
         let part = error.to_string();
@@ -191,7 +198,7 @@ fn words(error: Option<&(dyn Error + 'static)>) -> String {
             parts.push(part);
         }
     }
-    if parts.is_empty() { "no reason given".to_owned() } else { tidy(&parts.join(": ")) }
+    if parts.is_empty() { "no reason given".to_owned() } else { parts.join(": ") }
 }
 
 /// One line of bounded length, without the encoded blob that EC2 appends to denials.

@@ -8,6 +8,7 @@ mod action;
 mod body;
 mod budget;
 mod client;
+mod credentials;
 mod doctor;
 mod error;
 mod identity;
@@ -104,7 +105,7 @@ const ACCOUNTS_AT_ONCE: usize = 8;
 /// Regions of all accounts listed at the same time.
 const REGIONS_AT_ONCE: usize = 8;
 
-/// Regions whose STS is asked who the caller is, where the configuration names none and the environment's refuses: one for each partition.
+/// Regions whose STS is asked who the caller is, where those of the configuration and the environment refuse: one for each partition, always enabled.
 const HOMES: [&str; 3] = ["us-east-1", "us-gov-west-1", "cn-north-1"];
 
 /// Tells the time, for `observed_at` and the clock check.
@@ -217,13 +218,11 @@ impl AwsSource {
     async fn identify(&self, progress: &dyn Progress) -> Result<Answer, Fault> {
         let shared = self.shared().await;
         let mut regions = self.listed_regions();
-        if regions.is_empty() {
-            let configured = shared.region().map(|region| region.as_ref().to_owned());
-            let all = configured.into_iter().chain(HOMES.map(str::to_owned));
-            for region in all.filter_map(|name| name.parse().ok()) {
-                if !regions.contains(&region) {
-                    regions.push(region);
-                }
+        // Where none is listed, and where all that are refuse: they may not be enabled.
+        let configured = shared.region().map(|region| region.as_ref().to_owned());
+        for region in configured.into_iter().chain(HOMES.map(str::to_owned)).filter_map(|name| name.parse().ok()) {
+            if !regions.contains(&region) {
+                regions.push(region);
             }
         }
         identity::find(shared, &regions, &self.terms, progress).await

@@ -96,11 +96,13 @@ pub(crate) struct Calls<'a> {
     progress: &'a dyn Progress,
     /// Services that did not answer at all: asking them again would only wait as long again.
     silent: Mutex<BTreeMap<Family, Fault>>,
+    /// Actions that are refused, or failed for as long as a call may take: one fault ends a scope, and the next call would fare no better.
+    given_up: Mutex<BTreeMap<&'static str, Fault>>,
 }
 
 impl<'a> Calls<'a> {
     pub(crate) fn new(session: &'a RegionSession, progress: &'a dyn Progress) -> Self {
-        Self { session, progress, silent: Mutex::default() }
+        Self { session, progress, silent: Mutex::default(), given_up: Mutex::default() }
     }
 
     pub(crate) fn clients(&self) -> &'a Clients {
@@ -116,7 +118,7 @@ impl<'a> Calls<'a> {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        if let Some(fault) = self.is_silent(action) {
+        if let Some(fault) = self.is_silent(action).or_else(|| self.is_given_up(action)) {
             return Err(fault);
         }
         let deadline = Instant::now() + self.session.terms.timeout;
@@ -149,6 +151,7 @@ impl<'a> Calls<'a> {
             }
             let next = Instant::now() + pause.mul_f64(0.5 + fastrand::f64());
             if fault.reason != Reason::Throttled || next >= deadline {
+                self.give_up(action, &fault, meter.status());
                 return Err(fault);
             }
             let since = Instant::now();
@@ -163,6 +166,19 @@ impl<'a> Calls<'a> {
         let fault = silent.get(&action.family)?;
         let text = format!("{} did not answer {} either: {}", action.family.service(), fault.operation, fault.text);
         Some(Fault { reason: Reason::Silent, operation: action.name, text })
+    }
+
+    fn is_given_up(&self, action: Action) -> Option<Fault> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner).get(action.name).cloned()
+    }
+
+    /// Remembers a fault that is the action's, not the call's: permissions and rate limits know no single balancers and pools.
+    fn give_up(&self, action: Action, fault: &Fault, status: Option<u16>) {
+        let is_refusal = matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Credentials | Reason::Disabled);
+        let is_out_of_order = fault.reason == Reason::Failed && status.is_some_and(|status| status >= 500);
+        if is_refusal || is_out_of_order || fault.reason == Reason::Throttled {
+            self.given_up.lock().unwrap_or_else(PoisonError::into_inner).entry(action.name).or_insert_with(|| fault.clone());
+        }
     }
 
     fn report(&self, action: Action, meter: &Meter) {

@@ -45,8 +45,9 @@ impl Pages for Instances<'_> {
 
 fn take(place: &Place, reservation: &Reservation, found: &mut Found) {
     for instance in reservation.instances() {
+        // Counted alone: what such an answer says of owners holds for no other listing.
         if place.is_foreign(reservation.owner_id()) {
-            found.leave(format!("instance/{}", instance.instance_id().unwrap_or_default()), reservation.owner_id());
+            found.foreign += 1;
             continue;
         }
         found.take(map(place, reservation, instance));

@@ -47,8 +47,7 @@ impl Pages for Interfaces<'_> {
             out.machines.add(self.0, interface);
             // The owner of a shared network also sees the interfaces of those it shares with.
             if self.0.is_foreign(interface.owner_id()) {
-                let path = format!("network-interface/{}", interface.network_interface_id().unwrap_or_default());
-                out.found.leave(path, interface.owner_id());
+                out.found.foreign += 1;
             } else {
                 out.found.take(map(self.0, interface));
             }
