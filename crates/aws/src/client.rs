@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -162,7 +163,8 @@ pub(crate) async fn as_role(shared: &SdkConfig, role_arn: &str, external_id: Opt
         role = role.external_id(id);
     }
     let provider = SharedCredentialsProvider::new(role.build().await);
-    shared.to_builder().credentials_provider(provider).build()
+    // A cache of its own: the SDK's shared one keeps 64 identities, and drops any beyond.
+    shared.to_builder().credentials_provider(provider).identity_cache(IdentityCache::lazy().build()).build()
 }
 
 pub(crate) fn sdk_region(region: &Region) -> aws_config::Region {

@@ -30,8 +30,11 @@ pub(crate) enum Reason {
     Throttled,
     /// The answer is not whole, or not what was asked for.
     Truncated,
-    /// The account does not have this region or API.
+    /// The service says that the account does not have this region or API. Whether somebody switched it off is for the account's own list of regions to
+    /// say; without that it is a refusal like others.
     Disabled,
+    /// The account's own list of regions says that the region is not enabled.
+    Off,
     /// The token of the next page is no longer good.
     StaleToken,
     /// What was asked about does not exist (any more).
@@ -129,10 +132,10 @@ impl Fault {
         let text = self.text.clone();
         match self.reason {
             Reason::Credentials => SourceError::Credentials { source_name, text },
-            Reason::Denied | Reason::Unrecognised => SourceError::Denied { source_name, operation, text },
+            Reason::Denied | Reason::Unrecognised | Reason::Disabled => SourceError::Denied { source_name, operation, text },
             Reason::Throttled => SourceError::Throttled { source_name, operation },
             Reason::Truncated | Reason::StaleToken => SourceError::Truncated { source_name, operation, text },
-            Reason::Disabled => SourceError::Disabled { source_name, operation, text },
+            Reason::Off => SourceError::Disabled { source_name, operation, text },
             Reason::Failed | Reason::NotFound | Reason::Silent => SourceError::Failed { source_name, operation, text },
         }
     }
@@ -203,6 +206,8 @@ fn whole(error: Option<&(dyn Error + 'static)>) -> String {
 
 /// One line of bounded length, without the encoded blob that EC2 appends to denials.
 fn tidy(text: &str) -> String {
+    // What follows quotes the request, its session token included.
+    let text = text.split("The Canonical String").next().unwrap_or_default();
     let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(TEXT_CHARS_MAX) {

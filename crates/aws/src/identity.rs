@@ -66,7 +66,7 @@ pub(crate) async fn find(shared: &SdkConfig, regions: &[Region], terms: &Arc<Ter
             Err(fault) => fault,
         };
         let elsewhere = match fault.reason {
-            Reason::Unrecognised | Reason::Disabled | Reason::Denied => true,
+            Reason::Unrecognised | Reason::Disabled | Reason::Off | Reason::Denied => true,
             Reason::Failed | Reason::Silent | Reason::NotFound => {
                 unanswered += 1;
                 // With an endpoint of the configuration, all regions are the same server.

@@ -264,7 +264,7 @@ impl AwsSource {
     /// STS refuses nobody whose credentials are good, so every refusal is about the credentials.
     fn no_identity(&self, fault: &Fault) -> SourceError {
         match fault.reason {
-            Reason::Unrecognised | Reason::Denied | Reason::Disabled => {
+            Reason::Unrecognised | Reason::Denied | Reason::Disabled | Reason::Off => {
                 Fault { reason: Reason::Credentials, ..fault.clone() }.error(&self.config.name)
             }
             _ => fault.error(&self.config.name),

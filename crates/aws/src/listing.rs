@@ -52,6 +52,17 @@ impl Listing {
         self
     }
 
+    /// Leaves out what names networks, subnets and groups, where their owner and so their keys are not known.
+    pub(crate) fn forget_networks(&mut self) {
+        for resource in &mut self.found.resources {
+            for name in ["network", "subnet"] {
+                resource.attributes.remove(name);
+            }
+        }
+        let is_named = |to: &str| [":vpc/", ":subnet/", ":security-group/"].iter().any(|path| to.contains(path));
+        self.found.relations.retain(|relation| !is_named(relation.to.as_str()));
+    }
+
     /// Names networks, subnets and groups that another account shares by their owner. AWS names them by id alone, and their key holds the
     /// account.
     pub(crate) fn readdress(&mut self, keys: &BTreeMap<String, dewpoint_core::model::Key>) {

@@ -99,11 +99,10 @@ impl Intercept for Meter {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // EC2 throttles with status 503, the query services with 400, newer ones with 429; the first two say other things with them as well.
         let limited = context.response().is_some_and(|response| match response.status().as_u16() {
-            // EC2 throttles with status 503, newer services with 429.
-            429 | 503 => true,
-            // The query services throttle with status 400 and a code.
-            400 => response.body().bytes().is_some_and(says_throttled),
+            429 => true,
+            400 | 503 => response.body().bytes().is_some_and(says_throttled),
             _ => false,
         });
         if limited && let Ok(mut throttled) = self.0.throttled.lock() {
@@ -117,7 +116,7 @@ impl Intercept for Meter {
 fn says_throttled(body: &[u8]) -> bool {
     let head = body.get(..body.len().min(ERROR_HEAD_BYTES)).unwrap_or_default();
     let text = String::from_utf8_lossy(head);
-    ["Throttling", "ThrottledException", "TooManyRequestsException"].iter().any(|code| text.contains(code))
+    ["RequestLimitExceeded", "Throttling", "ThrottledException", "TooManyRequestsException"].iter().any(|code| text.contains(code))
 }
 
 /// How far into an error document its code stands at the latest.

@@ -92,6 +92,7 @@ impl RegionListing<'_> {
                 format!("other accounts may share networks with this one, and {} could not be read: {}", doubt.operation, doubt.text);
             for (_, listing) in listings.iter_mut().filter(|(kind, _)| NAMES_NETWORKS.contains(kind)) {
                 listing.note(Some(&Fault { text: text.clone(), ..doubt.clone() }), Vec::new());
+                listing.forget_networks();
             }
         }
         listings.into_iter().map(|(kind, listing)| self.end(kind, listing, &owners)).collect()
@@ -186,7 +187,7 @@ impl RegionListing<'_> {
 /// A region that the account has not enabled refuses good credentials as if they were bad. They are good, since STS took them; so the account's
 /// own list of regions tells the two apart. Without that list it stays a denial, which is the louder.
 pub(crate) fn explain(source: &SourceName, region: &Region, regions: Option<&RegionList>, fault: &Fault) -> SourceError {
-    if fault.reason == Reason::Unrecognised && regions.is_some_and(|list| list.is_off(region)) {
+    if matches!(fault.reason, Reason::Unrecognised | Reason::Disabled) && regions.is_some_and(|list| list.is_off(region)) {
         return off(region, fault.operation).error(source);
     }
     fault.error(source)
@@ -194,5 +195,5 @@ pub(crate) fn explain(source: &SourceName, region: &Region, regions: Option<&Reg
 
 /// A region that the account has not enabled.
 pub(crate) fn off(region: &Region, operation: &'static str) -> Fault {
-    Fault { reason: Reason::Disabled, operation, text: format!("region {region} is not enabled for the account") }
+    Fault { reason: Reason::Off, operation, text: format!("region {region} is not enabled for the account") }
 }

@@ -124,7 +124,13 @@ impl<'a> Calls<'a> {
         let deadline = Instant::now() + self.session.terms.timeout;
         let mut pause = self.session.terms.pause;
         loop {
-            self.waited(self.session.budgets.take(action.family).await);
+            match tokio::time::timeout_at(deadline, self.session.budgets.take(action.family)).await {
+                Ok(waited) => self.waited(waited),
+                Err(_) => {
+                    let text = "the configured rate left no call within the time allowed".to_owned();
+                    return Err(Fault { reason: Reason::Throttled, operation: action.name, text });
+                }
+            }
             let meter = Meter::default();
             let sent = Box::pin(tokio::time::timeout_at(deadline, send(meter.clone()))).await;
             let fault = match sent {
@@ -174,7 +180,8 @@ impl<'a> Calls<'a> {
 
     /// Remembers a fault that is the action's, not the call's: permissions and rate limits know no single balancers and pools.
     fn give_up(&self, action: Action, fault: &Fault, status: Option<u16>) {
-        let is_refusal = matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Credentials | Reason::Disabled);
+        let is_refusal =
+            matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Credentials | Reason::Disabled | Reason::Off);
         let is_out_of_order = fault.reason == Reason::Failed && status.is_some_and(|status| status >= 500);
         if is_refusal || is_out_of_order || fault.reason == Reason::Throttled {
             self.given_up.lock().unwrap_or_else(PoisonError::into_inner).entry(action.name).or_insert_with(|| fault.clone());

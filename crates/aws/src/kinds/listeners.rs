@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types::{Action as ListenerAction, Listener as WireListener};
 
 use crate::action::Action;
-use crate::error::Fault;
+use crate::error::{Fault, Reason};
 use crate::map::filled;
 use crate::paging::{Ask, Pages, read_all};
 use crate::session::Calls;
@@ -119,13 +119,20 @@ pub(crate) async fn read_listeners(
     }
     let is_named = |pool: &String| listeners.iter().any(|listener| listener.pools.contains(pool));
     if has_rules && !expected.is_some_and(|expected| expected.iter().all(is_named)) {
-        for listener in &mut listeners {
+        let mut left = Vec::with_capacity(listeners.len());
+        for mut listener in listeners {
             let (pools, fault) = read_all(ListenerRules { listener: &listener.arn }, calls, Ask::default()).await;
-            if let Some(fault) = fault {
-                return Err(fault);
+            match fault {
+                // It was deleted since the balancer named it; the balancer is still there.
+                Some(fault) if fault.reason == Reason::NotFound => {}
+                Some(fault) => return Err(fault),
+                None => {
+                    listener.pools.extend(pools);
+                    left.push(listener);
+                }
             }
-            listener.pools.extend(pools);
         }
+        listeners = left;
     }
     listeners.sort_by(|one, other| (one.port, &one.protocol, &one.arn).cmp(&(other.port, &other.protocol, &other.arn)));
     Ok(listeners)

@@ -5,6 +5,8 @@ use dewpoint_aws_sim::world::{
     Region, ScalingTag, Target, TargetKind, WeightedGroup,
 };
 
+use dewpoint_aws_sim::{Effect, Fault};
+
 use super::world::{arn_key, bare, group_key, instance_key};
 use super::*;
 
@@ -110,6 +112,24 @@ async fn rules_are_read_only_where_they_can_tell_something() {
     let pull = pull(&source).await;
     assert_eq!(count(&sim, "DescribeRules"), 2, "one for each listener of the balancer that has something to tell");
     assert_eq!(routes(&pull, &arn_key(&hidden)), [(arn_key(&api), json!({"port": 443, "protocol": "HTTP"}))]);
+}
+
+#[tokio::test]
+async fn a_listener_that_goes_while_its_rules_are_asked_for_leaves_its_balancer() {
+    let mut world = bare(OWN, &[EU]);
+    let region = world.account(OWN).region(EU);
+    let [web, api] = ["web", "api"].map(|name| pool(region, name, TargetKind::Instance, Vec::new()));
+    let front = region.balancer("front", BalancerKind::Application);
+    front.listener(80, "HTTP", &web).rule(1, vec![Action::forward(&api)]);
+    let front = front.arn.clone();
+    let sim = start(world);
+    let gone = Effect::Error { status: 400, code: "ListenerNotFound".to_owned(), message: "One or more listeners not found".to_owned() };
+    sim.faults(vec![Fault::new(gone).action("DescribeRules")]);
+    let pull = setup(&sim, OWN, &[EU]).pull().await;
+    assert_eq!(gaps(&pull), BTreeMap::new());
+    assert!(pull.resources.contains_key(&arn_key(&front)));
+    // The pools say themselves that they belong to the balancer.
+    assert_eq!(routes(&pull, &arn_key(&front)), sorted(vec![(arn_key(&api), json!({})), (arn_key(&web), json!({}))]));
 }
 
 #[tokio::test]

@@ -233,7 +233,7 @@ async fn refusals() {
         trouble(Effect::ScpDeny, Outcome::Denied, "explicit deny in a service control policy"),
         // The account has the region, so it is no matter of opting in.
         trouble(Effect::AuthFailure, Outcome::Denied, "may not"),
-        trouble(error(401, "OptInRequired"), Outcome::Disabled, "OptInRequired: in its words"),
+        trouble(error(401, "OptInRequired"), Outcome::Denied, "OptInRequired: in its words"),
         trouble(Effect::ExpiredToken, Outcome::Denied, "has no credentials that are accepted"),
         trouble(Effect::Throttle, Outcome::Throttled, "was throttled at"),
     ];

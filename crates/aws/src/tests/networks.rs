@@ -266,6 +266,14 @@ async fn where_owners_are_in_doubt_nothing_that_names_networks_is_complete() {
         if kinds.contains(&Kind::Instance) {
             let error = error_of(&pull, OWN, EU, Kind::Instance);
             assert!(error.contains("other accounts may share networks with this one"), "{error}");
+            // A key that was guessed was not read.
+            assert_eq!(attributes(&pull, &guest)["subnet"], Value::Null);
+            let guessed = |id: &&dewpoint_core::model::EdgeId| {
+                [":vpc/", ":subnet/", ":security-group/"].iter().any(|path| id.to.as_str().contains(path))
+            };
+            let of_machines =
+                pull.relations.keys().filter(|id| id.relation != RelationType::LocatedIn && id.relation != RelationType::Allows);
+            assert_eq!(of_machines.filter(guessed).count(), 0);
         } else {
             assert_eq!(attributes(&pull, &guest), attributes(&whole, &guest), "{is_shared} {denied:?}");
             assert_eq!(edges_from(&pull, &guest), edges_from(&whole, &guest));
