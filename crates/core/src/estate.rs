@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::{Attributes, Digest, EdgeId, Key, Outcome, Receipt, Region, Resource, Scope, SourceName, Vital, vocabulary};
+use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Outcome, Receipt, Region, Resource, Scope, SourceName, Vital, vocabulary};
 
 /// A ledger's random name, which every record it writes carries.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,7 +146,9 @@ impl Known {
         self.fence = fence;
         self.missing = 0;
         self.recovered = false;
-        let says_nothing_of_it = |end: &mut End| !matches!(end.cause, EndCause::Stated | EndCause::LookedUp);
+        // An account that was closed can be opened again, and the list that says so does not lag.
+        let is_account = self.resource.kind == Kind::Account;
+        let says_nothing_of_it = |end: &mut End| is_account || !matches!(end.cause, EndCause::Stated | EndCause::LookedUp);
         if self.resource.vital() != Vital::Ended {
             self.end.take_if(says_nothing_of_it);
         }

@@ -468,7 +468,10 @@ fn a_closed_account_ends_what_lies_in_it() {
     let _ = step(&mut estate, &listed("closed", Outcome::Skipped, vec![]), 120);
     assert_eq!(stand(&estate), (Record, Retired));
 
-    // Opened again: what is shown lives.
-    let _ = step(&mut estate, &listed("active", Outcome::Complete, vec![machine("running")]), 150);
+    assert_eq!(estate.resources[&key(&accounts, "account")].stage, Retired);
+
+    // Opened again: what is shown lives, the account itself first.
+    let _ = step(&mut estate, &listed("active", Outcome::Complete, vec![machine("running")]), 121);
     assert_eq!(stand(&estate), (Record, Active));
+    assert_eq!(estate.resources[&key(&accounts, "account")].stage, Active);
 }
