@@ -1,6 +1,6 @@
 //! Saved plans: a plan with what it rests on, so that `apply` needs no clouds and repeats no decision blindly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::clock::later;
 use crate::config::Config;
 use crate::estate::{Estate, EstateId, Fence};
 use crate::inventory::Coverage;
-use crate::model::{EdgeId, Receipt, Relation, Resource, Scope};
+use crate::model::{EdgeId, Key, Receipt, Relation, Resource, Scope};
 use crate::plan::Plan;
 use crate::source::{Pull, Remark};
 
@@ -38,6 +38,8 @@ struct File {
     receipts: Vec<(Scope, Receipt)>,
     resources: Vec<Arc<Resource>>,
     relations: Vec<Relation>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unread: BTreeMap<Key, BTreeSet<String>>,
     exhaustive: bool,
     remarks: Vec<Remark>,
 }
@@ -70,6 +72,7 @@ pub fn save(path: &Path, plan: &Plan, basis: Basis) -> std::io::Result<()> {
         receipts: pull.receipts.iter().map(|(scope, receipt)| (scope.clone(), receipt.clone())).collect(),
         resources: pull.resources.into_values().collect(),
         relations: pull.relations.into_values().collect(),
+        unread: pull.unread,
         exhaustive: pull.exhaustive,
         remarks: pull.remarks,
     };
@@ -149,7 +152,7 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now
     if later(plan.taken_at, config.guardrails.plan_max_age) < now {
         return Err(refuse(format!("is from {}, older than `plan_max_age` allows", plan.taken_at), again));
     }
-    let mut pull = Pull { exhaustive: file.exhaustive, remarks: file.remarks, ..Pull::default() };
+    let mut pull = Pull { exhaustive: file.exhaustive, remarks: file.remarks, unread: file.unread, ..Pull::default() };
     for (scope, receipt) in file.receipts {
         pull.receipts.add(scope, receipt)?;
     }

@@ -372,6 +372,11 @@ impl AwsSource {
             let text = format!("{} items belong to other accounts and are left to their listings", found.foreign);
             pull.remarks.push(Remark { subject: scope.to_string(), text });
         }
+        if !found.unread.is_empty() {
+            let text = format!("some facts of {} resources could not be read, and stay as they were", found.unread.len());
+            pull.remarks.push(Remark { subject: scope.to_string(), text });
+        }
+        pull.unread.extend(found.unread);
         pull.resources.extend(resources);
         pull.relations.extend(found.relations.into_iter().map(|relation| (relation.id(), relation)));
         pull.receipts.add(scope, receipt)?;

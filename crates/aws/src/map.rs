@@ -103,6 +103,8 @@ pub(crate) fn ec2_tags(tags_of: &[aws_sdk_ec2::types::Tag]) -> BTreeMap<String, 
 pub(crate) struct Found {
     pub(crate) resources: Vec<Resource>,
     pub(crate) relations: Vec<Relation>,
+    /// Attributes that were not read of resources that were.
+    pub(crate) unread: BTreeMap<Key, BTreeSet<String>>,
     /// Items that cannot be taken, each with what is the matter. One of them makes the listing incomplete.
     pub(crate) refused: Vec<Refused>,
     /// How many items were left out because another account owns and lists them.

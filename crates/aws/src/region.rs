@@ -124,7 +124,7 @@ impl RegionListing<'_> {
             let text = format!("{} instances belong to another account than {}", found.foreign, self.place.account);
             fault = Some(Fault::truncated(instances::ACTION.name, text));
         }
-        let sized = self.catalogue.fill(self.calls, &mut found.resources).await;
+        let sized = self.catalogue.fill(self.calls, &mut found).await;
         Listing::of(instances::ACTION, found, fault.or(sized.err()))
     }
 

@@ -1,6 +1,6 @@
 //! The seam to the clouds: what a source must promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -15,6 +15,8 @@ pub struct Pull {
     pub resources: BTreeMap<Key, Arc<Resource>>,
     /// Edges that were read. An end may lie outside `resources`.
     pub relations: BTreeMap<EdgeId, Relation>,
+    /// Attributes that were not read of resources that were, although their scope is complete: what is known of them stays.
+    pub unread: BTreeMap<Key, BTreeSet<String>>,
     /// How each scope's listing ended.
     pub receipts: Receipts,
     /// Whether the source knew all its accounts and regions, so that a scope without a receipt here is no longer covered by it.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::filled;
+use crate::map::{Found, filled};
 use crate::paging::{Ask, Pages, read_all};
 use crate::session::Calls;
 
@@ -31,9 +31,10 @@ pub(crate) struct Size {
 pub(crate) struct Catalogue(RwLock<BTreeMap<String, Size>>);
 
 impl Catalogue {
-    /// Gives instances the vCPUs and memory of their type, and asks for the types that are not known yet. Types that AWS does not name any more
-    /// give nothing.
-    pub(crate) async fn fill(&self, calls: &Calls<'_>, instances: &mut [Resource]) -> Result<(), Fault> {
+    /// Gives instances the vCPUs and memory of their type, and asks for the types that are not known yet. What a type has that AWS does not name
+    /// (it is not offered any more, or the answer lags) is unread: machines of it have not lost their memory.
+    pub(crate) async fn fill(&self, calls: &Calls<'_>, found: &mut Found) -> Result<(), Fault> {
+        let Found { resources: instances, unread, .. } = found;
         let known = |name: &str| self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).copied();
         let names: BTreeSet<&str> = instances.iter().filter_map(size_of).collect();
         let unknown: Vec<String> = names.into_iter().filter(|name| known(name).is_none()).map(str::to_owned).collect();
@@ -47,7 +48,7 @@ impl Catalogue {
             }
         }
         for instance in instances {
-            let Some(size) = size_of(instance).and_then(known) else { continue };
+            let size = size_of(instance).and_then(known).unwrap_or_default();
             let attributes = &mut instance.attributes;
             if let Some(memory) = size.memory_mib {
                 attributes.insert("memory_mib".to_owned(), Value::from(memory));
@@ -55,6 +56,11 @@ impl Catalogue {
             // What the machine was launched with counts more than what its type could have.
             if let Some(vcpus) = size.vcpus {
                 attributes.entry("vcpus".to_owned()).or_insert_with(|| Value::from(vcpus));
+            }
+            let missing = ["vcpus", "memory_mib"].into_iter().filter(|name| !attributes.contains_key(*name));
+            let missing: BTreeSet<String> = missing.map(str::to_owned).collect();
+            if !missing.is_empty() {
+                unread.insert(instance.key.clone(), missing);
             }
         }
         failed

@@ -1,6 +1,7 @@
 //! Machines, and what is attached to them.
 
 use dewpoint_aws_sim::world::{Cpu, InstanceState, PrivateAddress, PublicAddress, Region};
+use dewpoint_aws_sim::{Effect, Fault};
 use jiff::Timestamp;
 
 use super::world::{bare, group_key, instance_key};
@@ -343,4 +344,20 @@ async fn volumes_and_addresses_are_mapped_whole() {
     assert_eq!(attributes(&pull, &address), json!({"address": "198.51.100.7", "allocation": "static"}));
     let edge = json!({"delete_on_termination": false});
     assert_eq!(edges_from(&pull, &address), [(RelationType::AttachedTo, machine, edge)]);
+}
+
+#[tokio::test]
+async fn a_type_that_is_not_named_takes_no_size_away() {
+    let mut world = bare(OWN, &[EU]);
+    let region = world.account(OWN).region(EU);
+    region.instance("one").of_type("c7g.medium").edit(|machine| machine.cpu = None);
+    region.instance("two").of_type("m7g.large");
+    let (one, two) = (instance_key(region, "one"), instance_key(region, "two"));
+    let sim = start(world);
+    sim.faults(vec![Fault::new(Effect::MissItem { id: "c7g.medium".to_owned() }).action("DescribeInstanceTypes")]);
+    let pull = setup(&sim, OWN, &[EU]).pull().await;
+    assert_eq!(gaps(&pull), BTreeMap::new());
+    assert_eq!(attributes(&pull, &two)["memory_mib"], json!(8192));
+    assert_eq!(pull.unread, [(one, ["memory_mib", "vcpus"].map(str::to_owned).into())].into());
+    assert!(pull.remarks.iter().any(|remark| remark.text.contains("some facts of 1 resources")), "{:?}", pull.remarks);
 }

@@ -101,6 +101,7 @@ fn add(all: &mut Pull, pull: Pull, name: &SourceName) -> Result<(), Overlap> {
         all.receipts.add(scope.clone(), receipt.clone())?;
     }
     all.remarks.extend(pull.remarks);
+    all.unread.extend(pull.unread);
     if all.resources.is_empty() && all.relations.is_empty() {
         all.resources = pull.resources;
         all.relations = pull.relations;

@@ -72,6 +72,15 @@ pub(crate) fn read_narrowly(
     Some(taken.fields)
 }
 
+/// Keeps from `old` the named attributes that `read` does not show: nobody looked.
+pub(super) fn keep_unread<'a>(read: &mut Resource, old: &Resource, names: impl IntoIterator<Item = &'a String>) {
+    for name in names {
+        if let (None, Some(value)) = (read.attributes.get(name), old.attributes.get(name)) {
+            read.attributes.insert(name.clone(), value.clone());
+        }
+    }
+}
+
 /// Keeps from `old` what `read` does not show and its listing does not prove absent. The end of a life proves nothing absent: the
 /// listing of a terminated machine has lost its facts, and with its interfaces the older of the times that tell of its birth.
 fn fill_unproven(read: &mut Resource, old: &Resource, proven: Proven) {

@@ -1,6 +1,6 @@
 //! One pull into the estate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::emptied::{Shown, take_emptiness};
 use super::gather::Coverage;
-use super::merge::{Proven, take};
+use super::merge::{Proven, keep_unread, take};
 use super::{edges, scopes};
 use crate::estate::{Dirty, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, KnownScope, is_scope_of, last_complete};
 use crate::model::attributes::FactGroup;
@@ -92,6 +92,7 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
 
     let mut pass = Pass {
         observing,
+        unread: &pull.unread,
         prover: Prover { receipts: &pull.receipts, scopes, narrow: observing.narrow, last: None },
         dirty,
         observed: &mut observed,
@@ -141,6 +142,7 @@ pub(super) fn extend_sorted<K: Ord, V>(map: &mut BTreeMap<K, V>, new: Vec<(K, V)
 
 struct Pass<'a> {
     observing: &'a Observing<'a>,
+    unread: &'a BTreeMap<Key, BTreeSet<String>>,
     prover: Prover<'a>,
     dirty: &'a mut Dirty,
     observed: &'a mut Observed,
@@ -178,7 +180,7 @@ impl Pass<'_> {
         self.new.push((key, Known::new(resource, at, fence)));
     }
 
-    fn seen(&mut self, key: Key, known: &mut Known, resource: Arc<Resource>) {
+    fn seen(&mut self, key: Key, known: &mut Known, mut resource: Arc<Resource>) {
         let (at, fence) = (self.observing.at, self.observing.fence);
         let proof = self.prover.of(&resource);
         self.observed.seen += 1;
@@ -193,6 +195,9 @@ impl Pass<'_> {
         let last_seen = known.last_seen;
         // As it was read: what is known of it since keeps what the listing has lost.
         let is_fading = resource.is_fading();
+        if let Some(names) = self.unread.get(&key) {
+            keep_unread(Arc::make_mut(&mut resource), &known.resource, names);
+        }
         let mut taken = take(known, resource, proven);
         if taken.changed || returned || taken.reborn {
             let cause = proof.cause(if taken.reborn { "a new life under the same id in" } else { "seen in" });

@@ -85,6 +85,19 @@ fn addresses_are_frozen_with_the_interface_listing() {
 }
 
 #[test]
+fn what_was_not_read_of_a_resource_stays() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({"size": "a", "vcpus": 2, "memory_mib": 4}))]), 1);
+    let mut read = complete([machine(json!({"size": "a"}))]);
+    read.unread.insert(key(&instances(), "i-1"), ["memory_mib".to_owned()].into());
+    let _ = take(&mut estate, &read, 2);
+    // The listing proves that there are no vCPUs; of the memory it knows nothing.
+    assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a", "memory_mib": 4}));
+    let _ = take(&mut estate, &complete([machine(json!({"size": "a"}))]), 3);
+    assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a"}));
+}
+
+#[test]
 fn tags_names_and_births_are_facts_too() {
     let mut first = machine(json!({}));
     first.name = Some("web".to_owned());
