@@ -55,19 +55,12 @@ pub(crate) async fn list(
     let (Rows { rows: mut newer, refused }, fault) = newer;
     out.balancers.note(fault.as_ref(), refused);
     let (Rows { rows: mut groups, refused }, fault) = groups;
-    let are_groups_known = fault.is_none() && refused.is_empty();
     out.pools.note(fault.as_ref(), refused);
     let (Rows { rows: mut classic, refused }, fault) = classic;
     out.note_classic(fault, refused);
 
-    let named = by_balancer(&groups);
-    let none = BTreeSet::new();
-    let named_by_pools = |arn: &str| are_groups_known.then(|| named.get(arn).unwrap_or(&none));
     let (listeners, targets, health) = {
-        let listeners = newer.iter().map(|balancer| {
-            let expected = named_by_pools(&balancer.arn);
-            read_listeners(calls, &balancer.arn, balancer.has_rules, expected).boxed()
-        });
+        let listeners = newer.iter().map(|balancer| read_listeners(calls, &balancer.arn, balancer.has_rules).boxed());
         let targets = groups.iter().map(|group| pools::read_targets(calls, &group.arn).boxed());
         let health = classic.iter().map(|balancer| match balancer.has_members() {
             true => classic::read_health(calls, &balancer.name).boxed(),
@@ -77,7 +70,7 @@ pub(crate) async fn list(
         let (listeners, targets, health) = (listeners.collect(), targets.collect(), health.collect());
         join!(each(listeners), each(targets), each(health))
     };
-    take_listeners(&mut newer, listeners, named_by_pools, &mut out.balancers);
+    take_listeners(&mut newer, listeners, &mut out.balancers);
     // One that is gone since the first call is no member of the listing.
     let (health, gone) = without_gone(health);
     let mut gone = gone.into_iter();
@@ -131,17 +124,6 @@ pub(crate) async fn list_bare(calls: &Calls<'_>, place: &Place) -> BalancersAndP
     out
 }
 
-/// The pools that say that they belong to a balancer, by its ARN.
-fn by_balancer(groups: &[Pool]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut named: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for group in groups {
-        for balancer in &group.balancers {
-            named.entry(balancer.clone()).or_default().insert(group.arn.clone());
-        }
-    }
-    named
-}
-
 /// Makes calls side by side; the answers come in the order of the calls.
 async fn each<T>(calls: Vec<BoxFuture<'_, Result<T, Fault>>>) -> Vec<Result<T, Fault>> {
     futures::stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
@@ -154,20 +136,14 @@ fn without_gone<T>(answers: Vec<Result<T, Fault>>) -> (Vec<Result<T, Fault>>, Ve
     (answers.into_iter().filter(|answer| !is_gone(answer)).collect(), gone)
 }
 
-fn take_listeners<'a>(
-    newer: &mut Vec<Balancer>,
-    answers: Vec<Result<Vec<Listener>, Fault>>,
-    named_by_pools: impl Fn(&str) -> Option<&'a BTreeSet<String>>,
-    listing: &mut Listing,
-) {
+fn take_listeners(newer: &mut Vec<Balancer>, answers: Vec<Result<Vec<Listener>, Fault>>, listing: &mut Listing) {
     let (answers, gone) = without_gone(answers);
     let mut gone = gone.into_iter();
     newer.retain(|_| !gone.next().unwrap_or(false));
     for (balancer, answer) in newer.iter_mut().zip(answers) {
         match answer {
             Ok(listeners) => {
-                let named = named_by_pools(&balancer.arn).cloned();
-                if let Err(refused) = balancer.route(&listeners, named.as_ref()) {
+                if let Err(refused) = balancer.route(&listeners) {
                     listing.note(None, vec![refused]);
                 }
             }

@@ -175,7 +175,7 @@ fn every_kind_of_two_accounts_in_two_regions() {
     let made = cloud.calls();
     let of_types = made.iter().filter(|(call, _)| call.ends_with(" DescribeInstanceTypes"));
     assert!(of_types.map(|(_, n)| n).sum::<usize>() <= 4, "at most once in each region: {made:?}");
-    // No call per machine: one per pool for health, one per balancer for listeners, one per listener whose rules are needed.
+    // No call per machine: one per pool for health, one per balancer for listeners, one per listener of an application balancer for rules.
     let several = |action: &str| made.iter().filter(|(call, _)| call.ends_with(&format!(" {action}"))).map(|(_, n)| n).sum::<usize>();
     let expected = [
         ("GetCallerIdentity", 2),

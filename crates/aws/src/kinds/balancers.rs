@@ -111,19 +111,16 @@ fn map(place: &Place, balancer: &LoadBalancer) -> Result<Balancer, Refused> {
 }
 
 impl Balancer {
-    /// Takes its listeners, and the pools that it routes to: those that listeners name, and those that name it themselves.
-    pub(crate) fn route(&mut self, listeners: &[Listener], named_by_pools: Option<&BTreeSet<String>>) -> Result<(), Refused> {
-        let doors: BTreeMap<&String, Vec<Door>> = listeners
-            .iter()
-            .flat_map(|listener| listener.pools.iter().map(move |pool| (pool, Door::of(listener))))
-            .fold(BTreeMap::new(), |mut doors, (pool, door)| {
-                doors.entry(pool).or_default().push(door);
-                doors
-            });
-        let all: BTreeSet<&String> = doors.keys().copied().chain(named_by_pools.into_iter().flatten()).collect();
-        for pool in all {
-            let doors = doors.get(pool).map_or(&[][..], Vec::as_slice);
-            self.relations.push(edge(&self.resource.key, RelationType::RoutesTo, Key::aws(pool)?, door_facts(doors)));
+    /// Takes its listeners, and the pools that they forward to.
+    pub(crate) fn route(&mut self, listeners: &[Listener]) -> Result<(), Refused> {
+        let mut doors: BTreeMap<&String, Vec<Door>> = BTreeMap::new();
+        for listener in listeners {
+            for pool in &listener.pools {
+                doors.entry(pool).or_default().push(Door::of(listener));
+            }
+        }
+        for (pool, doors) in doors {
+            self.relations.push(edge(&self.resource.key, RelationType::RoutesTo, Key::aws(pool)?, door_facts(&doors)));
         }
         set_listeners(&mut self.resource, listeners.iter().map(Door::of).collect());
         Ok(())

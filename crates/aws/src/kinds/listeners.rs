@@ -105,20 +105,13 @@ fn add_pools(actions: &[ListenerAction], pools: &mut BTreeSet<String>) {
     }
 }
 
-/// Reads the listeners of a balancer. Their rules cost a call each, and are read only where `expected` (the pools that say that they belong to this
-/// balancer) holds one that no default action names, or is not known.
-pub(crate) async fn read_listeners(
-    calls: &Calls<'_>,
-    balancer: &str,
-    has_rules: bool,
-    expected: Option<&BTreeSet<String>>,
-) -> Result<Vec<Listener>, Fault> {
+/// Reads the listeners of a balancer, and what the rules of each forward to where it has rules: one call more for each.
+pub(crate) async fn read_listeners(calls: &Calls<'_>, balancer: &str, has_rules: bool) -> Result<Vec<Listener>, Fault> {
     let (mut listeners, fault) = read_all(Listeners { balancer }, calls, Ask::default()).await;
     if let Some(fault) = fault {
         return Err(fault);
     }
-    let is_named = |pool: &String| listeners.iter().any(|listener| listener.pools.contains(pool));
-    if has_rules && !expected.is_some_and(|expected| expected.iter().all(is_named)) {
+    if has_rules {
         let mut left = Vec::with_capacity(listeners.len());
         for mut listener in listeners {
             let (pools, fault) = read_all(ListenerRules { listener: &listener.arn }, calls, Ask::default()).await;

@@ -28,8 +28,6 @@ pub(crate) struct Pool {
     pub(crate) arn: String,
     pub(crate) resource: Resource,
     pub(crate) relations: Vec<Relation>,
-    /// The balancers that it says it belongs to.
-    pub(crate) balancers: Vec<String>,
     /// Id of the network that addresses in it belong to.
     network: Option<String>,
 }
@@ -72,13 +70,7 @@ fn map(place: &Place, group: &TargetGroup) -> Result<Pool, Refused> {
     let mut resource = place.resource(Kind::Pool, Key::aws(arn)?, name, tags([]));
     resource.name = Some(name.to_owned());
     resource.attributes = facts.finish();
-    Ok(Pool {
-        arn: arn.to_owned(),
-        resource,
-        relations: Vec::new(),
-        balancers: group.load_balancer_arns().to_vec(),
-        network: filled(group.vpc_id()).map(str::to_owned),
-    })
+    Ok(Pool { arn: arn.to_owned(), resource, relations: Vec::new(), network: filled(group.vpc_id()).map(str::to_owned) })
 }
 
 fn health_check(group: &TargetGroup) -> Value {

@@ -85,21 +85,27 @@ async fn an_application_balancer_is_mapped_whole() {
 }
 
 #[tokio::test]
-async fn rules_are_read_only_where_they_can_tell_something() {
+async fn edges_of_a_balancer_rest_on_its_own_listeners_and_rules() {
     let mut world = bare(OWN, &[EU]);
     let region = world.account(OWN).region(EU);
     let [web, api, tcp] = ["web", "api", "tcp"].map(|name| pool(region, name, TargetKind::Instance, Vec::new()));
     let plain = region.balancer("plain", BalancerKind::Application);
     for port in [80, 443] {
-        // Rules that forward where a default action does, too.
-        plain.listener(port, "HTTP", &web).rule(1, vec![Action::forward(&web)]);
+        plain.listener(port, "HTTP", if port == 80 { &api } else { &web }).rule(1, vec![Action::forward(&web)]);
     }
+    let plain = plain.arn.clone();
     region.balancer("net", BalancerKind::Network).listener(53, "TCP_UDP", &tcp);
     region.balancer("idle", BalancerKind::Application);
     let sim = start(world);
     let source = setup(&sim, OWN, &[EU]).build();
-    pull(&source).await;
-    assert_eq!((count(&sim, "DescribeListeners"), count(&sim, "DescribeRules")), (3, 0));
+    let whole = pull(&source).await;
+    let both = json!({"port": 80, "protocol": "HTTP", "listeners": ["HTTP/443", "HTTP/80"]});
+    assert!(routes(&whole, &arn_key(&plain)).contains(&(arn_key(&web), both)), "by default on one port, by a rule on the other");
+    assert_eq!(
+        (count(&sim, "DescribeListeners"), count(&sim, "DescribeRules")),
+        (3, 2),
+        "a call for each balancer, and for each listener of an application balancer"
+    );
     sim.clear_calls();
     let hidden = sim.edit_region(OWN, EU, |region| {
         let hidden = region.balancer("hidden", BalancerKind::Application);
@@ -110,8 +116,14 @@ async fn rules_are_read_only_where_they_can_tell_something() {
         hidden.arn.clone()
     });
     let pull = pull(&source).await;
-    assert_eq!(count(&sim, "DescribeRules"), 2, "one for each listener of the balancer that has something to tell");
+    assert_eq!(count(&sim, "DescribeRules"), 4);
     assert_eq!(routes(&pull, &arn_key(&hidden)), [(arn_key(&api), json!({"port": 443, "protocol": "HTTP"}))]);
+
+    // What cannot be read of pools changes nothing about them.
+    sim.faults(vec![Fault::new(Effect::Deny).action("DescribeTargetGroups")]);
+    let pull = setup(&sim, OWN, &[EU]).pull().await;
+    assert_eq!(gaps(&pull), gaps_of(OWN, EU, &[Kind::Pool], Outcome::Denied));
+    assert_eq!(routes(&pull, &arn_key(&plain)), routes(&whole, &arn_key(&plain)));
 }
 
 #[tokio::test]
@@ -128,8 +140,7 @@ async fn a_listener_that_goes_while_its_rules_are_asked_for_leaves_its_balancer(
     let pull = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     assert!(pull.resources.contains_key(&arn_key(&front)));
-    // The pools say themselves that they belong to the balancer.
-    assert_eq!(routes(&pull, &arn_key(&front)), sorted(vec![(arn_key(&api), json!({})), (arn_key(&web), json!({}))]));
+    assert_eq!(routes(&pull, &arn_key(&front)), []);
 }
 
 #[tokio::test]

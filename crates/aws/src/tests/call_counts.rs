@@ -60,6 +60,8 @@ async fn the_calls_of_a_region_are_pinned() {
         // One for each balancer, one for each pool.
         ("elbv2:DescribeListeners", 45),
         ("elbv2:DescribeTargetHealth", 45),
+        // One for each listener of the application balancers, which are every other one.
+        ("elbv2:DescribeRules", 23),
         ("elb:DescribeInstanceHealth", 23),
         // Twenty at a time: balancers, then pools, then classic balancers.
         ("elbv2:DescribeTags", 3 + 3),
