@@ -5,9 +5,9 @@
 #
 #   --rounds N   rounds of kills on SQLite and on PostgreSQL each, of two kills on average (default 300)
 #   --seed S     what the kills and the estate follow from, 0 to 2^64 - 1 (default: a new one, printed)
-#   --cases N    cases of each property (default 5000; 0 leaves the properties out)
+#   --cases N    cases of each property (default 500; 0 leaves the properties out)
 #
-# The code is that of the short form: `cargo test --test it kill:: properties::`. This sets DEWPOINT_SOAK_ROUNDS and DEWPOINT_SOAK_SEED
+# The code is that of the short form: `cargo test --workspace kill:: properties::`. This sets DEWPOINT_SOAK_ROUNDS and DEWPOINT_SOAK_SEED
 # for the kills (tests/it/kill.rs) and PROPTEST_CASES for the properties. A kill that fails names its seed and round: the same seed
 # makes the same estate and the same delays, though not the same instant within the program.
 #
@@ -26,7 +26,7 @@ number() {
 
 rounds=300
 seed=$((RANDOM << 15 | RANDOM))
-cases=5000
+cases=500
 while (($# > 0)); do
     case $1 in
     --rounds) rounds=$(number "$1" "${2-}") ;;
@@ -47,7 +47,7 @@ status=0
 
 printf 'soak: seed %s, %s rounds of kills on each database, %s cases of each property\n' "$seed" "$rounds" "$cases"
 DEWPOINT_SOAK_ROUNDS=$rounds DEWPOINT_SOAK_SEED=$seed \
-    cargo test --locked -p dewpoint --test it -- kill:: --nocapture 2>&1 | tee "$log" || status=1
+    cargo test --locked --workspace --test it -- kill:: --nocapture 2>&1 | tee "$log" || status=1
 if ((cases > 0)); then
     PROPTEST_CASES=$cases cargo test --locked --workspace -- properties:: 2>&1 | tee -a "$log" || status=1
 fi

@@ -164,16 +164,7 @@ impl Place {
         none("leases are held", self.ledger("SELECT target FROM lease WHERE expires > 0"));
         none("some wait", self.ledger("SELECT state FROM record WHERE state NOT IN ('delivered', 'retired', 'purged')"));
         none("some edges wait", self.ledger("SELECT state FROM record_edge WHERE state <> 'delivered'"));
-        // The rounds are an hour apart: within one, the same entry twice is a double, unless the record went and came back in between.
-        none(
-            "the history has entries twice",
-            self.ledger(
-                "SELECT known_key.key, cause, fields FROM journal JOIN known_key ON known_key.id = key_id \
-                 WHERE NOT EXISTS (SELECT 1 FROM journal AS back WHERE back.key_id = journal.key_id \
-                 AND back.cause = 'target cmdb: revive' AND back.at / 3600000000 = journal.at / 3600000000) \
-                 GROUP BY known_key.key, at / 3600000000, entry, cause, fields HAVING count(*) > 1",
-            ),
-        );
+        self.check_journal(context);
         none("doubles by key", self.cmdb("SELECT key FROM ci GROUP BY key HAVING count(*) > 1"));
         none("doubles by native id", self.cmdb("SELECT native_id FROM ci GROUP BY kind, account, region, native_id HAVING count(*) > 1"));
         let live: BTreeSet<String> = self.cmdb("SELECT key FROM ci WHERE NOT retired").into_iter().map(|mut row| row.remove(0)).collect();
@@ -190,6 +181,30 @@ impl Place {
         let only = |a: &BTreeSet<_>, b: &BTreeSet<_>| a.difference(b).cloned().collect::<Vec<(String, String)>>();
         assert_eq!(edges, wanted, "{context}: too many {:#?}\nmissing {:#?}", only(&edges, &wanted), only(&wanted, &edges));
         self.check_history(context);
+    }
+
+    /// The rounds are an hour apart: within one, the same entry twice is a double, unless the record went and came back in between.
+    /// A value may change, change back and change again; the same step of one field twice on end is a double.
+    #[track_caller]
+    fn check_journal(&self, context: &str) {
+        let mut seen = BTreeSet::new();
+        let mut last_step = BTreeMap::new();
+        let select = "SELECT known_key.key, CAST(at / 3600000000 AS TEXT), entry, cause, fields \
+             FROM journal JOIN known_key ON known_key.id = key_id WHERE NOT EXISTS (SELECT 1 FROM journal AS back \
+             WHERE back.key_id = journal.key_id AND back.cause = 'target cmdb: revive' AND back.at / 3600000000 = journal.at / 3600000000) \
+             ORDER BY journal.id";
+        for row in self.ledger(select) {
+            let [key, hour, entry, cause, fields] = <[String; 5]>::try_from(row).unwrap();
+            let steps: BTreeMap<String, Value> = serde_json::from_str(&fields).unwrap();
+            let of = (key, hour, entry, cause);
+            if steps.is_empty() {
+                assert!(seen.insert(of.clone()), "{context}: the journal has an entry twice: {of:?}");
+            }
+            for (field, step) in steps {
+                let before = last_step.insert((of.clone(), field.clone()), step.clone());
+                assert_ne!(before.as_ref(), Some(&step), "{context}: the journal has a step of `{field}` twice on end: {of:?}");
+            }
+        }
     }
 
     /// Plays the CMDB's history from the start: every entry fits to what stood before it, and the end is what stands now.
