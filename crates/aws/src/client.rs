@@ -122,8 +122,8 @@ pub(crate) struct Clients {
     sts: OnceLock<aws_sdk_sts::Client>,
 }
 
-/// A service's configuration in a region. The SDK's retry quota is shared by the whole process, so that one account's errors would use up
-/// the retries of all: each account and region gets its own.
+/// A service's configuration in a region. The SDK's quota for retries is the whole process's, so that one account's errors would use up
+/// the retries of all: each client gets its own.
 macro_rules! service_config {
     ($sdk:ident, $shared:expr, $owner:expr, $region:expr, $endpoint_url:expr) => {{
         let partition = RetryPartition::custom(format!("{}/{}/{}", $owner, $region, stringify!($sdk))).build();
@@ -148,7 +148,7 @@ macro_rules! client {
 }
 
 impl Clients {
-    /// `owner` names whose retry quota it is: an account, or a source while its account is not known.
+    /// `owner` names whose retry quota it is, in the SDK's logs: an account, or a source while its account is not known.
     pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, endpoint_url: Option<String>) -> Self {
         Self {
             shared: shared.clone(),
@@ -211,4 +211,21 @@ pub(crate) fn now(shared: &SdkConfig) -> Option<Timestamp> {
 
 pub(crate) fn sdk_region(region: &Region) -> aws_config::Region {
     aws_config::Region::new(region.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::config::retry::RetryMode;
+
+    use super::*;
+
+    /// Adaptive mode delays calls that nobody throttled.
+    #[tokio::test]
+    async fn retries_are_the_standard_ones() {
+        let region = "eu-west-1".parse().ok();
+        let config = shared_config(region, None, Duration::from_secs(30), &Tuning::default()).await;
+        let retries = config.retry_config().map(|retries| (retries.mode(), retries.max_attempts()));
+        assert_eq!(retries, Some((RetryMode::Standard, 5)));
+        assert_eq!(config.timeout_config().and_then(|timeouts| timeouts.operation_timeout()), Some(Duration::from_secs(30)));
+    }
 }

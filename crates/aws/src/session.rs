@@ -94,8 +94,8 @@ impl AccountSession {
         Self { identity, shared, terms }
     }
 
-    /// The account in one region. Made anew each time: clients are large, and an organization has accounts times regions of them. Budgets, retry
-    /// quotas and connections are not theirs.
+    /// The account in one region. Made anew each time: clients are large, and an organization has accounts times regions of them. Budgets and
+    /// connections are not theirs.
     pub(crate) fn region(&self, region: &Region) -> RegionSession {
         RegionSession::new(&self.shared, self.identity.account.as_str(), region, &self.terms)
     }
@@ -130,7 +130,7 @@ impl Terms {
 }
 
 impl RegionSession {
-    /// `owner` names whose rate budget and retry quota the calls use: an account, or the source while its account is not known.
+    /// `owner` names whose rate budget the calls use: an account, or the source while its account is not known.
     pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, terms: &Arc<Terms>) -> Self {
         Self {
             clients: Clients::new(shared, owner, region, terms.endpoint_url.clone()),
@@ -169,8 +169,8 @@ impl<'a> Calls<'a> {
 
     /// Makes one call within the rate budget. `send` sends it anew, watched by the meter it is given.
     ///
-    /// A call that is still throttled when the SDK has used up its attempts is tried again, until the time for one call is over: the quota
-    /// for retries is shared by the calls of an account and region, and may have been empty from the start.
+    /// A call that is still throttled when the SDK has used up its attempts is tried again, until the time for one call is over: the SDK's quota
+    /// for retries is shared by the calls of a client, and may have been empty from the start.
     pub(crate) async fn call<T, E, F>(&self, action: Action, send: impl Fn(Meter) -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -220,6 +220,7 @@ impl<'a> Calls<'a> {
     fn judge(&self, fault: Fault, meter: &Meter) -> Fault {
         let fault = Fault { status: fault.status.or(meter.status()), date: fault.date.clone().or(meter.date()), ..fault };
         let skew = fault.date.as_deref().and_then(|date| clock::skew(date, self.session.clients.now()?));
+        let is_off = skew.is_some_and(clock::is_refused);
         let fault = match (&fault.reason, fault.status) {
             (Reason::Silent, _) if meter.was_throttled() => Fault { reason: Reason::Throttled, ..fault },
             // The time went by between answers, none of which was of use.
@@ -231,10 +232,9 @@ impl<'a> Calls<'a> {
                 Some(why) => Fault { text: format!("{}; the last attempt: {why}", fault.text), ..fault },
                 None => fault,
             },
-            // EC2 says the same of a session that has ended.
-            (Reason::Credentials, _) if fault.text.starts_with("RequestExpired") && skew.is_some_and(clock::is_refused) => {
-                Fault { reason: Reason::Clock, ..fault }
-            }
+            // EC2 says the same of a session that has ended, and of credentials that are none.
+            (Reason::Credentials, _) if fault.text.starts_with("RequestExpired") && is_off => Fault { reason: Reason::Clock, ..fault },
+            (Reason::Unrecognised, _) if is_off => Fault { reason: Reason::Clock, ..fault },
             _ => fault,
         };
         match skew {

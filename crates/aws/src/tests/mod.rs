@@ -53,8 +53,6 @@ struct Setup {
 
 /// A source that reads the account of its credentials in these regions (none: all), does not wait between attempts, and goes nowhere but to the
 /// simulator.
-///
-/// Tests that make the SDK repeat calls each have an account of their own: its quota for repeats is shared by a process, per account and region.
 fn setup(sim: &Sim, account: &str, regions: &[&str]) -> Setup {
     let regions = match regions {
         [] => Regions::All,

@@ -42,6 +42,19 @@ fn the_hubs_policy_allows_exactly_what_the_hub_declares() {
     assert_eq!(crate::HUB_ACTIONS, ["organizations:ListAccounts", "sts:AssumeRole"]);
 }
 
+/// The trust that lets the hub assume a role: its principal and its external id are for people to put in, and nothing else is allowed.
+#[test]
+fn the_trust_policy_asks_for_an_external_id() {
+    let policy: Value =
+        serde_json::from_str(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/aws/trust-policy.json"))).unwrap();
+    let [statement] = policy["Statement"].as_array().unwrap().as_slice() else { panic!("{policy}") };
+    assert_eq!((&statement["Effect"], &statement["Action"]), (&json!("Allow"), &json!(crate::role::ACTION.name)));
+    let principal = statement["Principal"]["AWS"].as_str().unwrap();
+    assert!(principal.starts_with("arn:aws:iam::") && !principal.contains('*'), "{principal}");
+    let placeholder = statement["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap();
+    assert!(placeholder.parse::<crate::ExternalId>().is_ok(), "{placeholder}");
+}
+
 /// The calls as policies spell them.
 fn called(sim: &Sim) -> BTreeSet<String> {
     let service =

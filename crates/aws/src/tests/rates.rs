@@ -1,6 +1,6 @@
 //! Rate budgets: each account has its own in each region, for each family of actions.
 
-use dewpoint_aws_sim::Bucket;
+use dewpoint_aws_sim::{Bucket, Effect, Fault};
 
 use super::world::{OTHER, furnish, furnished};
 use super::*;
@@ -84,4 +84,29 @@ async fn with_the_usual_budgets_nobody_is_throttled() {
     assert_eq!(gaps(&source.pull(&notes).await.unwrap()), BTreeMap::new());
     assert!(sim.calls().iter().all(|call| call.status == 200));
     assert_eq!(notes.waits.lock().unwrap().iter().sum::<f64>(), 0.0, "nor does a small estate wait");
+}
+
+/// The SDK repeats calls out of a quota. One for the whole process would be used up by the account that is worst off.
+#[tokio::test]
+async fn one_accounts_errors_leave_the_others_their_repeats() {
+    const ILL: &str = "100000000041";
+    const WELL: &str = "100000000042";
+    let mut world = furnished(WELL, &[EU]);
+    furnish(world.account(ILL).region(EU));
+    let sim = start(world);
+    let broken = || Fault::new(Effect::Error { status: 500, code: "InternalError".to_owned(), message: "no".to_owned() });
+    sim.faults(vec![
+        broken().account(ILL).service("ec2").action("DescribeInstances"),
+        broken().account(ILL).service("ec2").action("DescribeVolumes"),
+        broken().account(ILL).service("ec2").action("DescribeNetworkInterfaces"),
+        broken().account(ILL).service("ec2").action("DescribeSubnets"),
+        broken().account(WELL).service("ec2").action("DescribeInstances").times(1),
+    ]);
+    let ill = setup(&sim, ILL, &[EU]).build();
+    // Four repeats of four calls cost 80 of the SDK's 500 tokens each time.
+    for _ in 0..8 {
+        assert!(gaps(&pull(&ill).await).contains_key(&format!("{ILL} {EU} instance")));
+    }
+    let well = setup(&sim, WELL, &[EU]).pull().await;
+    assert_eq!(gaps(&well), BTreeMap::new());
 }
