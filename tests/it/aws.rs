@@ -195,13 +195,14 @@ fn what_cannot_be_read_is_left_as_it_is_and_everything_else_goes_on() {
     for (account, region, kind, words) in [
         (HUB, IRELAND, "instance", "service control policy"),
         (SECOND, "*", "instance", "sts:AssumeRole"),
-        (HUB, VIRGINIA, "security_group", "500"),
+        // Whether the attempts or the time end first is chance.
+        (HUB, VIRGINIA, "security_group", "InternalError | HTTP status 500"),
         (THIRD, IRELAND, "instance", "the body ends before its closing tag"),
         (THIRD, IRELAND, "volume", "throttled at ec2:DescribeVolumes"),
         (THIRD, VIRGINIA, "scaling_group", "autoscaling:DescribeAutoScalingGroups"),
     ] {
         let why = why(account, region, kind);
-        assert!(why.contains(words), "{account} {region} {kind}: {why}");
+        assert!(words.split(" | ").any(|words| why.contains(words)), "{account} {region} {kind}: {why}");
         assert!(!why.contains(EXTERNAL_ID), "{why}");
     }
 
