@@ -271,8 +271,7 @@ impl Server {
         if !world.region_status(account, &region).is_some_and(OptIn::enabled) {
             return Err(ApiError::unknown_key(service));
         }
-        let whoami = service == Service::Sts && action == "GetCallerIdentity";
-        if !whoami && account.denials.iter().any(|denial| denial.covers(&region, service.signing_name(), &action)) {
+        if world.denies(account, &region, service.signing_name(), &action) {
             return Err(ApiError::denied_by_organization(service, &caller.arn, &action));
         }
         if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {

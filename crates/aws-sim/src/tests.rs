@@ -12,10 +12,11 @@ use crate::{
     http::{Request, Response},
     server::{Server, State},
     sigv4,
-    world::{Region, Spec, World},
+    world::{Denial, Region, Spec, World},
 };
 
 const ACCOUNT: &str = "111111111111";
+const MEMBER: &str = "222222222222";
 const REGION: &str = "eu-west-1";
 
 fn server(world: World, rates: Rates) -> Server {
@@ -24,6 +25,10 @@ fn server(world: World, rates: Rates) -> Server {
 }
 
 fn call(server: &Server, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Response {
+    call_as(ACCOUNT, server, service, version, action, parameters)
+}
+
+fn call_as(account: &str, server: &Server, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Response {
     let form = [("Action", action), ("Version", version)]
         .iter()
         .chain(parameters)
@@ -39,7 +44,7 @@ fn call(server: &Server, service: &str, version: &str, action: &str, parameters:
     };
     let (key, secret) = {
         let state = server.state();
-        let account = &state.world.accounts[ACCOUNT];
+        let account = &state.world.accounts[account];
         (account.key_id(), account.secret())
     };
     sigv4::sign(&mut request, &key, &secret, REGION, service);
@@ -249,4 +254,21 @@ fn every_call_is_logged_with_its_end() {
     let seen: Vec<_> = calls.iter().map(|call| (call.account.as_str(), call.action.as_str(), call.status, call.error.as_deref())).collect();
     assert_eq!(seen, [(ACCOUNT, "DescribeVpcs", 200, None), (ACCOUNT, "DescribeVpcs", 403, Some("UnauthorizedOperation"))]);
     assert_eq!(calls[0].parameters["MaxResults"], "5");
+}
+
+#[test]
+fn service_control_policies_bind_members_only() {
+    let mut world = World::generate(&Spec::default());
+    for account in [ACCOUNT, MEMBER] {
+        world.account(account).denials.push(Denial::default());
+    }
+    let server = server(world, Rates::default());
+    let regions = |account| call_as(account, &server, "ec2", "2016-11-15", "DescribeRegions", &[]).status;
+    assert_eq!([ACCOUNT, MEMBER].map(regions), [403, 403], "each in an organization that is not of this world");
+    server.state().edit(|world, _| {
+        world.organize(ACCOUNT);
+    });
+    assert_eq!([ACCOUNT, MEMBER].map(regions), [200, 403]);
+    let whoami = |account| call_as(account, &server, "sts", "2011-06-15", "GetCallerIdentity", &[]).status;
+    assert_eq!([ACCOUNT, MEMBER].map(whoami), [200, 200]);
 }

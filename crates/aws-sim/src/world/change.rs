@@ -69,7 +69,7 @@ pub enum Change {
         /// How it stands from now on.
         status: OptIn,
     },
-    /// Replaces what service control policies forbid an account.
+    /// Replaces what service control policies forbid an account; see [`Denial`].
     Deny {
         /// The account.
         account: String,
