@@ -1,5 +1,7 @@
 //! One call, as the actions see it.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -41,6 +43,19 @@ pub(crate) struct Quirks<'a> {
     pub(crate) no_id: bool,
     pub(crate) no_state: bool,
     pub(crate) owner: Option<&'a str>,
+}
+
+/// The ids of an answer's nested items on their way out. A fault may keep the first of them back.
+#[derive(Debug)]
+pub(crate) struct NestedIds {
+    keeps_next: Cell<bool>,
+}
+
+impl NestedIds {
+    /// The id, unless it is kept back.
+    pub(crate) fn send<'v>(&self, id: &'v str) -> Option<&'v str> {
+        (!self.keeps_next.take()).then_some(id)
+    }
 }
 
 impl<'a> Call<'a> {
@@ -96,6 +111,11 @@ impl<'a> Call<'a> {
             (0, Some(Effect::ForeignOwner { owner })) => Quirks { owner: Some(owner), ..Quirks::default() },
             _ => Quirks::default(),
         }
+    }
+
+    /// For the nested items of one answer.
+    pub(crate) fn nested_ids(&self) -> NestedIds {
+        NestedIds { keeps_next: Cell::new(self.effect == Some(&Effect::NestedWithoutId)) }
     }
 
     /// Takes a number that has to lie in a range.

@@ -31,7 +31,7 @@ fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
     let region = call.region;
     let found = if names.is_empty() { region.classic_balancers.values().collect() } else { by_name(region, &names)? };
     let (page, next) = call.page(found, size, |balancer| (&balancer.name, &balancer.name))?;
-    let seed = call.nested_seed();
+    let (seed, nested) = (call.nested_seed(), call.nested_ids());
     let shuffled = |names: &[String]| {
         let mut names = names.to_vec();
         shuffle(seed, &mut names, String::as_str);
@@ -57,7 +57,7 @@ fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
             xml.optional("VPCId", balancer.vpc.as_ref());
             let mut instances: Vec<&String> = balancer.instances.keys().collect();
             shuffle(seed, &mut instances, |id| id);
-            xml.list("Instances", "member", instances, |xml, id| xml.text("InstanceId", id));
+            xml.list("Instances", "member", instances, |xml, id| xml.optional("InstanceId", nested.send(id)));
             xml.element("HealthCheck", |xml| {
                 xml.text("Target", &balancer.health_check.target);
                 xml.plain("Interval", balancer.health_check.interval);

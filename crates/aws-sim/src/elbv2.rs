@@ -309,11 +309,12 @@ fn target_health(call: &mut Call<'_>) -> Result<String, ApiError> {
         targets.retain(|(_, target)| target.id != *id);
     }
     shuffle(call.nested_seed(), &mut targets, |(key, _)| key);
+    let nested = call.nested_ids();
     Ok(call.query_answer(|xml| {
         xml.list("TargetHealthDescriptions", "member", targets.iter().enumerate(), |xml, (index, (_, target))| {
             let quirks = call.quirks(index);
             xml.element("Target", |xml| {
-                xml.optional("Id", Some(&target.id).filter(|_| !quirks.no_id));
+                xml.optional("Id", nested.send(&target.id).filter(|_| !quirks.no_id));
                 xml.optional_plain("Port", target.port);
                 xml.optional("AvailabilityZone", target.zone.as_ref());
             });

@@ -98,6 +98,11 @@ pub enum Effect {
     RepeatToken,
     /// The first item of the answer has no identifier.
     ItemWithoutId,
+    /// The first nested item of the answer that has an identifier has none: a member of a scaling group (`DescribeAutoScalingGroups`), the instance of a
+    /// volume's attachment (`DescribeVolumes`) or of an interface's (`DescribeNetworkInterfaces`), an instance behind a classic balancer
+    /// (`DescribeLoadBalancers` of `elb`), the group that a rule names (`DescribeSecurityGroups`), a target (`DescribeTargetHealth`). Other actions are
+    /// answered as they are.
+    NestedWithoutId,
     /// The first item of the answer has no state.
     ItemWithoutState,
     /// The first item of the answer belongs to somebody else.

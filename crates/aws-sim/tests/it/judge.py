@@ -11,6 +11,7 @@ Says what differs on standard output and ends with 1.
 
 import datetime
 import json
+import re
 import sys
 import urllib.request
 
@@ -415,12 +416,50 @@ def judge_faults():
     control("PUT", "faults", [{"times": len(some), "effect": {"miss_item": {"id": first_id}}}])
     same("one is missing", sorted(set(some) - {first_id}), [row["InstanceId"] for it in everything() for row in it["Instances"]])
     control("DELETE", "faults")
+    judge_nested()
     # The log.
     control("DELETE", "calls")
     everything()
     log = control("GET", "calls")
     same("pages in the log", list(range(1, len(log) + 1)), [call["page"] for call in log])
     same("the log", {(A, "eu-west-1", "ec2", "DescribeInstances", 200)}, {(call["account"], call["region"], call["service"], call["action"], call["status"]) for call in log})
+
+
+def judge_nested():
+    """One nested id is missing from an answer, and nothing else is."""
+    place = control("GET", "world")["accounts"][A]["places"]["eu-west-1"]
+    pool = next(arn for arn, it in place["target_groups"].items() if len(it["targets"]) > 1)
+    for service, action, key, nested in [
+        ("autoscaling", "DescribeAutoScalingGroups", "InstanceId", lambda answer: [it for group in answer["AutoScalingGroups"] for it in group["Instances"]]),
+        ("ec2", "DescribeVolumes", "InstanceId", lambda answer: [it for volume in answer["Volumes"] for it in volume["Attachments"]]),
+        ("elb", "DescribeLoadBalancers", "InstanceId", lambda answer: [it for one in answer["LoadBalancerDescriptions"] for it in one["Instances"]]),
+        (
+            "ec2",
+            "DescribeSecurityGroups",
+            "GroupId",
+            lambda answer: [pair for group in answer["SecurityGroups"] for rule in group["IpPermissions"] for pair in rule["UserIdGroupPairs"]],
+        ),
+        ("ec2", "DescribeNetworkInterfaces", "InstanceId", lambda answer: [it["Attachment"] for it in answer["NetworkInterfaces"] if "Attachment" in it]),
+        ("elbv2", "DescribeTargetHealth", "Id", lambda answer: [it["Target"] for it in answer["TargetHealthDescriptions"]]),
+    ]:
+        arguments = {"TargetGroupArn": pool} if action == "DescribeTargetHealth" else {}
+        caller = client(service)
+        call = getattr(caller, re.sub("(?<!^)(?=[A-Z])", "_", action).lower())
+        control("DELETE", "faults")
+        whole = nested(call(**arguments))
+        control("PUT", "faults", [{"service": service, "action": action, "effect": "nested_without_id"}])
+        spoilt = nested(call(**arguments))
+        same(f"{action}: as many", len(whole), len(spoilt))
+        ids = [it[key] for it in whole if key in it]
+        same(f"{action}: some have an id", True, len(ids) > 1)
+        left = [it[key] for it in spoilt if key in it]
+        same(f"{action}: one id less", len(ids) - 1, len(left))
+        for id in left:
+            ids.remove(id)
+        same(f"{action}: the others", 1, len(ids))
+        rest = [[json.dumps(plain({name: value for name, value in it.items() if name != key}), sort_keys=True) for it in items] for items in (whole, spoilt)]
+        same(f"{action}: nothing else", *rest)
+    control("DELETE", "faults")
 
 
 def judge_changes():
