@@ -196,21 +196,8 @@ impl Server {
         };
         match authorization.verify(request, &secret, server_time) {
             Verdict::Genuine => {}
-            Verdict::Mismatch(why) if service == Service::Organizations => {
-                return Err(ApiError::new(400, "InvalidSignatureException", sentence(why)));
-            }
-            Verdict::Mismatch(why) => return Err(ApiError::new(403, "SignatureDoesNotMatch", sentence(why))),
-            Verdict::Skewed if service == Service::Ec2 => return Err(ApiError::new(400, "RequestExpired", "Request has expired.")),
-            Verdict::Skewed if service == Service::Organizations => {
-                return Err(ApiError::new(400, "InvalidSignatureException", "Signature expired"));
-            }
-            Verdict::Skewed => {
-                return Err(ApiError::new(
-                    403,
-                    "RequestTimeTooSkewed",
-                    "The difference between the request time and the current time is too large.",
-                ));
-            }
+            Verdict::Mismatch(why) => return Err(ApiError::bad_signature(service, sentence(why))),
+            Verdict::Skewed { signed, now } => return Err(ApiError::skewed(service, signed, now)),
         }
         match (session, request.header("x-amz-security-token")) {
             (None, None) => Ok(caller),

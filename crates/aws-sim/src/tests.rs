@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
-    Clock, Effect, Fault, Rates, Settings, control,
+    Clock, Effect, Fault, Rates, Settings, clock, control,
     fault::Script,
     http::{Request, Response},
     server::{Server, State},
@@ -271,4 +271,37 @@ fn service_control_policies_bind_members_only() {
     assert_eq!([ACCOUNT, MEMBER].map(regions), [200, 403]);
     let whoami = |account| call_as(account, &server, "sts", "2011-06-15", "GetCallerIdentity", &[]).status;
     assert_eq!([ACCOUNT, MEMBER].map(whoami), [200, 200]);
+}
+
+#[test]
+fn a_client_whose_clock_is_off_is_told_so_and_told_the_time() {
+    let server = server(World::generate(&Spec::default()), Rates::default());
+    let skewed = |ahead: i64, service, version, action| {
+        server.state().settings.clock_ahead_s = ahead;
+        let before = clock::wall();
+        let response = call(&server, service, version, action, &[]);
+        let date = &response.headers.iter().find(|(name, _)| *name == "Date").unwrap().1;
+        let date = jiff::fmt::rfc2822::parse(date).unwrap().timestamp();
+        let off = date.duration_since(before).as_secs() - ahead;
+        assert!((-1..=5).contains(&off), "{date} is {off} s off");
+        (response.status, String::from_utf8(response.body).unwrap())
+    };
+    for (ahead, word) in [(302, "Signature expired: "), (-310, "Signature not yet current: ")] {
+        for (service, version, action) in [
+            ("sts", "2011-06-15", "GetCallerIdentity"),
+            ("elasticloadbalancing", "2015-12-01", "DescribeLoadBalancers"),
+            ("elasticloadbalancing", "2012-06-01", "DescribeLoadBalancers"),
+            ("autoscaling", "2011-01-01", "DescribeAutoScalingGroups"),
+        ] {
+            let (status, body) = skewed(ahead, service, version, action);
+            assert_eq!(status, 403);
+            assert!(body.contains(&format!("<Code>SignatureDoesNotMatch</Code><Message>{word}2")), "{body}");
+        }
+        let (status, body) = skewed(ahead, "ec2", "2016-11-15", "DescribeVpcs");
+        assert_eq!(status, 400);
+        assert!(body.contains("<Code>RequestExpired</Code><Message>Request has expired. Timestamp date is 2"), "{body}");
+    }
+    for ahead in [290, -295] {
+        assert_eq!(skewed(ahead, "ec2", "2016-11-15", "DescribeVpcs").0, 200);
+    }
 }

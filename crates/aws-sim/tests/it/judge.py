@@ -531,7 +531,13 @@ def judge_changes():
     fails("three calls", "RequestLimitExceeded", 503, lambda: [regions.describe_regions() for _ in range(3)])
     control("PUT", "settings", settings | {"clock_ahead_s": 600})
     fails("skew, EC2", "RequestExpired", 400, lambda: client("ec2").describe_vpcs())
-    fails("skew, STS", "RequestTimeTooSkewed", 403, lambda: client("sts").get_caller_identity())
+    fails("skew, STS", "SignatureDoesNotMatch", 403, lambda: client("sts").get_caller_identity())
+    fails("skew, ELB", "SignatureDoesNotMatch", 403, lambda: client("elbv2").describe_load_balancers())
+    fails("skew, Organizations", "InvalidSignatureException", 400, lambda: client("organizations").list_accounts())
+    control("PUT", "settings", settings | {"clock_ahead_s": -600})
+    fails("skew backwards", "SignatureDoesNotMatch", 403, lambda: client("autoscaling").describe_auto_scaling_groups())
+    control("PUT", "settings", settings | {"clock_ahead_s": 240})
+    client("ec2").describe_vpcs()
     control("PUT", "settings", settings)
 
 
