@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_aws_sim::world::{Denial, OptIn, Spec, World as Aws};
+use dewpoint_aws_sim::world::{Change, Denial, OptIn, Spec, World as Aws};
 use dewpoint_aws_sim::{Effect, Fault};
 use serde_json::Value;
 
@@ -368,4 +368,32 @@ fn all_regions_of_the_own_account_are_those_that_it_has_enabled() {
         assert_eq!(World::counts(&sync), []);
         assert!(gaps(&sync).iter().all(|((_, region, _), outcome)| region == IRELAND && outcome == "orphaned"), "{sync:#}");
     }
+}
+
+#[test]
+fn a_terminated_machine_that_has_lost_its_tags_keeps_those_it_had() {
+    let mut aws = Aws::new().with_regions(&[IRELAND]);
+    let region = aws.account(HUB).region(IRELAND);
+    let [ending, staying] = ["web-1", "web-2"].map(|name| region.instance(name).tag("team", "shop").id());
+    let cloud = Simulated::start(aws, "regions: [eu-west-1]", TIMERS);
+    cloud.sync(0);
+    let of = |id: &str, name: &str| {
+        let key = format!("aws:arn:aws:ec2:{IRELAND}:{HUB}:instance/{id}");
+        cloud.world.query("cmdb.db", &format!("SELECT value FROM ci_attribute WHERE key = '{key}' AND name = '{name}'"))
+    };
+    let last_good = of(&ending, "tags");
+    assert_eq!(last_good, [[r#"{"Name":"web-1","team":"shop"}"#]]);
+
+    cloud.sim.terminate(HUB, IRELAND, &ending).unwrap();
+    for id in [&ending, &staying] {
+        let change = Change::DropTags { account: HUB.to_owned(), region: IRELAND.to_owned(), id: id.clone() };
+        cloud.sim.apply(&change).unwrap();
+    }
+    assert_eq!(total(&cloud.sync(0), "retire"), 1);
+    assert_eq!(of(&ending, "provider_state"), [["terminated"]], "it is still shown");
+    assert_eq!(of(&ending, "tags"), last_good);
+    assert_eq!(of(&staying, "tags"), [] as [[&str; 1]; 0], "of a machine that goes on, they were taken away");
+    assert_eq!(World::counts(&cloud.sync(0)), [("retire".to_owned(), 2)], "its interface and its volume, missing twice");
+    assert_eq!(World::counts(&cloud.sync(0)), []);
+    assert_eq!(of(&ending, "tags"), last_good);
 }
