@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::world::ALWAYS_PERMITTED;
 
-/// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides.
+/// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides. A call that its rate limit refuses meets no rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

@@ -216,6 +216,7 @@ impl Server {
         let Asked { service, region, action, parameters } = asked;
         let (world, settings, effect, tokens, binding, token, position, now) = {
             let mut state = self.state();
+            let state = &mut *state;
             let now = state.clock.now();
             record.at = now;
             let settings = state.settings.clone();
@@ -240,16 +241,15 @@ impl Server {
                 action: &action,
                 page: record.page,
             };
+            let unpaged = !parameters
+                .keys()
+                .any(|name| name.starts_with("Filter.") || ["MaxResults", "NextToken"].contains(&name.as_str()) || name.ends_with(".1"));
+            let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
+            // A call that is refused here was not met by any fault, and one that a fault throttles costs nothing.
+            let leave = state.levels.ask(&settings.rates, place, now).ok_or_else(|| ApiError::throttled(service))?;
             let effect = state.script.strike(&target);
-            let limited = !matches!(effect, Some(Effect::Throttle)) && {
-                let unpaged = !parameters.keys().any(|name| {
-                    name.starts_with("Filter.") || ["MaxResults", "NextToken"].contains(&name.as_str()) || name.ends_with(".1")
-                });
-                let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
-                !state.levels.take(&settings.rates, place, now)
-            };
-            if limited {
-                return Err(ApiError::throttled(service));
+            if effect != Some(Effect::Throttle) {
+                leave.take();
             }
             (world, settings, effect, tokens, binding, token, position, now)
         };

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
-    Clock, Effect, Fault, Rates, Settings, clock, control,
+    Bucket, Clock, Effect, Fault, Rates, Settings, clock, control,
     fault::Script,
     http::{Request, Response},
     server::{Server, State},
@@ -254,6 +254,23 @@ fn every_call_is_logged_with_its_end() {
     let seen: Vec<_> = calls.iter().map(|call| (call.account.as_str(), call.action.as_str(), call.status, call.error.as_deref())).collect();
     assert_eq!(seen, [(ACCOUNT, "DescribeVpcs", 200, None), (ACCOUNT, "DescribeVpcs", 403, Some("UnauthorizedOperation"))]);
     assert_eq!(calls[0].parameters["MaxResults"], "5");
+}
+
+#[test]
+fn a_fault_is_not_used_up_by_a_call_that_its_bucket_refuses() {
+    let one = Bucket { capacity: 1, refill_per_s: 1.0 };
+    let server = server(World::generate(&Spec::default()), Rates { ec2: one, ..Rates::default() });
+    server.state().script = Script::new(vec![Fault::new(Effect::Throttle).nth(2).times(1), Fault::new(Effect::Deny).nth(2).times(1)]);
+    let status = || call(&server, "ec2", "2016-11-15", "DescribeVpcs", &[]).status;
+    assert_eq!([status(), status(), status()], [200, 503, 503], "refused by the bucket");
+    server.state().clock.advance(SignedDuration::from_secs(1));
+    assert_eq!(
+        [status(), status(), status()],
+        [503, 403, 503],
+        "by the first fault, which costs no call, by the second, and by the bucket"
+    );
+    server.state().clock.advance(SignedDuration::from_secs(1));
+    assert_eq!([status(), status()], [200, 503]);
 }
 
 #[test]
