@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    call::{Call, NestedIds},
+    call::{Call, Handler, NestedIds},
     error::ApiError,
     hash::shuffle,
     service::Service,
@@ -14,13 +14,8 @@ use crate::{
 const PAGE_MAX: i64 = 100;
 const PAGE_DEFAULT: usize = 50;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeAutoScalingGroups" => groups(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] = &[("DescribeAutoScalingGroups", groups)];
 
 fn groups(call: &mut Call<'_>) -> Result<String, ApiError> {
     let names = call.params.take_members("AutoScalingGroupNames");

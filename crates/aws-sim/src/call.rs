@@ -15,6 +15,9 @@ use crate::{
     xml::Xml,
 };
 
+/// What answers an action.
+pub(crate) type Handler = fn(&mut Call<'_>) -> Result<String, ApiError>;
+
 /// A call that was let through: who, where, what, and the page it is about.
 pub(crate) struct Call<'a> {
     pub(crate) world: &'a World,

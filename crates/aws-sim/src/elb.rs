@@ -1,7 +1,7 @@
 //! Elastic Load Balancing, first generation.
 
 use crate::{
-    call::Call,
+    call::{Call, Handler},
     elbv2::write_tags,
     error::ApiError,
     hash::shuffle,
@@ -13,15 +13,9 @@ const PAGE_MAX: i64 = 400;
 /// The most balancers whose tags one call may ask for.
 const TAGGED_MAX: usize = 20;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeLoadBalancers" => load_balancers(call),
-        "DescribeTags" => tags(call),
-        "DescribeInstanceHealth" => instance_health(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] =
+    &[("DescribeLoadBalancers", load_balancers), ("DescribeTags", tags), ("DescribeInstanceHealth", instance_health)];
 
 fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
     let names = call.params.take_members("LoadBalancerNames");

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     autoscaling,
-    call::Call,
+    call::{Call, Handler},
     calls::CallRecord,
     clock::{self, Clock},
     ec2, elb, elbv2,
@@ -298,24 +298,32 @@ impl Server {
         Ok(deliver(service, body.into_bytes(), effect.as_ref()))
     }
 
+    /// Runs the call's action; `None` when the service has none of that name.
     fn run(&self, call: &mut Call<'_>, caller: &Caller) -> Option<Result<String, ApiError>> {
-        match call.service {
-            Service::Ec2 => ec2::run(call),
-            Service::Elbv2 => elbv2::run(call),
-            Service::Elb => elb::run(call),
-            Service::AutoScaling => autoscaling::run(call),
-            Service::Organizations => organizations::run(call),
-            Service::Sts => match call.action {
-                "GetCallerIdentity" => Some(sts::get_caller_identity(call, caller)),
-                "AssumeRole" => {
-                    let mut state = self.state();
-                    let now = state.clock.credentials_now();
-                    Some(sts::assume_role(call, caller, &mut state.sessions, now))
-                }
-                _ => None,
-            },
+        if call.service == Service::Sts {
+            let handler = named(sts::ACTIONS, call.action)?;
+            let mut state = self.state();
+            let now = state.clock.credentials_now();
+            return Some(handler(call, caller, &mut state.sessions, now));
         }
+        named(actions(call.service), call.action).map(|handler| handler(call))
     }
+}
+
+/// The actions of a service that need nothing but the call; those of STS are in [`sts::ACTIONS`].
+pub(crate) fn actions(service: Service) -> &'static [(&'static str, Handler)] {
+    match service {
+        Service::Ec2 => ec2::ACTIONS,
+        Service::Elbv2 => elbv2::ACTIONS,
+        Service::Elb => elb::ACTIONS,
+        Service::AutoScaling => autoscaling::ACTIONS,
+        Service::Organizations => organizations::ACTIONS,
+        Service::Sts => &[],
+    }
+}
+
+fn named<T: Copy>(actions: &[(&str, T)], name: &str) -> Option<T> {
+    actions.iter().find(|(known, _)| *known == name).map(|(_, handler)| *handler)
 }
 
 /// Reads what a request asks for. The signature's scope names service and region.

@@ -7,11 +7,11 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
-    Bucket, Clock, Effect, Fault, Rates, Settings, clock, control,
+    Bucket, Clock, Effect, Fault, Rates, Service, Settings, clock, control,
     fault::Script,
     http::{Request, Response},
-    server::{Server, State},
-    sigv4,
+    server::{Server, State, actions},
+    sigv4, sts,
     world::{Denial, Region, Spec, World},
 };
 
@@ -321,4 +321,29 @@ fn a_client_whose_clock_is_off_is_told_so_and_told_the_time() {
     for ahead in [290, -295] {
         assert_eq!(skewed(ahead, "ec2", "2016-11-15", "DescribeVpcs").0, 200);
     }
+}
+
+/// What the crate page says is served, by service and version.
+fn listed() -> BTreeMap<(&'static str, &'static str), Vec<&'static str>> {
+    let page = include_str!("lib.rs").lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+    let rows = page.skip_while(|line| *line != "# What is served").skip(1).take_while(|line| !line.starts_with('#'));
+    rows.filter_map(|row| {
+        let [service, version, actions] = row.strip_prefix('|')?.strip_suffix('|')?.split('|').collect::<Vec<_>>().try_into().ok()?;
+        let service = service.trim().strip_prefix('`')?.strip_suffix('`')?;
+        Some(((service, version.trim()), actions.split(',').map(|action| action.trim().trim_matches('`')).collect()))
+    })
+    .collect()
+}
+
+#[test]
+fn the_crate_page_lists_what_is_served() {
+    let served = Service::ALL.map(|service| {
+        let mut actions: Vec<&str> = match service {
+            Service::Sts => sts::ACTIONS.iter().map(|(name, _)| *name).collect(),
+            service => actions(service).iter().map(|(name, _)| *name).collect(),
+        };
+        actions.sort_unstable();
+        ((service.name(), service.version()), actions)
+    });
+    assert_eq!(listed(), BTreeMap::from(served));
 }
