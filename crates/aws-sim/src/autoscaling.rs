@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    call::Call,
+    call::{Call, Handler, NestedIds},
     error::ApiError,
     hash::shuffle,
     service::Service,
@@ -14,13 +14,8 @@ use crate::{
 const PAGE_MAX: i64 = 100;
 const PAGE_DEFAULT: usize = 50;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeAutoScalingGroups" => groups(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] = &[("DescribeAutoScalingGroups", groups)];
 
 fn groups(call: &mut Call<'_>) -> Result<String, ApiError> {
     let names = call.params.take_members("AutoScalingGroupNames");
@@ -35,9 +30,10 @@ fn groups(call: &mut Call<'_>) -> Result<String, ApiError> {
         |group: &&ScalingGroup| (names.is_empty() || names.contains(&group.name)) && filters.iter().all(|filter| filter.pass(&group.tags));
     let found: Vec<&ScalingGroup> = call.region.scaling_groups.values().filter(passes).collect();
     let (page, next) = call.page(found, size, |group| (&group.name, &group.name))?;
+    let nested = call.nested_ids();
     Ok(call.query_answer(|xml| {
         xml.list("AutoScalingGroups", "member", page.iter().enumerate(), |xml, (index, group)| {
-            write(xml, call, group, call.quirks(index).no_id, with_instances);
+            write(xml, call, group, call.quirks(index).no_id, with_instances, &nested);
         });
         xml.optional("NextToken", next.as_ref());
     }))
@@ -75,7 +71,7 @@ fn take_filters(call: &mut Call<'_>) -> Result<Vec<Filter>, ApiError> {
     Ok(filters)
 }
 
-fn write(xml: &mut Xml, call: &Call<'_>, group: &ScalingGroup, no_id: bool, with_instances: bool) {
+fn write(xml: &mut Xml, call: &Call<'_>, group: &ScalingGroup, no_id: bool, with_instances: bool, nested: &NestedIds) {
     let seed = call.nested_seed();
     let shuffled = |names: &[String]| {
         let mut names = names.to_vec();
@@ -100,7 +96,7 @@ fn write(xml: &mut Xml, call: &Call<'_>, group: &ScalingGroup, no_id: bool, with
     xml.plain("HealthCheckGracePeriod", 300);
     let mut members: Vec<(&String, &Member)> = if with_instances { group.instances.iter().collect() } else { Vec::new() };
     shuffle(seed, &mut members, |(id, _)| id);
-    xml.list("Instances", "member", members, |xml, (id, member)| write_member(xml, call.region, group, id, member));
+    xml.list("Instances", "member", members, |xml, (id, member)| write_member(xml, call.region, group, (id, member), nested));
     xml.time("CreatedTime", group.created);
     xml.list("SuspendedProcesses", "member", &group.suspended, |xml, name| {
         xml.text("ProcessName", name);
@@ -128,9 +124,9 @@ fn write(xml: &mut Xml, call: &Call<'_>, group: &ScalingGroup, no_id: bool, with
 }
 
 /// An instance of the group; type and zone are those of the instance.
-fn write_member(xml: &mut Xml, region: &Region, group: &ScalingGroup, id: &str, member: &Member) {
+fn write_member(xml: &mut Xml, region: &Region, group: &ScalingGroup, (id, member): (&str, &Member), nested: &NestedIds) {
     let instance = region.instances.get(id);
-    xml.text("InstanceId", id);
+    xml.optional("InstanceId", nested.send(id));
     xml.optional("InstanceType", instance.map(|instance| &instance.instance_type));
     xml.text("AvailabilityZone", instance.map(|instance| &instance.zone).or(group.zones.first()).map_or("", |zone| zone));
     xml.text("LifecycleState", &member.lifecycle);

@@ -1,5 +1,7 @@
 //! One call, as the actions see it.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 
 use crate::{
@@ -12,6 +14,9 @@ use crate::{
     world::{Account, Region, World},
     xml::Xml,
 };
+
+/// What answers an action.
+pub(crate) type Handler = fn(&mut Call<'_>) -> Result<String, ApiError>;
 
 /// A call that was let through: who, where, what, and the page it is about.
 pub(crate) struct Call<'a> {
@@ -41,6 +46,19 @@ pub(crate) struct Quirks<'a> {
     pub(crate) no_id: bool,
     pub(crate) no_state: bool,
     pub(crate) owner: Option<&'a str>,
+}
+
+/// The ids of an answer's nested items on their way out. A fault may keep the first of them back.
+#[derive(Debug)]
+pub(crate) struct NestedIds {
+    keeps_next: Cell<bool>,
+}
+
+impl NestedIds {
+    /// The id, unless it is kept back.
+    pub(crate) fn send<'v>(&self, id: &'v str) -> Option<&'v str> {
+        (!self.keeps_next.take()).then_some(id)
+    }
 }
 
 impl<'a> Call<'a> {
@@ -96,6 +114,11 @@ impl<'a> Call<'a> {
             (0, Some(Effect::ForeignOwner { owner })) => Quirks { owner: Some(owner), ..Quirks::default() },
             _ => Quirks::default(),
         }
+    }
+
+    /// For the nested items of one answer.
+    pub(crate) fn nested_ids(&self) -> NestedIds {
+        NestedIds { keeps_next: Cell::new(self.effect == Some(&Effect::NestedWithoutId)) }
     }
 
     /// Takes a number that has to lie in a range.

@@ -1,7 +1,7 @@
 //! Elastic Load Balancing, first generation.
 
 use crate::{
-    call::Call,
+    call::{Call, Handler},
     elbv2::write_tags,
     error::ApiError,
     hash::shuffle,
@@ -13,15 +13,9 @@ const PAGE_MAX: i64 = 400;
 /// The most balancers whose tags one call may ask for.
 const TAGGED_MAX: usize = 20;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeLoadBalancers" => load_balancers(call),
-        "DescribeTags" => tags(call),
-        "DescribeInstanceHealth" => instance_health(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] =
+    &[("DescribeLoadBalancers", load_balancers), ("DescribeTags", tags), ("DescribeInstanceHealth", instance_health)];
 
 fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
     let names = call.params.take_members("LoadBalancerNames");
@@ -31,7 +25,7 @@ fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
     let region = call.region;
     let found = if names.is_empty() { region.classic_balancers.values().collect() } else { by_name(region, &names)? };
     let (page, next) = call.page(found, size, |balancer| (&balancer.name, &balancer.name))?;
-    let seed = call.nested_seed();
+    let (seed, nested) = (call.nested_seed(), call.nested_ids());
     let shuffled = |names: &[String]| {
         let mut names = names.to_vec();
         shuffle(seed, &mut names, String::as_str);
@@ -57,7 +51,7 @@ fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
             xml.optional("VPCId", balancer.vpc.as_ref());
             let mut instances: Vec<&String> = balancer.instances.keys().collect();
             shuffle(seed, &mut instances, |id| id);
-            xml.list("Instances", "member", instances, |xml, id| xml.text("InstanceId", id));
+            xml.list("Instances", "member", instances, |xml, id| xml.optional("InstanceId", nested.send(id)));
             xml.element("HealthCheck", |xml| {
                 xml.text("Target", &balancer.health_check.target);
                 xml.plain("Interval", balancer.health_check.interval);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    call::Call,
+    call::{Call, Handler},
     error::ApiError,
     hash::shuffle,
     service::Service,
@@ -15,18 +15,15 @@ const PAGE_MAX: i64 = 400;
 /// The most ARNs that one call may name.
 const NAMED_MAX: usize = 20;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeLoadBalancers" => load_balancers(call),
-        "DescribeListeners" => listeners(call),
-        "DescribeRules" => rules(call),
-        "DescribeTargetGroups" => target_groups(call),
-        "DescribeTargetHealth" => target_health(call),
-        "DescribeTags" => tags(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] = &[
+    ("DescribeLoadBalancers", load_balancers),
+    ("DescribeListeners", listeners),
+    ("DescribeRules", rules),
+    ("DescribeTargetGroups", target_groups),
+    ("DescribeTargetHealth", target_health),
+    ("DescribeTags", tags),
+];
 
 fn load_balancers(call: &mut Call<'_>) -> Result<String, ApiError> {
     let (arns, names) = (call.params.take_members("LoadBalancerArns"), call.params.take_members("Names"));
@@ -309,11 +306,12 @@ fn target_health(call: &mut Call<'_>) -> Result<String, ApiError> {
         targets.retain(|(_, target)| target.id != *id);
     }
     shuffle(call.nested_seed(), &mut targets, |(key, _)| key);
+    let nested = call.nested_ids();
     Ok(call.query_answer(|xml| {
         xml.list("TargetHealthDescriptions", "member", targets.iter().enumerate(), |xml, (index, (_, target))| {
             let quirks = call.quirks(index);
             xml.element("Target", |xml| {
-                xml.optional("Id", Some(&target.id).filter(|_| !quirks.no_id));
+                xml.optional("Id", nested.send(&target.id).filter(|_| !quirks.no_id));
                 xml.optional_plain("Port", target.port);
                 xml.optional("AvailabilityZone", target.zone.as_ref());
             });

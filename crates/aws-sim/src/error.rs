@@ -1,6 +1,8 @@
 //! Errors as AWS answers them.
 
-use crate::service::Service;
+use jiff::Timestamp;
+
+use crate::{service::Service, sigv4::skew_message};
 
 /// One error answer: the HTTP status and what stands in the error document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +107,22 @@ impl ApiError {
                 Self::new(400, "UnrecognizedClientException", "The security token included in the request is invalid.")
             }
             _ => Self::new(403, "InvalidClientTokenId", "The security token included in the request is invalid."),
+        }
+    }
+
+    /// The signature is not what it has to be.
+    pub(crate) fn bad_signature(service: Service, message: impl Into<String>) -> Self {
+        match service {
+            Service::Organizations => Self::new(400, "InvalidSignatureException", message),
+            _ => Self::new(403, "SignatureDoesNotMatch", message),
+        }
+    }
+
+    /// The client's clock, by which it signs, is too far from the server's.
+    pub(crate) fn skewed(service: Service, signed: Timestamp, now: Timestamp) -> Self {
+        match service {
+            Service::Ec2 => Self::new(400, "RequestExpired", format!("Request has expired. Timestamp date is {signed}")),
+            _ => Self::bad_signature(service, skew_message(signed, now)),
         }
     }
 

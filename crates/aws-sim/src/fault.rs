@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides.
+use crate::world::ALWAYS_PERMITTED;
+
+/// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides. A call that its rate limit refuses meets no rule.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -35,9 +37,9 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Effect {
-    /// No policy permits it.
+    /// No policy permits it. `GetCallerIdentity`, which needs no permission, is not struck.
     Deny,
-    /// A service control policy forbids it.
+    /// A service control policy forbids it. `GetCallerIdentity` is not struck; calls of a management account are, although at AWS they cannot be.
     ScpDeny,
     /// Too many calls, in the words of the service.
     Throttle,
@@ -96,6 +98,11 @@ pub enum Effect {
     RepeatToken,
     /// The first item of the answer has no identifier.
     ItemWithoutId,
+    /// The first nested item of the answer that has an identifier has none: a member of a scaling group (`DescribeAutoScalingGroups`), the instance of a
+    /// volume's attachment (`DescribeVolumes`) or of an interface's (`DescribeNetworkInterfaces`), an instance behind a classic balancer
+    /// (`DescribeLoadBalancers` of `elb`), the group that a rule names (`DescribeSecurityGroups`), a target (`DescribeTargetHealth`). Other actions are
+    /// answered as they are.
+    NestedWithoutId,
     /// The first item of the answer has no state.
     ItemWithoutState,
     /// The first item of the answer belongs to somebody else.
@@ -203,7 +210,8 @@ impl Script {
                 && same(&fault.region, target.region)
                 && same(&fault.service, target.service)
                 && same(&fault.action, target.action)
-                && fault.page.is_none_or(|page| page == target.page);
+                && fault.page.is_none_or(|page| page == target.page)
+                && !(target.action == ALWAYS_PERMITTED && matches!(fault.effect, Effect::Deny | Effect::ScpDeny));
             if !matches {
                 continue;
             }
@@ -236,6 +244,15 @@ mod tests {
         assert_eq!(struck, [None, Some(Effect::Throttle), Some(Effect::Throttle), Some(Effect::Deny), None]);
         assert_eq!(script.strike(&target("B", 1)), None);
         assert_eq!(script.strike(&Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Hang));
+    }
+
+    #[test]
+    fn who_one_is_cannot_be_denied() {
+        for denial in [Effect::Deny, Effect::ScpDeny] {
+            let mut script = Script::new(vec![Fault::new(denial.clone()).times(1), Fault::new(Effect::Throttle)]);
+            assert_eq!(script.strike(&target(ALWAYS_PERMITTED, 1)), Some(Effect::Throttle));
+            assert_eq!(script.strike(&target("A", 1)), Some(denial), "it is not used up");
+        }
     }
 
     #[test]

@@ -18,17 +18,32 @@
 //! assert_eq!(sim.calls().len(), 0);
 //! ```
 //!
+//! # What is served
+//!
+//! | service | version | actions |
+//! |---|---|---|
+//! | `ec2` | 2016-11-15 | `DescribeAddresses`, `DescribeAvailabilityZones`, `DescribeInstanceTypes`, `DescribeInstances`, `DescribeNetworkInterfaces`, `DescribeRegions`, `DescribeSecurityGroups`, `DescribeSubnets`, `DescribeVolumes`, `DescribeVpcs` |
+//! | `elbv2` | 2015-12-01 | `DescribeListeners`, `DescribeLoadBalancers`, `DescribeRules`, `DescribeTags`, `DescribeTargetGroups`, `DescribeTargetHealth` |
+//! | `elb` | 2012-06-01 | `DescribeInstanceHealth`, `DescribeLoadBalancers`, `DescribeTags` |
+//! | `autoscaling` | 2011-01-01 | `DescribeAutoScalingGroups` |
+//! | `sts` | 2011-06-15 | `AssumeRole`, `GetCallerIdentity` |
+//! | `organizations` | 2016-11-28 | `DescribeOrganization`, `ListAccounts` |
+//!
 //! # Who calls
 //! Each account that [`World::account`](world::World::account) makes has one access key, `AKIA` and the account's number to sixteen digits, with the secret
 //! `secret/of+NUMBER`. Roles are made by [`Account::role`](world::Account::role). Account, region and service come from the signature.
 //!
 //! # What differs from AWS
 //! - The sizes of the buckets other than EC2's are guesses, since AWS does not publish them; [`Rates`] sets them or takes them away.
+//! - Other actions are unknown, `DescribeSecurityGroupRules` among them: rules have no identifiers, and what one permits is read from its group.
 //! - Only the filters listed in the code of each action are known, all of them real; AWS has more.
 //! - `DescribeNetworkInterfaces` lists any number of interfaces in one answer; AWS refuses when there are many.
 //! - With [`Settings::lag_s`] the whole of EC2, Elastic Load Balancing and Auto Scaling is as late as that, evenly; at AWS each answer is late by chance. A single thing
 //!   that a single listing misses is [`Effect::MissItem`].
-//! - There is no authorization by policy apart from trusts of roles, [`world::Denial`] and [`Effect::Deny`].
+//! - Terminated instances keep their tags until [`world::Change::DropTags`] takes them; at AWS they may lose them at any time.
+//! - There is no authorization by policy apart from trusts of roles, [`world::Denial`] and [`Effect::Deny`]. Service control policies exist as denials of a whole
+//!   account only: there are no organizational units, no allow lists, and no conditions but the region.
+//! - EC2 answers a signature that is more than five minutes off with `RequestExpired`. Its reference speaks of fifteen minutes, and clients report `AuthFailure`.
 //!
 //! # Over HTTP
 //! Below `/_sim/`, without a signature, with JSON bodies:

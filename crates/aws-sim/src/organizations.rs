@@ -3,21 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::{
-    call::Call,
+    call::{Call, Handler},
     error::ApiError,
     world::{MemberAccount, Organization, StateFields},
 };
 
 const PAGE_MAX: i64 = 20;
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "ListAccounts" => accounts(call),
-        "DescribeOrganization" => describe(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] = &[("ListAccounts", accounts), ("DescribeOrganization", describe)];
 
 fn accounts(call: &mut Call<'_>) -> Result<String, ApiError> {
     let size = call.take_size("MaxResults", 1, PAGE_MAX)?.unwrap_or(20);

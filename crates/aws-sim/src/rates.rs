@@ -98,22 +98,34 @@ pub(crate) struct Place {
     pub(crate) unpaged: bool,
 }
 
+/// A call's leave to be made.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Leave<'a> {
+    level: Option<&'a mut f64>,
+}
+
+impl Leave<'_> {
+    /// Counts the call.
+    pub(crate) fn take(self) {
+        if let Some(level) = self.level {
+            *level -= 1.0;
+        }
+    }
+}
+
 impl Levels {
-    /// Takes one call out of its bucket; `false` when that is empty.
-    pub(crate) fn take(&mut self, rates: &Rates, place: Place, now: Timestamp) -> bool {
+    /// Asks a call's bucket, which loses nothing yet; `None` when it is empty.
+    pub(crate) fn ask(&mut self, rates: &Rates, place: Place, now: Timestamp) -> Option<Leave<'_>> {
         if !rates.limited {
-            return true;
+            return Some(Leave { level: None });
         }
         let bucket = rates.bucket(place.service, &place.action, place.unpaged);
         let capacity = f64::from(bucket.capacity);
         let (level, since) = self.levels.entry(place).or_insert((capacity, now));
         *level = (*level + now.duration_since(*since).as_secs_f64().max(0.0) * bucket.refill_per_s).min(capacity);
         *since = now;
-        let some = *level >= 1.0;
-        if some {
-            *level -= 1.0;
-        }
-        some
+        (*level >= 1.0).then_some(Leave { level: Some(level) })
     }
 }
 
@@ -125,7 +137,7 @@ mod tests {
     fn taken(levels: &mut Levels, unpaged: bool, second: i64) -> usize {
         let place = Place { account: "1".into(), region: "r".into(), service: Service::Ec2, action: "DescribeVolumes".into(), unpaged };
         let now = Timestamp::from_second(second).unwrap();
-        (0..1000).take_while(|_| levels.take(&Rates::default(), place.clone(), now)).count()
+        (0..1000).map_while(|_| levels.ask(&Rates::default(), place.clone(), now).map(Leave::take)).count()
     }
 
     #[test]

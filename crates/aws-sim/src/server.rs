@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     autoscaling,
-    call::Call,
+    call::{Call, Handler},
     calls::CallRecord,
     clock::{self, Clock},
     ec2, elb, elbv2,
@@ -196,21 +196,8 @@ impl Server {
         };
         match authorization.verify(request, &secret, server_time) {
             Verdict::Genuine => {}
-            Verdict::Mismatch(why) if service == Service::Organizations => {
-                return Err(ApiError::new(400, "InvalidSignatureException", sentence(why)));
-            }
-            Verdict::Mismatch(why) => return Err(ApiError::new(403, "SignatureDoesNotMatch", sentence(why))),
-            Verdict::Skewed if service == Service::Ec2 => return Err(ApiError::new(400, "RequestExpired", "Request has expired.")),
-            Verdict::Skewed if service == Service::Organizations => {
-                return Err(ApiError::new(400, "InvalidSignatureException", "Signature expired"));
-            }
-            Verdict::Skewed => {
-                return Err(ApiError::new(
-                    403,
-                    "RequestTimeTooSkewed",
-                    "The difference between the request time and the current time is too large.",
-                ));
-            }
+            Verdict::Mismatch(why) => return Err(ApiError::bad_signature(service, sentence(why))),
+            Verdict::Skewed { signed, now } => return Err(ApiError::skewed(service, signed, now)),
         }
         match (session, request.header("x-amz-security-token")) {
             (None, None) => Ok(caller),
@@ -229,6 +216,7 @@ impl Server {
         let Asked { service, region, action, parameters } = asked;
         let (world, settings, effect, tokens, binding, token, position, now) = {
             let mut state = self.state();
+            let state = &mut *state;
             let now = state.clock.now();
             record.at = now;
             let settings = state.settings.clone();
@@ -253,16 +241,15 @@ impl Server {
                 action: &action,
                 page: record.page,
             };
+            let unpaged = !parameters
+                .keys()
+                .any(|name| name.starts_with("Filter.") || ["MaxResults", "NextToken"].contains(&name.as_str()) || name.ends_with(".1"));
+            let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
+            // A call that is refused here was not met by any fault, and one that a fault throttles costs nothing.
+            let leave = state.levels.ask(&settings.rates, place, now).ok_or_else(|| ApiError::throttled(service))?;
             let effect = state.script.strike(&target);
-            let limited = !matches!(effect, Some(Effect::Throttle)) && {
-                let unpaged = !parameters.keys().any(|name| {
-                    name.starts_with("Filter.") || ["MaxResults", "NextToken"].contains(&name.as_str()) || name.ends_with(".1")
-                });
-                let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
-                !state.levels.take(&settings.rates, place, now)
-            };
-            if limited {
-                return Err(ApiError::throttled(service));
+            if effect != Some(Effect::Throttle) {
+                leave.take();
             }
             (world, settings, effect, tokens, binding, token, position, now)
         };
@@ -271,8 +258,7 @@ impl Server {
         if !world.region_status(account, &region).is_some_and(OptIn::enabled) {
             return Err(ApiError::unknown_key(service));
         }
-        let whoami = service == Service::Sts && action == "GetCallerIdentity";
-        if !whoami && account.denials.iter().any(|denial| denial.covers(&region, service.signing_name(), &action)) {
+        if world.denies(account, &region, service.signing_name(), &action) {
             return Err(ApiError::denied_by_organization(service, &caller.arn, &action));
         }
         if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {
@@ -312,24 +298,32 @@ impl Server {
         Ok(deliver(service, body.into_bytes(), effect.as_ref()))
     }
 
+    /// Runs the call's action; `None` when the service has none of that name.
     fn run(&self, call: &mut Call<'_>, caller: &Caller) -> Option<Result<String, ApiError>> {
-        match call.service {
-            Service::Ec2 => ec2::run(call),
-            Service::Elbv2 => elbv2::run(call),
-            Service::Elb => elb::run(call),
-            Service::AutoScaling => autoscaling::run(call),
-            Service::Organizations => organizations::run(call),
-            Service::Sts => match call.action {
-                "GetCallerIdentity" => Some(sts::get_caller_identity(call, caller)),
-                "AssumeRole" => {
-                    let mut state = self.state();
-                    let now = state.clock.credentials_now();
-                    Some(sts::assume_role(call, caller, &mut state.sessions, now))
-                }
-                _ => None,
-            },
+        if call.service == Service::Sts {
+            let handler = named(sts::ACTIONS, call.action)?;
+            let mut state = self.state();
+            let now = state.clock.credentials_now();
+            return Some(handler(call, caller, &mut state.sessions, now));
         }
+        named(actions(call.service), call.action).map(|handler| handler(call))
     }
+}
+
+/// The actions of a service that need nothing but the call; those of STS are in [`sts::ACTIONS`].
+pub(crate) fn actions(service: Service) -> &'static [(&'static str, Handler)] {
+    match service {
+        Service::Ec2 => ec2::ACTIONS,
+        Service::Elbv2 => elbv2::ACTIONS,
+        Service::Elb => elb::ACTIONS,
+        Service::AutoScaling => autoscaling::ACTIONS,
+        Service::Organizations => organizations::ACTIONS,
+        Service::Sts => &[],
+    }
+}
+
+fn named<T: Copy>(actions: &[(&str, T)], name: &str) -> Option<T> {
+    actions.iter().find(|(known, _)| *known == name).map(|(_, handler)| *handler)
 }
 
 /// Reads what a request asks for. The signature's scope names service and region.

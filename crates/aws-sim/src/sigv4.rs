@@ -8,9 +8,10 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use sha2::{Digest, Sha256};
 
-use crate::http::Request;
+use crate::{clock, http::Request};
 
 /// How far a client's clock may be off.
+/// Source: IAM User Guide, "Signature Version 4": a request must reach AWS within five minutes of its time stamp.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What the `Authorization` header says.
@@ -59,7 +60,9 @@ impl Authorization {
         if !same(signature.as_bytes(), self.signature.as_bytes()) {
             return Verdict::Mismatch("the signature we calculated does not match the signature you provided");
         }
-        if now.duration_since(at).abs() > SKEW_MAX { Verdict::Skewed } else { Verdict::Genuine }
+        // Time stamps have whole seconds.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        if now.duration_since(at).abs() > SKEW_MAX { Verdict::Skewed { signed: at, now } } else { Verdict::Genuine }
     }
 
     fn signature_over(&self, request: &Request, secret: &str, stamp: &str) -> String {
@@ -82,7 +85,7 @@ impl Authorization {
 /// Signs a request as of now, as a client does.
 #[cfg(test)]
 pub(crate) fn sign(request: &mut Request, key_id: &str, secret: &str, region: &str, service: &str) {
-    let stamp = crate::clock::wall().strftime("%Y%m%dT%H%M%SZ").to_string();
+    let stamp = basic(clock::wall());
     request.headers.push(("x-amz-date".to_owned(), stamp.clone()));
     let authorization = Authorization {
         key_id: key_id.to_owned(),
@@ -104,7 +107,21 @@ pub(crate) fn sign(request: &mut Request, key_id: &str, secret: &str, region: &s
 pub(crate) enum Verdict {
     Genuine,
     Mismatch(&'static str),
-    Skewed,
+    /// Signed too long before the server's time, or after it.
+    Skewed {
+        signed: Timestamp,
+        now: Timestamp,
+    },
+}
+
+/// What AWS says of a signature that is too old or not yet good.
+pub(crate) fn skew_message(signed: Timestamp, now: Timestamp) -> String {
+    let (at, server) = (basic(signed), basic(now));
+    if signed < now {
+        format!("Signature expired: {at} is now earlier than {} ({server} - 5 min.)", basic(clock::later(now, -SKEW_MAX)))
+    } else {
+        format!("Signature not yet current: {at} is still later than {} ({server} + 5 min.)", basic(clock::later(now, SKEW_MAX)))
+    }
 }
 
 pub(crate) fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
@@ -129,6 +146,11 @@ fn sorted_query(query: &str) -> String {
     let mut pairs: Vec<_> = query.split('&').filter(|pair| !pair.is_empty()).collect();
     pairs.sort_unstable();
     pairs.join("&")
+}
+
+/// Writes `20261122T010203Z`.
+fn basic(at: Timestamp) -> String {
+    at.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// Reads `20261122T010203Z`.
@@ -166,7 +188,20 @@ mod tests {
     fn the_published_example_verifies() {
         let secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
         assert_eq!(published(secret, "2015-08-30T12:40:00Z"), Verdict::Genuine);
-        assert_eq!(published(secret, "2015-08-30T12:42:00Z"), Verdict::Skewed);
         assert!(matches!(published("another", "2015-08-30T12:40:00Z"), Verdict::Mismatch(_)));
+    }
+
+    #[test]
+    fn a_signature_is_good_for_five_minutes_before_and_after_its_time() {
+        let judged = |now: &str| match published("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", now) {
+            Verdict::Skewed { signed, now } => Err(skew_message(signed, now)),
+            verdict => Ok(verdict),
+        };
+        assert_eq!(judged("2015-08-30T12:31:00Z"), Ok(Verdict::Genuine));
+        assert_eq!(judged("2015-08-30T12:41:00.9Z"), Ok(Verdict::Genuine));
+        let expired = "Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T124101Z - 5 min.)";
+        assert_eq!(judged("2015-08-30T12:41:01.5Z"), Err(expired.to_owned()));
+        let early = "Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T123059Z + 5 min.)";
+        assert_eq!(judged("2015-08-30T12:30:59Z"), Err(early.to_owned()));
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     http,
     server::{Server, State},
     settings::Settings,
-    world::World,
+    world::{Change, ChangeError, World},
 };
 
 /// A simulator that serves on a port of this machine until it is dropped. It has threads of its own, so that it works beside any runtime and in tests without one.
@@ -114,14 +114,20 @@ impl Sim {
         self.edit(|world| change(world.account(account).region(region)))
     }
 
+    /// Makes one change of the world, now.
+    ///
+    /// # Errors
+    /// When what it is about is not there.
+    pub fn apply(&self, change: &Change) -> Result<(), ChangeError> {
+        self.server.state().edit(|world, now| world.apply(change, now))
+    }
+
     /// Terminates an instance; see [`Region::terminate`](crate::world::Region::terminate).
     ///
     /// # Errors
     /// When there is no such instance.
-    pub fn terminate(&self, account: &str, region: &str, instance: &str) -> Result<(), crate::world::ChangeError> {
-        let change =
-            crate::world::Change::Terminate { account: account.to_owned(), region: region.to_owned(), instance: instance.to_owned() };
-        self.server.state().edit(|world, now| world.apply(&change, now))
+    pub fn terminate(&self, account: &str, region: &str, instance: &str) -> Result<(), ChangeError> {
+        self.apply(&Change::Terminate { account: account.to_owned(), region: region.to_owned(), instance: instance.to_owned() })
     }
 
     /// The world as it is.

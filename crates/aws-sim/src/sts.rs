@@ -69,7 +69,14 @@ impl Sessions {
     }
 }
 
-pub(crate) fn get_caller_identity(call: &Call<'_>, caller: &Caller) -> Result<String, ApiError> {
+/// What answers an action of STS: it is told who calls, and what the end of a session is counted from.
+pub(crate) type Handler = fn(&mut Call<'_>, &Caller, &mut Sessions, Timestamp) -> Result<String, ApiError>;
+
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] =
+    &[("GetCallerIdentity", |call, caller, _, _| get_caller_identity(call, caller)), ("AssumeRole", assume_role)];
+
+fn get_caller_identity(call: &Call<'_>, caller: &Caller) -> Result<String, ApiError> {
     call.params.finish()?;
     Ok(call.query_answer(|xml| {
         xml.text("Arn", &caller.arn);
@@ -84,12 +91,7 @@ pub(crate) fn role_account(role_arn: &str) -> Option<&str> {
 }
 
 /// Opens a session. `credentials_now` is the time its end is counted from.
-pub(crate) fn assume_role(
-    call: &mut Call<'_>,
-    caller: &Caller,
-    sessions: &mut Sessions,
-    credentials_now: Timestamp,
-) -> Result<String, ApiError> {
+fn assume_role(call: &mut Call<'_>, caller: &Caller, sessions: &mut Sessions, credentials_now: Timestamp) -> Result<String, ApiError> {
     let role_arn = call.params.require("RoleArn")?;
     let session_name = call.params.require("RoleSessionName")?;
     let external_id = call.params.take("ExternalId");

@@ -7,15 +7,16 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
-    Clock, Effect, Fault, Rates, Settings, control,
+    Bucket, Clock, Effect, Fault, Rates, Service, Settings, clock, control,
     fault::Script,
     http::{Request, Response},
-    server::{Server, State},
-    sigv4,
-    world::{Region, Spec, World},
+    server::{Server, State, actions},
+    sigv4, sts,
+    world::{Denial, Region, Spec, World},
 };
 
 const ACCOUNT: &str = "111111111111";
+const MEMBER: &str = "222222222222";
 const REGION: &str = "eu-west-1";
 
 fn server(world: World, rates: Rates) -> Server {
@@ -24,6 +25,10 @@ fn server(world: World, rates: Rates) -> Server {
 }
 
 fn call(server: &Server, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Response {
+    call_as(ACCOUNT, server, service, version, action, parameters)
+}
+
+fn call_as(account: &str, server: &Server, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Response {
     let form = [("Action", action), ("Version", version)]
         .iter()
         .chain(parameters)
@@ -39,7 +44,7 @@ fn call(server: &Server, service: &str, version: &str, action: &str, parameters:
     };
     let (key, secret) = {
         let state = server.state();
-        let account = &state.world.accounts[ACCOUNT];
+        let account = &state.world.accounts[account];
         (account.key_id(), account.secret())
     };
     sigv4::sign(&mut request, &key, &secret, REGION, service);
@@ -249,4 +254,96 @@ fn every_call_is_logged_with_its_end() {
     let seen: Vec<_> = calls.iter().map(|call| (call.account.as_str(), call.action.as_str(), call.status, call.error.as_deref())).collect();
     assert_eq!(seen, [(ACCOUNT, "DescribeVpcs", 200, None), (ACCOUNT, "DescribeVpcs", 403, Some("UnauthorizedOperation"))]);
     assert_eq!(calls[0].parameters["MaxResults"], "5");
+}
+
+#[test]
+fn a_fault_is_not_used_up_by_a_call_that_its_bucket_refuses() {
+    let one = Bucket { capacity: 1, refill_per_s: 1.0 };
+    let server = server(World::generate(&Spec::default()), Rates { ec2: one, ..Rates::default() });
+    server.state().script = Script::new(vec![Fault::new(Effect::Throttle).nth(2).times(1), Fault::new(Effect::Deny).nth(2).times(1)]);
+    let status = || call(&server, "ec2", "2016-11-15", "DescribeVpcs", &[]).status;
+    assert_eq!([status(), status(), status()], [200, 503, 503], "refused by the bucket");
+    server.state().clock.advance(SignedDuration::from_secs(1));
+    assert_eq!(
+        [status(), status(), status()],
+        [503, 403, 503],
+        "by the first fault, which costs no call, by the second, and by the bucket"
+    );
+    server.state().clock.advance(SignedDuration::from_secs(1));
+    assert_eq!([status(), status()], [200, 503]);
+}
+
+#[test]
+fn service_control_policies_bind_members_only() {
+    let mut world = World::generate(&Spec::default());
+    for account in [ACCOUNT, MEMBER] {
+        world.account(account).denials.push(Denial::default());
+    }
+    let server = server(world, Rates::default());
+    let regions = |account| call_as(account, &server, "ec2", "2016-11-15", "DescribeRegions", &[]).status;
+    assert_eq!([ACCOUNT, MEMBER].map(regions), [403, 403], "each in an organization that is not of this world");
+    server.state().edit(|world, _| {
+        world.organize(ACCOUNT);
+    });
+    assert_eq!([ACCOUNT, MEMBER].map(regions), [200, 403]);
+    let whoami = |account| call_as(account, &server, "sts", "2011-06-15", "GetCallerIdentity", &[]).status;
+    assert_eq!([ACCOUNT, MEMBER].map(whoami), [200, 200]);
+}
+
+#[test]
+fn a_client_whose_clock_is_off_is_told_so_and_told_the_time() {
+    let server = server(World::generate(&Spec::default()), Rates::default());
+    let skewed = |ahead: i64, service, version, action| {
+        server.state().settings.clock_ahead_s = ahead;
+        let before = clock::wall();
+        let response = call(&server, service, version, action, &[]);
+        let date = &response.headers.iter().find(|(name, _)| *name == "Date").unwrap().1;
+        let date = jiff::fmt::rfc2822::parse(date).unwrap().timestamp();
+        let off = date.duration_since(before).as_secs() - ahead;
+        assert!((-1..=5).contains(&off), "{date} is {off} s off");
+        (response.status, String::from_utf8(response.body).unwrap())
+    };
+    for (ahead, word) in [(302, "Signature expired: "), (-310, "Signature not yet current: ")] {
+        for (service, version, action) in [
+            ("sts", "2011-06-15", "GetCallerIdentity"),
+            ("elasticloadbalancing", "2015-12-01", "DescribeLoadBalancers"),
+            ("elasticloadbalancing", "2012-06-01", "DescribeLoadBalancers"),
+            ("autoscaling", "2011-01-01", "DescribeAutoScalingGroups"),
+        ] {
+            let (status, body) = skewed(ahead, service, version, action);
+            assert_eq!(status, 403);
+            assert!(body.contains(&format!("<Code>SignatureDoesNotMatch</Code><Message>{word}2")), "{body}");
+        }
+        let (status, body) = skewed(ahead, "ec2", "2016-11-15", "DescribeVpcs");
+        assert_eq!(status, 400);
+        assert!(body.contains("<Code>RequestExpired</Code><Message>Request has expired. Timestamp date is 2"), "{body}");
+    }
+    for ahead in [290, -295] {
+        assert_eq!(skewed(ahead, "ec2", "2016-11-15", "DescribeVpcs").0, 200);
+    }
+}
+
+/// What the crate page says is served, by service and version.
+fn listed() -> BTreeMap<(&'static str, &'static str), Vec<&'static str>> {
+    let page = include_str!("lib.rs").lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+    let rows = page.skip_while(|line| *line != "# What is served").skip(1).take_while(|line| !line.starts_with('#'));
+    rows.filter_map(|row| {
+        let [service, version, actions] = row.strip_prefix('|')?.strip_suffix('|')?.split('|').collect::<Vec<_>>().try_into().ok()?;
+        let service = service.trim().strip_prefix('`')?.strip_suffix('`')?;
+        Some(((service, version.trim()), actions.split(',').map(|action| action.trim().trim_matches('`')).collect()))
+    })
+    .collect()
+}
+
+#[test]
+fn the_crate_page_lists_what_is_served() {
+    let served = Service::ALL.map(|service| {
+        let mut actions: Vec<&str> = match service {
+            Service::Sts => sts::ACTIONS.iter().map(|(name, _)| *name).collect(),
+            service => actions(service).iter().map(|(name, _)| *name).collect(),
+        };
+        actions.sort_unstable();
+        ((service.name(), service.version()), actions)
+    });
+    assert_eq!(listed(), BTreeMap::from(served));
 }

@@ -2,7 +2,7 @@
 
 use super::{Listed, Row, Spec, list, write_tags};
 use crate::{
-    call::Call,
+    call::{Call, NestedIds},
     error::ApiError,
     filter::Values,
     hash::shuffle,
@@ -60,7 +60,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
         }
     }
     let Listed { rows, next } = list(call, &SPEC, groups)?;
-    let seed = call.nested_seed();
+    let (seed, nested) = (call.nested_seed(), call.nested_ids());
     Ok(call.ec2_answer(|xml| {
         xml.list("securityGroupInfo", "item", rows.iter().enumerate(), |xml, (index, Group { group, region })| {
             let quirks = call.quirks(index);
@@ -70,8 +70,8 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
             xml.text("groupName", &group.name);
             xml.text("groupDescription", &group.description);
             xml.text("vpcId", &group.vpc);
-            write_permissions(xml, "ipPermissions", seed, region, &group.ingress);
-            write_permissions(xml, "ipPermissionsEgress", seed, region, &group.egress);
+            write_permissions(xml, "ipPermissions", seed, region, &group.ingress, &nested);
+            write_permissions(xml, "ipPermissionsEgress", seed, region, &group.egress, &nested);
             write_tags(xml, seed, &group.tags);
             xml.text("securityGroupArn", &format!("arn:{}:ec2:{}:{owner}:security-group/{}", region.partition, region.name, group.id));
         });
@@ -79,7 +79,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
     }))
 }
 
-fn write_permissions(xml: &mut Xml, name: &str, seed: u64, region: &Region, permissions: &[Permission]) {
+fn write_permissions(xml: &mut Xml, name: &str, seed: u64, region: &Region, permissions: &[Permission], nested: &NestedIds) {
     let mut permissions = Permission::grouped(permissions);
     shuffle(seed, &mut permissions, |permission| &permission.protocol);
     xml.list(name, "item", &mut permissions, |xml, permission| {
@@ -87,21 +87,22 @@ fn write_permissions(xml: &mut Xml, name: &str, seed: u64, region: &Region, perm
         xml.optional_plain("fromPort", permission.from);
         xml.optional_plain("toPort", permission.to);
         shuffle(seed, &mut permission.groups, |pair| &pair.group);
-        xml.list("groups", "item", &permission.groups, |xml, pair| write_pair(xml, region, pair));
+        xml.list("groups", "item", &permission.groups, |xml, pair| write_pair(xml, region, pair, nested));
         write_peers(xml, "ipRanges", "cidrIp", seed, &mut permission.ipv4);
         write_peers(xml, "ipv6Ranges", "cidrIpv6", seed, &mut permission.ipv6);
         write_peers(xml, "prefixListIds", "prefixListId", seed, &mut permission.prefix_lists);
     });
 }
 
-fn write_pair(xml: &mut Xml, region: &Region, pair: &GroupPair) {
+fn write_pair(xml: &mut Xml, region: &Region, pair: &GroupPair, nested: &NestedIds) {
     // A group of this account that is not there any more has left its id only.
     let user = match &pair.user {
         Some(user) if *user != region.account => Some(user),
         _ => region.groups.contains_key(&pair.group).then_some(&region.account),
     };
     xml.optional("userId", user);
-    xml.text("groupId", &pair.group);
+    // Groups in a VPC are told by id: no name comes with it.
+    xml.optional("groupId", nested.send(&pair.group));
     xml.optional("vpcId", pair.vpc.as_ref());
     xml.optional("vpcPeeringConnectionId", pair.peering.as_ref());
     xml.optional("peeringStatus", pair.peering_status.as_ref());

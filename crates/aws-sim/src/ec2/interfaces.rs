@@ -6,7 +6,7 @@ use super::{
     list, write_operator, write_tags,
 };
 use crate::{
-    call::Call,
+    call::{Call, NestedIds},
     error::ApiError,
     filter::Values,
     hash,
@@ -75,7 +75,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
         .map(|interface| Card { interface, region })
         .collect();
     let Listed { rows, next } = list(call, &SPEC, cards)?;
-    let seed = call.nested_seed();
+    let (seed, nested) = (call.nested_seed(), call.nested_ids());
     Ok(call.ec2_answer(|xml| {
         xml.list("networkInterfaceSet", "item", rows.iter().enumerate(), |xml, (index, card)| {
             let Card { interface, region } = card;
@@ -96,7 +96,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
             xml.optional("privateDnsName", card.private_dns());
             xml.plain("sourceDestCheck", interface.source_dest_check);
             write_groups(xml, seed, region, &interface.groups);
-            write_attachment(xml, card);
+            write_attachment(xml, card, &nested);
             if let Some(address) = interface.addresses.first() {
                 write_association(xml, region, address);
             }
@@ -118,11 +118,11 @@ fn goes_with_its_instance(region: &Region, interface: &Interface) -> bool {
         && interface.attachment.as_ref().is_some_and(|one| one.delete_on_termination)
 }
 
-fn write_attachment(xml: &mut Xml, card: &Card<'_>) {
+fn write_attachment(xml: &mut Xml, card: &Card<'_>, nested: &NestedIds) {
     let Some(attachment) = &card.interface.attachment else { return };
     xml.element("attachment", |xml| {
         xml.text("attachmentId", &attachment.id);
-        xml.optional("instanceId", attachment.instance.as_ref());
+        xml.optional("instanceId", attachment.instance.as_deref().and_then(|id| nested.send(id)));
         xml.text("instanceOwnerId", attachment.instance_owner.as_deref().unwrap_or(&card.region.account));
         xml.plain("deviceIndex", attachment.device_index);
         xml.plain("networkCardIndex", attachment.card);

@@ -8,7 +8,7 @@ mod types;
 mod volumes;
 
 use crate::{
-    call::Call,
+    call::{Call, Handler},
     error::ApiError,
     filter::{Filters, Values},
     hash::shuffle,
@@ -17,22 +17,19 @@ use crate::{
     xml::Xml,
 };
 
-/// Runs an action; `None` when there is none of that name.
-pub(crate) fn run(call: &mut Call<'_>) -> Option<Result<String, ApiError>> {
-    Some(match call.action {
-        "DescribeInstances" => instances::describe(call),
-        "DescribeInstanceTypes" => types::describe(call),
-        "DescribeSecurityGroups" => groups::describe(call),
-        "DescribeNetworkInterfaces" => interfaces::describe(call),
-        "DescribeVolumes" => volumes::describe(call),
-        "DescribeVpcs" => network::vpcs(call),
-        "DescribeSubnets" => network::subnets(call),
-        "DescribeAddresses" => network::addresses(call),
-        "DescribeAvailabilityZones" => network::zones(call),
-        "DescribeRegions" => network::regions(call),
-        _ => return None,
-    })
-}
+/// The actions that are served.
+pub(crate) const ACTIONS: &[(&str, Handler)] = &[
+    ("DescribeInstances", instances::describe),
+    ("DescribeInstanceTypes", types::describe),
+    ("DescribeSecurityGroups", groups::describe),
+    ("DescribeNetworkInterfaces", interfaces::describe),
+    ("DescribeVolumes", volumes::describe),
+    ("DescribeVpcs", network::vpcs),
+    ("DescribeSubnets", network::subnets),
+    ("DescribeAddresses", network::addresses),
+    ("DescribeAvailabilityZones", network::zones),
+    ("DescribeRegions", network::regions),
+];
 
 /// An item of a listing.
 trait Row<'a> {

@@ -55,7 +55,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
         .map(|volume| Disk { volume })
         .collect();
     let Listed { rows, next } = list(call, &SPEC, disks)?;
-    let seed = call.nested_seed();
+    let (seed, nested) = (call.nested_seed(), call.nested_ids());
     Ok(call.ec2_answer(|xml| {
         xml.list("volumeSet", "item", rows.iter().enumerate(), |xml, (index, disk)| {
             let volume = disk.volume;
@@ -72,7 +72,7 @@ pub(super) fn describe(call: &mut Call<'_>) -> Result<String, ApiError> {
             shuffle(seed, &mut attachments, |attachment| &attachment.instance);
             xml.list("attachmentSet", "item", attachments, |xml, attachment| {
                 xml.text("volumeId", &volume.id);
-                xml.text("instanceId", &attachment.instance);
+                xml.optional("instanceId", nested.send(&attachment.instance));
                 xml.text("device", &attachment.device);
                 xml.text("status", "attached");
                 xml.time("attachTime", attachment.attached);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Denial, Instance, InstanceState, OptIn, Region, StateReason, World};
+use super::{Denial, Instance, InstanceState, OptIn, Region, StateReason, Tags, World};
 
 /// A change, also as JSON for programs that drive the simulator over HTTP.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,15 @@ pub enum Change {
         /// Its value.
         value: Option<String>,
     },
+    /// Takes all tags away, as a terminated instance may lose them while it is still shown.
+    DropTags {
+        /// The account.
+        account: String,
+        /// The region.
+        region: String,
+        /// The identifier of what is tagged.
+        id: String,
+    },
     /// Adds an instance as [`Region::instance`] makes it.
     Launch {
         /// The account.
@@ -69,7 +78,7 @@ pub enum Change {
         /// How it stands from now on.
         status: OptIn,
     },
-    /// Replaces what service control policies forbid an account.
+    /// Replaces what service control policies forbid an account; see [`Denial`].
     Deny {
         /// The account.
         account: String,
@@ -118,7 +127,18 @@ impl World {
                 Ok(())
             }
             Change::Remove { account, region, id } => self.place(account, region)?.remove(id),
-            Change::Tag { account, region, id, key, value } => self.place(account, region)?.tag(id, key, value.as_deref()),
+            Change::Tag { account, region, id, key, value } => {
+                let tags = self.place(account, region)?.tags_of(id)?;
+                match value {
+                    Some(value) => tags.insert(key.clone(), value.clone()),
+                    None => tags.remove(key),
+                };
+                Ok(())
+            }
+            Change::DropTags { account, region, id } => {
+                self.place(account, region)?.tags_of(id)?.clear();
+                Ok(())
+            }
             Change::Launch { account, region, name } => {
                 self.place(account, region)?.instance(name).edit(|instance| instance.launched = now).edit_interface(|interface| {
                     if let Some(attachment) = &mut interface.attachment {
@@ -210,9 +230,8 @@ impl Region {
         if removed.contains(&true) { Ok(()) } else { Err(missing("resource", id)) }
     }
 
-    fn tag(&mut self, id: &str, key: &str, value: Option<&str>) -> Result<(), ChangeError> {
-        let tags = None
-            .or_else(|| self.instances.get_mut(id).map(|it| &mut it.tags))
+    fn tags_of(&mut self, id: &str) -> Result<&mut Tags, ChangeError> {
+        None.or_else(|| self.instances.get_mut(id).map(|it| &mut it.tags))
             .or_else(|| self.interfaces.get_mut(id).map(|it| &mut it.tags))
             .or_else(|| self.volumes.get_mut(id).map(|it| &mut it.tags))
             .or_else(|| self.addresses.get_mut(id).map(|it| &mut it.tags))
@@ -222,11 +241,6 @@ impl Region {
             .or_else(|| self.balancers.get_mut(id).map(|it| &mut it.tags))
             .or_else(|| self.target_groups.get_mut(id).map(|it| &mut it.tags))
             .or_else(|| self.classic_balancers.get_mut(id).map(|it| &mut it.tags))
-            .ok_or_else(|| missing("resource with tags", id))?;
-        match value {
-            Some(value) => tags.insert(key.to_owned(), value.to_owned()),
-            None => tags.remove(key),
-        };
-        Ok(())
+            .ok_or_else(|| missing("resource with tags", id))
     }
 }

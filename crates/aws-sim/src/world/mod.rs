@@ -33,6 +33,9 @@ pub use network::{GroupPair, Peer, Permission, SecurityGroup, Subnet, Vpc, Zone}
 pub use scaling::{Distribution, LaunchTemplate, Member, MixedInstances, Override, ScalingGroup, ScalingTag};
 pub use types::InstanceType;
 
+/// The action that no policy can deny. No other service has one of this name.
+pub(crate) const ALWAYS_PERMITTED: &str = "GetCallerIdentity";
+
 /// Keys and values.
 pub type Tags = BTreeMap<String, String>;
 
@@ -64,7 +67,7 @@ pub struct Account {
     pub roles: BTreeMap<String, Role>,
     /// What is there, by region; also how a region stands for this account.
     pub places: BTreeMap<String, Region>,
-    /// What service control policies forbid.
+    /// What service control policies forbid; without effect in a management account (see [`Denial`]).
     pub denials: Vec<Denial>,
     /// Whether resources that services manage are left out of listings that do not ask for them.
     pub managed_resources_hidden: bool,
@@ -90,7 +93,11 @@ pub struct Role {
     pub external_id: Option<String>,
 }
 
-/// A denial by a service control policy; what is missing is any. `GetCallerIdentity` cannot be denied.
+/// A denial by a service control policy; what is missing is any.
+///
+/// It does not apply in the management account of the world's organization, nor to `GetCallerIdentity`, which needs no permission. An account outside that
+/// organization counts as a member of another one.
+/// Source: AWS Organizations User Guide, "Service control policies"; AWS Security Token Service API Reference, `GetCallerIdentity`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Denial {
@@ -307,6 +314,13 @@ impl World {
     /// How a region stands for an account; `None` when there is no such region.
     pub fn region_status(&self, account: &Account, region: &str) -> Option<OptIn> {
         account.places.get(region).and_then(|place| place.opt_in).or_else(|| self.regions.get(region).copied())
+    }
+
+    /// Whether a service control policy forbids this call.
+    pub(crate) fn denies(&self, account: &Account, region: &str, service: &str, action: &str) -> bool {
+        let manages = self.organization.as_ref().is_some_and(|organization| organization.management == account.id);
+        let free = manages || action == ALWAYS_PERMITTED;
+        !free && account.denials.iter().any(|denial| denial.covers(region, service, action))
     }
 
     /// Fills in what a JSON file need not repeat: the names of accounts and regions inside them, and zones. Forgets what was derived before a change.

@@ -11,6 +11,7 @@ Says what differs on standard output and ends with 1.
 
 import datetime
 import json
+import re
 import sys
 import urllib.request
 
@@ -415,12 +416,50 @@ def judge_faults():
     control("PUT", "faults", [{"times": len(some), "effect": {"miss_item": {"id": first_id}}}])
     same("one is missing", sorted(set(some) - {first_id}), [row["InstanceId"] for it in everything() for row in it["Instances"]])
     control("DELETE", "faults")
+    judge_nested()
     # The log.
     control("DELETE", "calls")
     everything()
     log = control("GET", "calls")
     same("pages in the log", list(range(1, len(log) + 1)), [call["page"] for call in log])
     same("the log", {(A, "eu-west-1", "ec2", "DescribeInstances", 200)}, {(call["account"], call["region"], call["service"], call["action"], call["status"]) for call in log})
+
+
+def judge_nested():
+    """One nested id is missing from an answer, and nothing else is."""
+    place = control("GET", "world")["accounts"][A]["places"]["eu-west-1"]
+    pool = next(arn for arn, it in place["target_groups"].items() if len(it["targets"]) > 1)
+    for service, action, key, nested in [
+        ("autoscaling", "DescribeAutoScalingGroups", "InstanceId", lambda answer: [it for group in answer["AutoScalingGroups"] for it in group["Instances"]]),
+        ("ec2", "DescribeVolumes", "InstanceId", lambda answer: [it for volume in answer["Volumes"] for it in volume["Attachments"]]),
+        ("elb", "DescribeLoadBalancers", "InstanceId", lambda answer: [it for one in answer["LoadBalancerDescriptions"] for it in one["Instances"]]),
+        (
+            "ec2",
+            "DescribeSecurityGroups",
+            "GroupId",
+            lambda answer: [pair for group in answer["SecurityGroups"] for rule in group["IpPermissions"] for pair in rule["UserIdGroupPairs"]],
+        ),
+        ("ec2", "DescribeNetworkInterfaces", "InstanceId", lambda answer: [it["Attachment"] for it in answer["NetworkInterfaces"] if "Attachment" in it]),
+        ("elbv2", "DescribeTargetHealth", "Id", lambda answer: [it["Target"] for it in answer["TargetHealthDescriptions"]]),
+    ]:
+        arguments = {"TargetGroupArn": pool} if action == "DescribeTargetHealth" else {}
+        caller = client(service)
+        call = getattr(caller, re.sub("(?<!^)(?=[A-Z])", "_", action).lower())
+        control("DELETE", "faults")
+        whole = nested(call(**arguments))
+        control("PUT", "faults", [{"service": service, "action": action, "effect": "nested_without_id"}])
+        spoilt = nested(call(**arguments))
+        same(f"{action}: as many", len(whole), len(spoilt))
+        ids = [it[key] for it in whole if key in it]
+        same(f"{action}: some have an id", True, len(ids) > 1)
+        left = [it[key] for it in spoilt if key in it]
+        same(f"{action}: one id less", len(ids) - 1, len(left))
+        for id in left:
+            ids.remove(id)
+        same(f"{action}: the others", 1, len(ids))
+        rest = [[json.dumps(plain({name: value for name, value in it.items() if name != key}), sort_keys=True) for it in items] for items in (whole, spoilt)]
+        same(f"{action}: nothing else", *rest)
+    control("DELETE", "faults")
 
 
 def judge_changes():
@@ -451,6 +490,9 @@ def judge_changes():
     same("without a network", set(), {"SubnetId", "VpcId", "PrivateIpAddress"} & gone.keys())
     same("no interface", [], ec2.describe_network_interfaces(Filters=filters(**{"attachment.instance_id": [victim]}))["NetworkInterfaces"])
     same("no volume", [], ec2.describe_volumes(Filters=filters(**{"attachment.instance_id": [victim]}))["Volumes"])
+    same("it keeps its tags", True, len(gone["Tags"]) > 1)
+    control("POST", "changes", [{"drop_tags": name | {"id": victim}}])
+    same("it has lost its tags", ("terminated", []), (listed()[victim]["State"]["Name"], listed()[victim].get("Tags", [])))
     control("POST", "advance", {"seconds": 3599})
     same("still shown", True, victim in listed())
     control("POST", "advance", {"seconds": 2})
@@ -492,7 +534,13 @@ def judge_changes():
     fails("three calls", "RequestLimitExceeded", 503, lambda: [regions.describe_regions() for _ in range(3)])
     control("PUT", "settings", settings | {"clock_ahead_s": 600})
     fails("skew, EC2", "RequestExpired", 400, lambda: client("ec2").describe_vpcs())
-    fails("skew, STS", "RequestTimeTooSkewed", 403, lambda: client("sts").get_caller_identity())
+    fails("skew, STS", "SignatureDoesNotMatch", 403, lambda: client("sts").get_caller_identity())
+    fails("skew, ELB", "SignatureDoesNotMatch", 403, lambda: client("elbv2").describe_load_balancers())
+    fails("skew, Organizations", "InvalidSignatureException", 400, lambda: client("organizations").list_accounts())
+    control("PUT", "settings", settings | {"clock_ahead_s": -600})
+    fails("skew backwards", "SignatureDoesNotMatch", 403, lambda: client("autoscaling").describe_auto_scaling_groups())
+    control("PUT", "settings", settings | {"clock_ahead_s": 240})
+    client("ec2").describe_vpcs()
     control("PUT", "settings", settings)
 
 

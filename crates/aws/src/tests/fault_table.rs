@@ -67,6 +67,17 @@ impl Case {
         format!("{service}:{}", self.action)
     }
 
+    /// An item refers to others by their identifiers.
+    fn refers(&self) -> bool {
+        matches!(
+            (self.service, self.action),
+            ("autoscaling", "DescribeAutoScalingGroups")
+                | ("ec2", "DescribeVolumes" | "DescribeSecurityGroups" | "DescribeNetworkInterfaces")
+                | ("elb", "DescribeLoadBalancers")
+                | ("elbv2", "DescribeTargetHealth")
+        )
+    }
+
     fn fault(&self, effect: &Effect, region: &str, page: Option<u32>) -> Fault {
         let fault = Fault::new(effect.clone()).service(self.service).action(self.action).region(region);
         Fault { page, ..fault }
@@ -223,7 +234,7 @@ async fn check(account: &str, troubles: Vec<Trouble>) {
 
 /// The answer is whole, and an item in it cannot be taken: everything else in it counts.
 fn is_about_items(effect: &Effect) -> bool {
-    matches!(effect, Effect::ItemWithoutId | Effect::ItemWithoutState)
+    matches!(effect, Effect::ItemWithoutId | Effect::NestedWithoutId | Effect::ItemWithoutState)
 }
 
 #[tokio::test]
@@ -267,6 +278,7 @@ async fn items_and_tokens() {
         // A first page with a token that leads to it again.
         Trouble { strikes: |case| case.paged, ..leads_to_itself },
         Trouble { strikes: |case| case.id, ..trouble(Effect::ItemWithoutId, Outcome::Truncated, "has no ") },
+        Trouble { strikes: Case::refers, ..trouble(Effect::NestedWithoutId, Outcome::Truncated, "has no ") },
         Trouble { strikes: |case| case.state, ..trouble(Effect::ItemWithoutState, Outcome::Truncated, "has no state") },
     ];
     check("100000000014", troubles).await;
