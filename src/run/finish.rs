@@ -7,11 +7,12 @@ use crate::clock::earlier;
 use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
-use crate::model::{Key, Outcome, TargetName};
+use crate::model::{Key, TargetName};
 use crate::plan::{Change, Plan, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 
+use super::gaps::is_gap;
 use super::ready::NotReady;
 use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
@@ -307,10 +308,6 @@ async fn close(
     context.ledger.retain_holds(&context.config.targets.iter().map(|target| target.name.clone()).collect()).await?;
     context.ledger.finish_run(&row).await?;
     Ok(())
-}
-
-fn is_gap(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Denied | Outcome::Throttled | Outcome::Truncated | Outcome::Failed)
 }
 
 /// How sources that could not be read at all end the run.

@@ -4,6 +4,7 @@
 
 mod alone;
 mod finish;
+pub mod gaps;
 mod look_up;
 mod moves;
 pub mod progress;

@@ -14,6 +14,8 @@ use crate::plan::ChangeKind;
 use crate::source::Remark;
 use crate::told;
 
+use super::gaps;
+
 /// A receipt as documents have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptDocument {
@@ -282,10 +284,5 @@ fn receipts(text: &mut String, receipts: &[ReceiptDocument], verbose: bool) {
     }
     let summary: Vec<String> = outcomes.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
     let _ = writeln!(text, "scopes    {}", if summary.is_empty() { "none".to_owned() } else { summary.join(", ") });
-    let gaps = receipts.iter().filter(|receipt| receipt.outcome != Outcome::Complete).map(|receipt| {
-        let error = receipt.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
-        let accepted = if receipt.accepted { " (accepted)" } else { "" };
-        format!("{} {} {} {} {}{accepted}{error}", receipt.provider, receipt.account, receipt.region, receipt.kind, receipt.outcome)
-    });
-    list(text, "gap", gaps, verbose);
+    list(text, "gap", gaps::lines(receipts, verbose), verbose);
 }

@@ -366,3 +366,34 @@ fn all_regions_of_the_own_account_are_those_that_it_has_enabled() {
         assert!(gaps(&sync).iter().all(|((_, region, _), outcome)| region == IRELAND && outcome == "orphaned"), "{sync:#}");
     }
 }
+
+#[test]
+fn what_ends_a_sync_with_three_is_told_before_what_is_only_off() {
+    let mut aws = organization();
+    for account in ACCOUNTS {
+        aws.account(account).region(IRELAND).opt_in = Some(OptIn::NotOptedIn);
+    }
+    let cloud = Simulated::start(aws, ORGANIZATION, TIMERS);
+    cloud.sim.faults(vec![Fault::new(Effect::Deny).account(SECOND).action("AssumeRole")]);
+    let ran = cloud.run(&["sync"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let beginnings = |text: &str, word: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(word)).map(|line| line.split(": ").next().unwrap().to_owned()).collect()
+    };
+    let expected = [
+        format!("gap       aws {SECOND} * 13 kinds denied"),
+        format!("gap       aws {HUB} {IRELAND} 12 kinds disabled"),
+        format!("gap       aws {THIRD} {IRELAND} 12 kinds disabled"),
+    ];
+    assert_eq!(beginnings(&ran.out, "gap"), expected);
+    let verbose = cloud.run(&["sync", "-v"]);
+    let named = "gap       aws 222222222222 * account, region, zone, ";
+    assert!(verbose.out.lines().find(|line| line.starts_with("gap")).unwrap().starts_with(named), "{}", verbose.out);
+
+    // The same of the last receipts; what is complete is told kind by kind, with its counts.
+    let coverage = cloud.run(&["coverage"]).out;
+    let rows: Vec<Vec<&str>> = coverage.lines().skip(1).map(|line| line.split_whitespace().take(7).collect()).collect();
+    assert_eq!(rows[0], ["aws", "aws", SECOND, "*", "13", "kinds", "denied"], "{coverage}");
+    assert_eq!(rows[1], ["aws", "aws", HUB, IRELAND, "12", "kinds", "disabled"], "{coverage}");
+    assert!(rows.iter().any(|row| row[2..] == [THIRD, VIRGINIA, "instance", "complete", "8"]), "{coverage}");
+}
