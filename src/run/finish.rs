@@ -119,7 +119,6 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
 ///
 /// # Errors
 /// When the ledger fails.
-#[expect(clippy::too_many_arguments, reason = "everything a run came to meets here, once")]
 pub(super) async fn report(
     context: &Context<'_>,
     stand: Stand,
@@ -128,7 +127,6 @@ pub(super) async fn report(
     outcomes: BTreeMap<TargetName, deliver::Outcome>,
     plan: Plan,
     skipped: Vec<String>,
-    began: Instant,
 ) -> Result<Ended, RunError> {
     let mut exits = BTreeSet::from([Exit::Done]);
     let mut problems: Vec<(Exit, Problem)> = Vec::new();
@@ -222,8 +220,8 @@ pub(super) async fn report(
     let mut report = Report {
         run: context.run.0.clone(),
         outcome: exit.outcome().to_owned(),
-        started_at: context.at(),
-        duration_s: began.elapsed().as_secs_f64(),
+        started_at: context.began.at,
+        duration_s: context.began.instant.elapsed().as_secs_f64(),
         receipts,
         counts,
         failed,
@@ -265,8 +263,8 @@ async fn prune(context: &Context<'_>) -> Option<Remark> {
 pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
     let row = RunRow {
         run: context.run.clone(),
-        started_at: context.at(),
-        finished_at: Some(context.clock.real_now().max(context.at())),
+        started_at: context.began.at,
+        finished_at: Some(context.clock.real_now().max(context.began.at)),
         outcome: Some(error.exit().outcome().to_owned()),
         counts: BTreeMap::new(),
         report: None,

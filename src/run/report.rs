@@ -85,9 +85,9 @@ pub struct Report {
     pub run: String,
     /// `done`, `partly`, `held`, `failed`, `interrupted`.
     pub outcome: String,
-    /// When it began, by its own clock.
+    /// When it began, by its own clock; of an `apply`, whose clock stands at the plan's time, by the real one.
     pub started_at: Timestamp,
-    /// How long it took, on the real clock.
+    /// How long it took, on the real clock, reading the sources included.
     pub duration_s: f64,
     /// How each scope's listing ended.
     pub receipts: Vec<ReceiptDocument>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dewpoint_aws_sim::world::{Denial, OptIn, Spec, World as Aws};
 use dewpoint_aws_sim::{Effect, Fault};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::support::simulated::{EXTERNAL_ID, HUB, Simulated};
@@ -396,4 +397,20 @@ fn what_ends_a_sync_with_three_is_told_before_what_is_only_off() {
     assert_eq!(rows[0], ["aws", "aws", SECOND, "*", "13", "kinds", "denied"], "{coverage}");
     assert_eq!(rows[1], ["aws", "aws", HUB, IRELAND, "12", "kinds", "disabled"], "{coverage}");
     assert!(rows.iter().any(|row| row[2..] == [THIRD, VIRGINIA, "instance", "complete", "8"]), "{coverage}");
+}
+
+#[test]
+fn a_run_begins_before_it_reads() {
+    const LATE_MS: u64 = 700;
+    let mut aws = Aws::new();
+    aws.add(&Spec { account: HUB.to_owned(), region: IRELAND.to_owned(), instances: 2, groups: 2, ..Spec::default() });
+    let cloud = Simulated::start(aws, "regions: [eu-west-1]", TIMERS);
+    cloud.sim.faults(vec![Fault::new(Effect::Latency { ms: LATE_MS }).action("DescribeInstances")]);
+    let sync = cloud.sync(0);
+    let late = std::time::Duration::from_millis(LATE_MS);
+    assert!(sync["duration_s"].as_f64().unwrap() >= late.as_secs_f64(), "{sync:#}");
+    let runs = cloud.json(&["runs"], 0);
+    let at = |name: &str| -> Timestamp { runs["runs"][0][name].as_str().unwrap().parse().unwrap() };
+    assert!(at("finished_at").duration_since(at("started_at")).unsigned_abs() >= late, "{runs:#}");
+    assert_eq!(word(&sync, "started_at"), word(&runs["runs"][0], "started_at"));
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use dewpoint::clock::RunClock;
+use dewpoint::clock::{Began, RunClock};
 use dewpoint::config::{self, Config};
 use dewpoint::estate::Estate;
 use dewpoint::export;
@@ -70,15 +70,17 @@ impl Flow {
 
     fn context(&self, at: Timestamp, mode: Mode) -> Context<'_> {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let clock = RunClock::new(Some(at));
         Context {
             config: &self.config,
             ledger: Arc::clone(&self.ledger),
             targets: &setup::target,
-            clock: Arc::new(RunClock::new(Some(at))),
+            clock: Arc::new(clock),
             meter: &self.meter,
             interrupt: self.interrupt.subscribe(),
             mode,
             run: RunId(format!("run-{number:06}")),
+            began: Began::now(&clock),
             holder: format!("test, {number}"),
             leases: Mutex::default(),
         }
