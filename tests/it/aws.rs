@@ -337,6 +337,7 @@ fn credentials_that_cannot_be_had_are_said_so() {
         let ran = Ran::of(&command.env(name, &value).output().unwrap());
         assert_eq!(ran.code, 5, "{name}={value}\n{}{}", ran.out, ran.err);
         assert!(ran.err.contains(words) && ran.err.contains("dewpoint doctor"), "{}", ran.err);
+        assert!(!ran.err.contains("aws_"), "the SDK's own words: {}", ran.err);
         assert!(!cloud.world.path("cmdb.db").exists());
     }
     assert_eq!(cloud.sim.calls().len(), 0);
