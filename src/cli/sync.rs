@@ -33,10 +33,10 @@ impl App {
     async fn sync_with(&self, config: &Config, args: SyncArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
         let began = Began::now(clock.as_ref());
-        let sources = setup::sources(config).map_err(secret_error)?;
-        let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
         let options =
             Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
+        let sources = setup::sources(config, &options.sources).map_err(secret_error)?;
+        let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, began, &meter, Mode::Sync);
         let ended = self.told(&context, async {
@@ -64,9 +64,9 @@ impl App {
                 "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
             ));
         }
-        let sources = setup::sources(config).map_err(secret_error)?;
-        let ledger = self.ledger(config, Open::Read).await?;
         let options = self.options(args.selection);
+        let sources = setup::sources(config, &options.sources).map_err(secret_error)?;
+        let ledger = self.ledger(config, Open::Read).await?;
         let meter = Meter::new(self.output.progress);
         let context = context(config, &ledger, clock, began, &meter, Mode::Plan);
         let mut basis = None;
@@ -108,7 +108,8 @@ impl App {
     async fn apply_with(&self, config: &Config, file: &Path) -> Result<u8, CommandError> {
         // By the real clock: that of its run stands at the plan's time.
         let began = Began::now(&RunClock::new(None));
-        let sources = setup::sources(config).map_err(secret_error)?;
+        // It reads none of them, and asks one only about ends.
+        let sources = setup::sources_to_ask(config);
         let ledger = self.ledger(config, Open::ReadWrite { create: false }).await?;
         let meter = Meter::new(self.output.progress);
         let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;

@@ -147,8 +147,8 @@ impl World {
             holder: format!("test {hour}"),
             leases: Mutex::default(),
         };
-        let sources = setup::sources(&self.config).unwrap();
         let options = Options::default();
+        let sources = setup::sources(&self.config, &options.sources).unwrap();
         let ended = async {
             let reading = super::read(&context, &sources, &options).await?;
             super::run(&context, &sources, reading, &options, None, &|_, _| meanwhile()).await

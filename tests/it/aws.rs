@@ -415,3 +415,38 @@ fn a_run_begins_before_it_reads() {
     assert!(at("finished_at").duration_since(at("started_at")).unsigned_abs() >= late, "{runs:#}");
     assert_eq!(word(&sync, "started_at"), word(&runs["runs"][0], "started_at"));
 }
+
+#[test]
+fn a_plan_is_applied_without_the_secrets_of_sources_that_are_not_asked() {
+    let cloud = Simulated::start(organization(), ORGANIZATION, "min_age: 0s, retire_after: 0s, confirm_missing: 1");
+    cloud.sync(0);
+    let apply = |plan: &str, code: i32| -> Value {
+        let mut command = cloud.command(&["apply", plan, "--output", "json"]);
+        let ran = Ran::of(&command.env_remove("EXTERNAL_ID").output().unwrap());
+        assert_eq!(ran.code, code, "{}{}", ran.out, ran.err);
+        ran.document()
+    };
+    let first = first_machine(&cloud, HUB, IRELAND);
+    cloud
+        .sim
+        .edit_region(HUB, IRELAND, |place| place.instances.get_mut(&first).unwrap().tags.insert("owner".to_owned(), "someone".to_owned()));
+    cloud.json(&["plan", "--out", "tagged.json"], 0);
+    cloud.sim.clear_calls();
+    let applied = apply("tagged.json", 0);
+    assert_eq!(World::counts(&applied), [("update".to_owned(), 1)]);
+    assert_eq!(cloud.sim.calls().len(), 0);
+
+    // An end has to be confirmed, and the source cannot be asked.
+    cloud.sync(0);
+    cloud.sim.edit_region(HUB, IRELAND, |place| {
+        let group = place.group_id("group-5");
+        place.groups.remove(&group).unwrap();
+    });
+    cloud.json(&["plan", "--out", "gone.json"], 0);
+    let applied = apply("gone.json", 3);
+    assert_eq!(total(&applied, "retire"), 0);
+    let remarks = applied["remarks"].as_array().unwrap();
+    let why = "not retired: source `aws` failed at reading its secrets: dewpoint.yaml:3:";
+    assert!(remarks.iter().any(|remark| word(remark, "text").starts_with(why)), "{applied:#}");
+    assert_eq!(total(&cloud.sync(0), "retire"), 1);
+}

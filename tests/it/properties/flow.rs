@@ -105,7 +105,7 @@ impl Flow {
         let options = Options::default();
         let context = self.context(at, mode);
         let ended = RUNTIME.block_on(async {
-            let sources = setup::sources(&self.config).unwrap();
+            let sources = setup::sources(&self.config, &options.sources).unwrap();
             let reading = run::read(&context, &sources, &options).await.unwrap();
             let basis = saved::Basis::of(&reading);
             let ended = run::run(&context, &sources, reading, &options, None, &|_, _| {}).await.unwrap();
@@ -128,7 +128,7 @@ impl Flow {
             let made: Timestamp = serde_json::from_slice::<Value>(&plan).unwrap()["plan"]["taken_at"].as_str().unwrap().parse().unwrap();
             let saved = saved::load(&self.path("plan.json"), &self.config, &estate, current, made).unwrap();
             let context = self.context(saved.taken_at, Mode::Sync);
-            let sources = setup::sources(&self.config).unwrap();
+            let sources = setup::sources_to_ask(&self.config);
             let ended = run::run(&context, &sources, saved.reading, &Options::default(), Some(&saved.only), &|_, _| {}).await.unwrap();
             context.release_leases().await;
             ended
