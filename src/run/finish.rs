@@ -316,7 +316,8 @@ fn source_exit(stand: &Stand) -> Option<Exit> {
     if stand.failed.len() < stand.asked {
         return Some(Exit::Partly);
     }
-    let refused = stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. })).count();
+    let refused =
+        stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. } | SourceError::Clock { .. })).count();
     Some(if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed })
 }
 

@@ -14,7 +14,7 @@ use crate::clock::later;
 use crate::config::Config;
 use crate::estate::{Estate, EstateId, Fence};
 use crate::inventory::Coverage;
-use crate::model::{EdgeId, Key, Receipt, Relation, Resource, Scope};
+use crate::model::{Account, EdgeId, Key, Receipt, Region, Relation, Resource, Scope};
 use crate::plan::Plan;
 use crate::source::{Pull, Remark};
 
@@ -40,6 +40,7 @@ struct File {
     relations: Vec<Relation>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unread: BTreeMap<Key, BTreeSet<String>>,
+    off: Vec<((Account, Region), String)>,
     exhaustive: bool,
     remarks: Vec<Remark>,
 }
@@ -73,6 +74,7 @@ pub fn save(path: &Path, plan: &Plan, basis: Basis) -> std::io::Result<()> {
         resources: pull.resources.into_values().collect(),
         relations: pull.relations.into_values().collect(),
         unread: pull.unread,
+        off: pull.off.into_iter().collect(),
         exhaustive: pull.exhaustive,
         remarks: pull.remarks,
     };
@@ -153,8 +155,9 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now
         return Err(refuse(format!("is from {}, older than `plan_max_age` allows", plan.taken_at), again));
     }
     let mut pull = Pull { exhaustive: file.exhaustive, remarks: file.remarks, unread: file.unread, ..Pull::default() };
+    pull.off = file.off.into_iter().collect();
     for (scope, receipt) in file.receipts {
-        pull.receipts.add(scope, receipt)?;
+        pull.receipts.share(scope, receipt)?;
     }
     pull.resources = file.resources.into_iter().map(|resource| (resource.key.clone(), resource)).collect();
     pull.relations = file.relations.into_iter().map(|relation| (relation.id(), relation)).collect::<BTreeMap<EdgeId, Relation>>();

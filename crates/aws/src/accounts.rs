@@ -1,12 +1,9 @@
 //! Which accounts a source reads, and how: `organizations:ListAccounts`, roles, and the caller's own.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_config::SdkConfig;
 use aws_sdk_organizations::types::Account as WireAccount;
 use dewpoint_core::model::{Account, Attributes, Key, Kind, Provider, Region, Relation, RelationType, Resource};
 use dewpoint_core::source::Progress;
@@ -14,18 +11,16 @@ use jiff::Timestamp;
 use serde_json::Map;
 
 use crate::action::Action;
-use crate::client;
 use crate::error::{Fault, Reason};
-use crate::identity::{self, Identity};
+use crate::identity::Identity;
 use crate::kinds::regions::{self, RegionList};
 use crate::map::{Facts, Place, Refused, edge, filled, instant};
 use crate::paging::{Ask, Pages, read_all};
-use crate::session::{AccountSession, Calls, Terms};
+use crate::role::{self, ExternalId, Role, RoleCredentials};
+use crate::session::{AccountSession, Calls};
+use crate::turn::{self, Turn};
 
 pub(crate) const LIST: Action = Action::organizations("organizations:ListAccounts");
-
-/// Called by the credentials provider, for accounts that are read as a role.
-pub(crate) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// Accounts asked for per page, the most that the action takes.
 const PAGE: i32 = 20;
@@ -52,41 +47,6 @@ pub struct ListedAccount {
     pub external_id: Option<ExternalId>,
 }
 
-/// What a role's trust asks for beside the caller. Shown to nobody: whoever knows it could have the role assumed for somebody else.
-///
-/// Source: IAM User Guide, "The confused deputy problem".
-#[derive(Clone, PartialEq, Eq)]
-pub struct ExternalId(String);
-
-impl ExternalId {
-    /// An external id.
-    #[must_use]
-    pub fn new(id: impl Into<String>) -> Self {
-        Self(id.into())
-    }
-}
-
-/// A text that no trust policy can ask for as external id. Never holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an external id has 2 to 1224 letters, digits and `_+=,.@:/-`")]
-pub struct InvalidExternalId;
-
-impl FromStr for ExternalId {
-    type Err = InvalidExternalId;
-
-    /// Source: STS API Reference, AssumeRole: `ExternalId`.
-    fn from_str(text: &str) -> Result<Self, InvalidExternalId> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
-        if (2..=1224).contains(&text.len()) && text.bytes().all(fits) { Ok(Self::new(text)) } else { Err(InvalidExternalId) }
-    }
-}
-
-impl fmt::Debug for ExternalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExternalId(…)")
-    }
-}
-
 /// How accounts that are not the caller's own are read, where nothing else is said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsualRole {
@@ -109,10 +69,7 @@ pub(crate) struct Member {
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
     Own,
-    Role {
-        arn: String,
-        external_id: Option<ExternalId>,
-    },
+    Role(Role),
     /// Not at all: it is suspended, closed, or in a state that is not known to be usable.
     Nobody {
         why: String,
@@ -133,17 +90,16 @@ struct OrganizationFacts {
 pub(crate) async fn list(
     accounts: &Accounts,
     usual: &UsualRole,
-    caller: &Identity,
-    shared: &SdkConfig,
-    calls: &Calls<'_>,
-    endpoint_url: Option<&str>,
+    session: &AccountSession,
+    progress: &dyn Progress,
 ) -> Result<Vec<Member>, Fault> {
+    let caller = &session.identity;
     let access = |id: &Account, role_arn: Option<&String>, external_id: Option<&ExternalId>| match role_arn {
         None if *id == caller.account => Access::Own,
-        role_arn => Access::Role {
+        role_arn => Access::Role(Role {
             arn: role_arn.cloned().unwrap_or_else(|| format!("arn:{}:iam::{id}:role/{}", caller.partition, usual.name)),
             external_id: external_id.or(usual.external_id.as_ref()).cloned(),
-        },
+        }),
     };
     match accounts {
         Accounts::Own => Ok(vec![Member { account: caller.account.clone(), access: Access::Own, facts: None }]),
@@ -156,8 +112,8 @@ pub(crate) async fn list(
             Ok(listed.iter().map(member).collect())
         }
         Accounts::Organization => {
-            let pages = Organization(client::organizations(shared, caller.account.as_str(), &caller.home, endpoint_url));
-            let (rows, fault) = read_all(pages, calls, Ask::default()).await;
+            let home = session.region(&caller.home);
+            let (rows, fault) = read_all(Organization(session.organizations()), &Calls::new(&home, progress), Ask::default()).await;
             if let Some(fault) = fault {
                 return Err(fault);
             }
@@ -170,7 +126,7 @@ pub(crate) async fn list(
                 }
                 let access = match facts.state.as_str() {
                     "active" => access(&account, None, None),
-                    state => Access::Nobody { why: format!("the organization says that the account is {}", state.replace('_', " ")) },
+                    state => Access::Nobody { why: why_nobody(state) },
                 };
                 members.push(Member { account, access, facts: Some(facts) });
             }
@@ -209,6 +165,23 @@ impl Pages for Organization {
     }
 }
 
+/// Words of a denial that a service control policy made.
+///
+/// Source: IAM User Guide, "Troubleshoot access denied error messages".
+pub(crate) const SERVICE_CONTROL_POLICY: &str = "service control policy";
+
+/// Why an account is not read, by its state.
+///
+/// Source: AWS Organizations API Reference, Account.
+fn why_nobody(state: &str) -> String {
+    match state {
+        "suspended" | "closed" | "pending_closure" | "pending_activation" => {
+            format!("the organization says that the account is {}", state.replace('_', " "))
+        }
+        unknown => format!("the organization gives the account the state `{}`, which Dewpoint does not know", unknown.to_uppercase()),
+    }
+}
+
 /// `State` took the place of `Status` in 2026; where both are there, the newer word counts. An account without either, or whose id is none, makes
 /// the list useless: which accounts there are must be known whole.
 fn read(row: &WireAccount) -> Result<(Account, OrganizationFacts), Fault> {
@@ -232,32 +205,91 @@ pub(crate) struct Open {
     pub(crate) regions: Result<RegionList, Fault>,
 }
 
+/// Regions in which an account can be entered and asked which regions it has: those that AWS enables for everybody.
+///
+/// Source: AWS Account Management Reference Guide, "Regions that are enabled by default"; the other partitions' own documentation.
+const ENABLED_BY_DEFAULT: [(&str, &[&str]); 3] = [
+    (
+        "aws",
+        &[
+            "us-east-1",
+            "us-west-2",
+            "eu-west-1",
+            "eu-central-1",
+            "ap-southeast-1",
+            "ap-northeast-1",
+            "us-east-2",
+            "us-west-1",
+            "ca-central-1",
+            "eu-west-2",
+            "eu-west-3",
+            "eu-north-1",
+            "ap-northeast-2",
+            "ap-northeast-3",
+            "ap-southeast-2",
+            "ap-south-1",
+            "sa-east-1",
+        ],
+    ),
+    ("aws-us-gov", &["us-gov-west-1", "us-gov-east-1"]),
+    ("aws-cn", &["cn-north-1", "cn-northwest-1"]),
+];
+
+/// Where accounts are entered: in the region that knew the caller, else in those that are to be listed, else in any that all accounts have. One may
+/// be denied by policy, or not be enabled for an account.
+pub(crate) fn entrances(caller: &Identity, listed: &[Region], is_one_server: bool) -> Turn {
+    let of_all = ENABLED_BY_DEFAULT.iter().filter(|(partition, _)| *partition == caller.partition).flat_map(|(_, names)| *names);
+    let of_all = of_all.filter_map(|name| name.parse().ok());
+    let mut regions = Vec::new();
+    for region in std::iter::once(caller.home.clone()).chain(listed.iter().cloned()).chain(of_all) {
+        if !regions.contains(&region) {
+            regions.push(region);
+        }
+    }
+    Turn { regions, is_one_server }
+}
+
 impl Member {
     /// Takes the credentials that read the account, and asks which regions it has.
-    pub(crate) async fn open(
-        &self,
-        caller: &Identity,
-        shared: &SdkConfig,
-        terms: &Arc<Terms>,
-        regions: &[Region],
-        progress: &dyn Progress,
-    ) -> Result<Open, Fault> {
+    pub(crate) async fn open(&self, caller: &Arc<AccountSession>, entrances: &Turn, progress: &dyn Progress) -> Result<Open, Fault> {
         let session = match &self.access {
-            Access::Own => AccountSession::new(caller.clone(), shared.clone(), Arc::clone(terms)),
-            Access::Role { arn, external_id } => {
-                let shared = client::as_role(shared, arn, external_id.as_ref().map(|id| id.0.as_str()), &caller.home).await;
-                let named = |fault: Fault| Fault { text: format!("as {arn}: {}", fault.text), ..fault };
-                let identity = identity::find(&shared, std::slice::from_ref(&caller.home), terms, progress).await.map_err(named)?.identity;
-                if identity.account != self.account {
-                    let text = format!("as {arn}: the role belongs to account {}, not to {}", identity.account, self.account);
-                    return Err(Fault { reason: Reason::Denied, operation: ASSUME_ROLE, text });
-                }
-                AccountSession::new(identity, shared, Arc::clone(terms))
-            }
-            Access::Nobody { why } => return Err(Fault { reason: Reason::Denied, operation: LIST.name, text: why.clone() }),
+            Access::Own => Arc::clone(caller),
+            Access::Role(role) => Arc::new(self.enter(role, caller, entrances, progress).await?),
+            Access::Nobody { why } => return Err(Fault::new(Reason::Denied, LIST.name, why.as_str())),
         };
-        let regions = list_regions(&session, regions, progress).await;
-        Ok(Open { session: Arc::new(session), regions })
+        let list = |region| {
+            let session = session.region(region);
+            async move { regions::list(&Calls::new(&session, progress)).await }
+        };
+        let regions = entrances.ask(regions::ACTION.name, turn::is_refusal, list).await;
+        Ok(Open { session, regions })
+    }
+
+    async fn enter(
+        &self,
+        role: &Role,
+        caller: &AccountSession,
+        entrances: &Turn,
+        progress: &dyn Progress,
+    ) -> Result<AccountSession, Fault> {
+        // A trust that refuses the caller does so in all regions.
+        let is_refusal = |fault: &Fault| match fault.reason {
+            Reason::Denied => fault.text.contains(SERVICE_CONTROL_POLICY),
+            _ => turn::is_refusal(fault),
+        };
+        let assume = |region: &Region| {
+            let (session, region) = (Arc::new(caller.region(region)), region.clone());
+            async move {
+                let (credentials, identity) = role.assume(&Calls::new(&session, progress), &region).await?;
+                Ok((RoleCredentials::new(role.clone(), session, region, credentials), identity))
+            }
+        };
+        let (credentials, identity) = entrances.ask(role::ACTION.name, is_refusal, assume).await?;
+        if identity.account != self.account {
+            let text = format!("as {}: the role belongs to account {}, not to {}", role.arn, identity.account, self.account);
+            return Err(Fault::new(Reason::Denied, role::ACTION.name, text));
+        }
+        Ok(caller.as_role(identity, credentials))
     }
 
     /// The account itself, with an edge to each region of its partition. A region that is not enabled any more still holds what was made in it.
@@ -298,25 +330,4 @@ impl Member {
     pub(crate) fn is_told(&self) -> bool {
         self.facts.is_some()
     }
-}
-
-/// Asks for the account's regions, first in the caller's home region, then in those that are to be listed: one may be denied by policy, or not
-/// enabled for this account.
-async fn list_regions(session: &AccountSession, others: &[Region], progress: &dyn Progress) -> Result<RegionList, Fault> {
-    let home = &session.identity.home;
-    let mut first: Option<Fault> = None;
-    for region in std::iter::once(home).chain(others.iter().filter(|region| *region != home)) {
-        let at = session.region(region);
-        match regions::list(&Calls::new(&at, progress)).await {
-            Ok(list) => return Ok(list),
-            Err(fault) => {
-                let elsewhere = matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Disabled);
-                let told = first.get_or_insert(fault).clone();
-                if !elsewhere {
-                    return Err(told);
-                }
-            }
-        }
-    }
-    Err(first.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: regions::ACTION.name, text: "no region was asked".to_owned() }))
 }

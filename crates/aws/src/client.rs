@@ -1,9 +1,9 @@
 //! Clients of the SDK: credentials, HTTP, retries and time-outs.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ec2::config::retry::{RetryConfig, RetryPartition};
@@ -14,11 +14,13 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::timeout::TimeoutConfig;
 use dewpoint_core::model::Region;
+use jiff::Timestamp;
 
 use crate::body::WholeBody;
+use crate::role::RoleCredentials;
 
-/// Name in the `User-Agent` header.
-const APP_NAME: &str = "dewpoint";
+/// Name in the `User-Agent` header, and of the sessions of roles.
+pub(crate) const APP_NAME: &str = "dewpoint";
 
 /// What tests set differently from the defaults.
 #[derive(Debug, Clone)]
@@ -106,16 +108,18 @@ fn http_client(proxy: ProxyConfig) -> SharedHttpClient {
     })
 }
 
-/// The clients of one account in one region.
+/// The clients of one account in one region, each made on first use.
 #[derive(Debug)]
 pub(crate) struct Clients {
-    pub(crate) ec2: aws_sdk_ec2::Client,
-    /// Application, network and gateway load balancers.
-    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
-    /// Classic load balancers.
-    pub(crate) classic: aws_sdk_elasticloadbalancing::Client,
-    pub(crate) auto_scaling: aws_sdk_autoscaling::Client,
-    pub(crate) sts: aws_sdk_sts::Client,
+    shared: SdkConfig,
+    owner: String,
+    region: Region,
+    endpoint_url: Option<String>,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    elb: OnceLock<aws_sdk_elasticloadbalancingv2::Client>,
+    classic: OnceLock<aws_sdk_elasticloadbalancing::Client>,
+    auto_scaling: OnceLock<aws_sdk_autoscaling::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
 }
 
 /// A service's configuration in a region. The SDK's retry quota is shared by the whole process, so that one account's errors would use up
@@ -132,21 +136,58 @@ macro_rules! service_config {
     }};
 }
 
+/// A client of one of the services that answer in XML.
+macro_rules! client {
+    ($clients:expr, $field:ident, $sdk:ident) => {
+        $clients.$field.get_or_init(|| {
+            let Self { shared, owner, region, endpoint_url, .. } = $clients;
+            let config = service_config!($sdk, shared, owner, region, endpoint_url.as_deref());
+            $sdk::Client::from_conf(config.interceptor(WholeBody).build())
+        })
+    };
+}
+
 impl Clients {
     /// `owner` names whose retry quota it is: an account, or a source while its account is not known.
-    pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, endpoint_url: Option<&str>) -> Self {
-        let ec2 = service_config!(aws_sdk_ec2, shared, owner, region, endpoint_url).interceptor(WholeBody);
-        let elb = service_config!(aws_sdk_elasticloadbalancingv2, shared, owner, region, endpoint_url).interceptor(WholeBody);
-        let classic = service_config!(aws_sdk_elasticloadbalancing, shared, owner, region, endpoint_url).interceptor(WholeBody);
-        let auto_scaling = service_config!(aws_sdk_autoscaling, shared, owner, region, endpoint_url).interceptor(WholeBody);
-        let sts = service_config!(aws_sdk_sts, shared, owner, region, endpoint_url).interceptor(WholeBody);
+    pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, endpoint_url: Option<String>) -> Self {
         Self {
-            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
-            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
-            classic: aws_sdk_elasticloadbalancing::Client::from_conf(classic.build()),
-            auto_scaling: aws_sdk_autoscaling::Client::from_conf(auto_scaling.build()),
-            sts: aws_sdk_sts::Client::from_conf(sts.build()),
+            shared: shared.clone(),
+            owner: owner.to_owned(),
+            region: region.clone(),
+            endpoint_url,
+            ec2: OnceLock::new(),
+            elb: OnceLock::new(),
+            classic: OnceLock::new(),
+            auto_scaling: OnceLock::new(),
+            sts: OnceLock::new(),
         }
+    }
+
+    /// The time by the clock that requests are signed with.
+    pub(crate) fn now(&self) -> Option<Timestamp> {
+        now(&self.shared)
+    }
+
+    pub(crate) fn ec2(&self) -> &aws_sdk_ec2::Client {
+        client!(self, ec2, aws_sdk_ec2)
+    }
+
+    /// Application, network and gateway load balancers.
+    pub(crate) fn elb(&self) -> &aws_sdk_elasticloadbalancingv2::Client {
+        client!(self, elb, aws_sdk_elasticloadbalancingv2)
+    }
+
+    /// Classic load balancers.
+    pub(crate) fn classic(&self) -> &aws_sdk_elasticloadbalancing::Client {
+        client!(self, classic, aws_sdk_elasticloadbalancing)
+    }
+
+    pub(crate) fn auto_scaling(&self) -> &aws_sdk_autoscaling::Client {
+        client!(self, auto_scaling, aws_sdk_autoscaling)
+    }
+
+    pub(crate) fn sts(&self) -> &aws_sdk_sts::Client {
+        client!(self, sts, aws_sdk_sts)
     }
 }
 
@@ -157,14 +198,15 @@ pub(crate) fn organizations(shared: &SdkConfig, owner: &str, region: &Region, en
 }
 
 /// What an account's clients share when its calls are made as a role: the same as the caller's, with other credentials.
-pub(crate) async fn as_role(shared: &SdkConfig, role_arn: &str, external_id: Option<&str>, home: &Region) -> SdkConfig {
-    let mut role = AssumeRoleProvider::builder(role_arn).session_name(APP_NAME).region(sdk_region(home)).configure(shared);
-    if let Some(id) = external_id {
-        role = role.external_id(id);
-    }
-    let provider = SharedCredentialsProvider::new(role.build().await);
-    // A cache of its own: the SDK's shared one keeps 64 identities, and drops any beyond.
-    shared.to_builder().credentials_provider(provider).identity_cache(IdentityCache::lazy().build()).build()
+pub(crate) fn as_role(shared: &SdkConfig, credentials: RoleCredentials, timeout: Duration) -> SdkConfig {
+    // A cache of its own: the SDK's shared one keeps 64 identities, and drops any beyond. It would also give up renewing after five seconds.
+    let cache = IdentityCache::lazy().load_timeout(timeout).build();
+    shared.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).identity_cache(cache).build()
+}
+
+/// The time by the clock that requests are signed with.
+pub(crate) fn now(shared: &SdkConfig) -> Option<Timestamp> {
+    Timestamp::try_from(shared.time_source()?.now()).ok()
 }
 
 pub(crate) fn sdk_region(region: &Region) -> aws_config::Region {

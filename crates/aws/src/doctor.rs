@@ -1,9 +1,5 @@
 //! Online checks: identity, clock, accounts, regions, and each needed action by a cheap call.
 
-use std::time::Duration;
-
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
 use dewpoint_core::source::{Progress, SourceError};
@@ -11,7 +7,7 @@ use futures::StreamExt;
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::accounts::{self, Access, Member, Open};
+use crate::accounts::{self, Access, Member, Open, SERVICE_CONTROL_POLICY};
 use crate::action::Action;
 use crate::error::{Fault, Reason};
 use crate::identity::Identity;
@@ -30,18 +26,14 @@ use crate::kinds::security_groups::SecurityGroups;
 use crate::kinds::subnets::Subnets;
 use crate::kinds::volumes::Volumes;
 use crate::kinds::zones::Zones;
-use crate::map::{Place, instant};
+use crate::map::Place;
 use crate::paging::{Ask, Pages};
 use crate::region::explain;
 use crate::session::Calls;
-use crate::{ACCOUNTS_AT_ONCE, Accounts, AwsSource};
+use crate::{ACCOUNTS_AT_ONCE, Accounts, AwsSource, Regions, client, clock, role};
 
 /// Clock difference that is worth a word. `Date` headers carry whole seconds, and answers take some.
-const SKEW_WARNING: Duration = Duration::from_secs(60);
-/// Clock difference at which AWS refuses signatures.
-///
-/// Source: IAM User Guide, "Signature Version 4": a request must reach AWS within five minutes of its time stamp.
-const SKEW_ERROR: Duration = Duration::from_secs(300);
+const SKEW_WARNING: SignedDuration = SignedDuration::from_secs(60);
 
 /// Nobody watches a check.
 struct Silent;
@@ -55,35 +47,25 @@ impl Progress for Silent {
 
 pub(crate) async fn doctor(source: &AwsSource) -> Vec<Finding> {
     let check = Check { source };
-    let (caller, date) = match source.identify(&Silent).await {
+    let (identity, date) = match source.identify(&Silent).await {
         Ok(answer) => (answer.identity, answer.date),
-        Err(fault) => {
-            let error = source.no_identity(&fault);
-            let (name, mend) = match &error {
-                SourceError::Credentials { .. } => (
-                    CREDENTIALS,
-                    "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or container",
-                ),
-                _ => ("identity", "check the network, the proxy and `endpoint_url`"),
-            };
-            return vec![check.finding(name, Health::Error, error.to_string(), Some(mend.to_owned()))];
-        }
+        Err(fault) => return check.no_identity(&fault, client::now(source.shared().await)),
     };
-    let mut findings = vec![check.finding("identity", Health::Ok, format!("account {}, {}", caller.account, caller.arn), None)];
-    let (outcome, text, mend) = clock(date.as_deref(), (source.config.clock)());
-    findings.push(check.finding("clock", outcome, text, mend));
+    let now = client::now(source.shared().await);
+    let mut findings = vec![check.finding("identity", Health::Ok, format!("account {}, {}", identity.account, identity.arn), None)];
+    findings.push(check.clock(date.as_deref(), now));
 
+    let caller = source.caller(identity).await;
     let members = source.members(&caller, &Silent).await;
     if source.config.accounts == Accounts::Organization {
         findings.push(check.accounts(&members));
     }
-    let regions = source.listed_regions();
+    let entrances = source.entrances(&caller);
     let examine = |member: Member| {
-        let (check, caller, regions) = (&check, &caller, &regions);
+        let (check, caller, entrances) = (&check, &caller, &entrances);
         async move {
-            let shared = source.shared().await;
-            let open = member.open(caller, shared, &source.terms, regions, &Silent).await;
-            check.account(caller, &member, open).await
+            let open = member.open(caller, entrances, &Silent).await;
+            check.account(&caller.identity, &member, open).await
         }
     };
     let members = futures::stream::iter(members.unwrap_or_default()).map(|member| Box::pin(examine(member)));
@@ -103,6 +85,30 @@ impl Check<'_> {
 
     fn error(&self, fault: &Fault) -> SourceError {
         fault.error(&self.source.config.name)
+    }
+
+    /// Nobody knows the caller. What the answer tells of the clock may be why.
+    fn no_identity(&self, fault: &Fault, now: Option<Timestamp>) -> Vec<Finding> {
+        let error = self.source.no_identity(fault);
+        let (name, mend) = match &error {
+            SourceError::Credentials { .. } => (
+                CREDENTIALS,
+                Some(
+                    "give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or a role of the machine or container"
+                        .to_owned(),
+                ),
+            ),
+            SourceError::Clock { .. } => ("identity", error.hint()),
+            _ => ("identity", Some("check the network, the proxy and `endpoint_url`".to_owned())),
+        };
+        let mut findings = vec![self.finding(name, Health::Error, error.to_string(), mend)];
+        findings.extend(fault.date.as_deref().map(|date| self.clock(Some(date), now)));
+        findings
+    }
+
+    fn clock(&self, date: Option<&str>, now: Option<Timestamp>) -> Finding {
+        let (outcome, text, mend) = judge_clock(date, now);
+        self.finding("clock", outcome, text, mend)
     }
 
     fn accounts(&self, members: &Result<Vec<Member>, Fault>) -> Finding {
@@ -129,62 +135,108 @@ impl Check<'_> {
                 return vec![self.finding(&format!("account {}", member.account), Health::Warning, why.clone(), Some(NOT_READ.to_owned()))];
             }
             (Err(fault), _) => {
-                let mend = format!(
-                    "let the role exist, let it trust {}, with the external id that is configured, and allow {} to this identity, see deploy/aws",
-                    caller.arn,
-                    accounts::ASSUME_ROLE
-                );
+                let mend = match self.error(&fault) {
+                    SourceError::Denied { text, .. } if !text.contains(SERVICE_CONTROL_POLICY) => Some(format!(
+                        "let the role exist, let it trust {}, with the external id that is configured, and allow {} to this identity, see deploy/aws",
+                        caller.arn,
+                        role::ACTION.name
+                    )),
+                    error => error.hint(),
+                };
                 let check = format!("account {}", member.account);
-                return vec![self.finding(&check, Health::Error, self.error(&fault).to_string(), Some(mend))];
+                return vec![self.finding(&check, Health::Error, self.error(&fault).to_string(), mend)];
             }
             (Ok(open), _) => open,
         };
         let mut findings = Vec::new();
-        if let Access::Role { arn, .. } = &member.access {
-            findings.push(self.finding(&format!("account {}", member.account), Health::Ok, format!("read as {arn}"), None));
+        if let Access::Role(role) = &member.access {
+            findings.push(self.finding(&format!("account {}", member.account), Health::Ok, format!("read as {}", role.arn), None));
         }
         let (outcome, text, mend) = match &open.regions {
             Ok(_) => (Health::Ok, "allowed".to_owned(), None),
             Err(fault) => {
-                let mend = format!("allow {}: without it, nobody knows which regions the account has", regions::ACTION.name);
-                (Health::Error, self.error(fault).to_string(), Some(mend))
+                let error = self.error(fault);
+                let mend = self.mend_for(&error, regions::ACTION.name, None);
+                (Health::Error, format!("{error}; without it, nobody knows which regions the account has"), mend)
             }
         };
         findings.push(self.finding(&format!("{}{of}", regions::ACTION.name), outcome, text, mend));
 
-        let Ok((on, off)) = self.source.regions_of(&open) else { return findings };
-        for region in &off {
+        let Ok((mut on, off)) = self.source.regions_of(&open) else { return findings };
+        // A sync leaves them out without a word of failure, unless all of them are meant.
+        for region in off.iter().filter(|_| self.source.config.regions != Regions::All) {
             let mend = format!("enable {region} for the account, or leave it out of `regions`");
-            findings.push(self.finding(
-                &format!("region {region}{of}"),
-                Health::Error,
-                "not enabled for the account".to_owned(),
-                Some(mend),
-            ));
+            let text = "not enabled for the account: what is known of it stays as it is".to_owned();
+            findings.push(self.finding(&format!("region {region}{of}"), Health::Warning, text, Some(mend)));
         }
-        for (at, region) in on.iter().enumerate() {
+        // The account was just asked for its regions there: a region that answers.
+        if let Some(at) = on.iter().position(|region| *region == open.session.identity.home) {
+            on.swap(0, at);
+            on.get_mut(1..).unwrap_or_default().sort_unstable();
+        }
+        // Permissions hold for all regions of an account; a policy of the organization that denies a region denies all of it. So each region is
+        // asked one thing, and the first that allows it all others.
+        let mut refused = Vec::new();
+        let mut is_whole = false;
+        for region in &on {
             let (outcome, text, mend) = status(region, open.regions.as_ref().ok());
             findings.push(self.finding(&format!("region {region}{of}"), outcome, text, mend));
-            let place = self.source.place(caller, member, region);
-            let session = open.session.region(region);
+            let (place, session) = (self.source.place(caller, member, region), open.session.region(region));
             let calls = Calls::new(&session, &Silent);
-            // Permissions hold for all regions of an account; a policy of the organization that denies a region denies all of it.
-            let all = probes(&place, &calls);
-            let wanted = if at == 0 { all } else { all.into_iter().filter(|(action, _)| *action == instances::ACTION).collect() };
-            for (action, probe) in wanted {
-                let probe = probe.await;
-                let (outcome, text, mend) = match probe {
-                    // What is asked about does not exist: asking is allowed.
-                    Ok(()) | Err(Fault { reason: Reason::NotFound, .. }) => (Health::Ok, "allowed".to_owned(), None),
-                    Err(fault) => {
-                        let error = explain(&self.source.config.name, region, open.regions.as_ref().ok(), &fault);
-                        (Health::Error, error.to_string(), mend_for(&error, action.name, region))
-                    }
-                };
-                findings.push(self.finding(&format!("{} in {region}{of}", action.name), outcome, text, mend));
+            let is_first = |action: &Action| *action == instances::ACTION;
+            let (first, rest): (Vec<_>, Vec<_>) = probes(&place, &calls).into_iter().partition(|(action, _)| is_first(action));
+            let mut probed = Vec::new();
+            for (action, probe) in first {
+                probed.push(self.probe(action, probe, region, &open, &of).await);
+            }
+            let is_allowed = probed.iter().all(|finding| finding.outcome == Health::Ok);
+            if is_allowed && !is_whole {
+                is_whole = true;
+                for (action, probe) in rest {
+                    probed.push(self.probe(action, probe, region, &open, &of).await);
+                }
+            } else if !is_allowed {
+                refused.push(region);
+            }
+            probed.sort_by(|one, other| one.check.cmp(&other.check));
+            findings.extend(probed);
+        }
+        if let (false, Some(region)) = (is_whole, refused.first()) {
+            let (place, session) = (self.source.place(caller, member, region), open.session.region(region));
+            let calls = Calls::new(&session, &Silent);
+            for (action, probe) in probes(&place, &calls).into_iter().filter(|(action, _)| *action != instances::ACTION) {
+                findings.push(self.probe(action, probe, region, &open, &of).await);
             }
         }
         findings
+    }
+
+    async fn probe(&self, action: Action, probe: Probe<'_>, region: &Region, open: &Open, of: &str) -> Finding {
+        let (outcome, text, mend) = match probe.await {
+            // What is asked about does not exist: asking is allowed.
+            Ok(()) | Err(Fault { reason: Reason::NotFound, .. }) => (Health::Ok, "allowed".to_owned(), None),
+            Err(fault) => {
+                let error = explain(&self.source.config.name, region, open.regions.as_ref().ok(), &fault);
+                (Health::Error, error.to_string(), self.mend_for(&error, action.name, Some(region)))
+            }
+        };
+        self.finding(&format!("{} in {region}{of}", action.name), outcome, text, mend)
+    }
+
+    fn mend_for(&self, error: &SourceError, action: &str, region: Option<&Region>) -> Option<String> {
+        match (error, region) {
+            (SourceError::Denied { text, .. }, Some(region)) if text.contains(SERVICE_CONTROL_POLICY) => {
+                let way = match self.source.config.regions {
+                    Regions::All => format!("list the regions that are to be read in `regions`, without {region},"),
+                    Regions::Listed(_) => format!("leave {region} out of `regions`,"),
+                };
+                Some(format!(
+                    "a service control policy of the organization denies it: {way} or accept the gap with `dewpoint coverage accept`"
+                ))
+            }
+            (SourceError::Denied { .. }, _) => Some(format!("allow {action} for this identity, see deploy/aws/policy.json")),
+            _ => error.hint(),
+        }
     }
 }
 
@@ -234,16 +286,6 @@ fn first<'a, P: Pages + Send + 'a>(pages: P, calls: &'a Calls<'a>) -> (Action, P
     (action, Box::pin(probe))
 }
 
-fn mend_for(error: &SourceError, action: &str, region: &Region) -> Option<String> {
-    match error {
-        SourceError::Denied { text, .. } if text.contains("service control policy") => {
-            Some(format!("a service control policy of the organization denies it: leave {region} out of `regions`, or accept the gap"))
-        }
-        SourceError::Denied { .. } => Some(format!("allow {action} for this identity, see deploy/aws/policy.json")),
-        _ => error.hint(),
-    }
-}
-
 fn status(region: &Region, list: Option<&RegionList>) -> (Health, String, Option<String>) {
     let Some(list) = list else {
         return (Health::Warning, "not known".to_owned(), Some(format!("allow {}", regions::ACTION.name)));
@@ -257,20 +299,15 @@ fn status(region: &Region, list: Option<&RegionList>) -> (Health, String, Option
     }
 }
 
-fn clock(date: Option<&str>, now: Timestamp) -> (Health, String, Option<String>) {
-    let service = date.and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
-    let Some(service) = instant(service.as_ref()) else {
+fn judge_clock(date: Option<&str>, now: Option<Timestamp>) -> (Health, String, Option<String>) {
+    let Some(skew) = date.zip(now).and_then(|(date, now)| clock::skew(date, now)) else {
         return (Health::Warning, "the answer of AWS shows no time".to_owned(), None);
     };
-    let skew: SignedDuration = now.duration_since(service);
-    let (seconds, side) = (skew.as_secs().unsigned_abs(), if skew.is_negative() { "behind" } else { "ahead of" });
-    let mend = Some("set this machine's clock, best by NTP".to_owned());
-    let text = format!("{seconds} s {side} AWS");
-    match skew.unsigned_abs() {
-        skew if skew >= SKEW_ERROR => (Health::Error, format!("{text}, which refuses signatures from 5 minutes on"), mend),
-        skew if skew >= SKEW_WARNING => (Health::Warning, text, mend),
-        _ => (Health::Ok, text, None),
+    let (text, mend) = (clock::words(skew), Some("set this machine's clock, best by NTP".to_owned()));
+    if clock::is_refused(skew) {
+        return (Health::Error, format!("{text}, which refuses signatures from 5 minutes on"), mend);
     }
+    if skew.abs() >= SKEW_WARNING { (Health::Warning, text, mend) } else { (Health::Ok, text, None) }
 }
 
 #[cfg(test)]
@@ -280,7 +317,7 @@ mod tests {
     #[track_caller]
     fn expect(now: &str, outcome: Health, words: &str) {
         let now = now.parse().unwrap_or_default();
-        let (found, text, mend) = clock(Some("Fri, 02 Jan 2026 03:04:05 GMT"), now);
+        let (found, text, mend) = judge_clock(Some("Fri, 02 Jan 2026 03:04:05 GMT"), Some(now));
         assert_eq!((found, mend.is_some()), (outcome, outcome != Health::Ok), "{text}");
         assert!(text.contains(words), "{text}");
     }
@@ -295,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_missing_date_is_no_skew() {
-        assert_eq!(clock(None, Timestamp::UNIX_EPOCH).0, Health::Warning);
-        assert_eq!(clock(Some("yesterday"), Timestamp::UNIX_EPOCH).0, Health::Warning);
+        assert_eq!(judge_clock(None, Some(Timestamp::UNIX_EPOCH)).0, Health::Warning);
+        assert_eq!(judge_clock(Some("yesterday"), Some(Timestamp::UNIX_EPOCH)).0, Health::Warning);
     }
 }

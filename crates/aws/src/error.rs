@@ -3,14 +3,12 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use dewpoint_core::model::SourceName;
 use dewpoint_core::source::SourceError;
 
-use crate::accounts::ASSUME_ROLE;
 use crate::body::CutBody;
 use crate::credentials;
 
@@ -22,6 +20,8 @@ const TEXT_CHARS_MAX: usize = 400;
 pub(crate) enum Reason {
     /// No credentials, or such that no call accepts.
     Credentials,
+    /// Good credentials, signed with a time that AWS does not accept.
+    Clock,
     /// Good credentials that this call refused as if they were bad: what a region that is not enabled answers, too.
     Unrecognised,
     /// The credentials may not make this call.
@@ -46,16 +46,25 @@ pub(crate) enum Reason {
 }
 
 /// A failed call, without the answer that it came from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{text}")]
 pub(crate) struct Fault {
     pub(crate) reason: Reason,
     /// `service:Action`, as in policies.
     pub(crate) operation: &'static str,
     /// The provider's code and message, or what went wrong on the way.
     pub(crate) text: String,
+    /// HTTP status of the answer; `None` where none came.
+    pub(crate) status: Option<u16>,
+    /// The answer's `Date` header.
+    pub(crate) date: Option<String>,
 }
 
 impl Fault {
+    pub(crate) fn new(reason: Reason, operation: &'static str, text: impl Into<String>) -> Self {
+        Self { reason, operation, text: text.into(), status: None, date: None }
+    }
+
     /// Reads an SDK error. Generic for as few lines as possible: all else is compiled once.
     pub(crate) fn of<E>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Self
     where
@@ -78,7 +87,12 @@ impl Fault {
         let reason = match code {
             _ if (200..300).contains(&status) => Reason::Truncated,
             Some("ValidationError" | "InvalidInputException") if message.is_some_and(is_about_token) => Reason::StaleToken,
-            Some(code) => reason_of(code),
+            Some("SignatureDoesNotMatch" | "InvalidSignatureException") if message.is_some_and(is_about_time) => Reason::Clock,
+            Some(code) => match reason_of(code) {
+                // A code that nobody foresaw; the status tells that it is a refusal.
+                Reason::Failed if matches!(status, 401 | 403) => Reason::Denied,
+                reason => reason,
+            },
             None if status == 429 => Reason::Throttled,
             None => Reason::Failed,
         };
@@ -88,41 +102,37 @@ impl Fault {
             (Some(code), None) => code.to_owned(),
             (None, _) => format!("HTTP status {status} without an error code"),
         };
-        Self { reason, operation, text: tidy(&text) }
+        Self { status: Some(status), ..Self::new(reason, operation, tidy(&text)) }
     }
 
     /// An answer that ended early.
     fn unreadable(operation: &'static str, source: Option<&(dyn Error + 'static)>) -> Self {
         // The SDK wraps our own finding in words about its machinery.
         let own = chain(source).find(|error| error.is::<CutBody>());
-        Self { reason: Reason::Truncated, operation, text: words(own.or(source)) }
+        Self::new(Reason::Truncated, operation, words(own.or(source)))
     }
 
     /// No answer: no credentials to sign with, or no connection, or nothing on it, which is for `reason` to say.
     fn on_the_way(operation: &'static str, reason: Reason, source: Option<&(dyn Error + 'static)>) -> Self {
-        // Credentials that are a role's: what STS said counts, not that there are none.
-        if let Some(error) = chain(source).find_map(|error| error.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>()) {
-            let refused = matches!(error, SdkError::ServiceError(context) if context.raw().status().is_client_error());
-            return match Self::of(ASSUME_ROLE, error) {
-                fault if refused && matches!(fault.reason, Reason::Failed | Reason::NotFound) => Self { reason: Reason::Denied, ..fault },
-                fault => fault,
-            };
+        // A role's credentials that could not be had: why the role could not be assumed counts, not that there are none.
+        if let Some(fault) = chain(source).find_map(|error| error.downcast_ref::<Self>()) {
+            return fault.clone();
         }
         if let Some(error) = chain(source).find(|error| error.is::<CredentialsError>()) {
             let text = credentials::why_none(&whole(Some(error)), |name| std::env::var_os(name).is_some());
-            return Self { reason: Reason::Credentials, operation, text };
+            return Self::new(Reason::Credentials, operation, text);
         }
-        Self { reason, operation, text: words(source) }
+        Self::new(reason, operation, words(source))
     }
 
     /// Nothing came back in time.
     pub(crate) fn silent(operation: &'static str) -> Self {
-        Self { reason: Reason::Silent, operation, text: "no answer within the time allowed".to_owned() }
+        Self::new(Reason::Silent, operation, "no answer within the time allowed")
     }
 
     /// An answer that is whole but breaks the protocol.
     pub(crate) fn truncated(operation: &'static str, text: impl Into<String>) -> Self {
-        Self { reason: Reason::Truncated, operation, text: text.into() }
+        Self::new(Reason::Truncated, operation, text)
     }
 
     /// The source's error.
@@ -132,8 +142,9 @@ impl Fault {
         let text = self.text.clone();
         match self.reason {
             Reason::Credentials => SourceError::Credentials { source_name, text },
+            Reason::Clock => SourceError::Clock { source_name, text },
             Reason::Denied | Reason::Unrecognised | Reason::Disabled => SourceError::Denied { source_name, operation, text },
-            Reason::Throttled => SourceError::Throttled { source_name, operation },
+            Reason::Throttled => SourceError::Throttled { source_name, operation, text },
             Reason::Truncated | Reason::StaleToken => SourceError::Truncated { source_name, operation, text },
             Reason::Off => SourceError::Disabled { source_name, operation, text },
             Reason::Failed | Reason::NotFound | Reason::Silent => SourceError::Failed { source_name, operation, text },
@@ -167,8 +178,8 @@ fn reason_of(code: &str) -> Reason {
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException"
         | "IncompleteSignature"
-        | "MissingAuthenticationToken"
-        | "RequestTimeTooSkewed" => Reason::Credentials,
+        | "MissingAuthenticationToken" => Reason::Credentials,
+        "RequestTimeTooSkewed" | "RequestInTheFuture" => Reason::Clock,
         "InvalidNextToken" | "InvalidPaginationToken" => Reason::StaleToken,
         "TargetGroupNotFound" | "LoadBalancerNotFound" | "ListenerNotFound" => Reason::NotFound,
         _ => Reason::Failed,
@@ -181,13 +192,18 @@ fn is_about_token(message: &str) -> bool {
     message.contains("marker") || message.contains("nexttoken")
 }
 
+/// Services that have no code for a signature whose time is off say it in words.
+fn is_about_time(message: &str) -> bool {
+    ["Signature expired", "Signature not yet current"].iter().any(|words| message.starts_with(words))
+}
+
 /// An error and its causes.
 fn chain<'a>(error: Option<&'a (dyn Error + 'static)>) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(error, |&error| error.source())
 }
 
 /// A chain of causes in one line of bounded length.
-fn words(error: Option<&(dyn Error + 'static)>) -> String {
+pub(crate) fn words(error: Option<&(dyn Error + 'static)>) -> String {
     tidy(&whole(error))
 }
 
@@ -242,6 +258,15 @@ mod tests {
         expect(500, Some("InternalError"), None, Reason::Failed, "InternalError");
         expect(400, Some("ValidationError"), Some("The marker is bad"), Reason::StaleToken, "ValidationError: The marker is bad");
         expect(400, Some("ValidationError"), Some("no"), Reason::Failed, "ValidationError: no");
+        expect(403, Some("Blocked"), Some("no"), Reason::Denied, "Blocked: no");
+        expect(
+            403,
+            Some("SignatureDoesNotMatch"),
+            Some("Signature expired: no"),
+            Reason::Clock,
+            "SignatureDoesNotMatch: Signature expired: no",
+        );
+        expect(403, Some("SignatureDoesNotMatch"), Some("no"), Reason::Credentials, "SignatureDoesNotMatch: no");
         expect(502, None, Some("<html>"), Reason::Failed, "HTTP status 502 without an error code");
         expect(200, None, None, Reason::Truncated, "the answer could not be understood");
     }

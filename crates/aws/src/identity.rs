@@ -7,13 +7,11 @@ use dewpoint_core::model::{Account, Region};
 use dewpoint_core::source::Progress;
 
 use crate::action::Action;
-use crate::error::{Fault, Reason};
+use crate::error::Fault;
 use crate::session::{Calls, RegionSession, Terms};
+use crate::turn::{self, Turn};
 
 pub(crate) const ACTION: Action = Action::sts("sts:GetCallerIdentity");
-
-/// Regions whose STS may fail to answer before the caller counts as unreachable.
-const UNANSWERED_MAX: usize = 2;
 
 /// The caller, as STS knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +39,7 @@ pub(crate) async fn ask(calls: &Calls<'_>, region: &Region) -> Result<Answer, Fa
         if let Ok(mut watched) = watched.lock() {
             *watched = Some(meter.clone());
         }
-        calls.clients().sts.get_caller_identity().customize().interceptor(meter).send()
+        calls.clients().sts().get_caller_identity().customize().interceptor(meter).send()
     };
     let answer = calls.call(ACTION, send).await?;
     let date = watched.into_inner().ok().flatten().and_then(|meter| meter.date());
@@ -54,39 +52,17 @@ pub(crate) async fn ask(calls: &Calls<'_>, region: &Region) -> Result<Answer, Fa
 /// Asks STS in several regions, one after the other, who the caller is.
 ///
 /// The first region may be one that the account has not enabled, whose STS refuses good credentials, or one of another partition; so a refusal
-/// counts only when all regions agree. Where nobody answers, one more region is asked: each can take minutes to give up. The error is that of the
-/// first region that did not refuse, else of the first.
-pub(crate) async fn find(shared: &SdkConfig, regions: &[Region], terms: &Arc<Terms>, progress: &dyn Progress) -> Result<Answer, Fault> {
-    let mut faults = Vec::new();
-    let mut unanswered = 0;
-    for region in regions {
+/// counts only when all regions agree.
+pub(crate) async fn find(shared: &SdkConfig, turn: &Turn, terms: &Arc<Terms>, progress: &dyn Progress) -> Result<Answer, Fault> {
+    turn.ask(ACTION.name, turn::is_refusal, |region| async move {
         let session = RegionSession::new(shared, terms.source.as_str(), region, terms);
-        let fault = match ask(&Calls::new(&session, progress), region).await {
-            Ok(answer) => return Ok(answer),
-            Err(fault) => fault,
-        };
-        let elsewhere = match fault.reason {
-            Reason::Unrecognised | Reason::Disabled | Reason::Off | Reason::Denied => true,
-            Reason::Failed | Reason::Silent | Reason::NotFound => {
-                unanswered += 1;
-                // With an endpoint of the configuration, all regions are the same server.
-                unanswered < UNANSWERED_MAX && terms.endpoint_url.is_none()
-            }
-            // Missing credentials are missing everywhere.
-            Reason::Credentials | Reason::Throttled | Reason::Truncated | Reason::StaleToken => false,
-        };
-        faults.push(fault);
-        if !elsewhere {
-            break;
-        }
-    }
-    let is_refusal = |fault: &Fault| matches!(fault.reason, Reason::Unrecognised | Reason::Disabled | Reason::Denied);
-    // The smallest is the first that is none.
-    let told = faults.into_iter().min_by_key(is_refusal);
-    Err(told.unwrap_or_else(|| Fault { reason: Reason::Failed, operation: ACTION.name, text: "no region is configured".to_owned() }))
+        ask(&Calls::new(&session, progress), region).await
+    })
+    .await
 }
 
-fn parse(arn: Option<&str>, account: Option<&str>, home: &Region) -> Option<Identity> {
+/// An identity from its ARN, for what answered in a region.
+pub(crate) fn parse(arn: Option<&str>, account: Option<&str>, home: &Region) -> Option<Identity> {
     let arn = arn?;
     let mut parts = arn.split(':');
     let ("arn", partition) = (parts.next()?, parts.next().filter(|partition| !partition.is_empty())?) else { return None };

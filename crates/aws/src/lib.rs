@@ -8,6 +8,7 @@ mod action;
 mod body;
 mod budget;
 mod client;
+mod clock;
 mod credentials;
 mod doctor;
 mod error;
@@ -20,9 +21,11 @@ mod map;
 mod meter;
 mod paging;
 mod region;
+mod role;
 mod session;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,7 +42,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Access, Member, Open};
-pub use crate::accounts::{Accounts, ExternalId, InvalidExternalId, ListedAccount, UsualRole};
+pub use crate::accounts::{Accounts, ListedAccount, UsualRole};
 pub use crate::budget::{Rate, Rates};
 use crate::client::Tuning;
 use crate::error::{Fault, Reason};
@@ -47,7 +50,9 @@ use crate::identity::{Answer, Identity};
 use crate::kinds::instance_types::Catalogue;
 use crate::map::{Found, Place};
 use crate::region::{RegionListing, Scoped};
-use crate::session::{Calls, RegionSession, Terms};
+pub use crate::role::{ExternalId, InvalidExternalId};
+use crate::session::{AccountSession, Calls, Terms, Untold};
+use crate::turn::Turn;
 
 /// The kinds that are listed, one scope each: of an account as a whole, the others per region.
 pub const KINDS: [Kind; 13] = [
@@ -97,7 +102,7 @@ pub const ACTIONS: &[&str] = &[
 
 /// The permissions that the caller needs beside [`ACTIONS`] to read other accounts, or an organization; `deploy/aws/hub-policy.json` allows
 /// exactly these.
-pub const HUB_ACTIONS: &[&str] = &[accounts::LIST.name, accounts::ASSUME_ROLE];
+pub const HUB_ACTIONS: &[&str] = &[accounts::LIST.name, role::ACTION.name];
 
 /// Accounts opened at the same time.
 const ACCOUNTS_AT_ONCE: usize = 8;
@@ -108,7 +113,7 @@ const REGIONS_AT_ONCE: usize = 8;
 /// Regions whose STS is asked who the caller is, where those of the configuration and the environment refuse: one for each partition, always enabled.
 const HOMES: [&str; 3] = ["us-east-1", "us-gov-west-1", "cn-north-1"];
 
-/// Tells the time, for `observed_at` and the clock check.
+/// Tells the time, for `observed_at`.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Which regions are listed.
@@ -137,7 +142,7 @@ pub struct AwsConfig {
     pub timeout: Duration,
     /// Budgets for calls.
     pub rates: Rates,
-    /// Tells the time. Requests are signed by the SDK's own clock.
+    /// Tells the time. Requests are signed, and clocks compared, by the SDK's own.
     pub clock: Clock,
 }
 
@@ -172,7 +177,7 @@ pub struct AwsSource {
 /// The caller, and the accounts that could be opened.
 #[derive(Debug)]
 struct Estate {
-    caller: Identity,
+    caller: Arc<AccountSession>,
     members: Vec<(Member, Result<Open, Fault>)>,
 }
 
@@ -197,6 +202,7 @@ impl AwsSource {
             budgets: std::sync::Mutex::default(),
             timeout: config.timeout,
             pause: tuning.pause,
+            untold: Untold::default(),
         });
         Self { config, terms, tuning, shared: OnceCell::new(), catalogue: Catalogue::default(), estate: RwLock::default() }
     }
@@ -225,25 +231,32 @@ impl AwsSource {
                 regions.push(region);
             }
         }
-        identity::find(shared, &regions, &self.terms, progress).await
+        let turn = Turn { regions, is_one_server: self.config.endpoint_url.is_some() };
+        identity::find(shared, &turn, &self.terms, progress).await
+    }
+
+    async fn caller(&self, identity: Identity) -> Arc<AccountSession> {
+        Arc::new(AccountSession::new(identity, self.shared().await.clone(), Arc::clone(&self.terms)))
     }
 
     /// The accounts that are to be read.
-    async fn members(&self, caller: &Identity, progress: &dyn Progress) -> Result<Vec<Member>, Fault> {
-        let shared = self.shared().await;
-        let session = RegionSession::new(shared, caller.account.as_str(), &caller.home, &self.terms);
-        let calls = Calls::new(&session, progress);
-        let endpoint_url = self.config.endpoint_url.as_deref();
-        accounts::list(&self.config.accounts, &self.config.usual_role, caller, shared, &calls, endpoint_url).await
+    async fn members(&self, caller: &AccountSession, progress: &dyn Progress) -> Result<Vec<Member>, Fault> {
+        accounts::list(&self.config.accounts, &self.config.usual_role, caller, progress).await
+    }
+
+    /// Where accounts are entered.
+    fn entrances(&self, caller: &AccountSession) -> Turn {
+        accounts::entrances(&caller.identity, &self.listed_regions(), self.config.endpoint_url.is_some())
     }
 
     /// Opens all accounts, and keeps them for look-ups.
     async fn open(&self, progress: &dyn Progress) -> Result<Arc<Estate>, SourceError> {
-        let caller = self.identify(progress).await.map_err(|fault| self.no_identity(&fault))?.identity;
+        let identity = self.identify(progress).await.map_err(|fault| self.no_identity(&fault))?.identity;
+        let caller = self.caller(identity).await;
         let members = self.members(&caller, progress).await.map_err(|fault| fault.error(&self.config.name))?;
-        let (shared, regions) = (self.shared().await, self.listed_regions());
+        let entrances = self.entrances(&caller);
         let open = |member: Member| async {
-            let open = Box::pin(member.open(&caller, shared, &self.terms, &regions, progress)).await;
+            let open = Box::pin(member.open(&caller, &entrances, progress)).await;
             (member, open)
         };
         let members = futures::stream::iter(members).map(open).buffered(ACCOUNTS_AT_ONCE).collect().await;
@@ -280,10 +293,10 @@ impl AwsSource {
         }
     }
 
-    /// The regions of an open account that are to be listed, and those that are but are not enabled.
+    /// The regions of an open account that are to be listed, and those of them that are not enabled.
     fn regions_of(&self, open: &Open) -> Result<(Vec<Region>, Vec<Region>), Fault> {
         match (&self.config.regions, &open.regions) {
-            (Regions::All, Ok(list)) => Ok((list.enabled().cloned().collect(), Vec::new())),
+            (Regions::All, Ok(list)) => Ok(list.named().cloned().partition(|region| !list.is_off(region))),
             (Regions::All, Err(fault)) => Err(fault.clone()),
             (Regions::Listed(regions), Ok(list)) => Ok(regions.iter().cloned().partition(|region| !list.is_off(region))),
             // Without the list, each region says for itself whether it can be read.
@@ -321,6 +334,14 @@ impl AwsSource {
         };
         self.add(pull, scope(&any, Kind::Account), found, ending.as_ref())?;
         match whole {
+            Ok((on, off)) if self.config.regions == Regions::All => {
+                // Nobody asked for them: what is worth a word is only what is known of one from before.
+                for region in off {
+                    let why = region::off(&region, kinds::regions::ACTION.name).error(&self.config.name).to_string();
+                    pull.off.insert((member.account.clone(), region), why);
+                }
+                Ok(on)
+            }
             Ok((on, off)) => {
                 for (region, kind) in off.iter().flat_map(|region| regional_kinds().map(move |kind| (region, kind))) {
                     let ending = Ending::Fault(region::off(region, kinds::regions::ACTION.name));
@@ -403,14 +424,14 @@ impl Source for AwsSource {
         let mut pull = Pull { exhaustive: true, ..Pull::default() };
         let mut listings = Vec::new();
         for (member, open) in &estate.members {
-            let regions = self.take_account(&mut pull, &estate.caller, member, open)?;
+            let regions = self.take_account(&mut pull, &estate.caller.identity, member, open)?;
             if let Ok(open) = open {
                 listings.extend(regions.into_iter().map(|region| (member, open, region)));
             }
         }
         let listings: Vec<_> = listings
             .into_iter()
-            .map(|(member, open, region)| self.list_region(&estate.caller, member, open, region, progress).boxed())
+            .map(|(member, open, region)| self.list_region(&estate.caller.identity, member, open, region, progress).boxed())
             .collect();
         let mut regions = futures::stream::iter(listings).buffer_unordered(REGIONS_AT_ONCE);
         while let Some(scopes) = regions.next().await {

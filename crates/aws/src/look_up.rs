@@ -88,7 +88,7 @@ async fn ask(
         Some((_, Err(fault))) => return fail(&fault.error(&source.config.name)),
         None => return fail(&source.failed(format!("account {account} is not covered by this source"))),
     };
-    let place = source.place(&estate.caller, member, &region);
+    let place = source.place(&estate.caller.identity, member, &region);
     let listing = if kind == Kind::Account {
         accounts(source, estate, progress).await
     } else {
@@ -139,7 +139,7 @@ async fn in_region(kind: Kind, place: &Place, calls: &Calls<'_>, ids: &[String])
         Kind::Region => region(place, calls).await,
         Kind::Account | Kind::ResourceGroup | Kind::Service => {
             let text = format!("{kind} is not listed by this source");
-            Listing::failed(Fault { reason: Reason::Failed, operation: "look up", text })
+            Listing::failed(Fault::new(Reason::Failed, "look up", text))
         }
     }
 }
@@ -169,7 +169,7 @@ async fn accounts(source: &AwsSource, estate: &Estate, progress: &dyn Progress) 
         Ok(members) => {
             let mut found = Found::default();
             for member in members {
-                found.take(member.resource(&source.place(&estate.caller, &member, &Region::any()), None));
+                found.take(member.resource(&source.place(&estate.caller.identity, &member, &Region::any()), None));
             }
             Listing { found, fault: None }
         }
@@ -207,8 +207,8 @@ impl Address {
         let not_ours = || format!("it is no key of kind {kind} in AWS");
         let parts: Vec<&str> = key.as_str().splitn(7, ':').collect();
         let &["aws", "arn", partition, service, region, account, path] = parts.as_slice() else { return Err(not_ours()) };
-        if partition != estate.caller.partition {
-            return Err(format!("it belongs to another partition than {}", estate.caller.partition));
+        if partition != estate.caller.identity.partition {
+            return Err(format!("it belongs to another partition than {}", estate.caller.identity.partition));
         }
         let word = match kind {
             Kind::Instance => "instance",

@@ -9,8 +9,11 @@ use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+
+use crate::error::words;
 
 /// Watches one call: its attempts, the time spent waiting for a rate limit, and the service's clock.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,8 @@ struct Readings {
     date: Mutex<Option<String>>,
     /// HTTP status of the last answer.
     status: Mutex<Option<u16>>,
+    /// Why the last attempt came to no answer.
+    no_answer: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,6 +55,11 @@ impl Meter {
     /// HTTP status of the last answer; `None` where none came.
     pub(crate) fn status(&self) -> Option<u16> {
         self.0.status.lock().ok().and_then(|status| *status)
+    }
+
+    /// Why the last attempt came to no answer, where it failed on the way.
+    pub(crate) fn no_answer(&self) -> Option<String> {
+        self.0.no_answer.lock().ok().and_then(|words| words.clone())
     }
 
     /// The `Date` header of the last answer.
@@ -87,6 +97,9 @@ impl Intercept for Meter {
         if let Ok(mut status) = self.0.status.lock() {
             *status = Some(context.response().status().as_u16());
         }
+        if let Ok(mut no_answer) = self.0.no_answer.lock() {
+            *no_answer = None;
+        }
         if let (Some(date), Ok(mut slot)) = (context.response().headers().get("date"), self.0.date.lock()) {
             *slot = Some(date.to_owned());
         }
@@ -105,6 +118,10 @@ impl Intercept for Meter {
             400 | 503 => response.body().bytes().is_some_and(says_throttled),
             _ => false,
         });
+        let lost = context.output_or_error().and_then(Result::err).and_then(OrchestratorError::as_connector_error);
+        if let (Some(error), Ok(mut no_answer)) = (lost, self.0.no_answer.lock()) {
+            *no_answer = Some(words(Some(error)));
+        }
         if limited && let Ok(mut throttled) = self.0.throttled.lock() {
             throttled.since = Some(Instant::now());
         }

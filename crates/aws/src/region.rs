@@ -133,7 +133,7 @@ impl RegionListing<'_> {
             Ok(list) if list.status(&self.place.region).is_some() => None,
             Ok(_) => {
                 let text = format!("AWS names no region {} for the account", self.place.region);
-                return Listing::failed(Fault { reason: Reason::Failed, operation: regions::ACTION.name, text });
+                return Listing::failed(Fault::new(Reason::Failed, regions::ACTION.name, text));
             }
             Err(fault) => Some(fault.clone()),
         };
@@ -195,5 +195,5 @@ pub(crate) fn explain(source: &SourceName, region: &Region, regions: Option<&Reg
 
 /// A region that the account has not enabled.
 pub(crate) fn off(region: &Region, operation: &'static str) -> Fault {
-    Fault { reason: Reason::Off, operation, text: format!("region {region} is not enabled for the account") }
+    Fault::new(Reason::Off, operation, format!("region {region} is not enabled for the account"))
 }

@@ -10,16 +10,18 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use dewpoint_core::model::{Region, SourceName};
+use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
 use dewpoint_core::source::Progress;
 use tokio::time::Instant;
 
 use crate::action::{Action, Family};
 use crate::budget::{Budgets, Rates};
-use crate::client::Clients;
+use crate::client::{self, Clients};
 use crate::error::{Fault, Reason};
 use crate::identity::Identity;
 use crate::meter::Meter;
+use crate::role::RoleCredentials;
+use crate::{clock, turn};
 
 /// Longest pause between two tries of a throttled call, once the SDK has used up its own.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
@@ -36,6 +38,47 @@ pub(crate) struct Terms {
     pub(crate) timeout: Duration,
     /// First pause between two tries of a throttled call.
     pub(crate) pause: Duration,
+    /// What nobody was told yet.
+    pub(crate) untold: Untold,
+}
+
+/// What calls came to that no run watches: a role's credentials are renewed in the middle of another call. The next call that is watched tells it.
+#[derive(Debug, Default)]
+pub(crate) struct Untold(Mutex<Vec<Event>>);
+
+#[derive(Debug)]
+enum Event {
+    Called { name: String, operation: String },
+    Waited { name: String, seconds: f64 },
+}
+
+impl Untold {
+    fn note(&self, event: Event) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+    }
+
+    fn tell(&self, progress: &dyn Progress) {
+        let events = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for event in events {
+            match event {
+                Event::Called { name, operation } => progress.called(&name, &operation),
+                Event::Waited { name, seconds } => progress.waited(&name, seconds),
+            }
+        }
+    }
+}
+
+impl Progress for Untold {
+    fn scope_started(&self, _: &SourceName, _: &Scope) {}
+    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
+
+    fn called(&self, name: &str, operation: &str) {
+        self.note(Event::Called { name: name.to_owned(), operation: operation.to_owned() });
+    }
+
+    fn waited(&self, name: &str, seconds: f64) {
+        self.note(Event::Waited { name: name.to_owned(), seconds });
+    }
 }
 
 /// One account, with the credentials that read it.
@@ -44,29 +87,36 @@ pub(crate) struct AccountSession {
     pub(crate) identity: Identity,
     shared: SdkConfig,
     terms: Arc<Terms>,
-    /// Made on first use, and kept: each has connections, a rate budget and a retry quota.
-    regions: Mutex<BTreeMap<Region, Arc<RegionSession>>>,
 }
 
 impl AccountSession {
     pub(crate) fn new(identity: Identity, shared: SdkConfig, terms: Arc<Terms>) -> Self {
-        Self { identity, shared, terms, regions: Mutex::default() }
+        Self { identity, shared, terms }
     }
 
-    /// The account in one region.
-    pub(crate) fn region(&self, region: &Region) -> Arc<RegionSession> {
-        let mut regions = self.regions.lock().unwrap_or_else(PoisonError::into_inner);
-        let session = regions
-            .entry(region.clone())
-            .or_insert_with(|| Arc::new(RegionSession::new(&self.shared, self.identity.account.as_str(), region, &self.terms)));
-        Arc::clone(session)
+    /// The account in one region. Made anew each time: clients are large, and an organization has accounts times regions of them. Budgets, retry
+    /// quotas and connections are not theirs.
+    pub(crate) fn region(&self, region: &Region) -> RegionSession {
+        RegionSession::new(&self.shared, self.identity.account.as_str(), region, &self.terms)
+    }
+
+    /// The same calls as a role whose credentials the caller was given.
+    pub(crate) fn as_role(&self, identity: Identity, credentials: RoleCredentials) -> Self {
+        let shared = client::as_role(&self.shared, credentials, self.terms.timeout);
+        Self::new(identity, shared, Arc::clone(&self.terms))
+    }
+
+    /// The Organizations client.
+    pub(crate) fn organizations(&self) -> aws_sdk_organizations::Client {
+        let Self { identity, shared, terms } = self;
+        client::organizations(shared, identity.account.as_str(), &identity.home, terms.endpoint_url.as_deref())
     }
 }
 
 /// One account in one region.
 #[derive(Debug)]
 pub(crate) struct RegionSession {
-    pub(crate) clients: Clients,
+    clients: Clients,
     budgets: Arc<Budgets>,
     terms: Arc<Terms>,
 }
@@ -83,7 +133,7 @@ impl RegionSession {
     /// `owner` names whose rate budget and retry quota the calls use: an account, or the source while its account is not known.
     pub(crate) fn new(shared: &SdkConfig, owner: &str, region: &Region, terms: &Arc<Terms>) -> Self {
         Self {
-            clients: Clients::new(shared, owner, region, terms.endpoint_url.as_deref()),
+            clients: Clients::new(shared, owner, region, terms.endpoint_url.clone()),
             budgets: terms.budgets(owner, region),
             terms: Arc::clone(terms),
         }
@@ -98,11 +148,19 @@ pub(crate) struct Calls<'a> {
     silent: Mutex<BTreeMap<Family, Fault>>,
     /// Actions that are refused, or failed for as long as a call may take: one fault ends a scope, and the next call would fare no better.
     given_up: Mutex<BTreeMap<&'static str, Fault>>,
+    /// Longest time for one call.
+    timeout: Duration,
 }
 
 impl<'a> Calls<'a> {
     pub(crate) fn new(session: &'a RegionSession, progress: &'a dyn Progress) -> Self {
-        Self { session, progress, silent: Mutex::default(), given_up: Mutex::default() }
+        let timeout = session.terms.timeout;
+        Self { session, progress, silent: Mutex::default(), given_up: Mutex::default(), timeout }
+    }
+
+    /// Calls in the middle of another, which has to hear of a failure while it still has time.
+    pub(crate) fn on_the_side(session: &'a RegionSession) -> Self {
+        Self { timeout: session.terms.timeout / 2, ..Self::new(session, &session.terms.untold) }
     }
 
     pub(crate) fn clients(&self) -> &'a Clients {
@@ -121,14 +179,14 @@ impl<'a> Calls<'a> {
         if let Some(fault) = self.is_silent(action).or_else(|| self.is_given_up(action)) {
             return Err(fault);
         }
-        let deadline = Instant::now() + self.session.terms.timeout;
+        let deadline = Instant::now() + self.timeout;
         let mut pause = self.session.terms.pause;
         loop {
             match tokio::time::timeout_at(deadline, self.session.budgets.take(action.family)).await {
                 Ok(waited) => self.waited(waited),
                 Err(_) => {
-                    let text = "the configured rate left no call within the time allowed".to_owned();
-                    return Err(Fault { reason: Reason::Throttled, operation: action.name, text });
+                    let text = "the configured rate left no call within the time allowed";
+                    return Err(Fault::new(Reason::Throttled, action.name, text));
                 }
             }
             let meter = Meter::default();
@@ -142,22 +200,13 @@ impl<'a> Calls<'a> {
                 Err(_) => Fault::silent(action.name),
             };
             self.report(action, &meter);
-            let fault = match (fault.reason, meter.status()) {
-                (Reason::Silent, _) if meter.was_throttled() => Fault { reason: Reason::Throttled, ..fault },
-                // The time went by between answers, none of which was of use.
-                (Reason::Silent, Some(status)) if status >= 400 => Fault {
-                    reason: Reason::Failed,
-                    text: format!("HTTP status {status} at every attempt within the time allowed"),
-                    ..fault
-                },
-                (reason, _) => Fault { reason, ..fault },
-            };
+            let fault = self.judge(fault, &meter);
             if fault.reason == Reason::Silent {
                 self.silent.lock().unwrap_or_else(PoisonError::into_inner).entry(action.family).or_insert_with(|| fault.clone());
             }
             let next = Instant::now() + pause.mul_f64(0.5 + fastrand::f64());
             if fault.reason != Reason::Throttled || next >= deadline {
-                self.give_up(action, &fault, meter.status());
+                self.give_up(action, &fault);
                 return Err(fault);
             }
             let since = Instant::now();
@@ -167,11 +216,41 @@ impl<'a> Calls<'a> {
         }
     }
 
+    /// What a fault comes to with what the meter saw.
+    fn judge(&self, fault: Fault, meter: &Meter) -> Fault {
+        let fault = Fault { status: fault.status.or(meter.status()), date: fault.date.clone().or(meter.date()), ..fault };
+        let skew = fault.date.as_deref().and_then(|date| clock::skew(date, self.session.clients.now()?));
+        let fault = match (&fault.reason, fault.status) {
+            (Reason::Silent, _) if meter.was_throttled() => Fault { reason: Reason::Throttled, ..fault },
+            // The time went by between answers, none of which was of use.
+            (Reason::Silent, Some(status)) if status >= 400 => {
+                let text = format!("HTTP status {status} at every attempt within the time allowed");
+                Fault { reason: Reason::Failed, text, ..fault }
+            }
+            (Reason::Silent, _) => match meter.no_answer() {
+                Some(why) => Fault { text: format!("{}; the last attempt: {why}", fault.text), ..fault },
+                None => fault,
+            },
+            // EC2 says the same of a session that has ended.
+            (Reason::Credentials, _) if fault.text.starts_with("RequestExpired") && skew.is_some_and(clock::is_refused) => {
+                Fault { reason: Reason::Clock, ..fault }
+            }
+            _ => fault,
+        };
+        match skew {
+            Some(skew) if fault.reason == Reason::Clock => {
+                let text = format!("this machine's clock is {}: {}", clock::words(skew), fault.text);
+                Fault { text, ..fault }
+            }
+            _ => fault,
+        }
+    }
+
     fn is_silent(&self, action: Action) -> Option<Fault> {
         let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let fault = silent.get(&action.family)?;
         let text = format!("{} did not answer {} either: {}", action.family.service(), fault.operation, fault.text);
-        Some(Fault { reason: Reason::Silent, operation: action.name, text })
+        Some(Fault::new(Reason::Silent, action.name, text))
     }
 
     fn is_given_up(&self, action: Action) -> Option<Fault> {
@@ -179,16 +258,16 @@ impl<'a> Calls<'a> {
     }
 
     /// Remembers a fault that is the action's, not the call's: permissions and rate limits know no single balancers and pools.
-    fn give_up(&self, action: Action, fault: &Fault, status: Option<u16>) {
-        let is_refusal =
-            matches!(fault.reason, Reason::Denied | Reason::Unrecognised | Reason::Credentials | Reason::Disabled | Reason::Off);
-        let is_out_of_order = fault.reason == Reason::Failed && status.is_some_and(|status| status >= 500);
+    fn give_up(&self, action: Action, fault: &Fault) {
+        let is_refusal = turn::is_refusal(fault) || matches!(fault.reason, Reason::Credentials | Reason::Clock);
+        let is_out_of_order = fault.reason == Reason::Failed && fault.status.is_some_and(|status| status >= 500);
         if is_refusal || is_out_of_order || fault.reason == Reason::Throttled {
             self.given_up.lock().unwrap_or_else(PoisonError::into_inner).entry(action.name).or_insert_with(|| fault.clone());
         }
     }
 
     fn report(&self, action: Action, meter: &Meter) {
+        self.session.terms.untold.tell(self.progress);
         let attempts = meter.attempts();
         for _ in 0..attempts {
             self.progress.called(self.session.terms.source.as_str(), action.name);

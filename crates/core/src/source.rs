@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::doctor::Finding;
-use crate::model::{EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Relation, Resource, Scope, SourceName};
+use crate::model::{Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, Resource, Scope, SourceName};
 
 /// What one pull of one source (or, merged, of all sources) read. Absence is evidence only where the receipts say `complete`.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,9 @@ pub struct Pull {
     pub unread: BTreeMap<Key, BTreeSet<String>>,
     /// How each scope's listing ended.
     pub receipts: Receipts,
+    /// Regions of accounts that the provider says are switched off, with the reason in words. What is known of them is `disabled`; regions of
+    /// which nothing is known need no receipts.
+    pub off: BTreeMap<(Account, Region), String>,
     /// Whether the source knew all its accounts and regions, so that a scope without a receipt here is no longer covered by it.
     pub exhaustive: bool,
     /// What was left out or is odd, for the report.
@@ -85,6 +88,14 @@ pub enum SourceError {
         /// The provider's own words, without secrets.
         text: String,
     },
+    /// The provider refused the time of signing: this machine's clock is off.
+    #[error("source `{source_name}` is refused for the time of this machine's clock: {text}")]
+    Clock {
+        /// The source.
+        source_name: SourceName,
+        /// How far the clock is off, and the provider's own words.
+        text: String,
+    },
     /// The credentials are good but not for this.
     #[error("source `{source_name}` may not {operation}: {text}")]
     Denied {
@@ -96,12 +107,14 @@ pub enum SourceError {
         text: String,
     },
     /// The rate limit won over every retry.
-    #[error("source `{source_name}` was throttled at {operation}")]
+    #[error("source `{source_name}` was throttled at {operation}: {text}")]
     Throttled {
         /// The source.
         source_name: SourceName,
         /// The API action.
         operation: String,
+        /// The provider's own words, or whose limit it is.
+        text: String,
     },
     /// The answer was cut off or could not be understood as a whole.
     #[error("source `{source_name}` got an incomplete answer to {operation}: {text}")]
@@ -157,7 +170,7 @@ impl SourceError {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         match self {
-            Self::Credentials { .. } | Self::Denied { .. } => Outcome::Denied,
+            Self::Credentials { .. } | Self::Clock { .. } | Self::Denied { .. } => Outcome::Denied,
             Self::Throttled { .. } => Outcome::Throttled,
             Self::Truncated { .. } => Outcome::Truncated,
             Self::Disabled { .. } => Outcome::Disabled,
@@ -170,6 +183,7 @@ impl SourceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Credentials { .. } => Some("check the credentials, then run `dewpoint doctor`".to_owned()),
+            Self::Clock { .. } => Some("set this machine's clock, best by NTP".to_owned()),
             Self::Denied { operation, .. } => Some(format!("allow {operation}, or accept the gap with `dewpoint coverage accept`")),
             Self::Throttled { .. } => Some("run again later; nothing was concluded from the gap".to_owned()),
             Self::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers".to_owned()),

@@ -178,7 +178,7 @@ fn every_kind_of_two_accounts_in_two_regions() {
     // No call per machine: one per pool for health, one per balancer for listeners, one per listener of an application balancer for rules.
     let several = |action: &str| made.iter().filter(|(call, _)| call.ends_with(&format!(" {action}"))).map(|(_, n)| n).sum::<usize>();
     let expected = [
-        ("GetCallerIdentity", 2),
+        ("GetCallerIdentity", 1),
         ("AssumeRole", 1),
         ("DescribeRegions", 2),
         ("DescribeInstances", 4),

@@ -27,7 +27,7 @@ impl Pages for PublicAddresses<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_addresses().set_filters(ask.filters("allocation-id"));
+            let call = calls.clients().ec2().describe_addresses().set_filters(ask.filters("allocation-id"));
             call.customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

@@ -70,7 +70,7 @@ impl Pages for Balancers<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, out: &mut Rows<Balancer>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().elb.describe_load_balancers().page_size(ask.size(PAGE));
+            let call = calls.clients().elb().describe_load_balancers().page_size(ask.size(PAGE));
             call.set_marker(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;
@@ -173,7 +173,7 @@ pub(crate) fn set_listeners(resource: &mut Resource, doors: BTreeSet<Door>) {
 /// Source: Elastic Load Balancing API Reference (2015-12-01), DescribeTags.
 pub(crate) async fn read_tags(calls: &Calls<'_>, arns: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Fault> {
     let send = |meter| {
-        let call = calls.clients().elb.describe_tags().set_resource_arns(Some(arns.to_vec()));
+        let call = calls.clients().elb().describe_tags().set_resource_arns(Some(arns.to_vec()));
         call.customize().interceptor(meter).send()
     };
     let answer = calls.call(TAGS, send).await?;

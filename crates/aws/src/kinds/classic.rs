@@ -48,7 +48,7 @@ impl Pages for ClassicBalancers<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, out: &mut Rows<ClassicBalancer>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().classic.describe_load_balancers().page_size(ask.size(PAGE));
+            let call = calls.clients().classic().describe_load_balancers().page_size(ask.size(PAGE));
             call.set_marker(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(balancers::ACTION, send).await?;
@@ -148,7 +148,7 @@ impl ClassicBalancer {
 ///
 /// Source: Elastic Load Balancing API Reference (2012-06-01), DescribeInstanceHealth.
 pub(crate) async fn read_health(calls: &Calls<'_>, name: &str) -> Result<BTreeMap<String, String>, Fault> {
-    let send = |meter| calls.clients().classic.describe_instance_health().load_balancer_name(name).customize().interceptor(meter).send();
+    let send = |meter| calls.clients().classic().describe_instance_health().load_balancer_name(name).customize().interceptor(meter).send();
     let answer = calls.call(HEALTH, send).await?;
     let word = |state: &str| match state {
         "InService" => "healthy".to_owned(),
@@ -169,7 +169,7 @@ pub(crate) async fn read_health(calls: &Calls<'_>, name: &str) -> Result<BTreeMa
 /// Source: Elastic Load Balancing API Reference (2012-06-01), DescribeTags.
 pub(crate) async fn read_tags(calls: &Calls<'_>, names: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Fault> {
     let send = |meter| {
-        let call = calls.clients().classic.describe_tags().set_load_balancer_names(Some(names.to_vec()));
+        let call = calls.clients().classic().describe_tags().set_load_balancer_names(Some(names.to_vec()));
         call.customize().interceptor(meter).send()
     };
     let answer = calls.call(balancers::TAGS, send).await?;

@@ -86,7 +86,7 @@ impl Pages for InstanceTypes {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, sizes: &mut Vec<(String, Size)>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_instance_types().max_results(ask.size(100));
+            let call = calls.clients().ec2().describe_instance_types().max_results(ask.size(100));
             call.set_next_token(ask.token()).set_filters(ask.filters("instance-type")).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

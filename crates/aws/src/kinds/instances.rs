@@ -32,7 +32,7 @@ impl Pages for Instances<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_instances().include_managed_resources(true).max_results(ask.size(EC2_PAGE));
+            let call = calls.clients().ec2().describe_instances().include_managed_resources(true).max_results(ask.size(EC2_PAGE));
             call.set_next_token(ask.token()).set_filters(ask.filters("instance-id")).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

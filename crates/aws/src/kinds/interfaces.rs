@@ -39,7 +39,7 @@ impl Pages for Interfaces<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, out: &mut FoundInterfaces) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_network_interfaces().include_managed_resources(true).max_results(ask.size(EC2_PAGE));
+            let call = calls.clients().ec2().describe_network_interfaces().include_managed_resources(true).max_results(ask.size(EC2_PAGE));
             call.set_next_token(ask.token()).set_filters(ask.filters("network-interface-id")).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

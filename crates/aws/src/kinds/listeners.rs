@@ -45,7 +45,7 @@ impl Pages for Listeners<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, listeners: &mut Vec<Listener>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().elb.describe_listeners().load_balancer_arn(self.balancer).page_size(ask.size(PAGE));
+            let call = calls.clients().elb().describe_listeners().load_balancer_arn(self.balancer).page_size(ask.size(PAGE));
             call.set_marker(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(LISTENERS, send).await?;
@@ -85,7 +85,7 @@ impl Pages for ListenerRules<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, pools: &mut BTreeSet<String>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().elb.describe_rules().listener_arn(self.listener).page_size(ask.size(PAGE));
+            let call = calls.clients().elb().describe_rules().listener_arn(self.listener).page_size(ask.size(PAGE));
             call.set_marker(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(RULES, send).await?;

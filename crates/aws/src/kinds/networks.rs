@@ -29,7 +29,7 @@ impl Pages for Networks<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_vpcs().max_results(ask.size(EC2_PAGE));
+            let call = calls.clients().ec2().describe_vpcs().max_results(ask.size(EC2_PAGE));
             call.set_next_token(ask.token()).set_filters(ask.filters("vpc-id")).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

@@ -47,7 +47,7 @@ impl Pages for Pools<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, out: &mut Rows<Pool>) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().elb.describe_target_groups().page_size(ask.size(PAGE));
+            let call = calls.clients().elb().describe_target_groups().page_size(ask.size(PAGE));
             call.set_marker(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;
@@ -99,7 +99,7 @@ pub(crate) struct Target {
 ///
 /// Source: Elastic Load Balancing API Reference (2015-12-01), DescribeTargetHealth.
 pub(crate) async fn read_targets(calls: &Calls<'_>, pool: &str) -> Result<Vec<Target>, Fault> {
-    let send = |meter| calls.clients().elb.describe_target_health().target_group_arn(pool).customize().interceptor(meter).send();
+    let send = |meter| calls.clients().elb().describe_target_health().target_group_arn(pool).customize().interceptor(meter).send();
     let answer = calls.call(HEALTH, send).await?;
     answer.target_health_descriptions().iter().map(read).collect()
 }

@@ -33,18 +33,13 @@ impl RegionList {
     pub(crate) fn named(&self) -> impl Iterator<Item = &Region> {
         self.0.keys()
     }
-
-    /// The regions that the account can use.
-    pub(crate) fn enabled(&self) -> impl Iterator<Item = &Region> {
-        self.0.iter().filter(|(_, status)| status.as_str() != NOT_OPTED_IN).map(|(region, _)| region)
-    }
 }
 
 /// Asks for the status of all regions, those that are off included. The answer has one page.
 ///
 /// Source: Amazon EC2 API Reference, DescribeRegions.
 pub(crate) async fn list(calls: &Calls<'_>) -> Result<RegionList, Fault> {
-    let send = |meter| calls.clients().ec2.describe_regions().all_regions(true).customize().interceptor(meter).send();
+    let send = |meter| calls.clients().ec2().describe_regions().all_regions(true).customize().interceptor(meter).send();
     let rows = calls.call(ACTION, send).await?.regions.unwrap_or_default();
     let read = |name: Option<&str>| filled(name).and_then(|name| name.parse().ok());
     let mut list = BTreeMap::new();

@@ -32,7 +32,7 @@ impl Pages for ScalingGroups<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().auto_scaling.describe_auto_scaling_groups().max_records(ask.size(PAGE));
+            let call = calls.clients().auto_scaling().describe_auto_scaling_groups().max_records(ask.size(PAGE));
             call.set_next_token(ask.token()).customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

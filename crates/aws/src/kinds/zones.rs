@@ -28,7 +28,7 @@ impl Pages for Zones<'_> {
 
     async fn page(&self, calls: &Calls<'_>, ask: &Ask<'_>, found: &mut Found) -> Result<Option<String>, Fault> {
         let send = |meter| {
-            let call = calls.clients().ec2.describe_availability_zones().set_filters(ask.filters("zone-name"));
+            let call = calls.clients().ec2().describe_availability_zones().set_filters(ask.filters("zone-name"));
             call.customize().interceptor(meter).send()
         };
         let answer = calls.call(ACTION, send).await?;

@@ -99,9 +99,8 @@ async fn an_account_whose_role_fails_leaves_the_others() {
         (usual(), vec![assume()], Outcome::Denied, "AccessDenied: "),
         (usual(), vec![Fault { effect: Effect::ScpDeny, ..assume() }], Outcome::Denied, "service control policy"),
         (usual(), vec![Fault { effect: internal, ..assume() }], Outcome::Failed, "InternalFailure: no"),
-        // The token is cut off, and what is left of it is none.
-        (usual(), vec![Fault { effect: Effect::CutBody { share: 0.6 }, ..assume() }], Outcome::Denied, "InvalidClientTokenId: "),
-        (usual(), vec![Fault::new(Effect::Throttle).account(THIRD).action("GetCallerIdentity")], Outcome::Throttled, "GetCallerIdentity"),
+        (usual(), vec![Fault { effect: Effect::CutBody { share: 0.6 }, ..assume() }], Outcome::Truncated, "the body ends before"),
+        (usual(), vec![Fault { effect: Effect::Throttle, ..assume() }], Outcome::Throttled, "was throttled at sts:AssumeRole: as arn:"),
     ];
     for (accounts, faults, outcome, text) in cases {
         let sim = start(three(&[EU]));
@@ -313,6 +312,37 @@ async fn regions_are_asked_for_elsewhere_when_a_policy_denies_the_first() {
 }
 
 #[tokio::test]
+async fn an_account_is_entered_where_policies_and_its_regions_allow() {
+    let mut world = three(&[EU, US, "me-south-1"]);
+    world.regions.insert("me-south-1".to_owned(), OptIn::NotOptedIn);
+    world.organize(OWN);
+    world.account(OWN).region("me-south-1").opt_in = Some(OptIn::OptedIn);
+    world.account(OTHER).denials = vec![Denial { region: Some(EU.to_owned()), ..Denial::default() }];
+    let sim = start(world);
+    // The caller is at home in a region that another account denies …
+    let pull = setup(&sim, OWN, &[]).accounts(Accounts::Organization).pull().await;
+    assert_eq!(gaps(&pull).keys().filter(|scope| !scope.starts_with(&format!("{OTHER} {EU}"))).count(), 0, "{:?}", gaps(&pull));
+    assert_eq!(seen(&pull), [OWN, OTHER, THIRD].into());
+    // … or in one that others have not enabled, for which STS gives no session.
+    let home = |setup: Setup| setup.with(|_, tuning| tuning.region = Some("me-south-1".parse().unwrap()));
+    let pull = home(setup(&sim, OWN, &[]).accounts(Accounts::Organization)).pull().await;
+    assert_eq!(seen(&pull), [OWN, OTHER, THIRD].into());
+    assert!(gaps(&pull).keys().all(|scope| scope.starts_with(&format!("{OTHER} {EU}"))), "{:?}", gaps(&pull));
+}
+
+#[tokio::test]
+async fn roles_are_assumed_within_the_budget_and_counted() {
+    let sim = start(three(&[EU]));
+    let notes = Notes::default();
+    let none_left = Rate { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
+    // One call a second, which the caller's identity takes.
+    let source = three_listed(&sim, &[EU]).with(|config, _| config.rates.sts = none_left).build();
+    source.pull(&notes).await.unwrap();
+    assert_eq!(notes.calls.lock().unwrap()["sts:AssumeRole"], 2);
+    assert!(notes.waits.lock().unwrap().iter().sum::<f64>() > 0.5, "{notes:?}");
+}
+
+#[tokio::test]
 async fn a_region_that_is_off_without_the_list_is_the_louder_denial() {
     let mut world = furnished(OWN, &[EU, US]);
     world.account(OWN).region(US).opt_in = Some(OptIn::NotOptedIn);
@@ -340,4 +370,9 @@ async fn what_changes_between_pulls_is_seen() {
     let pull = self::pull(&source).await;
     assert_eq!(gaps(&pull), closed_off(OTHER, Outcome::Skipped));
     assert!(!pull.receipts.iter().any(|(scope, _)| (scope.account.as_str(), scope.region.as_str()) == (THIRD, US)));
+    let off = pull.off.get(&(THIRD.parse().unwrap(), US.parse().unwrap()));
+    assert_eq!(
+        off.map(String::as_str),
+        Some("source `cloud` cannot use ec2:DescribeRegions: region us-east-1 is not enabled for the account")
+    );
 }

@@ -102,5 +102,8 @@ async fn a_role_that_is_lost_in_the_middle_is_a_denial_that_names_it() {
     let gaps = gaps(&pull);
     assert!(!gaps.is_empty() && gaps.keys().all(|scope| scope.starts_with(OTHER)), "{gaps:?}");
     let error = pull.receipts.iter().find_map(|(_, receipt)| receipt.error.clone().filter(|_| receipt.outcome == Outcome::Denied)).unwrap();
-    assert!(error.starts_with("source `cloud` may not sts:AssumeRole: AccessDenied: "), "{error}");
+    assert!(
+        error.starts_with(&format!("source `cloud` may not sts:AssumeRole: as arn:aws:iam::{OTHER}:role/DewpointReader: AccessDenied: ")),
+        "{error}"
+    );
 }

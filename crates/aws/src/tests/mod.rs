@@ -102,11 +102,6 @@ impl Setup {
         self.with(|config, tuning| tuning.pause = config.timeout * 4)
     }
 
-    /// By the clock of the machine.
-    fn on_time(self) -> Self {
-        self.with(|config, _| config.clock = Arc::new(jiff::Timestamp::now))
-    }
-
     fn build(self) -> AwsSource {
         AwsSource::tuned(self.config, self.tuning)
     }

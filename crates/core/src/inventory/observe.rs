@@ -87,7 +87,7 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
     let Estate { resources, edges, scopes, dirty } = estate;
     let mut observed = Observed { remarks: pull.remarks, ..Observed::default() };
     if !observing.narrow {
-        observed.receipts = scopes::take_receipts(scopes, dirty, &pull.receipts, observing);
+        observed.receipts = scopes::take_receipts(scopes, dirty, &pull.receipts, &pull.off, observing);
     }
 
     let mut pass = Pass {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::gather::SourceCoverage;
 use super::observe::Observing;
 use crate::estate::{Dirty, Fence, KnownScope, last_listed};
-use crate::model::{Outcome, Receipt, Receipts, Scope, SourceName};
+use crate::model::{Account, Outcome, Receipt, Receipts, Region, Scope, SourceName};
 
 /// Takes the receipts of a pull, judges known scopes without one, and returns how every scope ended in this run. A scope that takes
 /// another's place is as emptied as that was; what the listings show is for [`super::emptied`] to take.
@@ -13,6 +13,7 @@ pub(super) fn take_receipts(
     scopes: &mut BTreeMap<Scope, KnownScope>,
     dirty: &mut Dirty,
     receipts: &Receipts,
+    off: &BTreeMap<(Account, Region), String>,
     observing: &Observing<'_>,
 ) -> BTreeMap<Scope, Receipt> {
     let sources = observing.coverage.by_scope();
@@ -48,7 +49,10 @@ pub(super) fn take_receipts(
                 continue;
             }
             Some((_, wide)) => wide.clone(),
-            None => unlisted(known, observing),
+            None => match off.get(&(scope.account.clone(), scope.region.clone())) {
+                Some(why) => without_listing(known, Outcome::Disabled, Some(why.clone())),
+                None => unlisted(known, observing),
+            },
         };
         let before = known.clone();
         if known.fence <= observing.fence {
@@ -125,5 +129,9 @@ fn unlisted(known: &KnownScope, observing: &Observing<'_>) -> Receipt {
         _ if observing.coverage.is_exhaustive() => (Outcome::Orphaned, None),
         _ => (Outcome::Skipped, Some("no source listed it, but not every source told all its accounts and regions".to_owned())),
     };
+    without_listing(known, outcome, error)
+}
+
+fn without_listing(known: &KnownScope, outcome: Outcome, error: Option<String>) -> Receipt {
     Receipt { source: known.receipt.source.clone(), outcome, count: None, error, extra: known.receipt.extra.clone() }
 }

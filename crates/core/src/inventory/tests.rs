@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
-use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
+use crate::model::{Key, Kind, Outcome, Receipt, Region, Relation, RelationType, Resource, Scope, SourceName};
 use crate::ownership::Ownership;
 use crate::source::{Pull, SourceError};
 use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
@@ -367,6 +367,53 @@ fn scopes_without_a_receipt_are_told_apart() {
 }
 
 #[test]
+fn a_region_that_was_switched_off_is_disabled_and_proves_nothing() {
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([machine(json!({}))]), 1);
+    let Scope { account, region, .. } = instances();
+    let off = Pull { exhaustive: true, off: BTreeMap::from([((account, region), "not enabled".to_owned())]), ..Pull::default() };
+    let (pull, coverage) = gather(BTreeMap::from([(source(), Ok(off))]), [source()]).expect("no overlap");
+    let observed = take_with(&mut estate, &pull, 2, &coverage, false);
+    assert_eq!(observed.receipts.keys().collect::<Vec<_>>(), [&instances()]);
+    let receipt = &estate.scopes[&instances()].receipt;
+    assert_eq!((receipt.outcome, receipt.error.as_deref()), (Outcome::Disabled, Some("not enabled")));
+    assert_eq!(row(&estate).missing, 0);
+}
+
+#[test]
+fn two_sources_may_share_an_account_by_its_regions() {
+    let elsewhere = Scope { region: "us-east-1".parse().expect("a region"), ..instances() };
+    let pull = |scopes: &[(&Scope, Outcome)]| {
+        let mut pull = Pull { exhaustive: true, ..Pull::default() };
+        for (scope, outcome) in scopes {
+            let receipt = Receipt { source: source(), outcome: *outcome, count: None, error: None, extra: serde_json::Map::new() };
+            pull.receipts.add((*scope).clone(), receipt).expect("no overlap");
+        }
+        Ok(pull)
+    };
+    let wide = Scope { region: Region::any(), ..instances() };
+    let any = Scope { kind: Kind::Account, ..wide.clone() };
+    let gathered = |one: &[(&Scope, Outcome)], other: &[(&Scope, Outcome)]| {
+        gather(BTreeMap::from([(name("a"), pull(one)), (name("b"), pull(other))]), [name("a"), name("b")])
+    };
+    let (complete, denied) = (Outcome::Complete, Outcome::Denied);
+    // Both tell of the account itself: the better answer counts.
+    for (one, other) in [(complete, complete), (denied, complete), (complete, denied)] {
+        let (pull, _) = gathered(&[(&any, one), (&instances(), complete)], &[(&any, other), (&elsewhere, complete)]).expect("no overlap");
+        assert!(pull.receipts.proves_absence(&any) && pull.receipts.len() == 3, "{one} {other}");
+    }
+    // One cannot enter the account, which is no claim to its regions.
+    for (one, other) in [(&wide, &elsewhere), (&elsewhere, &wide)] {
+        let outcome = |scope: &Scope| if scope.region.is_any() { denied } else { complete };
+        let (pull, _) = gathered(&[(one, outcome(one))], &[(other, outcome(other))]).expect("no overlap");
+        assert!(pull.receipts.proves_absence(&elsewhere) && !pull.receipts.proves_absence(&instances()));
+    }
+    assert!(gathered(&[(&wide, denied)], &[(&wide, denied)]).is_ok());
+    assert!(gathered(&[(&wide, complete)], &[(&elsewhere, complete)]).is_err());
+    assert!(gathered(&[(&elsewhere, denied)], &[(&elsewhere, complete)]).is_err(), "both claim that region");
+}
+
+#[test]
 fn an_accepted_gap_ends_when_the_scope_is_complete() {
     let mut estate = Estate::default();
     let _ = take(&mut estate, &pull([(instances(), Outcome::Denied)], [], []), 1);
@@ -410,7 +457,7 @@ fn two_sources_over_one_scope_are_refused_and_one_that_failed_is_not() {
     let both = BTreeMap::from([(name("a"), Ok(complete([]))), (name("b"), Ok(complete([])))]);
     assert!(gather(both, [name("a"), name("b")]).is_err());
 
-    let error = SourceError::Throttled { source_name: name("b"), operation: "ListThings".to_owned() };
+    let error = SourceError::Throttled { source_name: name("b"), operation: "ListThings".to_owned(), text: "slow down".to_owned() };
     let one = BTreeMap::from([(name("a"), Ok(complete([]))), (name("b"), Err(error))]);
     let (pull, coverage) = gather(one, [name("a"), name("b"), name("c")]).expect("no overlap");
     assert_eq!((pull.receipts.len(), pull.exhaustive, coverage.is_exhaustive()), (1, false, false));
