@@ -32,8 +32,8 @@ pub fn init(verbosity: Verbosity, json: bool) {
     let _ = subscriber(filter, json, colour, std::io::stderr).try_init();
 }
 
-/// What is logged where `RUST_LOG` does not say. What goes wrong in the AWS SDK ends in a receipt, a problem or a finding, in words for people: its own
-/// lines about the same are for those who look for a defect.
+/// What is logged where `RUST_LOG` does not say. What goes wrong in the AWS SDK ends in a receipt, a problem or a finding, in words for
+/// people: its own lines about the same are for those who look for a defect.
 fn usual(verbosity: Verbosity) -> &'static str {
     match verbosity {
         Verbosity::Quiet => "error,aws_=off",

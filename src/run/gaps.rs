@@ -69,8 +69,8 @@ struct Line<'a> {
 
 /// One line for each account, region and reason of what is not complete.
 ///
-/// Only the first lines may be shown unless `verbose`: each account and region then has its first line before any has its second, for one region whose
-/// kinds all say something else would hide the others.
+/// Only the first lines may be shown unless `verbose`: each account and region then has its first line before any has its second, for one
+/// region whose kinds all say something else would hide the others.
 pub(super) fn lines(receipts: &[ReceiptDocument], verbose: bool) -> impl Iterator<Item = String> {
     let mut folded: BTreeMap<Line<'_>, BTreeSet<Kind>> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.outcome != Outcome::Complete) {
