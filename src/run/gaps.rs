@@ -1,4 +1,4 @@
-//! How scopes that were not listed completely are told to people: what makes a run partly done first, and kinds that share one reason together.
+//! How scopes that were not listed completely are told to people: what makes a run partly done first, kinds that share a reason together.
 
 use std::collections::{BTreeMap, BTreeSet};
 
