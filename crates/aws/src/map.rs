@@ -245,9 +245,14 @@ pub(crate) fn instant(time: Option<&DateTime>) -> Option<Timestamp> {
     Timestamp::new(time.secs(), i32::try_from(time.subsec_nanos()).ok()?).ok()
 }
 
-/// Ids of security groups.
-pub(crate) fn group_ids(groups: &[GroupIdentifier]) -> impl Iterator<Item = &str> {
-    groups.iter().filter_map(|group| filled(group.group_id()))
+/// Id of something within an item. An item without it is not whole: leaving the part out would take its edge away.
+pub(crate) fn part_id<'a>(item: &str, part: &str, id: Option<&'a str>) -> Result<&'a str, Refused> {
+    filled(id).ok_or_else(|| Refused::new(item, format!("a {part} of {item} has no id")))
+}
+
+/// Ids of the security groups of an item.
+pub(crate) fn group_ids<'a>(item: &str, groups: &'a [GroupIdentifier]) -> Result<BTreeSet<&'a str>, Refused> {
+    groups.iter().map(|group| part_id(item, "security group", group.group_id())).collect()
 }
 
 /// An edge with its attributes.

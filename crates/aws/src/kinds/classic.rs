@@ -12,7 +12,7 @@ use super::balancers::{self, Door, Rows, door_facts, set_listeners};
 use super::pools::Members;
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::{Facts, Place, Refused, edge, filled, instant, protected_by, tags};
+use crate::map::{Facts, Place, Refused, edge, filled, instant, part_id, protected_by, tags};
 use crate::paging::{Ask, Pages};
 use crate::session::Calls;
 
@@ -107,7 +107,8 @@ fn map(place: &Place, classic: &LoadBalancerDescription) -> Result<ClassicBalanc
     let all: Vec<Door> = doors.iter().cloned().collect();
     balancer_relations.push(edge(&key, RelationType::RoutesTo, pool_key, door_facts(&all)));
     set_listeners(&mut balancer, doors);
-    let members = classic.instances().iter().filter_map(|instance| filled(instance.instance_id())).map(str::to_owned).collect();
+    let members = classic.instances().iter().map(|instance| part_id(name, "member", instance.instance_id()).map(str::to_owned));
+    let members = members.collect::<Result<_, _>>()?;
     Ok(ClassicBalancer { name: name.to_owned(), balancer, balancer_relations, pool, pool_relations: Vec::new(), members, port })
 }
 

@@ -88,10 +88,10 @@ fn map(place: &Place, reservation: &Reservation, instance: &Instance) -> Result<
     facts.text("public_dns_name", instance.public_dns_name());
     network_facts(instance, state, &mut facts);
 
-    let mut groups: BTreeSet<&str> = group_ids(instance.security_groups()).collect();
+    let mut groups: BTreeSet<&str> = group_ids(id, instance.security_groups())?;
     for interface in instance.network_interfaces() {
         // The instance's own set covers its primary interface only.
-        groups.extend(group_ids(interface.groups()));
+        groups.extend(group_ids(id, interface.groups())?);
     }
     let mut relations = protected_by(place, &key, groups)?;
     if let Some(zone) = zone {

@@ -1,6 +1,6 @@
 //! Network interfaces: `ec2:DescribeNetworkInterfaces`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::{Addresses, Facts, Found, Place, Refused, ec2_tags, edge, filled, group_ids, protected_by};
+use crate::map::{Addresses, Facts, Found, Place, Refused, ec2_tags, edge, filled, group_ids, part_id, protected_by};
 use crate::paging::{Ask, EC2_PAGE, Pages};
 use crate::session::Calls;
 
@@ -102,6 +102,10 @@ fn map(place: &Place, interface: &NetworkInterface) -> Result<(Resource, Vec<Rel
     let Some(status) = filled(interface.status().map(|status| status.as_str())) else {
         return Err(Refused::new(id, "the network interface has no state"));
     };
+    let attached = interface.attachment().filter(|attachment| attachment.instance_owner_id() == Some(place.account.as_str()));
+    if let Some(attachment) = attached {
+        part_id(id, "machine", attachment.instance_id())?;
+    }
     let key = place.key(&format!("network-interface/{id}"))?;
     let subnet = place.subnet(interface.subnet_id())?;
     let network = place.network(interface.vpc_id())?;
@@ -120,7 +124,7 @@ fn map(place: &Place, interface: &NetworkInterface) -> Result<(Resource, Vec<Rel
     facts.text("managed_by", managed_by(interface));
     facts.flag("delete_on_termination", delete_on_termination);
 
-    let mut relations = protected_by(place, &key, group_ids(interface.groups()).collect::<BTreeSet<_>>())?;
+    let mut relations = protected_by(place, &key, group_ids(id, interface.groups())?)?;
     if let Some(subnet) = subnet {
         relations.push(edge(&key, RelationType::ConnectedTo, subnet, Attributes::new()));
     }

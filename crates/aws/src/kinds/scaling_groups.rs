@@ -8,7 +8,7 @@ use dewpoint_core::model::{Attributes, Key, Kind, Relation, RelationType, Resour
 
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::{Facts, Found, Place, Refused, edge, filled, instant, name_and_arn, tags};
+use crate::map::{Facts, Found, Place, Refused, edge, filled, instant, name_and_arn, part_id, tags};
 use crate::paging::{Ask, Pages};
 use crate::session::Calls;
 
@@ -56,7 +56,8 @@ fn map(place: &Place, group: &AutoScalingGroup) -> Result<(Resource, Vec<Relatio
     facts.text("launch_template", launch_template(group));
     facts.count("member_count", i64::try_from(group.instances().len()).ok());
 
-    let members: BTreeSet<&str> = group.instances().iter().filter_map(|member| filled(member.instance_id())).collect();
+    let members = group.instances().iter().map(|member| part_id(name, "member", member.instance_id()));
+    let members: BTreeSet<&str> = members.collect::<Result<_, _>>()?;
     let mut relations = Vec::with_capacity(members.len());
     for id in members {
         relations.push(edge(&place.key(&format!("instance/{id}"))?, RelationType::MemberOf, key.clone(), Attributes::new()));

@@ -7,7 +7,7 @@ use dewpoint_core::model::{Attributes, Kind, Relation, RelationType, Resource};
 
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::{Facts, Found, Place, Refused, ec2_tags, edge, filled};
+use crate::map::{Facts, Found, Place, Refused, ec2_tags, edge, filled, part_id};
 use crate::paging::{Ask, EC2_PAGE, Pages};
 use crate::session::Calls;
 
@@ -49,7 +49,7 @@ fn map(place: &Place, group: &SecurityGroup) -> Result<(Resource, Vec<Relation>)
         return Err(Refused::new("", format!("the security group `{}` has no id", group.group_name().unwrap_or("?"))));
     };
     let key = place.key(&format!("security-group/{id}"))?;
-    let rules = rules(group);
+    let rules = rules(id, group)?;
     let (value, digest) = rules.to_value().map_err(|error| Refused::new(id, error.to_string()))?;
 
     let mut facts = Facts::default();
@@ -85,33 +85,40 @@ fn allowed(traffic: Traffic) -> Attributes {
 }
 
 /// The rules one by one: AWS groups those of equal protocol and ports, in no stable order.
-fn rules(group: &SecurityGroup) -> Rules {
+fn rules(id: &str, group: &SecurityGroup) -> Result<Rules, Refused> {
     let mut rules = Vec::new();
     for (direction, permissions) in [(Direction::Ingress, group.ip_permissions()), (Direction::Egress, group.ip_permissions_egress())] {
         for permission in permissions {
             let protocol = protocol(permission.ip_protocol());
             let ports = ports(&protocol, permission.from_port(), permission.to_port());
-            for (peer, description) in peers(permission) {
+            for (peer, description) in peers(id, permission)? {
                 let description = filled(description).map(str::to_owned);
                 rules.push(Rule { direction, protocol: protocol.clone(), ports: ports.clone(), peer, description });
             }
         }
     }
-    rules.into_iter().collect()
+    Ok(rules.into_iter().collect())
 }
 
-fn peers(permission: &IpPermission) -> impl Iterator<Item = (Peer, Option<&str>)> {
-    let v4 = permission.ip_ranges().iter().filter_map(|range| Some((range.cidr_ip()?, range.description())));
-    let v6 = permission.ipv6_ranges().iter().filter_map(|range| Some((range.cidr_ipv6()?, range.description())));
-    let cidrs = v4.chain(v6).map(|(cidr, description)| (Peer::cidr(cidr), description));
-    let lists = permission.prefix_list_ids().iter().filter_map(|list| {
-        let id = list.prefix_list_id()?.to_owned();
-        Some((Peer::PrefixList { id }, list.description()))
-    });
-    let groups = permission.user_id_group_pairs().iter().filter_map(|pair| {
-        let id = filled(pair.group_id()).or(filled(pair.group_name()))?.to_owned();
+type Peers<'a> = Vec<(Peer, Option<&'a str>)>;
+
+/// The peers of a permission. One that cannot be told would leave a rule out.
+fn peers<'a>(group: &str, permission: &'a IpPermission) -> Result<Peers<'a>, Refused> {
+    let mut peers = Vec::new();
+    for range in permission.ip_ranges() {
+        peers.push((Peer::cidr(part_id(group, "range of a rule", range.cidr_ip())?), range.description()));
+    }
+    for range in permission.ipv6_ranges() {
+        peers.push((Peer::cidr(part_id(group, "range of a rule", range.cidr_ipv6())?), range.description()));
+    }
+    for list in permission.prefix_list_ids() {
+        let id = part_id(group, "prefix list of a rule", list.prefix_list_id())?.to_owned();
+        peers.push((Peer::PrefixList { id }, list.description()));
+    }
+    for pair in permission.user_id_group_pairs() {
+        let id = part_id(group, "peer of a rule", filled(pair.group_id()).or(pair.group_name()))?.to_owned();
         let account = filled(pair.user_id()).map(str::to_owned);
-        Some((Peer::SecurityGroup { id, account }, pair.description()))
-    });
-    cidrs.chain(lists).chain(groups)
+        peers.push((Peer::SecurityGroup { id, account }, pair.description()));
+    }
+    Ok(peers)
 }

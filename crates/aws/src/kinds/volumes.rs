@@ -6,7 +6,7 @@ use dewpoint_core::model::{Kind, Relation, RelationType, Resource};
 
 use crate::action::Action;
 use crate::error::Fault;
-use crate::map::{Facts, Found, Place, Refused, ec2_tags, edge, filled, instant};
+use crate::map::{Facts, Found, Place, Refused, ec2_tags, edge, filled, instant, part_id};
 use crate::paging::{Ask, EC2_PAGE, Pages};
 use crate::session::Calls;
 
@@ -55,7 +55,11 @@ fn map(place: &Place, volume: &Volume) -> Result<(Resource, Vec<Relation>), Refu
 
     let mut relations = Vec::new();
     for attachment in volume.attachments() {
-        let Some(instance) = filled(attachment.instance_id()) else { continue };
+        // Attached to something of a service's, which is no machine of the account.
+        if filled(attachment.instance_id()).is_none() && filled(attachment.associated_resource()).is_some() {
+            continue;
+        }
+        let instance = part_id(id, "machine", attachment.instance_id())?;
         let mut facts = Facts::default();
         facts.text("device", attachment.device());
         facts.flag("delete_on_termination", attachment.delete_on_termination());

@@ -67,11 +67,18 @@ impl Peer {
         Self::Cidr { cidr }
     }
 
-    /// Whether it is everybody: all of IPv4, or all of IPv6.
-    #[must_use]
-    pub fn is_world(&self) -> bool {
-        matches!(self, Self::Cidr { cidr } if cidr == "0.0.0.0/0" || cidr == "::/0")
+    fn range(&self) -> Option<IpNet> {
+        match self {
+            Self::Cidr { cidr } => cidr.parse().ok(),
+            Self::PrefixList { .. } | Self::SecurityGroup { .. } => None,
+        }
     }
+}
+
+/// Whether ranges together are everybody: all of IPv4, or all of IPv6.
+fn are_world(ranges: &[IpNet]) -> bool {
+    // Without neighbours and doubles, everybody is one range.
+    IpNet::aggregate(&ranges.to_vec()).iter().any(|range| range.prefix_len() == 0)
 }
 
 impl Rule {
@@ -80,6 +87,22 @@ impl Rule {
     pub fn traffic(&self) -> String {
         if self.protocol == "all" { "all".to_owned() } else { format!("{}/{}", self.protocol, self.ports) }
     }
+
+    /// Whether it lets through, from and to its own peer, all that another rule does.
+    fn is_as_wide_as(&self, other: &Self) -> bool {
+        let is_within = |ports: &str, wide: &str| match (bounds(ports), bounds(wide)) {
+            (Some((from, to)), Some((first, last))) => first <= from && to <= last,
+            // An ICMP type stands for all of its codes.
+            _ => wide == "all" || ports == wide || ports.split_once('/').is_some_and(|(kind, _)| kind == wide),
+        };
+        self.protocol == "all" || (self.protocol == other.protocol && is_within(&other.ports, &self.ports))
+    }
+}
+
+/// The first and the last port of `22` or `8000-8080`.
+fn bounds(ports: &str) -> Option<(u32, u32)> {
+    let (from, to) = ports.split_once('-').unwrap_or((ports, ports));
+    Some((from.parse().ok()?, to.parse().ok()?))
 }
 
 /// The protocol by name where it has a common one; `-1` and nothing stand for all.
@@ -131,10 +154,20 @@ impl Rules {
         Ok((value, digest))
     }
 
-    /// What anyone may reach, one entry a port range: the attribute `open_to_world`.
+    /// What anyone may reach, one entry a port range: the attribute `open_to_world`. The world may be cut into ranges, over several rules.
     #[must_use]
     pub fn open_to_world(&self) -> BTreeSet<String> {
-        self.0.iter().filter(|rule| rule.direction == Direction::Ingress && rule.peer.is_world()).map(Rule::traffic).collect()
+        let ingress = self.0.iter().filter(|rule| rule.direction == Direction::Ingress);
+        let ranges: Vec<(&Rule, IpNet)> = ingress.filter_map(|rule| Some((rule, rule.peer.range()?))).collect();
+        let all: Vec<IpNet> = ranges.iter().map(|(_, range)| *range).collect();
+        if !are_world(&all) {
+            return BTreeSet::new();
+        }
+        let is_open = |rule: &Rule| {
+            let of_all = ranges.iter().filter(|(wide, _)| wide.is_as_wide_as(rule)).map(|(_, range)| *range);
+            are_world(&of_all.collect::<Vec<_>>())
+        };
+        ranges.iter().filter(|(rule, _)| is_open(rule)).map(|(rule, _)| rule.traffic()).collect()
     }
 
     /// The groups that the rules refer to, each with its owner and what is let through from it and to it. Groups that were deleted are left out:
@@ -186,8 +219,25 @@ mod tests {
         ] {
             assert_eq!(Peer::cidr(text), Peer::Cidr { cidr: cidr.to_owned() });
         }
-        assert!(Peer::cidr("0:0::/0").is_world());
-        assert!(!Peer::cidr("0.0.0.0/1").is_world());
+    }
+
+    #[test]
+    fn the_world_is_the_world_however_it_is_cut() {
+        let expect = |rules: &[(&str, &str, &str)], open: &[&str]| {
+            let of = |(protocol, ports, cidr): &(&str, &str, &str)| rule(Direction::Ingress, protocol, ports, Peer::cidr(cidr));
+            let rules: Rules = rules.iter().map(of).collect();
+            let open: BTreeSet<String> = open.iter().map(|&traffic| traffic.to_owned()).collect();
+            assert_eq!(rules.open_to_world(), open, "{rules:?}");
+        };
+        expect(&[("tcp", "22", "0:0::/0")], &["tcp/22"]);
+        expect(&[("tcp", "22", "0.0.0.0/1")], &[]);
+        expect(&[("tcp", "22", "0.0.0.0/1"), ("tcp", "22", "128.0.0.0/1")], &["tcp/22"]);
+        expect(&[("tcp", "22", "0.0.0.0/1"), ("tcp", "23", "128.0.0.0/1")], &[]);
+        expect(&[("tcp", "22", "0.0.0.0/1"), ("udp", "22", "128.0.0.0/1")], &[]);
+        expect(&[("tcp", "22", "::/1"), ("tcp", "22", "128.0.0.0/1")], &[]);
+        // What the wider rule adds counts for the narrower one only.
+        expect(&[("tcp", "22", "0.0.0.0/1"), ("tcp", "1-100", "128.0.0.0/2"), ("all", "all", "192.0.0.0/2")], &["tcp/22"]);
+        expect(&[("icmp", "8/0", "0.0.0.0/1"), ("icmp", "8", "128.0.0.0/1")], &["icmp/8/0"]);
     }
 
     #[test]
