@@ -1,6 +1,6 @@
 //! Time, injected: a run's clock may be set by `--at`, leases always go by the real one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -34,6 +34,23 @@ impl Clock for RunClock {
 
     fn real_now(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// When a run began.
+#[derive(Debug, Clone, Copy)]
+pub struct Began {
+    /// As its report says it.
+    pub at: Timestamp,
+    /// On the clock that measures.
+    pub instant: Instant,
+}
+
+impl Began {
+    /// It begins now; its report says so by this clock.
+    #[must_use]
+    pub fn now(clock: &impl Clock) -> Self {
+        Self { at: clock.now(), instant: Instant::now() }
     }
 }
 

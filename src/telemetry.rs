@@ -26,16 +26,21 @@ pub enum Verbosity {
 /// Sets logging up for the process. `RUST_LOG` wins over `verbosity`, save that what may hold secrets is never logged. A second call
 /// changes nothing.
 pub fn init(verbosity: Verbosity, json: bool) {
-    let default = match verbosity {
-        Verbosity::Quiet => "error",
-        Verbosity::Normal => "warn",
-        Verbosity::Verbose => "info",
-        Verbosity::Debug => "info,dewpoint=debug,dewpoint_aws=debug",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(usual(verbosity)));
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // A subscriber that is there already (tests, an embedding program) stays.
     let _ = subscriber(filter, json, colour, std::io::stderr).try_init();
+}
+
+/// What is logged where `RUST_LOG` does not say. What goes wrong in the AWS SDK ends in a receipt, a problem or a finding, in words for
+/// people: its own lines about the same are for those who look for a defect.
+fn usual(verbosity: Verbosity) -> &'static str {
+    match verbosity {
+        Verbosity::Quiet => "error,aws_=off",
+        Verbosity::Normal => "warn,aws_=off",
+        Verbosity::Verbose => "info,aws_=off",
+        Verbosity::Debug => "info,dewpoint=debug,dewpoint_aws=debug",
+    }
 }
 
 fn subscriber<W>(filter: EnvFilter, json: bool, colour: bool, writer: W) -> impl Subscriber + Send + Sync
@@ -75,14 +80,46 @@ mod tests {
         }
     }
 
+    /// What is logged under these directives.
+    fn logged(directives: &str, json: bool, work: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let made = lines.clone();
+        let subscriber = subscriber(EnvFilter::new(directives), json, false, move || made.clone());
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = lines.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn the_aws_sdk_speaks_only_where_it_is_asked_to() {
+        for (asked, own, sdk) in [
+            (usual(Verbosity::Quiet), &["own error"][..], &[][..]),
+            (usual(Verbosity::Normal), &["own error", "own warning"], &[]),
+            (usual(Verbosity::Verbose), &["own error", "own warning", "own info"], &[]),
+            (usual(Verbosity::Debug), &["own error", "own warning", "own info", "own debug"], &["sdk error", "sdk warning", "sdk info"]),
+            ("warn", &["own error", "own warning"], &["sdk error", "sdk warning"]),
+        ] {
+            let text = logged(asked, false, || {
+                tracing::error!(target: "aws_smithy_runtime_api::client::interceptors::context", "sdk error");
+                tracing::warn!(target: "aws_config::meta::credentials::chain", "sdk warning");
+                tracing::info!(target: "aws_config::sts::assume_role", "sdk info");
+                tracing::debug!(target: "aws_sdk_ec2::operation", "sdk debug");
+                tracing::error!(target: "dewpoint_aws", "own error");
+                tracing::warn!(target: "dewpoint::run", "own warning");
+                tracing::info!(target: "dewpoint::cli", "own info");
+                tracing::debug!(target: "dewpoint_aws::pull", "own debug");
+            });
+            let told: Vec<&str> = text.lines().filter_map(|line| Some(line.rsplit_once(": ")?.1)).collect();
+            let (told_sdk, told_own): (Vec<&str>, Vec<&str>) = told.into_iter().partition(|line| line.starts_with("sdk"));
+            assert_eq!((told_own.as_slice(), told_sdk.as_slice()), (own, sdk), "{asked}");
+        }
+    }
+
     #[test]
     fn what_may_hold_secrets_is_not_logged_whatever_is_asked_for() {
         for (asked, json) in [("trace", false), ("trace", true), ("aws_smithy_runtime=trace,hyper_util::client=debug,dewpoint=trace", true)]
         {
-            let lines = Lines::default();
-            let made = lines.clone();
-            let subscriber = subscriber(EnvFilter::new(asked), json, false, move || made.clone());
-            tracing::subscriber::with_default(subscriber, || {
+            let text = logged(asked, json, || {
                 tracing::trace!(target: "aws_smithy_runtime::client::http", "secret 1");
                 tracing::debug!(target: "aws_sdk_ec2::operation", "secret 2");
                 tracing::debug_span!(target: "aws_config::profile", "secret 3").in_scope(|| tracing::info!(target: "dewpoint", "told 1"));
@@ -91,7 +128,6 @@ mod tests {
                 tracing::warn!(target: "aws_smithy_runtime::client", "told 2");
                 tracing::trace!(target: "dewpoint::run", "told 3");
             });
-            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
             assert!(!text.contains("secret"), "{text}");
             for told in ["told 1", "told 2", "told 3"] {
                 assert!(text.contains(told), "{asked}: {text}");

@@ -1,12 +1,16 @@
 //! `dewpoint coverage`.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::args::CoverageCommand;
 use super::output::CommandError;
 use super::{App, alone, ledger_error, table};
 use crate::estate::KnownScope;
-use crate::model::{Outcome, Scope};
+use crate::model::{Account, Kind, Outcome, Provider, Region, Scope, SourceName};
+use crate::run::gaps::{self, Weight, is_gap};
 use crate::run::report::ReceiptDocument;
 use crate::told;
 
@@ -18,7 +22,7 @@ impl App {
                 let (_, ledger) = self.reading().await?;
                 let scopes = ledger.load_estate().await.map_err(ledger_error)?.estate.scopes;
                 let receipts: Vec<ReceiptDocument> = scopes.iter().map(|(scope, known)| ReceiptDocument::of_known(scope, known)).collect();
-                self.output.answer(&json!({ "receipts": receipts }), || show_text(scopes.iter()))
+                self.output.answer(&json!({ "receipts": receipts }), || show_text(scopes.iter(), self.output.verbose > 0))
             }
             CoverageCommand::Accept { account, region, kind, undo } => {
                 let (_, ledger) = self.writing().await?;
@@ -31,7 +35,7 @@ impl App {
                     let scopes = ledger.load_estate().await?.estate.scopes;
                     let gaps: Vec<(Scope, Option<Outcome>)> = scopes
                         .into_iter()
-                        .filter(|(scope, known)| fits(scope) && if undo { known.accepted.is_some() } else { is_gap(known) })
+                        .filter(|(scope, known)| fits(scope) && if undo { known.accepted.is_some() } else { is_gap(known.receipt.outcome) })
                         .map(|(scope, known)| (scope, (!undo).then_some(known.receipt.outcome)))
                         .collect();
                     ledger.accept_scopes(&gaps).await?;
@@ -52,26 +56,57 @@ impl App {
     }
 }
 
-/// A receipt that ends a sync with 3 unless it is accepted.
-pub(crate) fn is_gap(known: &KnownScope) -> bool {
-    matches!(known.receipt.outcome, Outcome::Denied | Outcome::Throttled | Outcome::Truncated | Outcome::Failed)
+/// What scopes share that have one row of the table, in the order of the rows. Only what is complete has its own row for each kind: its
+/// count says something.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Row<'a> {
+    weight: Weight,
+    outcome: Outcome,
+    provider: Provider,
+    account: &'a Account,
+    region: &'a Region,
+    complete: Option<Kind>,
+    source: &'a SourceName,
+    at: Timestamp,
+    error: Option<&'a str>,
 }
 
-fn show_text<'a>(scopes: impl Iterator<Item = (&'a Scope, &'a KnownScope)>) -> String {
-    let mut rows = vec![["SOURCE", "PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "COUNT", "AT", "ERROR"].map(str::to_owned).to_vec()];
+fn show_text<'a>(scopes: impl Iterator<Item = (&'a Scope, &'a KnownScope)>, verbose: bool) -> String {
+    let mut folded: BTreeMap<Row<'_>, (BTreeSet<Kind>, Option<u64>)> = BTreeMap::new();
     for (scope, known) in scopes {
-        let accepted = if known.accepted == Some(known.receipt.outcome) { " (accepted)" } else { "" };
-        rows.push(vec![
-            known.receipt.source.to_string(),
-            scope.provider.to_string(),
-            scope.account.to_string(),
-            scope.region.to_string(),
-            scope.kind.to_string(),
-            format!("{}{accepted}", known.receipt.outcome),
-            known.receipt.count.map(|count| count.to_string()).unwrap_or_default(),
-            told::time(known.at).to_string(),
-            known.receipt.error.as_deref().map(|error| told::printable(error).into_owned()).unwrap_or_default(),
-        ]);
+        let receipt = &known.receipt;
+        let row = Row {
+            weight: Weight::of(receipt.outcome, known.accepted == Some(receipt.outcome)),
+            outcome: receipt.outcome,
+            provider: scope.provider,
+            account: &scope.account,
+            region: &scope.region,
+            complete: (receipt.outcome == Outcome::Complete).then_some(scope.kind),
+            source: &receipt.source,
+            at: known.at,
+            error: receipt.error.as_deref(),
+        };
+        let (kinds, count) = folded.entry(row).or_default();
+        kinds.insert(scope.kind);
+        *count = receipt.count.map(|own| count.unwrap_or_default().saturating_add(own)).or(*count);
     }
-    if rows.len() == 1 { "nothing was listed yet".to_owned() } else { table(&rows) }
+    if folded.is_empty() {
+        return "nothing was listed yet".to_owned();
+    }
+    let mut rows = vec![["SOURCE", "PROVIDER", "ACCOUNT", "REGION", "KIND", "OUTCOME", "COUNT", "AT", "ERROR"].map(str::to_owned).to_vec()];
+    rows.extend(folded.into_iter().map(|(row, (of, count))| {
+        let accepted = if row.weight == Weight::Accepted { " (accepted)" } else { "" };
+        vec![
+            row.source.to_string(),
+            row.provider.to_string(),
+            row.account.to_string(),
+            row.region.to_string(),
+            gaps::kinds(&of, verbose),
+            format!("{}{accepted}", row.outcome),
+            count.map(|count| count.to_string()).unwrap_or_default(),
+            told::time(row.at).to_string(),
+            row.error.map(|error| told::printable(error).into_owned()).unwrap_or_default(),
+        ]
+    }));
+    table(&rows)
 }

@@ -38,10 +38,7 @@ impl App {
         };
         findings.extend(setup::ledger_place(&config));
         for configured in &config.sources {
-            match setup::source(configured, &config.dir) {
-                Ok(source) => findings.extend(source.doctor().await),
-                Err(error) => findings.push(broken(configured.name.as_str(), "secret", chain(&error), Some(error.hint()))),
-            }
+            findings.extend(setup::source_to_ask(configured, &config.dir).doctor().await);
         }
         for configured in &config.targets {
             findings.extend(setup::target_findings(configured, ledger.as_deref()).await);

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
 use super::{App, secret_error};
-use crate::clock::{Clock, RunClock};
+use crate::clock::{Began, RunClock};
 use crate::config::{Config, SourceKind};
 use crate::deliver;
 use crate::estate::Estate;
@@ -32,12 +32,13 @@ impl App {
 
     async fn sync_with(&self, config: &Config, args: SyncArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
-        let sources = setup::sources(config).map_err(secret_error)?;
-        let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
+        let began = Began::now(clock.as_ref());
         let options =
             Options { approve: args.approve.into_iter().collect(), pause_writes: args.pause_writes, ..self.options(args.selection) };
+        let sources = setup::sources(config, &options.sources).map_err(secret_error)?;
+        let ledger = self.ledger(config, Open::ReadWrite { create: true }).await?;
         let meter = Meter::new(self.output.progress);
-        let context = context(config, &ledger, clock, &meter, Mode::Sync);
+        let context = context(config, &ledger, clock, began, &meter, Mode::Sync);
         let ended = self.told(&context, async {
             let reading = run::read(&context, &sources, &options).await?;
             run::run(&context, &sources, reading, &options, None, &|plan, estate| self.show_plan(plan, estate)).await
@@ -57,16 +58,17 @@ impl App {
 
     async fn plan_with(&self, config: &Config, args: PlanArgs) -> Result<u8, CommandError> {
         let clock = clock(config, &args.selection)?;
+        let began = Began::now(clock.as_ref());
         if args.out.is_some() && !self.has_ledger(config).await? {
             return Err(CommandError::usage("there is no ledger yet, and a saved plan is for the ledger that it was made from").hint(
                 "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
             ));
         }
-        let sources = setup::sources(config).map_err(secret_error)?;
-        let ledger = self.ledger(config, Open::Read).await?;
         let options = self.options(args.selection);
+        let sources = setup::sources(config, &options.sources).map_err(secret_error)?;
+        let ledger = self.ledger(config, Open::Read).await?;
         let meter = Meter::new(self.output.progress);
-        let context = context(config, &ledger, clock, &meter, Mode::Plan);
+        let context = context(config, &ledger, clock, began, &meter, Mode::Plan);
         let mut basis = None;
         let text = Mutex::new(String::new());
         let verbose = self.output.verbose > 0;
@@ -104,7 +106,10 @@ impl App {
     }
 
     async fn apply_with(&self, config: &Config, file: &Path) -> Result<u8, CommandError> {
-        let sources = setup::sources(config).map_err(secret_error)?;
+        // By the real clock: that of its run stands at the plan's time.
+        let began = Began::now(&RunClock::new(None));
+        // It reads none of them, and asks one only about ends.
+        let sources = setup::sources_to_ask(config);
         let ledger = self.ledger(config, Open::ReadWrite { create: false }).await?;
         let meter = Meter::new(self.output.progress);
         let estate = ledger.estate_id().await.map_err(|error| run_error(RunError::Ledger(error)))?;
@@ -112,7 +117,7 @@ impl App {
         let saved = saved::load(file, config, &estate, current, Timestamp::now()).map_err(run_error)?;
         // The plan's observations are stored under the plan's own time, so that applying it twice is applying it once.
         let clock = Arc::new(RunClock::new(Some(saved.taken_at)));
-        let context = context(config, &ledger, clock, &meter, Mode::Sync);
+        let context = context(config, &ledger, clock, began, &meter, Mode::Sync);
         let options = Options { shows_fields: self.output.verbose > 0, ..Options::default() };
         let show = |plan: &Plan, estate: &Estate| self.show_plan(plan, estate);
         let ended = run::run(&context, &sources, saved.reading, &options, Some(&saved.only), &show);
@@ -179,9 +184,15 @@ fn clock(config: &Config, selection: &Selection) -> Result<Arc<RunClock>, Comman
     Ok(Arc::new(RunClock::new(selection.at)))
 }
 
-fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock>, meter: &'a Meter, mode: Mode) -> Context<'a> {
+fn context<'a>(
+    config: &'a Config,
+    ledger: &Arc<dyn Ledger>,
+    clock: Arc<RunClock>,
+    began: Began,
+    meter: &'a Meter,
+    mode: Mode,
+) -> Context<'a> {
     let random: u32 = rand::random();
-    let started = clock.now();
     Context {
         config,
         ledger: Arc::clone(ledger),
@@ -189,7 +200,8 @@ fn context<'a>(config: &'a Config, ledger: &Arc<dyn Ledger>, clock: Arc<RunClock
         meter,
         interrupt: interrupt(),
         mode,
-        run: RunId(format!("{}-{random:08x}", started.strftime("%Y%m%dT%H%M%SZ"))),
+        run: RunId(format!("{}-{random:08x}", began.at.strftime("%Y%m%dT%H%M%SZ"))),
+        began,
         holder: deliver::holder(random),
         leases: std::sync::Mutex::default(),
         clock,

@@ -7,11 +7,12 @@ use crate::clock::earlier;
 use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
-use crate::model::{Key, Outcome, TargetName};
+use crate::model::{Key, TargetName};
 use crate::plan::{Change, Plan, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 
+use super::gaps::is_gap;
 use super::ready::NotReady;
 use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
@@ -118,7 +119,6 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
 ///
 /// # Errors
 /// When the ledger fails.
-#[expect(clippy::too_many_arguments, reason = "everything a run came to meets here, once")]
 pub(super) async fn report(
     context: &Context<'_>,
     stand: Stand,
@@ -127,7 +127,6 @@ pub(super) async fn report(
     outcomes: BTreeMap<TargetName, deliver::Outcome>,
     plan: Plan,
     skipped: Vec<String>,
-    began: Instant,
 ) -> Result<Ended, RunError> {
     let mut exits = BTreeSet::from([Exit::Done]);
     let mut problems: Vec<(Exit, Problem)> = Vec::new();
@@ -221,8 +220,8 @@ pub(super) async fn report(
     let mut report = Report {
         run: context.run.0.clone(),
         outcome: exit.outcome().to_owned(),
-        started_at: context.at(),
-        duration_s: began.elapsed().as_secs_f64(),
+        started_at: context.began.at,
+        duration_s: context.began.instant.elapsed().as_secs_f64(),
         receipts,
         counts,
         failed,
@@ -264,8 +263,8 @@ async fn prune(context: &Context<'_>) -> Option<Remark> {
 pub(super) async fn note_failure(context: &Context<'_>, error: &RunError) {
     let row = RunRow {
         run: context.run.clone(),
-        started_at: context.at(),
-        finished_at: Some(context.clock.real_now().max(context.at())),
+        started_at: context.began.at,
+        finished_at: Some(context.clock.real_now().max(context.began.at)),
         outcome: Some(error.exit().outcome().to_owned()),
         counts: BTreeMap::new(),
         report: None,
@@ -307,10 +306,6 @@ async fn close(
     context.ledger.retain_holds(&context.config.targets.iter().map(|target| target.name.clone()).collect()).await?;
     context.ledger.finish_run(&row).await?;
     Ok(())
-}
-
-fn is_gap(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Denied | Outcome::Throttled | Outcome::Truncated | Outcome::Failed)
 }
 
 /// How sources that could not be read at all end the run.

@@ -4,6 +4,7 @@
 
 mod alone;
 mod finish;
+pub mod gaps;
 mod look_up;
 mod moves;
 pub mod progress;
@@ -19,13 +20,12 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tracing::instrument;
 
-use crate::clock::Clock;
+use crate::clock::{Began, Clock};
 use crate::config::{Config, TargetConfig};
 use crate::deliver::{self, Aftermath, HeldLease, LeaseError};
 use crate::estate::{Estate, EstateId, Fence};
@@ -75,6 +75,8 @@ pub struct Context<'a> {
     pub mode: Mode,
     /// The run's identity.
     pub run: RunId,
+    /// When the run began, before it read anything.
+    pub began: Began,
     /// Who holds leases: host, process and a random part.
     pub holder: String,
     /// Leases taken by this run, so that none outlives it, however it ends.
@@ -278,7 +280,7 @@ pub async fn run(
     if context.mode == Mode::Plan {
         return Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
     }
-    context.ledger.start_run(&context.run, context.at()).await?;
+    context.ledger.start_run(&context.run, context.began.at).await?;
     let ended = Box::pin(conclude(context, sources, reading, options, only, on_plan)).await;
     if let Err(error) = &ended {
         finish::note_failure(context, error).await;
@@ -294,14 +296,17 @@ async fn conclude(
     only: Option<&Only>,
     on_plan: &(dyn Fn(&Plan, &Estate) + Sync),
 ) -> Result<Ended, RunError> {
-    let began = Instant::now();
     let estate_lease = match context.mode {
         Mode::Sync => Some(lease_estate(context).await?),
         Mode::Plan => None,
     };
     let own = context.ledger.estate_id().await?;
     let loaded = context.ledger.load_estate_beside(&reading.pull.resources).await?;
-    tracing::debug!(elapsed_ms = began.elapsed().as_millis(), resources = loaded.estate.resources.len(), "Loaded the estate");
+    tracing::debug!(
+        elapsed_ms = context.began.instant.elapsed().as_millis(),
+        resources = loaded.estate.resources.len(),
+        "Loaded the estate"
+    );
     let fence = if only.is_some() { saved::fence(reading.fence, context.at(), &loaded.estate) } else { reading.fence };
     let mut stand = Stand::observe(context, loaded.estate, Reading { fence, ..reading });
 
@@ -341,14 +346,19 @@ async fn conclude(
     standings.retain(|standing| !standing.has_other_estates());
 
     let mut plan = stand.plan(context, &own, &mut standings, only);
-    tracing::debug!(elapsed_ms = began.elapsed().as_millis(), changes = plan.changes.len(), holds = plan.holds.len(), "Planned");
+    tracing::debug!(
+        elapsed_ms = context.began.instant.elapsed().as_millis(),
+        changes = plan.changes.len(),
+        holds = plan.holds.len(),
+        "Planned"
+    );
     on_plan(&plan, &stand.estate);
     let skipped = finish::skipped(&plan, &standings, only);
     let outcomes = match context.mode {
         Mode::Plan => BTreeMap::new(),
         Mode::Sync => {
             context.ledger.commit(&context.run, loaded.version, &stand.estate).await?;
-            tracing::debug!(elapsed_ms = began.elapsed().as_millis(), "Committed the estate");
+            tracing::debug!(elapsed_ms = context.began.instant.elapsed().as_millis(), "Committed the estate");
             if let Some(held) = estate_lease {
                 alone::release(&context.ledger, held).await?;
             }
@@ -356,7 +366,7 @@ async fn conclude(
             finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
         }
     };
-    finish::report(context, stand, standings, not_ready, outcomes, plan, skipped, began).await
+    finish::report(context, stand, standings, not_ready, outcomes, plan, skipped).await
 }
 
 fn not_approved(id: &Digest) -> crate::source::Remark {

@@ -14,6 +14,8 @@ use crate::plan::ChangeKind;
 use crate::source::Remark;
 use crate::told;
 
+use super::gaps;
+
 /// A receipt as documents have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptDocument {
@@ -83,9 +85,9 @@ pub struct Report {
     pub run: String,
     /// `done`, `partly`, `held`, `failed`, `interrupted`.
     pub outcome: String,
-    /// When it began, by its own clock.
+    /// When it began, by its own clock; of an `apply`, whose clock stands at the plan's time, by the real one.
     pub started_at: Timestamp,
-    /// How long it took, on the real clock.
+    /// How long it took, on the real clock, reading the sources included.
     pub duration_s: f64,
     /// How each scope's listing ended.
     pub receipts: Vec<ReceiptDocument>,
@@ -282,10 +284,5 @@ fn receipts(text: &mut String, receipts: &[ReceiptDocument], verbose: bool) {
     }
     let summary: Vec<String> = outcomes.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
     let _ = writeln!(text, "scopes    {}", if summary.is_empty() { "none".to_owned() } else { summary.join(", ") });
-    let gaps = receipts.iter().filter(|receipt| receipt.outcome != Outcome::Complete).map(|receipt| {
-        let error = receipt.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
-        let accepted = if receipt.accepted { " (accepted)" } else { "" };
-        format!("{} {} {} {} {}{accepted}{error}", receipt.provider, receipt.account, receipt.region, receipt.kind, receipt.outcome)
-    });
-    list(text, "gap", gaps, verbose);
+    list(text, "gap", gaps::lines(receipts, verbose), verbose);
 }

@@ -1,25 +1,42 @@
 //! From the configuration to sources and targets: the registry.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use dewpoint_aws::{AwsConfig, AwsSource};
 
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, LedgerConfig, SecretError, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
-use crate::source::Source;
+use crate::model::{Key, Kind, SourceName};
 use crate::source::file::{FileConfig, FileSource};
+use crate::source::{Presence, Progress, Pull, Source, SourceError};
 use crate::target::Target;
 use crate::target::local::{LocalConfig, LocalTarget, Missing};
+use crate::words::chain;
 
-/// Every configured source, in the order of the file.
+/// The chosen sources, all where `chosen` is empty, in the order of the file. What the others need is not looked at.
 ///
 /// # Errors
-/// [`SecretError`] when a secret that a source needs cannot be used.
-pub fn sources(config: &Config) -> Result<Vec<Box<dyn Source>>, SecretError> {
-    config.sources.iter().map(|configured| source(configured, &config.dir)).collect()
+/// [`SecretError`] when a secret that a chosen source needs cannot be used.
+pub fn sources(config: &Config, chosen: &BTreeSet<SourceName>) -> Result<Vec<Box<dyn Source>>, SecretError> {
+    let is_chosen = |configured: &&SourceConfig| chosen.is_empty() || chosen.contains(&configured.name);
+    config.sources.iter().filter(is_chosen).map(|configured| source(configured, &config.dir)).collect()
+}
+
+/// Every configured source, for those who may never ask it. One that lacks a secret says so whenever it is asked.
+#[must_use]
+pub fn sources_to_ask(config: &Config) -> Vec<Box<dyn Source>> {
+    config.sources.iter().map(|configured| source_to_ask(configured, &config.dir)).collect()
+}
+
+/// One configured source; where it lacks a secret, it says so whenever it is asked. `folder` is that of the configuration.
+#[must_use]
+pub fn source_to_ask(configured: &SourceConfig, folder: &Path) -> Box<dyn Source> {
+    source(configured, folder).unwrap_or_else(|error| Box::new(Unusable { name: configured.name.clone(), error }))
 }
 
 /// One configured source; `folder` is that of the configuration.
@@ -49,6 +66,43 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
             max_file_bytes: *max_file_bytes,
         })),
     })
+}
+
+/// A source that lacks a secret.
+struct Unusable {
+    name: SourceName,
+    error: SecretError,
+}
+
+impl Unusable {
+    fn failed(&self) -> SourceError {
+        SourceError::Failed { source_name: self.name.clone(), operation: "reading its secrets".to_owned(), text: chain(&self.error) }
+    }
+}
+
+#[async_trait]
+impl Source for Unusable {
+    fn name(&self) -> &SourceName {
+        &self.name
+    }
+
+    async fn pull(&self, _: &dyn Progress) -> Result<Pull, SourceError> {
+        Err(self.failed())
+    }
+
+    async fn look_up(&self, keys: &[(Key, Kind)], _: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>> {
+        keys.iter().map(|(key, _)| (key.clone(), Err(self.failed()))).collect()
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        vec![Finding {
+            subject: self.name.to_string(),
+            check: "secret".to_owned(),
+            outcome: Health::Error,
+            text: chain(&self.error),
+            mend: Some(self.error.hint()),
+        }]
+    }
 }
 
 /// What a target may do where its store is not there yet.

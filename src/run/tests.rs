@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::progress::Meter;
 use super::report;
 use super::{Context, Ended, Mode, Options, RunError, alone, setup};
-use crate::clock::RunClock;
+use crate::clock::{Began, RunClock};
 use crate::config::{self, Config};
 use crate::doctor::Finding;
 use crate::exit::Exit;
@@ -133,20 +133,22 @@ impl World {
         };
         let (_stop, interrupt) = watch::channel(false);
         let meter = Meter::new(false);
+        let clock = RunClock::new(Some(Timestamp::from_second(1_770_000_000).unwrap() + hour.hours()));
         let context = Context {
             config: &self.config,
             ledger: Arc::clone(&self.ledger),
-            clock: Arc::new(RunClock::new(Some(Timestamp::from_second(1_770_000_000).unwrap() + hour.hours()))),
+            clock: Arc::new(clock),
             targets: &targets,
             meter: &meter,
             interrupt,
             mode: Mode::Sync,
             run: RunId(format!("run-{hour}")),
+            began: Began::now(&clock),
             holder: format!("test {hour}"),
             leases: Mutex::default(),
         };
-        let sources = setup::sources(&self.config).unwrap();
         let options = Options::default();
+        let sources = setup::sources(&self.config, &options.sources).unwrap();
         let ended = async {
             let reading = super::read(&context, &sources, &options).await?;
             super::run(&context, &sources, reading, &options, None, &|_, _| meanwhile()).await

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dewpoint_aws_sim::world::{Change, Denial, OptIn, Spec, World as Aws};
 use dewpoint_aws_sim::{Effect, Fault};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::support::simulated::{EXTERNAL_ID, HUB, Simulated};
@@ -339,6 +340,7 @@ fn credentials_that_cannot_be_had_are_said_so() {
         let ran = Ran::of(&command.env(name, &value).output().unwrap());
         assert_eq!(ran.code, 5, "{name}={value}\n{}{}", ran.out, ran.err);
         assert!(ran.err.contains(words) && ran.err.contains("dewpoint doctor"), "{}", ran.err);
+        assert!(!ran.err.contains("aws_"), "the SDK's own words: {}", ran.err);
         assert!(!cloud.world.path("cmdb.db").exists());
     }
     assert_eq!(cloud.sim.calls().len(), 0);
@@ -398,4 +400,86 @@ fn a_terminated_machine_that_has_lost_its_tags_keeps_those_it_had() {
     assert_eq!(World::counts(&cloud.sync(0)), [("retire".to_owned(), 2)], "its interface and its volume, missing twice");
     assert_eq!(World::counts(&cloud.sync(0)), []);
     assert_eq!(of(&ending, "tags"), last_good);
+}
+
+#[test]
+fn what_ends_a_sync_with_three_is_told_before_what_is_only_off() {
+    let mut aws = organization();
+    for account in ACCOUNTS {
+        aws.account(account).region(IRELAND).opt_in = Some(OptIn::NotOptedIn);
+    }
+    let cloud = Simulated::start(aws, ORGANIZATION, TIMERS);
+    cloud.sim.faults(vec![Fault::new(Effect::Deny).account(SECOND).action("AssumeRole")]);
+    let ran = cloud.run(&["sync"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let beginnings = |text: &str, word: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with(word)).map(|line| line.split(": ").next().unwrap().to_owned()).collect()
+    };
+    let expected = [
+        format!("gap       aws {SECOND} * 13 kinds denied"),
+        format!("gap       aws {HUB} {IRELAND} 12 kinds disabled"),
+        format!("gap       aws {THIRD} {IRELAND} 12 kinds disabled"),
+    ];
+    assert_eq!(beginnings(&ran.out, "gap"), expected);
+    let verbose = cloud.run(&["sync", "-v"]);
+    let named = "gap       aws 222222222222 * account, region, zone, ";
+    assert!(verbose.out.lines().find(|line| line.starts_with("gap")).unwrap().starts_with(named), "{}", verbose.out);
+
+    // The same of the last receipts; what is complete is told kind by kind, with its counts.
+    let coverage = cloud.run(&["coverage"]).out;
+    let rows: Vec<Vec<&str>> = coverage.lines().skip(1).map(|line| line.split_whitespace().take(7).collect()).collect();
+    assert_eq!(rows[0], ["aws", "aws", SECOND, "*", "13", "kinds", "denied"], "{coverage}");
+    assert_eq!(rows[1], ["aws", "aws", HUB, IRELAND, "12", "kinds", "disabled"], "{coverage}");
+    assert!(rows.iter().any(|row| row[2..] == [THIRD, VIRGINIA, "instance", "complete", "8"]), "{coverage}");
+}
+
+#[test]
+fn a_run_begins_before_it_reads() {
+    const LATE_MS: u64 = 700;
+    let mut aws = Aws::new();
+    aws.add(&Spec { account: HUB.to_owned(), region: IRELAND.to_owned(), instances: 2, groups: 2, ..Spec::default() });
+    let cloud = Simulated::start(aws, "regions: [eu-west-1]", TIMERS);
+    cloud.sim.faults(vec![Fault::new(Effect::Latency { ms: LATE_MS }).action("DescribeInstances")]);
+    let sync = cloud.sync(0);
+    let late = std::time::Duration::from_millis(LATE_MS);
+    assert!(sync["duration_s"].as_f64().unwrap() >= late.as_secs_f64(), "{sync:#}");
+    let runs = cloud.json(&["runs"], 0);
+    let at = |name: &str| -> Timestamp { runs["runs"][0][name].as_str().unwrap().parse().unwrap() };
+    assert!(at("finished_at").duration_since(at("started_at")).unsigned_abs() >= late, "{runs:#}");
+    assert_eq!(word(&sync, "started_at"), word(&runs["runs"][0], "started_at"));
+}
+
+#[test]
+fn a_plan_is_applied_without_the_secrets_of_sources_that_are_not_asked() {
+    let cloud = Simulated::start(organization(), ORGANIZATION, "min_age: 0s, retire_after: 0s, confirm_missing: 1");
+    cloud.sync(0);
+    let apply = |plan: &str, code: i32| -> Value {
+        let mut command = cloud.command(&["apply", plan, "--output", "json"]);
+        let ran = Ran::of(&command.env_remove("EXTERNAL_ID").output().unwrap());
+        assert_eq!(ran.code, code, "{}{}", ran.out, ran.err);
+        ran.document()
+    };
+    let first = first_machine(&cloud, HUB, IRELAND);
+    cloud
+        .sim
+        .edit_region(HUB, IRELAND, |place| place.instances.get_mut(&first).unwrap().tags.insert("owner".to_owned(), "someone".to_owned()));
+    cloud.json(&["plan", "--out", "tagged.json"], 0);
+    cloud.sim.clear_calls();
+    let applied = apply("tagged.json", 0);
+    assert_eq!(World::counts(&applied), [("update".to_owned(), 1)]);
+    assert_eq!(cloud.sim.calls().len(), 0);
+
+    // An end has to be confirmed, and the source cannot be asked.
+    cloud.sync(0);
+    cloud.sim.edit_region(HUB, IRELAND, |place| {
+        let group = place.group_id("group-5");
+        place.groups.remove(&group).unwrap();
+    });
+    cloud.json(&["plan", "--out", "gone.json"], 0);
+    let applied = apply("gone.json", 3);
+    assert_eq!(total(&applied, "retire"), 0);
+    let remarks = applied["remarks"].as_array().unwrap();
+    let why = "not retired: source `aws` failed at reading its secrets: dewpoint.yaml:3:";
+    assert!(remarks.iter().any(|remark| word(remark, "text").starts_with(why)), "{applied:#}");
+    assert_eq!(total(&cloud.sync(0), "retire"), 1);
 }

@@ -121,6 +121,28 @@ fn external_ids_that_are_not_there() {
     assert!(finding("estate").is_some() && finding("cmdb").is_some(), "{findings:#}");
 }
 
+/// What a source needs that is left out is not looked at.
+#[test]
+fn one_missing_secret_stops_no_other_source() {
+    let world = World::empty();
+    let aws = "  - { name: aws, kind: aws, external_id: env:DEWPOINT_TEST_NO_SUCH_EXTERNAL_ID, accounts: organization }\n";
+    let extra = "guardrails: { plan_max_age: 36500d }\n";
+    world.write("dewpoint.yaml", &format!("{}{extra}", CONFIG.replace("targets:", &format!("{aws}targets:"))));
+    world.put(&crate::support::Inventory::new().instances(2));
+    for args in [&["sync"][..], &["plan"], &["sync", "--source", "aws"], &["sync", "--source", "aws", "--source", "estate"]] {
+        refused(&world, args, 2, &["dewpoint.yaml:4:", "`sources.aws.external_id`: cannot use the secret", "is not set"]);
+    }
+    assert!(!world.path("dewpoint.db").exists());
+    let chosen = ["--source", "estate", "--at", "2026-02-01T00:00:00Z"];
+    world.json(&[&["plan"], &chosen[..]].concat(), 0);
+    world.json(&[&["sync", "--pause-writes"], &chosen[..]].concat(), 0);
+    world.json(&[&["plan", "--out", "plan.json"], &chosen[..]].concat(), 0);
+    assert_eq!(World::counts(&world.json(&["apply", "plan.json"], 0)), [("create".to_owned(), 2)]);
+    assert_eq!(World::counts(&world.json(&[&["sync"], &chosen[..]].concat(), 0)), []);
+    // A name that is none is still said to be none.
+    refused(&world, &["sync", "--source", "estat"], 2, &["no source `estat` is configured"]);
+}
+
 #[test]
 fn impossible_durations() {
     for (value, words) in

@@ -1,5 +1,6 @@
 //! What the commands do.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{estate, first, held, synced};
@@ -47,6 +48,24 @@ fn a_saved_plan_is_applied_once_and_only_where_it_was_made() {
 
     world.write("broken.json", "{ \"schema_version\": 1, ");
     assert_eq!(world.json(&["apply", "broken.json"], 2)["error"]["code"], "plan_refused");
+}
+
+#[test]
+fn an_apply_begins_when_it_is_called() {
+    let world = World::new("guardrails: { plan_max_age: 36500d }\n");
+    world.put(&estate());
+    world.sync_at("2026-02-01T00:00:00Z", 0);
+    world.put(&estate().instance("i-new", json!({})));
+    world.json(&["plan", "--at", "2026-02-01T01:00:00Z", "--out", "plan.json"], 0);
+    let before = Timestamp::now();
+    let applied = world.json(&["apply", "plan.json"], 0);
+    let runs = world.json(&["runs"], 0);
+    let started = |n: usize| runs["runs"][n]["started_at"].as_str().unwrap();
+    assert_eq!((started(0), started(1)), (applied["started_at"].as_str().unwrap(), "2026-02-01T00:00:00Z"));
+    // Times in the ledger are whole microseconds.
+    assert!(started(0).parse::<Timestamp>().unwrap().as_microsecond() >= before.as_microsecond(), "{runs:#}");
+    // What the plan saw, it saw at its own time.
+    assert_eq!(world.json(&["show", "i-new"], 0)["first_seen"], "2026-02-01T01:00:00Z");
 }
 
 #[test]

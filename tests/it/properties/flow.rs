@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 
-use dewpoint::clock::RunClock;
+use dewpoint::clock::{Began, RunClock};
 use dewpoint::config::{self, Config};
 use dewpoint::estate::Estate;
 use dewpoint::export;
@@ -70,15 +70,17 @@ impl Flow {
 
     fn context(&self, at: Timestamp, mode: Mode) -> Context<'_> {
         let number = self.runs.fetch_add(1, Ordering::Relaxed);
+        let clock = RunClock::new(Some(at));
         Context {
             config: &self.config,
             ledger: Arc::clone(&self.ledger),
             targets: &setup::target,
-            clock: Arc::new(RunClock::new(Some(at))),
+            clock: Arc::new(clock),
             meter: &self.meter,
             interrupt: self.interrupt.subscribe(),
             mode,
             run: RunId(format!("run-{number:06}")),
+            began: Began::now(&clock),
             holder: format!("test, {number}"),
             leases: Mutex::default(),
         }
@@ -103,7 +105,7 @@ impl Flow {
         let options = Options::default();
         let context = self.context(at, mode);
         let ended = RUNTIME.block_on(async {
-            let sources = setup::sources(&self.config).unwrap();
+            let sources = setup::sources(&self.config, &options.sources).unwrap();
             let reading = run::read(&context, &sources, &options).await.unwrap();
             let basis = saved::Basis::of(&reading);
             let ended = run::run(&context, &sources, reading, &options, None, &|_, _| {}).await.unwrap();
@@ -126,7 +128,7 @@ impl Flow {
             let made: Timestamp = serde_json::from_slice::<Value>(&plan).unwrap()["plan"]["taken_at"].as_str().unwrap().parse().unwrap();
             let saved = saved::load(&self.path("plan.json"), &self.config, &estate, current, made).unwrap();
             let context = self.context(saved.taken_at, Mode::Sync);
-            let sources = setup::sources(&self.config).unwrap();
+            let sources = setup::sources_to_ask(&self.config);
             let ended = run::run(&context, &sources, saved.reading, &Options::default(), Some(&saved.only), &|_, _| {}).await.unwrap();
             context.release_leases().await;
             ended
