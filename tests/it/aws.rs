@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_aws_sim::world::{Change, Denial, OptIn, Spec, World as Aws};
+use dewpoint_aws_sim::world::{BalancerKind, Change, Denial, OptIn, Spec, World as Aws};
 use dewpoint_aws_sim::{Effect, Fault};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -282,10 +282,16 @@ fn credentials_that_end_in_the_middle_of_a_pull_end_its_scopes() {
     let before = records(&cloud);
     lose(&cloud);
     // The role's session is over for good: what is asked of the third account's second region after its first answers is refused.
-    cloud.sim.faults(vec![Fault::new(Effect::ExpiredToken).account(THIRD).region(VIRGINIA)]);
+    cloud.sim.faults(vec![Fault::new(Effect::ExpiredToken).account(THIRD).region(VIRGINIA).nth(5)]);
     let sync = cloud.sync(3);
     let found = gaps(&sync);
-    assert!(!found.is_empty() && found.iter().all(|((account, region, _), outcome)| (account.as_str(), region.as_str(), outcome.as_str()) == (THIRD, VIRGINIA, "denied")), "{found:?}");
+    assert!(!found.is_empty() && found.len() < 11, "some listings were read before: {found:?}");
+    assert!(
+        found
+            .iter()
+            .all(|((account, region, _), outcome)| (account.as_str(), region.as_str(), outcome.as_str()) == (THIRD, VIRGINIA, "denied")),
+        "{found:?}"
+    );
     let now = records(&cloud);
     for place in found.keys() {
         assert_eq!(now.get(place), before.get(place), "{place:?}");
@@ -302,6 +308,50 @@ fn credentials_that_end_in_the_middle_of_a_pull_end_its_scopes() {
     let sync = cloud.sync(5);
     assert!(word(&sync["problems"][0], "text").contains("xpired"), "{sync:#}");
     assert_eq!(records(&cloud), now);
+}
+
+#[test]
+fn a_clock_that_is_wrong_is_named() {
+    let cloud = Simulated::start(organization(), "regions: [eu-west-1]", TIMERS);
+    cloud.sync(0);
+    let before = records(&cloud);
+    cloud.sim.settings(|settings| settings.clock_ahead_s = 1200);
+    let ran = cloud.run(&["sync"]);
+    assert!(matches!(ran.code, 3 | 5), "{}{}", ran.out, ran.err);
+    assert!(format!("{}{}", ran.out, ran.err).contains("behind AWS"), "{}{}", ran.out, ran.err);
+    assert_eq!(records(&cloud), before);
+    let doctor = cloud.run(&["doctor"]);
+    assert!(doctor.code != 0 && doctor.out.contains("mend: set this machine's clock, best by NTP"), "{}", doctor.out);
+    assert!(!doctor.out.contains("AWS_ACCESS_KEY_ID") && !doctor.out.contains("mend: allow"), "{}", doctor.out);
+}
+
+#[test]
+fn services_come_from_tags_and_stay_when_these_cannot_be_read() {
+    let mut aws = Aws::new().with_regions(&[IRELAND]);
+    let place = aws.account(HUB).region(IRELAND);
+    let machine = place.instance("web-1").tag("service", "shop").id();
+    let tags = || ("service".to_owned(), "shop".to_owned());
+    place.balancer("front", BalancerKind::Application).tags.extend([tags()]);
+    place.classic_balancer("old-front").tags.extend([tags()]);
+    let cloud = Simulated::start(aws, "regions: [eu-west-1]", TIMERS);
+    cloud.sync(0);
+    let services = || {
+        let sql = "SELECT r.to_key, c.kind, c.name FROM ci_relation r JOIN ci s ON s.key = r.from_key JOIN ci c ON c.key = r.to_key \
+                   WHERE s.kind = 'service' AND s.name = 'shop' AND r.type = 'depends_on' ORDER BY 2, 3";
+        cloud.world.query("cmdb.db", sql).into_iter().map(|row| (row[1].clone(), row[2].clone())).collect::<Vec<_>>()
+    };
+    let pair = |kind: &str, name: &str| (kind.to_owned(), name.to_owned());
+    let all = [pair("instance", "web-1"), pair("load_balancer", "front"), pair("load_balancer", "old-front"), pair("pool", "old-front")];
+    assert_eq!(services(), all);
+
+    // Without tags nobody knows whether a balancer still belongs to it; the machine's own say that it does not.
+    cloud.sim.faults(vec![Fault::new(Effect::Deny).action("DescribeTags")]);
+    cloud.sim.edit_region(HUB, IRELAND, |place| place.instances.get_mut(&machine).unwrap().tags.clear());
+    cloud.sync(3);
+    assert_eq!(services()[services().len() - 3..], all[1..]);
+    cloud.sim.faults(Vec::new());
+    cloud.sync(0);
+    assert_eq!(services(), all[1..]);
 }
 
 #[test]
@@ -419,6 +469,7 @@ fn what_ends_a_sync_with_three_is_told_before_what_is_only_off() {
         format!("gap       aws {SECOND} * 13 kinds denied"),
         format!("gap       aws {HUB} {IRELAND} 12 kinds disabled"),
         format!("gap       aws {THIRD} {IRELAND} 12 kinds disabled"),
+        format!("gap       aws {FOURTH} {IRELAND} 12 kinds disabled"),
     ];
     assert_eq!(beginnings(&ran.out, "gap"), expected);
     let verbose = cloud.run(&["sync", "-v"]);

@@ -7,6 +7,8 @@
 Facts without a value are left out. Written against the AWS API reference, apart from Dewpoint's own code.
 """
 
+import datetime
+
 ONE_WORD_STATES = {"shutting-down": "stopping"}
 
 
@@ -18,6 +20,8 @@ def pages(client, call, name, **arguments):
 
 
 def text(value):
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
@@ -147,7 +151,7 @@ def volumes(place):
             "volume", volume["VolumeId"], place.region, state=volume["State"], tags=volume.get("Tags", []), edges=edges,
             facts={
                 "size_gib": volume["Size"], "volume_type": volume.get("VolumeType"), "encrypted": volume["Encrypted"],
-                "zone": volume["AvailabilityZone"], "iops": volume.get("Iops"),
+                "zone": volume["AvailabilityZone"], "iops": volume.get("Iops"), "created_at": volume.get("CreateTime"),
             })
 
 
@@ -170,7 +174,7 @@ def scaling_groups(place, members):
                 "min_size": group["MinSize"], "max_size": group["MaxSize"], "desired_size": group["DesiredCapacity"],
                 "zones": group["AvailabilityZones"], "sizes": [row.get("InstanceType") for row in group["Instances"]],
                 "launch_template": group.get("LaunchTemplate", {}).get("LaunchTemplateId") or group.get("LaunchConfigurationName"),
-                "member_count": len(group["Instances"]),
+                "member_count": len(group["Instances"]), "created_at": group.get("CreatedTime"),
             })
 
 
@@ -191,6 +195,9 @@ def instances(place, members):
         if instance["InstanceId"] in members:
             edges.append(f"member_of {members[instance['InstanceId']]}")
         options = instance.get("CpuOptions", {})
+        # Its first interface and its root volume are as old as the machine; the launch time is that of its last start.
+        births = [interface["Attachment"].get("AttachTime") for interface in attached if interface.get("Attachment", {}).get("DeviceIndex") == 0]
+        births += [row["Ebs"].get("AttachTime") for row in instance.get("BlockDeviceMappings", []) if row["DeviceName"] == instance.get("RootDeviceName")]
         vcpus = options["CoreCount"] * options["ThreadsPerCore"] if options.get("CoreCount") else size["VCpuInfo"]["DefaultVCpus"]
         yield place.key("instance", instance["InstanceId"]), resource(
             "instance", instance["InstanceId"], place.region, state=ONE_WORD_STATES.get(state, state), tags=instance.get("Tags", []), edges=edges,
@@ -199,6 +206,7 @@ def instances(place, members):
                 "zone": zone, "architecture": instance.get("Architecture"), "purchase": instance.get("InstanceLifecycle") or "on_demand",
                 "private_addresses": private, "public_addresses": public, "macs": [interface.get("MacAddress") for interface in attached],
                 "network": place.optional("vpc", instance.get("VpcId")), "subnet": place.optional("subnet", instance.get("SubnetId")),
+                "created_at": min(birth for birth in births + [instance["LaunchTime"]] if birth),
             })
 
 
@@ -220,6 +228,7 @@ def balancers(place):
             facts={
                 "balancer_type": balancer["Type"], "scheme": balancer.get("Scheme"), "dns_name": balancer["DNSName"], "listeners": doors,
                 "network": place.optional("vpc", balancer.get("VpcId")), "zones": [zone["ZoneName"] for zone in balancer["AvailabilityZones"]],
+                "created_at": balancer.get("CreatedTime"),
             })
 
 
@@ -254,7 +263,7 @@ def classic_balancers(place):
             facts={
                 "balancer_type": "classic", "scheme": balancer.get("Scheme"), "dns_name": balancer["DNSName"], "network": network,
                 "listeners": [f"{listener['Protocol']}/{listener['LoadBalancerPort']}" for listener in listeners],
-                "zones": balancer["AvailabilityZones"],
+                "zones": balancer["AvailabilityZones"], "created_at": balancer.get("CreatedTime"),
             })
         yield f"{key}/members", resource(
             "pool", name, place.region, name=name, tags=tags,

@@ -288,7 +288,7 @@ fn first<'a, P: Pages + Send + 'a>(pages: P, calls: &'a Calls<'a>) -> (Action, P
 
 fn status(region: &Region, list: Option<&RegionList>) -> (Health, String, Option<String>) {
     let Some(list) = list else {
-        return (Health::Warning, "not known".to_owned(), Some(format!("allow {}", regions::ACTION.name)));
+        return (Health::Warning, "not known, see above".to_owned(), None);
     };
     match list.status(region) {
         Some(status) => (Health::Ok, status.to_owned(), None),

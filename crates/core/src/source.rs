@@ -89,7 +89,7 @@ pub enum SourceError {
         text: String,
     },
     /// The provider refused the time of signing: this machine's clock is off.
-    #[error("source `{source_name}` is refused for the time of this machine's clock: {text}")]
+    #[error("source `{source_name}` is refused: {text}")]
     Clock {
         /// The source.
         source_name: SourceName,

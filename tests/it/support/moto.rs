@@ -400,6 +400,7 @@ const FACTS: &[&str] = &[
     "architecture",
     "balancer_type",
     "cidrs",
+    "created_at",
     "delete_on_termination",
     "description",
     "desired_size",
@@ -450,6 +451,10 @@ impl Seen {
     /// From a resource of an inventory file, or a document of `dewpoint show`: without edges.
     fn of(resource: &Value) -> Self {
         let texts = |name: &&str| -> Vec<String> {
+            // No attribute, but compared like one: to the second.
+            if *name == "created_at" {
+                return resource[*name].as_str().map(|at| at[..19].to_owned()).into_iter().collect();
+            }
             match &resource["attributes"][*name] {
                 Value::Null => Vec::new(),
                 Value::Array(items) => items.iter().map(spelt).collect(),
