@@ -179,7 +179,7 @@ impl Check<'_> {
         let mut refused = Vec::new();
         let mut is_whole = false;
         for region in &on {
-            let (outcome, text, mend) = status(region, open.regions.as_ref().ok());
+            let (outcome, text, mend) = self.status(region, open.regions.as_ref());
             findings.push(self.finding(&format!("region {region}{of}"), outcome, text, mend));
             let (place, session) = (self.source.place(caller, member, region), open.session.region(region));
             let calls = Calls::new(&session, &Silent);
@@ -209,6 +209,17 @@ impl Check<'_> {
             }
         }
         findings
+    }
+
+    fn status(&self, region: &Region, list: Result<&RegionList, &Fault>) -> (Health, String, Option<String>) {
+        match list.map(|list| list.status(region)) {
+            Ok(Some(status)) => (Health::Ok, status.to_owned(), None),
+            Ok(None) => {
+                let mend = "check the spelling in `regions`".to_owned();
+                (Health::Warning, "AWS does not name this region for the account".to_owned(), Some(mend))
+            }
+            Err(fault) => (Health::Warning, "not known".to_owned(), self.mend_for(&self.error(fault), regions::ACTION.name, None)),
+        }
     }
 
     async fn probe(&self, action: Action, probe: Probe<'_>, region: &Region, open: &Open, of: &str) -> Finding {
@@ -284,19 +295,6 @@ fn first<'a, P: Pages + Send + 'a>(pages: P, calls: &'a Calls<'a>) -> (Action, P
         pages.page(calls, &Ask::probe(), &mut out).await.map(drop)
     };
     (action, Box::pin(probe))
-}
-
-fn status(region: &Region, list: Option<&RegionList>) -> (Health, String, Option<String>) {
-    let Some(list) = list else {
-        return (Health::Warning, "not known, see above".to_owned(), None);
-    };
-    match list.status(region) {
-        Some(status) => (Health::Ok, status.to_owned(), None),
-        None => {
-            let mend = "check the spelling in `regions`".to_owned();
-            (Health::Warning, "AWS does not name this region for the account".to_owned(), Some(mend))
-        }
-    }
 }
 
 fn judge_clock(date: Option<&str>, now: Option<Timestamp>) -> (Health, String, Option<String>) {
