@@ -35,6 +35,7 @@ fn known(resource: Arc<Resource>) -> Known {
         stage_since: now(),
         end: None,
         life_since: now(),
+        state_since: now(),
         flag: None,
         recovered: false,
     }

@@ -14,7 +14,7 @@ use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resourc
 macro_rules! known_columns {
     () => {
         "digest, fence, news_fence, first_seen, last_seen, missing, disposition, disposition_since, stage, stage_since, end_at, end_cause, \
-         life_since, flag, recovered"
+         life_since, state_since, flag, recovered"
     };
 }
 
@@ -33,6 +33,7 @@ const RESOURCE: Columns = &[
     ("end_at", Type::Int),
     ("end_cause", Type::Text),
     ("life_since", Type::Int),
+    ("state_since", Type::Int),
     ("flag", Type::Text),
     ("recovered", Type::Int),
     // From here on what is written only, and the payload.
@@ -43,7 +44,7 @@ const RESOURCE: Columns = &[
 ];
 
 /// What [`load_estate`] reads of every row; the payload carries the rest.
-static RESOURCES: Table = Table { name: "resource", number: "key_id", columns: RESOURCE.split_at(16).0 };
+static RESOURCES: Table = Table { name: "resource", number: "key_id", columns: RESOURCE.split_at(17).0 };
 static RESOURCE_DIGESTS: Table = Table { name: "resource", number: "key_id", columns: RESOURCE.split_at(2).0 };
 
 const UPSERT_RESOURCE: &str = concat!(
@@ -55,7 +56,7 @@ const UPSERT_RESOURCE: &str = concat!(
      name_digest = excluded.name_digest, digest = excluded.digest, fence = excluded.fence, news_fence = excluded.news_fence, first_seen = excluded.first_seen, \
      last_seen = excluded.last_seen, missing = excluded.missing, disposition = excluded.disposition, \
      disposition_since = excluded.disposition_since, stage = excluded.stage, stage_since = excluded.stage_since, \
-     end_at = excluded.end_at, end_cause = excluded.end_cause, life_since = excluded.life_since, flag = excluded.flag, \
+     end_at = excluded.end_at, end_cause = excluded.end_cause, life_since = excluded.life_since, state_since = excluded.state_since, flag = excluded.flag, \
      recovered = excluded.recovered, payload = excluded.payload"
 );
 
@@ -424,7 +425,7 @@ fn scope_row(scope: &Scope, known: &KnownScope) -> Result<[Cell; 13], LedgerErro
     ])
 }
 
-fn known_row(id: i64, known: &Known) -> Result<[Cell; 20], LedgerError> {
+fn known_row(id: i64, known: &Known) -> Result<[Cell; 21], LedgerError> {
     let resource = &known.resource;
     let native = match resource.provider {
         Provider::Azure => folded_digest(&resource.native_id),
@@ -445,6 +446,7 @@ fn known_row(id: i64, known: &Known) -> Result<[Cell; 20], LedgerError> {
         known.end.as_ref().map(|end| end.at),
         known.end.as_ref().map(|end| end.cause.as_str()),
         known.life_since,
+        known.state_since,
         known.flag.as_deref(),
         known.recovered,
         resource.kind.as_str(),
@@ -460,7 +462,8 @@ fn read_known(row: &mut Reader<'_>, resource: Arc<Resource>) -> Result<Known, Le
     let (disposition, disposition_since) = (row.parse()?, row.time()?);
     let (stage, stage_since) = (row.parse()?, row.time()?);
     let end = row.opt_time()?.zip(row.opt_parse()?).map(|(at, cause)| End { at, cause });
-    let (life_since, flag, recovered) = (row.time()?, row.opt_string()?, row.bool()?);
+    let (life_since, state_since) = (row.time()?, row.time()?);
+    let (flag, recovered) = (row.opt_string()?, row.bool()?);
     Ok(Known {
         resource,
         digest,
@@ -475,6 +478,7 @@ fn read_known(row: &mut Reader<'_>, resource: Arc<Resource>) -> Result<Known, Le
         stage_since,
         end,
         life_since,
+        state_since,
         flag,
         recovered,
     })

@@ -108,6 +108,8 @@ pub struct Known {
     pub end: Option<End>,
     /// When the present life began: first seen, or seen anew under an old id.
     pub life_since: Timestamp,
+    /// Since when its provider says what it says of its state, as far as listings showed.
+    pub state_since: Timestamp,
     /// A rule's `flag`.
     pub flag: Option<String>,
     /// Whether it entered by recovery, or was known to an old copy of the ledger only: a target holds a record of it, and no listing has shown
@@ -134,6 +136,7 @@ impl Known {
             stage_since: at,
             end: None,
             life_since: at,
+            state_since: at,
             flag: None,
             recovered: false,
         }

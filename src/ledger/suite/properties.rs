@@ -65,7 +65,7 @@ fn fine_time() -> impl Strategy<Value = Timestamp> {
 fn any_known() -> impl Strategy<Value = Known> {
     let payload = (text(), prop::option::of(text()), prop::option::of(text()), values(), extra(), prop::option::of(fine_time()));
     let tags = prop::collection::btree_map(text(), text(), 0..3);
-    let life = (time(), time(), time(), time(), time(), 0..4_u32, 0..9_i64, any::<bool>());
+    let life = (time(), time(), time(), time(), time(), time(), 0..4_u32, 0..9_i64, any::<bool>());
     let words = (
         prop::sample::select(Disposition::ALL),
         prop::sample::select(Stage::ALL),
@@ -73,7 +73,7 @@ fn any_known() -> impl Strategy<Value = Known> {
     );
     (0..8_u32, payload, tags, life, words, prop::option::of("[a-zß]{0,9}")).prop_map(|(n, payload, tags, life, words, flag)| {
         let mut resource = resource(n);
-        let (first_seen, last_seen, disposition_since, stage_since, life_since, missing, fence, recovered) = life;
+        let (first_seen, last_seen, disposition_since, stage_since, life_since, state_since, missing, fence, recovered) = life;
         (resource.native_id, resource.name, resource.state, resource.attributes, resource.extra, resource.observed_at) = payload;
         resource.tags = tags;
         Known {
@@ -86,6 +86,7 @@ fn any_known() -> impl Strategy<Value = Known> {
             stage_since,
             end: words.2.map(|(at, cause)| End { at, cause }),
             life_since,
+            state_since,
             flag,
             recovered,
             ..known(resource, fence, at(0))

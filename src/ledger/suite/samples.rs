@@ -68,6 +68,7 @@ pub(super) fn known(resource: Resource, fence: i64, seen: Timestamp) -> Known {
         stage_since: seen,
         end: None,
         life_since: seen,
+        state_since: seen,
         flag: None,
         recovered: false,
     }

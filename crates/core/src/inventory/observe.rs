@@ -199,6 +199,9 @@ impl Pass<'_> {
             keep_unread(Arc::make_mut(&mut resource), &known.resource, names);
         }
         let mut taken = take(known, resource, proven);
+        if taken.reborn || taken.fields.contains_key("state") {
+            known.state_since = at;
+        }
         if taken.changed || returned || taken.reborn {
             let cause = proof.cause(if taken.reborn { "a new life under the same id in" } else { "seen in" });
             if taken.reborn {

@@ -281,6 +281,18 @@ fn another_life_under_one_id_begins_anew() {
     assert_eq!(entry.fields["ended_at"].from, minute(1).to_string());
 }
 
+#[test]
+fn a_state_is_as_old_as_its_word() {
+    let read = |state: &str, memory: u64| Resource { state: Some(state.to_owned()), ..machine(json!({"memory_mib": memory})) };
+    let mut estate = Estate::default();
+    for (fence, state, memory, since) in
+        [(1, "running", 1, 1), (2, "running", 2, 1), (3, "stopped", 2, 3), (4, "stopped", 2, 3), (5, "running", 2, 5)]
+    {
+        let _ = take(&mut estate, &complete([read(state, memory)]), fence);
+        assert_eq!(row(&estate).state_since, minute(since), "{state} in {fence}");
+    }
+}
+
 /// An edge seen complete, then a pull without it: whether it stays.
 #[track_caller]
 fn check_edge(edge: &Relation, first: &[Resource], second: &Pull, stays: bool) {

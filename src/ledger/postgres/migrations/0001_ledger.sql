@@ -40,6 +40,7 @@ CREATE TABLE resource (
     end_at            BIGINT,
     end_cause         TEXT,
     life_since        BIGINT  NOT NULL,
+    state_since       BIGINT  NOT NULL,
     flag              TEXT,
     recovered         BIGINT  NOT NULL,
     payload           TEXT    NOT NULL

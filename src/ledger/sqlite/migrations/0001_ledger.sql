@@ -38,6 +38,7 @@ CREATE TABLE resource (
     end_at            INTEGER,
     end_cause         TEXT,
     life_since        INTEGER NOT NULL,
+    state_since       INTEGER NOT NULL,
     flag              TEXT,
     recovered         INTEGER NOT NULL,
     payload           TEXT    NOT NULL
