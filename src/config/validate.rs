@@ -25,12 +25,13 @@ use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, Tar
 /// something else is wrong as well.
 pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
     let mut files = Files { dir, seen: BTreeMap::new() };
+    let mut claims = aws::Claims::default();
     ledger_and_password(root, &mut files, report);
     for (list, what) in [("sources", "source"), ("targets", "target")] {
         let mut names: BTreeMap<&str, Span> = BTreeMap::new();
         for node in root.get(list).map_or(&[][..], Node::items) {
             if list == "sources" {
-                aws::cross_check(node, report);
+                aws::cross_check(node, &mut claims, report);
             }
             let Some((name, node_name)) = node.get("name").and_then(|node| Some((node.text()?, node))) else { continue };
             if let Some(first) = names.get(name) {

@@ -26,7 +26,7 @@ use std::collections::BTreeMap;
 
 pub use self::csv::write_csv;
 pub use self::json::write_json;
-use crate::estate::{EndCause, Estate, Known, KnownEdge, KnownScope, Stage};
+use crate::estate::{EndCause, Estate, Known, KnownEdge, Stage};
 use crate::model::{EdgeId, Outcome, Receipts, Scope};
 
 /// Whether the ledger last saw it exist.
@@ -46,11 +46,7 @@ fn edges(estate: &Estate) -> impl Iterator<Item = (&EdgeId, &KnownEdge)> {
 /// The latest receipts, without those that another one overlaps.
 fn receipts(estate: &Estate) -> Receipts {
     let mut scopes: Vec<_> = estate.scopes.iter().collect();
-    // An account that one source could not enter, and another reads in part, is written by what was read.
-    let says_little = |scope: &Scope, known: &KnownScope| scope.region.is_any() && !known.receipt.is_complete();
-    scopes.sort_by_key(|(scope, known)| {
-        (known.receipt.outcome == Outcome::Orphaned, Reverse(known.fence), says_little(scope, known), *scope)
-    });
+    scopes.sort_by_key(|(scope, known)| (known.receipt.outcome == Outcome::Orphaned, Reverse(known.fence), *scope));
     let mut receipts = Receipts::default();
     for (scope, known) in scopes {
         if receipts.add(scope.clone(), known.receipt.clone()).is_err() {

@@ -220,7 +220,7 @@ impl RunError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Ledger(error) => error.hint(),
-            Self::Overlap(_) => Some("let one source only cover each account, region and kind".to_owned()),
+            Self::Overlap(_) => Some("let one source only cover an account, with all the regions that are to be read of it".to_owned()),
             Self::Interrupted => Some("run it again".to_owned()),
             Self::Busy => Some("run again when the other sync is done".to_owned()),
             Self::NoSuch { .. } => Some("names stand in the configuration's `sources` and `targets`".to_owned()),

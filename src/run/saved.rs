@@ -157,7 +157,7 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now
     let mut pull = Pull { exhaustive: file.exhaustive, remarks: file.remarks, unread: file.unread, ..Pull::default() };
     pull.off = file.off.into_iter().collect();
     for (scope, receipt) in file.receipts {
-        pull.receipts.share(scope, receipt)?;
+        pull.receipts.add(scope, receipt)?;
     }
     pull.resources = file.resources.into_iter().map(|resource| (resource.key.clone(), resource)).collect();
     pull.relations = file.relations.into_iter().map(|relation| (relation.id(), relation)).collect::<BTreeMap<EdgeId, Relation>>();

@@ -18,7 +18,7 @@ use crate::map::{Facts, Place, Refused, edge, filled, instant};
 use crate::paging::{Ask, Pages, read_all};
 use crate::role::{self, ExternalId, Role, RoleCredentials};
 use crate::session::{AccountSession, Calls};
-use crate::turn::{self, Turn};
+use crate::turn::Turn;
 
 pub(crate) const LIST: Action = Action::organizations("organizations:ListAccounts");
 
@@ -261,7 +261,7 @@ impl Member {
             let session = session.region(region);
             async move { regions::list(&Calls::new(&session, progress)).await }
         };
-        let regions = entrances.ask(regions::ACTION.name, turn::is_refusal, list).await;
+        let regions = entrances.ask(regions::ACTION.name, list).await;
         Ok(Open { session, regions })
     }
 
@@ -272,11 +272,6 @@ impl Member {
         entrances: &Turn,
         progress: &dyn Progress,
     ) -> Result<AccountSession, Fault> {
-        // A trust that refuses the caller does so in all regions.
-        let is_refusal = |fault: &Fault| match fault.reason {
-            Reason::Denied => fault.text.contains(SERVICE_CONTROL_POLICY),
-            _ => turn::is_refusal(fault),
-        };
         let assume = |region: &Region| {
             let (session, region) = (Arc::new(caller.region(region)), region.clone());
             async move {
@@ -284,7 +279,7 @@ impl Member {
                 Ok((RoleCredentials::new(role.clone(), session, region, credentials), identity))
             }
         };
-        let (credentials, identity) = entrances.ask(role::ACTION.name, is_refusal, assume).await?;
+        let (credentials, identity) = entrances.ask(role::ACTION.name, assume).await?;
         if identity.account != self.account {
             let text = format!("as {}: the role belongs to account {}, not to {}", role.arn, identity.account, self.account);
             return Err(Fault::new(Reason::Denied, role::ACTION.name, text));

@@ -199,7 +199,8 @@ pub(crate) fn organizations(shared: &SdkConfig, owner: &str, region: &Region, en
 
 /// What an account's clients share when its calls are made as a role: the same as the caller's, with other credentials.
 pub(crate) fn as_role(shared: &SdkConfig, credentials: RoleCredentials, timeout: Duration) -> SdkConfig {
-    // A cache of its own: the SDK's shared one keeps 64 identities, and drops any beyond. It would also give up renewing after five seconds.
+    // A cache of its own: the SDK's shared one keeps 64 identities, and drops any beyond. It would also give up renewing after five seconds, before the
+    // provider, which knows why, has to.
     let cache = IdentityCache::lazy().load_timeout(timeout).build();
     shared.to_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).identity_cache(cache).build()
 }

@@ -13,7 +13,7 @@ use crate::body::CutBody;
 use crate::credentials;
 
 /// Longest text of the provider's that is passed on, in characters.
-const TEXT_CHARS_MAX: usize = 400;
+const TEXT_CHARS_MAX: usize = 700;
 
 /// Why a call failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

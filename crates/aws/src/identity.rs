@@ -9,7 +9,7 @@ use dewpoint_core::source::Progress;
 use crate::action::Action;
 use crate::error::Fault;
 use crate::session::{Calls, RegionSession, Terms};
-use crate::turn::{self, Turn};
+use crate::turn::Turn;
 
 pub(crate) const ACTION: Action = Action::sts("sts:GetCallerIdentity");
 
@@ -54,7 +54,7 @@ pub(crate) async fn ask(calls: &Calls<'_>, region: &Region) -> Result<Answer, Fa
 /// The first region may be one that the account has not enabled, whose STS refuses good credentials, or one of another partition; so a refusal
 /// counts only when all regions agree.
 pub(crate) async fn find(shared: &SdkConfig, turn: &Turn, terms: &Arc<Terms>, progress: &dyn Progress) -> Result<Answer, Fault> {
-    turn.ask(ACTION.name, turn::is_refusal, |region| async move {
+    turn.ask(ACTION.name, |region| async move {
         let session = RegionSession::new(shared, terms.source.as_str(), region, terms);
         ask(&Calls::new(&session, progress), region).await
     })

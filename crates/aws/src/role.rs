@@ -3,12 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use dewpoint_core::model::Region;
+use tokio::time::Instant;
 
 use crate::action::Action;
 use crate::client::APP_NAME;
@@ -99,16 +100,26 @@ pub(crate) struct RoleCredentials {
     session: Arc<RegionSession>,
     region: Region,
     first: Mutex<Option<Credentials>>,
+    /// Why the last renewal failed, and until when that is the answer: all calls of the account wait for one renewal, and each would try again.
+    failed: tokio::sync::Mutex<Option<(Instant, Fault)>>,
 }
+
+/// How long nobody asks again after a renewal failed.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(60);
 
 impl RoleCredentials {
     pub(crate) fn new(role: Role, session: Arc<RegionSession>, region: Region, first: Credentials) -> Self {
-        Self { role, session, region, first: Mutex::new(Some(first)) }
+        Self { role, session, region, first: Mutex::new(Some(first)), failed: tokio::sync::Mutex::default() }
     }
 
     async fn renew(&self) -> Result<Credentials, CredentialsError> {
+        let mut failed = self.failed.lock().await;
+        if let Some((_, fault)) = failed.as_ref().filter(|(until, _)| Instant::now() < *until) {
+            return Err(CredentialsError::provider_error(fault.clone()));
+        }
         let calls = Calls::on_the_side(&self.session);
         let answer = self.role.assume(&calls, &self.region).await;
+        *failed = answer.as_ref().err().map(|fault| (Instant::now() + RENEWAL_PAUSE, fault.clone()));
         answer.map(|(credentials, _)| credentials).map_err(CredentialsError::provider_error)
     }
 }

@@ -190,7 +190,7 @@ impl SourceError {
             Self::Disabled { .. } => Some("leave the region out of `regions`, or enable it for the account".to_owned()),
             Self::Failed { .. } => None,
             Self::File { hint, .. } => hint.clone(),
-            Self::Overlap(_) => Some("let one source only cover each account, region and kind".to_owned()),
+            Self::Overlap(_) => Some("let one source only cover an account, with all the regions that are to be read of it".to_owned()),
         }
     }
 

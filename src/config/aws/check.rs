@@ -8,8 +8,41 @@ use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
 use crate::config::tree::{Node, Value};
 
+/// Which accounts sources say they read, and where.
+#[derive(Debug, Default)]
+pub(in crate::config) struct Claims(BTreeMap<(String, Claim), (String, Span)>);
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Claim {
+    /// The account of the credentials, which all sources share; an organization holds it as well.
+    Caller,
+    Account(String),
+}
+
+impl Claims {
+    /// Two sources that read one account, each some of its regions, would each speak for the account: neither knows what the other left out.
+    fn make(&mut self, source: &Node, claim: Claim, span: Span, report: &mut Report) {
+        let text = |key: &str| source.get(key).and_then(Node::text).unwrap_or_default().to_owned();
+        let (name, endpoint_url) = (text("name"), text("endpoint_url"));
+        let Some((first, place)) = self.0.get(&(endpoint_url.clone(), claim.clone())) else {
+            self.0.insert((endpoint_url, claim), (name, span));
+            return;
+        };
+        if *first == name {
+            return;
+        }
+        let account = match claim {
+            Claim::Caller => "the account of the credentials".to_owned(),
+            Claim::Account(id) => format!("account {id}"),
+        };
+        let text = format!("sources {} and {} both read {account}", quote(first), quote(&name));
+        let help = "read an account by one source, with all the `regions` that are wanted";
+        report.error(span, text).label("again here").other(*place, "first here").help(help);
+    }
+}
+
 /// Checks one source, as written; what is no AWS source is left alone.
-pub(in crate::config) fn cross_check(source: &Node, report: &mut Report) {
+pub(in crate::config) fn cross_check(source: &Node, claims: &mut Claims, report: &mut Report) {
     let Value::Map(entries) = &source.value else { return };
     if source.get("kind").and_then(Node::text) != Some("aws") {
         return;
@@ -23,6 +56,12 @@ pub(in crate::config) fn cross_check(source: &Node, report: &mut Report) {
                 report.error(entry.key_span, text).help(format!("add `accounts: organization` or a list of accounts, or remove `{key}`"));
             }
         }
+    }
+    match source.get("accounts") {
+        None if is_given("accounts") => {}
+        None => claims.make(source, Claim::Caller, source.get("name").map_or(source.span, |name| name.span), report),
+        Some(accounts) if accounts.text() == Some("organization") => claims.make(source, Claim::Caller, accounts.span, report),
+        Some(_) => {}
     }
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
     for account in source.get("accounts").map_or(&[][..], Node::items) {
@@ -40,6 +79,7 @@ pub(in crate::config) fn cross_check(source: &Node, report: &mut Report) {
             error.label("again here").other(*first, "first here").help("remove one of the two: an account is read once");
             continue;
         }
+        claims.make(source, Claim::Account(id.clone()), node.span, report);
         seen.insert(id, node.span);
     }
 }

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
-pub(super) use check::cross_check;
+pub(super) use check::{Claims, cross_check};
 pub(super) use leaf::{AccountId, CallTimeout, RoleArn, RoleName};
 pub(super) use raw::{All, ListOr, Organization, RawAccount, RawRates};
 

@@ -15,14 +15,14 @@ fn regions() {
     let text = "\
 sources:
   - { name: a, kind: aws, regions: eu-west-1 }
-  - { name: b, kind: aws, regions: [all, eu-west-1a, EU, eu-west-1, eu-west-1] }
+  - { name: b, kind: aws, regions: [all, eu-west-1a, EU, eu-west-1, eu-west-1], accounts: [{ id: '000000000001' }] }
   - { name: c, kind: aws, regions: [us-gov-west-1, eusc-de-east-1, ap-southeast-2], account: organization }
-  - { name: d, kind: aws, regions: All }
-  - { name: e, kind: aws, regions: [] }
-  - { name: f, kind: aws, regions: Frankfurt }
-  - { name: g, kind: aws, regions: 1 }
-  - { name: h, kind: aws, regions: { eu: all } }
-  - { name: i, kind: aws, regions: }
+  - { name: d, kind: aws, regions: All, accounts: [{ id: '000000000002' }] }
+  - { name: e, kind: aws, regions: [], accounts: [{ id: '000000000003' }] }
+  - { name: f, kind: aws, regions: Frankfurt, accounts: [{ id: '000000000004' }] }
+  - { name: g, kind: aws, regions: 1, accounts: [{ id: '000000000005' }] }
+  - { name: h, kind: aws, regions: { eu: all }, accounts: [{ id: '000000000006' }] }
+  - { name: i, kind: aws, regions: , accounts: [{ id: '000000000007' }] }
 targets: [{ name: b, kind: local, path: c.db }]
 ";
     assert_snapshot!(errors(text), @r#"
@@ -106,6 +106,26 @@ accounts:
     12:40: unknown key `rolearn` in `sources.a.accounts.x`
       help: did you mean `role_arn`?
     "#);
+}
+
+#[test]
+fn an_account_is_read_by_one_source() {
+    let text = "\
+sources:
+  - { name: a, kind: aws, regions: [eu-west-1] }
+  - { name: b, kind: aws, accounts: organization, regions: [us-east-1] }
+  - { name: c, kind: aws, accounts: [{ id: '123456789012' }, { id: '123456789013' }] }
+  - { name: d, kind: aws, accounts: [{ id: '123456789013' }] }
+  - { name: emulated, kind: aws, endpoint_url: http://127.0.0.1:5000 }
+targets:
+  - { name: cmdb, kind: local, path: cmdb.db }
+";
+    assert_snapshot!(errors(text), @r"
+    3:37: sources `a` and `b` both read the account of the credentials
+      help: read an account by one source, with all the `regions` that are wanted
+    5:44: sources `c` and `d` both read account 123456789013
+      help: read an account by one source, with all the `regions` that are wanted
+    ");
 }
 
 #[test]

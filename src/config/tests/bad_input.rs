@@ -169,7 +169,7 @@ fn names() {
 sources:
   - { name: a, kind: file, path: a.json }
   - { name: a, kind: aws, regions: [eu-west-1] }
-  - { name: a.b, kind: aws, regions: [eu-west-1] }
+  - { name: a.b, kind: aws, accounts: [{ id: '000000000001' }] }
   - { name: '', kind: file, path: b.json }
   - { name: 12, kind: file, path: c.json }
 targets:

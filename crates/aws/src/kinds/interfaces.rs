@@ -103,7 +103,7 @@ fn map(place: &Place, interface: &NetworkInterface) -> Result<(Resource, Vec<Rel
         return Err(Refused::new(id, "the network interface has no state"));
     };
     let attached = interface.attachment().filter(|attachment| attachment.instance_owner_id() == Some(place.account.as_str()));
-    if let Some(attachment) = attached {
+    if let Some(attachment) = attached.filter(|_| managed_by(interface).is_none()) {
         part_id(id, "machine", attachment.instance_id())?;
     }
     let key = place.key(&format!("network-interface/{id}"))?;

@@ -331,6 +331,15 @@ async fn an_account_is_entered_where_policies_and_its_regions_allow() {
 }
 
 #[tokio::test]
+async fn what_nothing_allows_is_not_asked_everywhere() {
+    let sim = start(three(&[EU, US, "us-west-2", "eu-central-1"]));
+    sim.faults(vec![Fault::new(Effect::Deny).action("DescribeRegions")]);
+    let pull = three_listed(&sim, &[]).pull().await;
+    assert_eq!(gaps(&pull).len(), 3 * crate::KINDS.len());
+    assert_eq!(count(&sim, "DescribeRegions"), 3 * 3, "in three regions of each account");
+}
+
+#[tokio::test]
 async fn roles_are_assumed_within_the_budget_and_counted() {
     let sim = start(three(&[EU]));
     let notes = Notes::default();

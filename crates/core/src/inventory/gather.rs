@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Kind, Outcome, Overlap, Scope, SourceName};
+use crate::model::{Outcome, Overlap, Scope, SourceName};
 use crate::source::{Pull, Remark, SourceError};
 
 /// What became of each configured source in one run: what tells `skipped`, `failed` and `orphaned` scopes apart.
@@ -98,7 +98,7 @@ fn by_configured_names(overlap: Overlap, second: &SourceName, coverage: &Coverag
 
 fn add(all: &mut Pull, pull: Pull, name: &SourceName) -> Result<(), Overlap> {
     for (scope, receipt) in pull.receipts.iter() {
-        all.receipts.share(scope.clone(), receipt.clone())?;
+        all.receipts.add(scope.clone(), receipt.clone())?;
     }
     all.remarks.extend(pull.remarks);
     all.unread.extend(pull.unread);
@@ -113,8 +113,6 @@ fn add(all: &mut Pull, pull: Pull, name: &SourceName) -> Result<(), Overlap> {
             Entry::Vacant(entry) => {
                 entry.insert(resource);
             }
-            // Sources that share an account both show it.
-            Entry::Occupied(entry) if entry.get().kind == Kind::Account => {}
             Entry::Occupied(entry) => {
                 let text = format!("source `{name}` shows it as well; the first source by name is taken");
                 all.remarks.push(Remark { subject: entry.key().to_string(), text });

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
-use crate::model::{Key, Kind, Outcome, Receipt, Region, Relation, RelationType, Resource, Scope, SourceName};
+use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
 use crate::ownership::Ownership;
 use crate::source::{Pull, SourceError};
 use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
@@ -390,39 +390,6 @@ fn a_region_that_was_switched_off_is_disabled_and_proves_nothing() {
     let receipt = &estate.scopes[&instances()].receipt;
     assert_eq!((receipt.outcome, receipt.error.as_deref()), (Outcome::Disabled, Some("not enabled")));
     assert_eq!(row(&estate).missing, 0);
-}
-
-#[test]
-fn two_sources_may_share_an_account_by_its_regions() {
-    let elsewhere = Scope { region: "us-east-1".parse().expect("a region"), ..instances() };
-    let pull = |scopes: &[(&Scope, Outcome)]| {
-        let mut pull = Pull { exhaustive: true, ..Pull::default() };
-        for (scope, outcome) in scopes {
-            let receipt = Receipt { source: source(), outcome: *outcome, count: None, error: None, extra: serde_json::Map::new() };
-            pull.receipts.add((*scope).clone(), receipt).expect("no overlap");
-        }
-        Ok(pull)
-    };
-    let wide = Scope { region: Region::any(), ..instances() };
-    let any = Scope { kind: Kind::Account, ..wide.clone() };
-    let gathered = |one: &[(&Scope, Outcome)], other: &[(&Scope, Outcome)]| {
-        gather(BTreeMap::from([(name("a"), pull(one)), (name("b"), pull(other))]), [name("a"), name("b")])
-    };
-    let (complete, denied) = (Outcome::Complete, Outcome::Denied);
-    // Both tell of the account itself: the better answer counts.
-    for (one, other) in [(complete, complete), (denied, complete), (complete, denied)] {
-        let (pull, _) = gathered(&[(&any, one), (&instances(), complete)], &[(&any, other), (&elsewhere, complete)]).expect("no overlap");
-        assert!(pull.receipts.proves_absence(&any) && pull.receipts.len() == 3, "{one} {other}");
-    }
-    // One cannot enter the account, which is no claim to its regions.
-    for (one, other) in [(&wide, &elsewhere), (&elsewhere, &wide)] {
-        let outcome = |scope: &Scope| if scope.region.is_any() { denied } else { complete };
-        let (pull, _) = gathered(&[(one, outcome(one))], &[(other, outcome(other))]).expect("no overlap");
-        assert!(pull.receipts.proves_absence(&elsewhere) && !pull.receipts.proves_absence(&instances()));
-    }
-    assert!(gathered(&[(&wide, denied)], &[(&wide, denied)]).is_ok());
-    assert!(gathered(&[(&wide, complete)], &[(&elsewhere, complete)]).is_err());
-    assert!(gathered(&[(&elsewhere, denied)], &[(&elsewhere, complete)]).is_err(), "both claim that region");
 }
 
 #[test]

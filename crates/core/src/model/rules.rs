@@ -88,6 +88,15 @@ impl Rule {
         if self.protocol == "all" { "all".to_owned() } else { format!("{}/{}", self.protocol, self.ports) }
     }
 
+    /// The ports that two rules of one protocol have in common, where that is less than either has.
+    fn common_ports(&self, other: &Self) -> Option<Self> {
+        let ((from, to), (first, last)) = (bounds(&self.ports)?, bounds(&other.ports)?);
+        let common = (from.max(first), to.min(last));
+        let is_part = common.0 <= common.1 && common != (from, to) && common != (first, last);
+        let ports = if common.0 == common.1 { common.0.to_string() } else { format!("{}-{}", common.0, common.1) };
+        (self.protocol == other.protocol && is_part).then(|| Self { ports, ..self.clone() })
+    }
+
     /// Whether it lets through, from and to its own peer, all that another rule does.
     fn is_as_wide_as(&self, other: &Self) -> bool {
         let is_within = |ports: &str, wide: &str| match (bounds(ports), bounds(wide)) {
@@ -163,11 +172,21 @@ impl Rules {
         if !are_world(&all) {
             return BTreeSet::new();
         }
-        let is_open = |rule: &Rule| {
-            let of_all = ranges.iter().filter(|(wide, _)| wide.is_as_wide_as(rule)).map(|(_, range)| *range);
+        let is_open = |part: &Rule| {
+            let of_all = ranges.iter().filter(|(wide, _)| wide.is_as_wide_as(part)).map(|(_, range)| *range);
             are_world(&of_all.collect::<Vec<_>>())
         };
-        ranges.iter().filter(|(rule, _)| is_open(rule)).map(|(rule, _)| rule.traffic()).collect()
+        let mut open: BTreeSet<String> = ranges.iter().filter(|(rule, _)| is_open(rule)).map(|(rule, _)| rule.traffic()).collect();
+        // Where ranges of ports overlap, what they have in common may be open although neither is.
+        for (at, (one, _)) in ranges.iter().enumerate() {
+            for (other, _) in ranges.iter().skip(at + 1) {
+                let Some(common) = one.common_ports(other).filter(is_open) else { continue };
+                if !ranges.iter().any(|(rule, _)| rule.is_as_wide_as(&common) && open.contains(&rule.traffic())) {
+                    open.insert(common.traffic());
+                }
+            }
+        }
+        open
     }
 
     /// The groups that the rules refer to, each with its owner and what is let through from it and to it. Groups that were deleted are left out:
@@ -237,6 +256,12 @@ mod tests {
         expect(&[("tcp", "22", "::/1"), ("tcp", "22", "128.0.0.0/1")], &[]);
         // What the wider rule adds counts for the narrower one only.
         expect(&[("tcp", "22", "0.0.0.0/1"), ("tcp", "1-100", "128.0.0.0/2"), ("all", "all", "192.0.0.0/2")], &["tcp/22"]);
+        // Only what the two have in common.
+        expect(&[("tcp", "20-25", "0.0.0.0/1"), ("tcp", "22-30", "128.0.0.0/1")], &["tcp/22-25"]);
+        expect(
+            &[("tcp", "20-25", "0.0.0.0/1"), ("tcp", "22-30", "128.0.0.0/1"), ("tcp", "1-100", "0.0.0.0/0")],
+            &["tcp/1-100", "tcp/20-25", "tcp/22-30"],
+        );
         expect(&[("icmp", "8/0", "0.0.0.0/1"), ("icmp", "8", "128.0.0.0/1")], &["icmp/8/0"]);
     }
 

@@ -108,32 +108,6 @@ impl Receipts {
         Ok(())
     }
 
-    /// Adds a receipt of another source than some of those that are here. Sources may share an account by its regions, so that
-    /// - each tells of the account itself: the complete receipt counts, else the first;
-    /// - one may fail to enter it: over all regions, a receipt that is not complete covers what no other does, and claims nothing.
-    ///
-    /// # Errors
-    /// [`Overlap`] when both cover a scope otherwise.
-    pub fn share(&mut self, scope: Scope, receipt: Receipt) -> Result<(), Overlap> {
-        if !scope.region.is_any() {
-            match self.covering(&scope) {
-                Some((other, wide)) if *other != scope && !wide.is_complete() => drop(self.0.insert(scope, receipt)),
-                _ => return self.add(scope, receipt),
-            }
-            return Ok(());
-        }
-        match self.0.get_mut(&scope) {
-            Some(first) if scope.kind == Kind::Account || !first.is_complete() && !receipt.is_complete() => {
-                if receipt.is_complete() {
-                    *first = receipt;
-                }
-            }
-            None if !receipt.is_complete() => drop(self.0.insert(scope, receipt)),
-            _ => return self.add(scope, receipt),
-        }
-        Ok(())
-    }
-
     /// The receipt that covers a scope: its own, or that of the same scope over all regions.
     #[must_use]
     pub fn covering(&self, scope: &Scope) -> Option<(&Scope, &Receipt)> {
