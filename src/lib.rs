@@ -2,7 +2,7 @@
 //!
 //! The pure middle (model, lifecycle, plan) is [`dewpoint_core`]; this crate owns everything that touches the world.
 
-pub use dewpoint_core::{doctor, estate, inventory, lifecycle, model, ownership, plan, told};
+pub use dewpoint_core::{doctor, estate, expression, inventory, lifecycle, model, ownership, plan, rules, told};
 
 pub mod cli;
 pub mod clock;

@@ -134,6 +134,9 @@ pub enum Command {
     /// Targets: pause, resume, rebind, recover.
     #[command(subcommand)]
     Target(TargetCommand),
+    /// Lifecycle rules: show them, test them.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Write the inventory as JSON (a valid `file` source) or CSV (for people).
     Export {
         /// Form of the export.
@@ -322,6 +325,18 @@ pub enum TargetCommand {
     Recover {
         /// The target.
         name: TargetName,
+    },
+}
+
+/// Commands of `rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// The rules in the order in which they are asked, presets unrolled, each with where it comes from.
+    Show,
+    /// Ask the rules about the resources in a file, and compare with what is expected there; ends with 1 when something differs.
+    Test {
+        /// The file with the cases.
+        file: PathBuf,
     },
 }
 

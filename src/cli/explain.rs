@@ -39,7 +39,7 @@ impl App {
         let (config, ledger) = self.reading().await?;
         let key = resolve(ledger.as_ref(), text).await?;
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
-        let policy = Policy { timers: config.lifecycle.defaults.clone() };
+        let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
         let mut explanation = lifecycle::explain(&estate, &key, &policy, Timestamp::now())
             .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
         add_purges(&mut explanation, &config, &ledger.records_of(&key).await.map_err(ledger_error)?);

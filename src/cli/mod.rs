@@ -9,6 +9,7 @@ mod holds;
 mod ledger;
 mod list;
 pub mod output;
+mod rules;
 mod runs;
 mod scopes;
 mod show;
@@ -31,7 +32,7 @@ use self::args::{
 };
 use self::output::{CommandError, Output, write_out};
 use crate::clock::RunClock;
-use crate::config::{self, Config, LedgerLocation, SecretError};
+use crate::config::{self, Config, ConfigErrors, LedgerLocation, SecretError};
 use crate::deliver;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, LedgerAddress, LedgerError, Mode};
@@ -138,6 +139,7 @@ impl App {
             Command::Coverage { command } => self.coverage(command.unwrap_or(CoverageCommand::Show)).await.map(done),
             Command::Scopes { command } => self.scopes(command.unwrap_or(ScopesCommand::List)).await.map(done),
             Command::Target(command) => self.target(command).await,
+            Command::Rules(command) => self.rules(&command),
             Command::Export { format, out } => self.export(format, out.as_deref()).await.map(done),
             Command::Ledger(command) => self.ledger_command(command).await,
             Command::Schema => write_out(&format!("{:#}\n", config::schema())).map(done),
@@ -151,16 +153,7 @@ impl App {
 
     /// The configuration, or every error in it.
     fn config(&self) -> Result<Config, CommandError> {
-        config::load(&self.global.config).map_err(|errors| {
-            let first = errors.errors().first().map(ToString::to_string).unwrap_or_default();
-            let more = errors.errors().len().saturating_sub(1);
-            let text = if more == 0 { first } else { format!("{first} (and {more} more)") };
-            CommandError {
-                errors: errors.errors().iter().filter_map(|error| serde_json::to_value(error).ok()).collect::<Vec<Value>>(),
-                rendered: Some(errors.render(self.output.colour)),
-                ..CommandError::new(Exit::Usage, "configuration", text)
-            }
-        })
+        config::load(&self.global.config).map_err(|errors| config_errors(&errors, "configuration", self.output.colour))
     }
 
     async fn ledger(&self, config: &Config, mode: Mode) -> Result<Arc<dyn Ledger>, CommandError> {
@@ -183,6 +176,18 @@ impl App {
         let config = self.config()?;
         let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
         Ok((config, ledger))
+    }
+}
+
+/// All errors of a file, as the user sees them.
+fn config_errors(errors: &ConfigErrors, code: &'static str, colour: bool) -> CommandError {
+    let first = errors.errors().first().map(ToString::to_string).unwrap_or_default();
+    let more = errors.errors().len().saturating_sub(1);
+    let text = if more == 0 { first } else { format!("{first} (and {more} more)") };
+    CommandError {
+        errors: errors.errors().iter().filter_map(|error| serde_json::to_value(error).ok()).collect::<Vec<Value>>(),
+        rendered: Some(errors.render(colour)),
+        ..CommandError::new(Exit::Usage, code, text)
     }
 }
 

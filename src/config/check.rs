@@ -3,7 +3,7 @@
 //! It knows the part of JSON Schema that [`super::schema`] makes: `type`, `properties`, `required`,
 //! `additionalProperties`, `enum`, `const`, `oneOf` told apart by a constant property, `anyOf` told apart by type,
 //! `items`, `minItems`, `uniqueItems`, `minimum`, `maximum`, `$ref`, and our own `x-leaf`, `x-key-leaf`, `x-expected`, `x-help`,
-//! `x-bare-help`.
+//! `x-bare-help`, `x-null`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -270,6 +270,10 @@ impl<'s> Checker<'s, '_> {
             match property {
                 Some(property) => {
                     let key = key_leaf.and_then(|leaf| leaf::try_as(leaf, &entry.key));
+                    if matches!(entry.node.value, Value::Null) && property.get("x-null") == Some(&Json::Bool(true)) {
+                        sound.push(entry.clone());
+                        continue;
+                    }
                     if matches!(entry.node.value, Value::Null) {
                         self.no_value(entry, property, required.contains(&entry.key.as_str()), &path);
                         continue;
@@ -314,13 +318,13 @@ impl<'s> Checker<'s, '_> {
             }
             if property.is_some_and(|property| resolve(self.schema, property).get("type") == Some(&Json::from("array"))) {
                 let span = node.entry(key).map_or(node.span, |entry| entry.node.span);
-                let empty = Node { span, value: Value::List(Vec::new()) };
+                let empty = Node { span, value: Value::List(Vec::new()), style: None };
                 sound.push(Entry { key: key.to_owned(), key_span: span, node: empty });
             } else {
                 whole = false;
             }
         }
-        whole.then_some(Node { span: node.span, value: Value::Map(sound) })
+        whole.then_some(Node { span: node.span, value: Value::Map(sound), style: None })
     }
 
     /// A key with nothing behind it, which YAML calls null.
@@ -386,7 +390,7 @@ impl<'s> Checker<'s, '_> {
             }
             sound.push(checked);
         }
-        Some(Node { span: node.span, value: Value::List(sound) })
+        Some(Node { span: node.span, value: Value::List(sound), style: None })
     }
 }
 
@@ -435,7 +439,8 @@ fn accepts(branch: &Json, node: &Node) -> bool {
         | (_, Some("string"), Value::Text(_))
         | (_, Some("array"), Value::List(_))
         | (_, Some("object"), Value::Map(_))
-        | (_, Some("boolean"), Value::Flag(_)) => true,
+        | (_, Some("boolean"), Value::Flag(_))
+        | (_, Some("number"), Value::Whole(_) | Value::Decimal(_)) => true,
         _ => false,
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
 use super::check::nearest;
 use super::diagnostic::quote;
+use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RuleName, SubjectKey};
 use super::secret::SecretRef;
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
@@ -132,7 +133,13 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         RoleName::NAME => attempt::<RoleName>,
         RoleArn::NAME => attempt::<RoleArn>,
         CallTimeout::NAME => attempt::<CallTimeout>,
-        _ => return None,
+        RuleName::NAME => attempt::<RuleName>,
+        ExpressionText::NAME => attempt::<ExpressionText>,
+        Flag::NAME => attempt::<Flag>,
+        PresetName::NAME => attempt::<PresetName>,
+        AttributeName::NAME => attempt::<AttributeName>,
+        SubjectKey::NAME => attempt::<SubjectKey>,
+        _ => return rules::try_instant(leaf, text),
     };
     Some(attempt(text))
 }

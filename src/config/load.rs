@@ -7,12 +7,16 @@ use std::path::Path;
 use super::Config;
 use super::check;
 use super::diagnostic::{ConfigErrors, Position, Report, Span};
+use super::rules;
 use super::schema::WORKING;
 use super::tree::{self, Value};
 use super::validate::{convert, cross_check};
 
 /// Largest configuration file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What to do where there is no configuration.
+const MISSING_HELP: &str = "name the configuration with `--config PATH` or DEWPOINT_CONFIG; `config/example.yaml` shows every key";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -22,12 +26,11 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Everything that is wrong with it, at once.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     let name = path.display().to_string();
-    let bytes = read(path).map_err(|error| unreadable(&name, &error))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX) {
-        let text = format!("the file is larger than {FILE_BYTES_MAX} bytes");
-        return Err(ConfigErrors::about_file(&name, Position::START, text, "is it a configuration, and not an inventory?"));
+    let bytes = read(path).map_err(|error| unreadable(&name, &error, MISSING_HELP))?;
+    if let Some(errors) = too_large(&name, &bytes) {
+        return Err(errors);
     }
-    let absolute = std::path::absolute(path).map_err(|error| unreadable(&name, &error))?;
+    let absolute = std::path::absolute(path).map_err(|error| unreadable(&name, &error, MISSING_HELP))?;
     load_bytes(&name, &bytes, absolute.parent().unwrap_or(Path::new("/")))
 }
 
@@ -37,18 +40,24 @@ pub(super) fn load_bytes(name: &str, bytes: &[u8], dir: &Path) -> Result<Config,
     load_str(name, text, dir)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of a file; one more than are taken, where there are more.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-fn unreadable(name: &str, error: &io::Error) -> ConfigErrors {
+/// The error about a file of more than [`FILE_BYTES_MAX`] bytes.
+pub(super) fn too_large(name: &str, bytes: &[u8]) -> Option<ConfigErrors> {
+    let is_too_large = u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_BYTES_MAX);
+    let text = format!("the file is larger than {FILE_BYTES_MAX} bytes");
+    is_too_large.then(|| ConfigErrors::about_file(name, Position::START, text, "is it a configuration, and not an inventory?"))
+}
+
+/// `missing_help` is for a file that is not there.
+pub(super) fn unreadable(name: &str, error: &io::Error, missing_help: &str) -> ConfigErrors {
     let (text, help) = match error.kind() {
-        io::ErrorKind::NotFound => (
-            "there is no such file".to_owned(),
-            "name the configuration with `--config PATH` or DEWPOINT_CONFIG; `config/example.yaml` shows every key",
-        ),
+        io::ErrorKind::NotFound => ("there is no such file".to_owned(), missing_help),
         io::ErrorKind::IsADirectory => ("this is a folder: expected a file".to_owned(), "name the file in it, such as `dewpoint.yaml`"),
         io::ErrorKind::PermissionDenied => {
             ("no permission to read the file".to_owned(), "let the user that runs dewpoint read it, and its folders")
@@ -58,7 +67,7 @@ fn unreadable(name: &str, error: &io::Error) -> ConfigErrors {
     ConfigErrors::about_file(name, Position::START, text, help)
 }
 
-fn not_text(name: &str, bytes: &[u8], valid: usize) -> ConfigErrors {
+pub(super) fn not_text(name: &str, bytes: &[u8], valid: usize) -> ConfigErrors {
     let before = String::from_utf8_lossy(bytes.get(..valid).unwrap_or_default());
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let position =
@@ -94,6 +103,7 @@ fn read_text(text: &str, dir: &Path, report: &mut Report) -> Option<Config> {
         return None;
     }
     cross_check(&root, dir, report);
+    rules::cross_check(&root, text, report);
     let sound = check::check(&root, &WORKING, report)?;
     match serde_json::from_value(sound.to_json()) {
         Ok(raw) => convert(raw, &sound, dir, report),

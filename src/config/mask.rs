@@ -75,7 +75,7 @@ impl Masked {
 }
 
 /// Lines as YAML breaks them: at CR LF, LF and a lone CR.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let current = rest?;

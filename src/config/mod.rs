@@ -11,6 +11,8 @@ mod leaf;
 mod load;
 mod mask;
 mod raw;
+pub mod rules;
+mod scalar;
 mod schema;
 mod secret;
 mod tree;
@@ -25,6 +27,7 @@ use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::model::{Digest, Kind, SourceName, TargetName};
 use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
+use dewpoint_core::rules::Rules;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
@@ -124,10 +127,14 @@ pub enum SourceKind {
 }
 
 /// When a resource gets a record, and when the record ends.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LifecycleConfig {
     /// Timers for every resource.
     pub defaults: Timers,
+    /// The configuration's rules in the order of the file, then those of the presets in the order in which these are listed.
+    pub rules: Rules,
+    /// Where each rule is written, by its name.
+    pub places: BTreeMap<String, Place>,
 }
 
 /// One configured CMDB.
@@ -258,6 +265,7 @@ impl Config {
             "lifecycle": {
                 "min_age": seconds(*min_age), "confirm_missing": confirm_missing, "retire_after": seconds(*retire_after),
                 "purge_after": purge_after.map(seconds), "min_dwell": seconds(*min_dwell),
+                "rules": self.lifecycle.rules.iter().map(rules::digested).collect::<Vec<_>>(),
             },
             "targets": targets,
             "guardrails": {
@@ -265,7 +273,7 @@ impl Config {
                 "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
             },
         });
-        Digest::of_parts([b"dewpoint configuration 1".as_slice(), canonical(&view).as_bytes()])
+        Digest::of_parts([b"dewpoint configuration 2".as_slice(), canonical(&view).as_bytes()])
     }
 }
 

@@ -15,6 +15,7 @@ use super::leaf::{
     AnyDuration, DurationOrNever, EnvironmentName, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, TagName,
     Written,
 };
+use super::rules::{PresetName, RawRule};
 use super::secret::SecretRef;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -187,8 +188,14 @@ impl Default for RawEnvironment {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Lifecycle")]
 pub(super) struct RawLifecycle {
+    /// Built-in sets of rules; `dewpoint rules show` prints what is in them. They stand behind the rules below: where both speak, the rules
+    /// below win.
+    #[schemars(extend("uniqueItems" = true), example = ["scaling-group-members", "spot"])]
+    pub(super) presets: Vec<Written<PresetName>>,
     /// Timers for every resource.
     pub(super) defaults: RawTimers,
+    /// Which resources deserve a record, as what, and under which timers.
+    pub(super) rules: Vec<RawRule>,
 }
 
 /// Timers of a resource.

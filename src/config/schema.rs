@@ -2,20 +2,25 @@
 
 use std::sync::LazyLock;
 
+use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::raw::RawConfig;
 
 /// The schema as the validator reads it, with our own keywords (`x-…`).
-pub(super) static WORKING: LazyLock<Value> = LazyLock::new(|| {
-    let mut schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawConfig>().to_value();
+pub(super) static WORKING: LazyLock<Value> =
+    LazyLock::new(|| worked(SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<RawConfig>()));
+
+/// A generated schema in the form that the validator reads.
+pub(super) fn worked(schema: Schema) -> Value {
+    let mut schema = schema.to_value();
     for_each_schema(&mut schema, &mut |schema| {
         drop_null(schema);
         unwrap_lines(schema);
     });
     schema
-});
+}
 
 /// The JSON Schema (draft 2020-12) of the configuration file, with descriptions and defaults.
 #[must_use]
@@ -38,6 +43,14 @@ fn drop_null(schema: &mut Map<String, Value>) {
         if let [only] = types.as_slice() {
             let only = only.clone();
             schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(branches)) = schema.get_mut("anyOf") {
+        branches.retain(|branch| branch.get("type") != Some(&Value::from("null")));
+        if let [Value::Object(only)] = branches.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            schema.extend(only);
         }
     }
     if schema.get("default").is_some_and(Value::is_null) {

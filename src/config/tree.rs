@@ -17,6 +17,8 @@ pub(super) const DEPTH_MAX: usize = 32;
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
+    /// How a scalar is written; `None` for what is none.
+    pub(super) style: Option<ScalarStyle>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -138,7 +140,7 @@ impl<'a> Reader<'a, '_> {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => {
-                    return Ok(root.unwrap_or(Node { span: Span::START, value: Value::Null }));
+                    return Ok(root.unwrap_or(Node { span: Span::START, value: Value::Null, style: None }));
                 }
                 Event::DocumentStart(_) if root.is_some() => {
                     let error = self.report.error(span, "a second YAML document starts here: expected one");
@@ -152,6 +154,7 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn node(&mut self, event: Event<'a>, span: Span) -> Result<Node, Stop> {
+        let style = if let Event::Scalar(_, style, ..) = &event { Some(*style) } else { None };
         let value = match event {
             Event::Scalar(text, style, _, tag) => self.scalar(&text, style, tag.as_deref(), span),
             Event::SequenceStart(_, tag) => {
@@ -159,14 +162,14 @@ impl<'a> Reader<'a, '_> {
                 let (items, end) = self.list()?;
                 self.depth -= 1;
                 let value = if self.tagged(tag.as_deref(), span) { Value::Refused } else { Value::List(items) };
-                return Ok(Node { span: Span { start: span.start, end }, value });
+                return Ok(Node { span: Span { start: span.start, end }, value, style: None });
             }
             Event::MappingStart(_, tag) => {
                 self.enter(span)?;
                 let (entries, end) = self.map()?;
                 self.depth -= 1;
                 let value = if self.tagged(tag.as_deref(), span) { Value::Refused } else { Value::Map(entries) };
-                return Ok(Node { span: Span { start: span.start, end }, value });
+                return Ok(Node { span: Span { start: span.start, end }, value, style: None });
             }
             Event::Alias(_) => {
                 let error = self.report.error(span, "aliases (`*name`) are not supported");
@@ -181,7 +184,7 @@ impl<'a> Reader<'a, '_> {
             | Event::SequenceEnd
             | Event::MappingEnd => Value::Null,
         };
-        Ok(Node { span, value })
+        Ok(Node { span, value, style })
     }
 
     fn enter(&mut self, span: Span) -> Result<(), Stop> {

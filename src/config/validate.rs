@@ -17,6 +17,7 @@ use super::leaf::{Leaf, LedgerAddress, TagName, Written};
 use super::raw::{
     RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawOwnership, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
 };
+use super::rules::{self, PresetName};
 use super::secret::{Secret, SecretRef};
 use super::tree::{Node, Value};
 use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
@@ -124,7 +125,7 @@ pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Repo
         journal_keep: raw.journal_keep.0.0,
         sources,
         ownership: ownership(raw.ownership),
-        lifecycle: lifecycle(&raw.lifecycle),
+        lifecycle: lifecycle(raw.lifecycle, root, report)?,
         targets,
         guardrails: Limits {
             max_retire_percent,
@@ -247,15 +248,19 @@ fn ownership(raw: RawOwnership) -> Ownership {
     }
 }
 
-fn lifecycle(raw: &RawLifecycle) -> LifecycleConfig {
-    let RawTimers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = &raw.defaults;
-    LifecycleConfig {
+fn lifecycle(raw: RawLifecycle, root: &Node, report: &mut Report) -> Option<LifecycleConfig> {
+    let RawTimers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = raw.defaults;
+    let presets: Vec<PresetName> = raw.presets.into_iter().map(|preset| preset.0).collect();
+    let (rules, places) = rules::convert(&presets, raw.rules, root.get("lifecycle"), report)?;
+    Some(LifecycleConfig {
         defaults: Timers {
             min_age: min_age.0.0,
-            confirm_missing: *confirm_missing,
+            confirm_missing,
             retire_after: retire_after.0.0,
             purge_after: purge_after.0.0,
             min_dwell: min_dwell.0.0,
         },
-    }
+        rules,
+        places,
+    })
 }

@@ -17,6 +17,7 @@ use super::ready::NotReady;
 use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
+use crate::rules::Failure as RuleFailure;
 
 /// Stores what planning found, then sends what may be sent, to every target side by side. What fails for one target, its lease among
 /// it, ends that target only.
@@ -152,6 +153,11 @@ pub(super) async fn report(
         let exit = if exit == Exit::Credentials && refused < targets { Exit::Partly } else { exit };
         exits.insert(exit);
         problems.push((exit, problem));
+    }
+    let unasked = rule_problems(stand.decisions.verdicts.failures());
+    if !unasked.is_empty() {
+        exits.insert(Exit::Partly);
+        problems.extend(unasked.into_iter().map(|problem| (Exit::Partly, problem)));
     }
     if !plan.holds.is_empty() {
         exits.insert(Exit::Held);
@@ -319,6 +325,26 @@ fn source_exit(stand: &Stand) -> Option<Exit> {
     let refused =
         stand.failed.iter().filter(|(_, error)| matches!(error, SourceError::Credentials { .. } | SourceError::Clock { .. })).count();
     Some(if refused == stand.failed.len() { Exit::Credentials } else { Exit::Failed })
+}
+
+/// Rules that could not be asked about some resources: one problem a rule, with the first of them.
+fn rule_problems<'a>(failures: impl Iterator<Item = (&'a Key, &'a RuleFailure)>) -> Vec<Problem> {
+    let mut by_rule: BTreeMap<&str, Vec<(&Key, &RuleFailure)>> = BTreeMap::new();
+    for (key, failure) in failures {
+        by_rule.entry(&failure.rule).or_default().push((key, failure));
+    }
+    let problem = |(rule, failed): (&str, Vec<(&Key, &RuleFailure)>)| {
+        let (key, first) = failed.first()?;
+        let frozen = failed.iter().filter(|(_, failure)| failure.freezes).count();
+        let text = format!(
+            "could not be asked about {} resources, {frozen} of them frozen by that; the first is {key}: {}",
+            failed.len(),
+            first.text
+        );
+        let hint = format!("let `when` ask whether the value is there first, or see `dewpoint explain {key}`");
+        Some(Problem { subject: format!("rule `{rule}`"), text, hint: Some(hint) })
+    };
+    by_rule.into_iter().filter_map(problem).collect()
 }
 
 /// A routine full read that failed says nothing: the target is served all the same.

@@ -419,7 +419,8 @@ impl Stand {
         let remarks = std::mem::take(&mut observed.remarks);
         let ownership = context.config.ownership.clone();
         let _ = inventory::derive(&mut estate, &ownership, &observing);
-        let policy = Policy { timers: context.config.lifecycle.defaults.clone() };
+        let lifecycle = &context.config.lifecycle;
+        let policy = Policy { timers: lifecycle.defaults.clone(), rules: lifecycle.rules.clone() };
         let successors = moves::successors(&estate);
         moves::conclude(&mut estate, &successors, context.at());
         Self {
@@ -447,7 +448,8 @@ impl Stand {
     }
 
     fn decide(&mut self, context: &Context<'_>) {
-        self.decisions = lifecycle::decide(&mut self.estate, &self.policy, context.at());
+        let observing = Observing { at: context.at(), fence: self.fence, narrow: false, coverage: &self.coverage };
+        self.decisions = lifecycle::decide(&mut self.estate, &self.policy, &observing);
         self.decisions.proposed.retain(|key, _| !self.unconfirmed.contains(key));
     }
 

@@ -1,12 +1,13 @@
 //! Records that the ledger has lost sight of: found at a target, shown by no listing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Map;
 
 use crate::estate::{Disposition, End, EndCause, Known, KnownEdge, Stage};
-use crate::model::{EdgeId, Key, RelationType, Resource};
+use crate::inventory;
+use crate::model::{EdgeId, Key, Kind, Resource};
 use crate::target::FoundRecord;
 
 use super::Stand;
@@ -101,7 +102,7 @@ pub(super) fn enter_edges(stand: &mut Stand, standings: &[Standing<'_>]) {
             for ((relation, to), attributes) in edges {
                 let id = EdgeId { from: from.clone(), relation: *relation, to: to.clone() };
                 if !stand.estate.edges.contains_key(&id) && is_open(stand, &id) {
-                    let (derived, extra) = (from.is_derived(), Map::new());
+                    let (derived, extra) = (from.is_derived() || to.is_derived(), Map::new());
                     entered.push((id, KnownEdge { attributes: attributes.clone(), derived, extra, fence: stand.fence }));
                 }
             }
@@ -117,7 +118,8 @@ fn is_open(stand: &Stand, id: &EdgeId) -> bool {
     let known = |key: &Key| stand.estate.resources.get(key).filter(|known| !known.is_ended());
     let proving = if id.from.is_derived() { &id.to } else { id.proving_end() };
     let (Some(_), Some(_), Some(end)) = (known(&id.from), known(&id.to), known(proving)) else { return false };
-    let is_complete = stand.estate.covering(&end.resource.scope()).is_some_and(|(_, scope)| scope.receipt.is_complete());
+    let scope = if end.resource.kind == Kind::ScalingGroup { inventory::members_scope(&end.resource) } else { end.resource.scope() };
+    let is_complete = stand.estate.covering(&scope).is_some_and(|(_, scope)| scope.receipt.is_complete());
     !(is_complete && is_shown(stand, end))
 }
 
@@ -131,10 +133,8 @@ fn is_seen(stand: &Stand, key: &Key) -> bool {
     if !key.is_derived() {
         return is_seen(key);
     }
-    // Edges are sorted by their start, and what is derived is not located in anything.
-    let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
-    let edges = stand.estate.edges.range(start..).take_while(|(id, _)| id.from == *key).filter(|(_, edge)| edge.derived);
-    edges.map(|(id, _)| &id.to).any(is_seen)
+    let members = inventory::last_members(&stand.estate.resources, &stand.estate.edges, &BTreeSet::from([key]));
+    members.values().flatten().any(|(member, _)| is_seen(member))
 }
 
 /// What a record tells of the resource it stands for; `None` where it does not say what it is.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::estate::{EstateId, Known};
+use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
-use crate::lifecycle::Timers;
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
 use crate::source::Remark;
@@ -232,14 +231,13 @@ impl<'a> Standing<'a> {
             authority: &configured.authority,
             max_records: configured.max_records,
         };
-        let timers = |known: &Known| -> Timers { stand.policy.judge(known).timers.clone() };
         f(&Input {
             terms: &terms,
             estate: &stand.estate,
             proposed: &stand.decisions.proposed,
             state: &self.ready.state,
             ownership: &stand.ownership,
-            timers: &timers,
+            verdicts: &stand.decisions.verdicts,
             at: context.at(),
         })
     }

@@ -15,3 +15,4 @@ mod moto;
 mod properties;
 mod quickstart;
 mod recovery;
+mod rules;

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use crate::estate::{Known, Stage};
 use crate::ownership::Ownership;
+use crate::rules::Verdict;
 use crate::target::Ci;
 
-/// The CI of a resource, as it should read at `stage`: its own attributes, the ownership that its tags tell, and the `flag` that a rule set.
+/// The CI of a resource, as it should read at `stage`: its own attributes, the ownership that its tags tell, the `flag` that a rule set, and the values that
+/// rules put in place of others.
 ///
-/// An ownership attribute wins over one of the same name that the provider gave.
+/// An ownership attribute wins over one of the same name that the provider gave, and a rule's over both.
 #[must_use]
-pub fn ci(known: &Known, stage: Stage, ownership: &Ownership) -> Ci {
+pub fn ci(known: &Known, stage: Stage, ownership: &Ownership, verdict: &Verdict) -> Ci {
     let resource = &known.resource;
     let mut attributes = resource.attributes.clone();
     let facts = ownership.resolve(&resource.tags);
@@ -27,6 +29,7 @@ pub fn ci(known: &Known, stage: Stage, ownership: &Ownership) -> Ci {
             attributes.insert(name.to_owned(), Value::String(value));
         }
     }
+    attributes.extend(verdict.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
     Ci {
         key: resource.key.clone(),
         kind: resource.kind,

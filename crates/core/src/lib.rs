@@ -6,11 +6,13 @@
 pub mod ci;
 pub mod doctor;
 pub mod estate;
+pub mod expression;
 pub mod inventory;
 pub mod lifecycle;
 pub mod model;
 pub mod ownership;
 pub mod plan;
+pub mod rules;
 pub mod source;
 pub mod target;
 #[cfg(any(test, feature = "testing"))]

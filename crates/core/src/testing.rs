@@ -13,9 +13,10 @@ use serde_json::json;
 
 use crate::estate::{Estate, Fence};
 use crate::inventory::{Coverage, Derived, Observed, Observing, SourceCoverage, derive, observe};
-use crate::lifecycle::{Decisions, Policy, Timers, decide};
+use crate::lifecycle::{Decisions, Policy, Timers, decide, decide_with};
 use crate::model::{Attributes, Key, Kind, Outcome, Provider, Receipt, Region, Relation, RelationType, Resource, Scope, SourceName};
 use crate::ownership::Ownership;
+use crate::rules::Rules;
 use crate::source::Pull;
 
 /// Cases of a property: `PROPTEST_CASES`, where a long run sets it, else what is quick enough for every build.
@@ -112,6 +113,7 @@ pub fn policy() -> Policy {
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     Policy {
         timers: Timers { min_age: minutes(15), confirm_missing: 2, retire_after: minutes(20), purge_after: None, min_dwell: minutes(15) },
+        rules: Rules::default(),
     }
 }
 
@@ -121,8 +123,13 @@ pub fn run(estate: &mut Estate, pull: &Pull, policy: &Policy, at: Timestamp, fen
     let observing = Observing { at, fence: Fence(fence), narrow: false, coverage: &coverage };
     let observed = observe(estate, pull.clone(), &observing);
     let derived = derive(estate, &Ownership::default(), &observing);
-    let decisions = decide(estate, policy, at);
+    let decisions = decide(estate, policy, &observing);
     (observed, derived, decisions)
+}
+
+/// Decides anew after something else than a pull changed the estate, and leaves fleets as they are.
+pub fn decide_again(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
+    decide_with(estate, policy, at, |_, _| {})
 }
 
 const KINDS: [(Kind, usize); 6] = [

@@ -102,7 +102,7 @@ accounts:
     12:15: account 123456789013 is listed twice: the first in line 11
       help: remove one of the two: an account is read once
     12:31: unknown key `name` in `sources.a.accounts.x`
-      help: `name` belongs in `sources[]` or `targets[]`
+      help: `name` belongs in `lifecycle.rules[]` or `sources[]` or `targets[]`
     12:40: unknown key `rolearn` in `sources.a.accounts.x`
       help: did you mean `role_arn`?
     "#);

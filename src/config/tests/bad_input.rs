@@ -104,7 +104,7 @@ fn unknown_keys() {
     9:5: unknown key `adpot` in `targets.cmdb`
       help: did you mean `adopt`?
     10:5: unknown key `retire_after` in `targets.cmdb`
-      help: `retire_after` belongs in `lifecycle.defaults`
+      help: `retire_after` belongs in `lifecycle.defaults` or `lifecycle.rules[].set`
     11:5: unknown key `frobnicate` in `targets.cmdb`
       help: known here: `adopt`, `authority`, `batch_size`, `deadline`, `include`, `kind`, `max_records`, `name`, `path`, `purge`, `verify_every`
     "#);

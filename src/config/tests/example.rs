@@ -159,3 +159,26 @@ fn left_out_keys_mean_the_same_as_the_example() {
     }
     assert_eq!(minimal, example);
 }
+
+#[test]
+fn the_rules_in_its_comments_work_and_have_every_key() {
+    let block = EXAMPLE.lines().skip_while(|line| *line != "  # For example:").skip(1).take_while(|line| line.starts_with("  #   "));
+    let rules: String = block.map(|line| format!("  {}\n", line.trim_start_matches("  # "))).collect();
+    let config = try_load(&format!("lifecycle:\n  rules:\n{rules}{}", super::MINIMAL)).map_err(|errors| errors.render(false)).unwrap();
+    assert_eq!(config.lifecycle.rules.iter().count(), 4);
+    let root = schema();
+    for definition in ["Rule", "Settings"] {
+        for key in root.pointer(&format!("/$defs/{definition}/properties")).and_then(Json::as_object).unwrap().keys() {
+            assert!(rules.contains(&format!("{key}: ")), "{definition}.{key} is not in config/example.yaml");
+        }
+    }
+}
+
+#[test]
+fn every_preset_is_named_in_it() {
+    for preset in
+        crate::config::schema::schema().pointer("/$defs/Lifecycle/properties/presets/items/enum").and_then(Json::as_array).unwrap()
+    {
+        assert!(EXAMPLE.contains(preset.as_str().unwrap()), "{preset}");
+    }
+}

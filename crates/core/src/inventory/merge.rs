@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::members;
 use crate::estate::{Fence, FieldChange, Known, digest};
 use crate::model::Resource;
 use crate::model::attributes::{self, FactGroup};
@@ -38,6 +39,9 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
     if Arc::ptr_eq(&known.resource, &read) || is_same(&known.resource, &read) {
         return Taken::default();
     }
+    if members::adds_to(&known.resource) || members::adds_to(&read) {
+        members::keep_added(Arc::make_mut(&mut read), &known.resource, proven.own);
+    }
     let reborn = matches!((known.resource.life(), read.life()), (Some(old), Some(new)) if old != new);
     let born = read.created_at;
     if proven != Proven::ALL || read.is_fading() {
@@ -47,13 +51,18 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
             read.created_at = born;
         }
     }
-    if is_same(&known.resource, &read) {
+    Taken { reborn, ..replace(known, read) }
+}
+
+/// Puts another view of a resource into its row.
+pub(super) fn replace(known: &mut Known, view: Arc<Resource>) -> Taken {
+    if is_same(&known.resource, &view) {
         return Taken::default();
     }
-    let fields = differences(&known.resource, &read);
-    known.digest = digest(&read);
-    known.resource = read;
-    Taken { changed: true, fields, reborn }
+    let fields = differences(&known.resource, &view);
+    known.digest = digest(&view);
+    known.resource = view;
+    Taken { changed: true, fields, reborn: false }
 }
 
 /// A read of one resource outside its listing: what was read is taken, nothing is emptied, and it counts as seen.

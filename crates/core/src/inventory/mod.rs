@@ -5,20 +5,30 @@
 //! same input comes a second time.
 
 mod derive;
+mod derived;
 mod edges;
 mod emptied;
+mod fleets;
 mod gather;
+mod lift;
+mod members;
 mod merge;
 mod observe;
 mod scopes;
 
 pub use derive::{Derived, derive};
-pub(crate) use derive::{last_members, unlisted_members};
+pub(crate) use derived::unlisted_members;
+pub use derived::{last_members, members_scope};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};
+pub use fleets::{Folded, Folding, fold};
 pub use gather::{Coverage, SourceCoverage, gather};
 pub(crate) use merge::read_narrowly;
 pub use observe::{Observed, Observing, observe};
 
+#[cfg(test)]
+mod fleet_properties;
+#[cfg(test)]
+mod fleet_tests;
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::decide::{set_stage, stage_alive};
+use super::decide::set_stage;
+use super::stages::stage_alive;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, Stage};
 use crate::inventory::read_narrowly;
 use crate::model::{Key, Vital};

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
 use super::dependents;
-use super::policy::{Judgement, Policy, Timers};
+use super::policy::{Policy, Timers, Verdicts};
+use super::stages::stage_alive;
 use super::words::{after, elapsed, listings, spelt};
 use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
-use crate::inventory::unlisted_members;
-use crate::model::{Account, Key, Kind, Outcome, Provider, Scope, Vital};
+use crate::inventory::{Folding, Observing, fold, members_scope, unlisted_members};
+use crate::model::{Account, Key, Kind, Outcome, Provider, RelationType, Resource, Scope, Vital};
 use crate::plan::Reason;
+use crate::rules::{Fleet, Verdict};
 use crate::told;
 
 /// What was decided, beyond what stands in the estate.
@@ -35,6 +38,8 @@ pub struct Decisions {
     pub ignored: u64,
     /// Resources that ended in this run before they were old enough for a record.
     pub died_deferred: u64,
+    /// What the rules said.
+    pub verdicts: Verdicts,
 }
 
 /// Decides dispositions and stages of all resources, and proposes retirements.
@@ -49,21 +54,32 @@ pub struct Decisions {
 ///   has passed and a look-up shows it.
 ///
 /// Changes are journalled, save that a new resource is simply recorded.
-pub fn decide(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
-    let mut decisions = Decisions::default();
-    dispose(estate, policy, at);
+/// - A resource that a rule at or before the deciding one could not be asked about is frozen: its disposition and its life stay as they are.
+///
+/// Fleets of folded machines are made on the way ([`crate::inventory::fold`]).
+pub fn decide(estate: &mut Estate, policy: &Policy, observing: &Observing<'_>) -> Decisions {
+    decide_with(estate, policy, observing.at, |estate, folding| {
+        let _ = fold(estate, folding, observing);
+    })
+}
 
-    let services = open_services(estate);
+/// [`decide`], with what makes the fleets.
+pub(crate) fn decide_with(estate: &mut Estate, policy: &Policy, at: Timestamp, fold: impl FnOnce(&mut Estate, &Folding)) -> Decisions {
+    let mut decisions = Decisions { verdicts: policy.no_verdicts(), ..Decisions::default() };
+    dispose(estate, policy, &mut decisions.verdicts, at, fold);
+
+    let open = open_derived(estate);
     let closed = closed_accounts(estate);
     let Estate { resources, scopes, dirty, .. } = estate;
     for (key, known) in resources.iter_mut() {
-        let judgement = policy.judge(known);
-        let frozen = || unproven(key, known, &services, scopes);
+        let verdict = decisions.verdicts.of(key).clone();
+        let frozen = || unproven(key, known, &open, scopes);
         let step = match is_closed_with(known, &closed, scopes) {
+            _ if verdict.freezes() => frozen_step(known),
             Some(account) => Step::End(EndCause::AccountClosed, closed_with(account)),
-            None => next_step(known, judgement.timers, at, frozen),
+            None => next_step(known, &verdict, at, frozen),
         };
-        take_step(key, known, step, judgement, at, dirty, &mut decisions);
+        take_step(key, known, step, &verdict, at, dirty, &mut decisions);
         if known.stage != Stage::Retired && known.stage != Stage::Purged {
             match known.disposition {
                 Disposition::Record => {}
@@ -93,11 +109,13 @@ fn is_closed_with<'a>(
     scopes: &BTreeMap<Scope, KnownScope>,
 ) -> Option<&'a Account> {
     let resource = &known.resource;
-    let is_inside = !resource.derived && resource.kind != Kind::Account && known.end.is_none() && resource.vital() != Vital::Ended;
+    let is_inside = resource.kind != Kind::Account && known.end.is_none() && resource.vital() != Vital::Ended;
     if closed.is_empty() || !is_inside || !closed.contains(&(resource.provider, resource.account.clone())) {
         return None;
     }
-    let receipt = covering(scopes, &resource.scope()).map(|(_, known)| known.receipt.outcome);
+    // A named fleet lies there with its members.
+    let scope = if resource.derived { members_scope(resource) } else { resource.scope() };
+    let receipt = covering(scopes, &scope).map(|(_, known)| known.receipt.outcome);
     matches!(receipt, None | Some(Outcome::Skipped | Outcome::Orphaned)).then_some(&resource.account)
 }
 
@@ -128,37 +146,101 @@ fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
     }
 }
 
-/// Dispositions: machines first, then what depends on them.
-fn dispose(estate: &mut Estate, policy: &Policy, at: Timestamp) {
+/// Dispositions: machines first, then what depends on them, and last the fleets that they make.
+fn dispose(estate: &mut Estate, policy: &Policy, verdicts: &mut Verdicts, at: Timestamp, fold: impl FnOnce(&mut Estate, &Folding)) {
+    policy.judge(verdicts, estate, at, |_| true);
+    let ignored = ignored_fleets(estate, verdicts);
     let Estate { resources, dirty, .. } = estate;
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind == Kind::Instance) {
-        dispose_one(key, known, policy, None, at, dirty);
+        let verdict = verdicts.of(key);
+        let folds_into_nothing = fleet_key(known, verdict).is_some_and(|fleet| ignored.contains(&fleet));
+        let shared = folds_into_nothing.then_some((Disposition::Ignore, "the fleet that it is folded into is ignored"));
+        dispose_one(key, known, verdict, shared, at, dirty);
     }
-    let shared = dependents::shared(estate, policy);
+    let shared = dependents::shared(estate, verdicts);
     let Estate { resources, dirty, .. } = estate;
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind != Kind::Instance) {
-        dispose_one(key, known, policy, shared.get(key).copied(), at, dirty);
+        let shared = shared.get(key).filter(|_| !verdicts.of(key).is_own);
+        let shared = shared.map(|disposition| (*disposition, "it ends with its machine and shares its disposition"));
+        dispose_one(key, known, verdicts.of(key), shared, at, dirty);
+    }
+    let folding = folding(estate, verdicts);
+    fold(estate, &folding);
+    // Fleets that came into being by that.
+    let is_new_fleet = |known: &Known| known.resource.derived && known.resource.kind == Kind::ScalingGroup && known.first_seen == at;
+    policy.judge(verdicts, estate, at, is_new_fleet);
+    let Estate { resources, dirty, .. } = estate;
+    for (key, known) in resources.iter_mut().filter(|(_, known)| is_new_fleet(known)) {
+        dispose_one(key, known, verdicts.of(key), None, at, dirty);
     }
 }
 
-fn dispose_one(key: &Key, known: &mut Known, policy: &Policy, shared: Option<Disposition>, at: Timestamp, dirty: &mut Dirty) {
-    let judgement = policy.judge(known);
-    let wanted = shared.unwrap_or(judgement.disposition);
-    let is_young = known.resource.kind == Kind::Instance && age_seen(known) < judgement.timers.min_age;
-    let next = next_disposition(known, wanted, is_young, judgement.timers, at);
+/// Fleets that a rule ignores.
+fn ignored_fleets(estate: &Estate, verdicts: &Verdicts) -> BTreeSet<Key> {
+    let fleets = estate.resources.iter().filter(|(_, known)| known.resource.kind == Kind::ScalingGroup);
+    fleets.filter(|(key, _)| verdicts.of(key).disposition == Disposition::Ignore).map(|(key, _)| key.clone()).collect()
+}
+
+/// The fleet that a verdict folds a machine into.
+fn fleet_key(known: &Known, verdict: &Verdict) -> Option<Key> {
+    let Resource { provider, account, region, .. } = &*known.resource;
+    match verdict.fleet.as_ref()? {
+        Fleet::Group(group) => Some(group.clone()),
+        Fleet::Named(name) => Key::fleet(*provider, account, region, name),
+    }
+}
+
+/// Every machine that is folded now, and into what. One that the rules would record, and that waits for `min_dwell`, stays where it is.
+fn folding(estate: &Estate, verdicts: &Verdicts) -> Folding {
+    let folded: Vec<_> = estate
+        .resources
+        .iter()
+        .filter(|(_, known)| known.resource.kind == Kind::Instance && known.disposition == Disposition::Fold)
+        .collect();
+    if folded.is_empty() {
+        return Folding::new();
+    }
+    let members = estate.edges.iter().filter(|(id, _)| id.relation == RelationType::MemberOf);
+    // A fleet of its own before the cloud's group.
+    let mut present: BTreeMap<&Key, (bool, &Key)> = BTreeMap::new();
+    for (id, edge) in members {
+        let entry = present.entry(&id.from).or_insert((edge.derived, &id.to));
+        if edge.derived && !entry.0 {
+            *entry = (true, &id.to);
+        }
+    }
+    let into =
+        |key: &Key, known: &Known| fleet_key(known, verdicts.of(key)).or_else(|| present.get(key).map(|(_, fleet)| (*fleet).clone()));
+    folded.into_iter().filter_map(|(key, known)| Some((key.clone(), into(key, known)?))).collect()
+}
+
+fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(Disposition, &str)>, at: Timestamp, dirty: &mut Dirty) {
+    if verdict.freezes() {
+        return;
+    }
+    if known.flag.as_deref() != verdict.flag.as_deref() {
+        let [from, to] = [known.flag.as_deref(), verdict.flag.as_deref()].map(Value::from);
+        journal(dirty, key, known, at, format!("rule {}", verdict.rule), "flag", FieldChange { from, to });
+        known.flag = verdict.flag.as_deref().map(str::to_owned);
+        dirty.resources.insert(key.clone());
+    }
+    let wanted = shared.map_or(verdict.disposition, |(disposition, _)| disposition);
+    let is_young = known.resource.kind == Kind::Instance && age_seen(known) < verdict.timers.min_age;
+    let next = next_disposition(known, wanted, is_young, &verdict.timers, at);
     if next == known.disposition {
         return;
     }
     let cause = match (shared, known.disposition) {
-        (Some(_), _) => "it ends with its machine and shares its disposition".to_owned(),
-        (None, Disposition::Defer) if known.resource.kind == Kind::Instance => {
-            format!("min_age: seen at an age of {} or more", spelt(judgement.timers.min_age))
+        (Some((_, why)), _) => why.to_owned(),
+        (None, Disposition::Defer) if known.resource.kind == Kind::Instance && next == Disposition::Record => {
+            format!("min_age: seen at an age of {} or more", spelt(verdict.timers.min_age))
         }
-        (None, _) => format!("rule {}", judgement.rule),
+        (None, _) => format!("rule {}", verdict.rule),
     };
     let is_plain = is_new(known, at) && next == Disposition::Record;
     if !is_plain {
-        journal(dirty, key, known, at, cause, "disposition", known.disposition.as_str(), next.as_str());
+        let change = FieldChange { from: known.disposition.as_str().into(), to: next.as_str().into() };
+        journal(dirty, key, known, at, cause, "disposition", change);
     }
     known.disposition = next;
     known.disposition_since = at;
@@ -213,7 +295,18 @@ enum Step {
     Frozen(Scope),
 }
 
-fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnce() -> Option<Scope>) -> Step {
+/// What a resource stays that nothing is concluded about.
+fn frozen_step(known: &Known) -> Step {
+    match known.stage {
+        _ if known.end.is_some() => Step::Ended,
+        _ if known.missing > 0 => Step::Stage(Stage::Missing),
+        stage if known.resource.vital() == Vital::Ended => Step::Stage(stage),
+        _ => Step::Stage(stage_alive(known)),
+    }
+}
+
+fn next_step(known: &Known, verdict: &Verdict, at: Timestamp, unproven: impl FnOnce() -> Option<Scope>) -> Step {
+    let timers = &*verdict.timers;
     let vital = known.resource.vital();
     if let Some(end) = &known.end {
         // An end that rested on absence was taken back by the sighting itself.
@@ -221,7 +314,9 @@ fn next_step(known: &Known, timers: &Timers, at: Timestamp, unproven: impl FnOnc
         return if may_return { Step::ConfirmRevival } else { Step::Ended };
     }
     if vital == Vital::Ended {
-        return Step::End(EndCause::Stated, stated(known));
+        // A rule that sets `retire_after` for it asks even what is certain to wait.
+        let waits = verdict.is_retirement_set && known.missing == 0 && elapsed(known.state_since, at) < timers.retire_after;
+        return if waits { Step::Stage(Stage::Inactive) } else { Step::End(EndCause::Stated, stated(known)) };
     }
     if known.missing == 0 {
         return Step::Stage(if known.recovered { Stage::Missing } else { stage_alive(known) });
@@ -253,24 +348,7 @@ pub(super) fn is_due(known: &Known, timers: &Timers, at: Timestamp) -> bool {
     known.missing >= timers.confirm_missing.max(1) && elapsed(known.last_seen, at) >= timers.retire_after
 }
 
-/// The stage of a resource that is there.
-pub(super) fn stage_alive(known: &Known) -> Stage {
-    match known.resource.vital() {
-        _ if known.disposition == Disposition::Defer => Stage::Deferred,
-        Vital::Inactive => Stage::Inactive,
-        Vital::Live | Vital::Ended => Stage::Active,
-    }
-}
-
-fn take_step(
-    key: &Key,
-    known: &mut Known,
-    step: Step,
-    judgement: Judgement<'_>,
-    at: Timestamp,
-    dirty: &mut Dirty,
-    decisions: &mut Decisions,
-) {
+fn take_step(key: &Key, known: &mut Known, step: Step, verdict: &Verdict, at: Timestamp, dirty: &mut Dirty, decisions: &mut Decisions) {
     match step {
         Step::Stage(stage) => {
             let cause = match stage {
@@ -278,7 +356,7 @@ fn take_step(
                 Stage::Missing => format!("absent from {}", listings(known.missing)),
                 Stage::Inactive => format!("its provider says {}", known.resource.state.as_deref().unwrap_or("stopped")),
                 _ if matches!(known.stage, Stage::Missing | Stage::Retired | Stage::Purged) => "seen again".to_owned(),
-                _ => format!("rule {}", judgement.rule),
+                _ => format!("rule {}", verdict.rule),
             };
             set_stage(key, known, stage, cause, at, dirty);
         }
@@ -317,16 +395,15 @@ pub(super) fn set_stage(key: &Key, known: &mut Known, stage: Stage, cause: Strin
     }
     let is_plain = is_new(known, at) && matches!(stage, Stage::Active | Stage::Inactive);
     if !is_plain {
-        journal(dirty, key, known, at, cause, "stage", known.stage.as_str(), stage.as_str());
+        let change = FieldChange { from: known.stage.as_str().into(), to: stage.as_str().into() };
+        journal(dirty, key, known, at, cause, "stage", change);
     }
     known.stage = stage;
     known.stage_since = at;
     dirty.resources.insert(key.clone());
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of one journal entry")]
-fn journal(dirty: &mut Dirty, key: &Key, known: &Known, at: Timestamp, cause: String, field: &str, from: &str, to: &str) {
-    let change = FieldChange { from: from.into(), to: to.into() };
+fn journal(dirty: &mut Dirty, key: &Key, known: &Known, at: Timestamp, cause: String, field: &str, change: FieldChange) {
     dirty.journal.push(JournalEntry {
         entry: JournalKind::Decided,
         key: key.clone(),
@@ -337,17 +414,17 @@ fn journal(dirty: &mut Dirty, key: &Key, known: &Known, at: Timestamp, cause: St
     });
 }
 
-/// Services that have lost all members, each with the scope that does not prove it ([`unlisted_members`]), if one does not.
-fn open_services(estate: &Estate) -> BTreeMap<Key, Scope> {
+/// Services and named fleets that have lost all members, each with the scope that does not prove it ([`unlisted_members`]), if one does not.
+fn open_derived(estate: &Estate) -> BTreeMap<Key, Scope> {
     let Estate { resources, edges, scopes, .. } = estate;
     let lost = resources.iter().filter(|(_, known)| known.resource.derived && known.missing > 0 && known.end.is_none());
     lost.filter_map(|(key, _)| Some((key.clone(), unlisted_members(resources, edges, scopes, key)?))).collect()
 }
 
 /// The scope whose latest receipt does not prove that a resource is absent; `None` where it is proven.
-fn unproven(key: &Key, known: &Known, services: &BTreeMap<Key, Scope>, scopes: &BTreeMap<Scope, KnownScope>) -> Option<Scope> {
+fn unproven(key: &Key, known: &Known, open: &BTreeMap<Key, Scope>, scopes: &BTreeMap<Scope, KnownScope>) -> Option<Scope> {
     if known.resource.derived {
-        return services.get(key).cloned();
+        return open.get(key).cloned();
     }
     let own = known.resource.scope();
     match covering(scopes, &own) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::policy::Policy;
+use super::policy::Verdicts;
 use super::words::elapsed;
 use crate::estate::{Disposition, Estate, Known, KnownEdge};
 use crate::model::{Attributes, EdgeId, Key, Kind, RelationType};
@@ -13,7 +13,7 @@ const DELETE_ON_TERMINATION: &str = "delete_on_termination";
 
 /// The dispositions that dependents take over from their machines, where that is not simply `record`. Of several machines the first of
 /// record, fold, defer, ignore wins. Expects the machines' own dispositions to be decided.
-pub(super) fn shared(estate: &Estate, policy: &Policy) -> BTreeMap<Key, Disposition> {
+pub(super) fn shared(estate: &Estate, verdicts: &Verdicts) -> BTreeMap<Key, Disposition> {
     let machines: BTreeSet<&Key> = estate
         .resources
         .iter()
@@ -28,7 +28,7 @@ pub(super) fn shared(estate: &Estate, policy: &Policy) -> BTreeMap<Key, Disposit
         if shared.contains_key(&id.from) {
             continue;
         }
-        let disposition = of_machines(estate, &id.from, policy);
+        let disposition = of_machines(estate, &id.from, verdicts);
         if let Some(disposition) = disposition.filter(|disposition| *disposition != Disposition::Record) {
             shared.insert(id.from.clone(), disposition);
         }
@@ -37,7 +37,7 @@ pub(super) fn shared(estate: &Estate, policy: &Policy) -> BTreeMap<Key, Disposit
 }
 
 /// The disposition of the machines that a resource ends with; `None` where it outlives them.
-fn of_machines(estate: &Estate, key: &Key, policy: &Policy) -> Option<Disposition> {
+fn of_machines(estate: &Estate, key: &Key, verdicts: &Verdicts) -> Option<Disposition> {
     let dependent = estate.resources.get(key)?;
     let own = &dependent.resource;
     if !matches!(own.kind, Kind::NetworkInterface | Kind::Volume | Kind::PublicAddress) {
@@ -45,7 +45,7 @@ fn of_machines(estate: &Estate, key: &Key, policy: &Policy) -> Option<Dispositio
     }
     let ends_with_it = |edge: &KnownEdge| is_true(&edge.attributes) || is_true(&own.attributes);
     // The last edges of an ended machine stay in the ledger. What is still seen `min_dwell` after that end has outlived the machine.
-    let min_dwell = policy.judge(dependent).timers.min_dwell;
+    let min_dwell = verdicts.of(key).timers.min_dwell;
     let outlived = |machine: &Known| machine.end.as_ref().is_some_and(|end| elapsed(end.at, dependent.last_seen) >= min_dwell);
     let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
     estate

@@ -9,8 +9,9 @@ use super::decide::{born, due_by_time, is_due};
 use super::policy::{Policy, Timers};
 use super::words::{after, listings, spelt};
 use crate::estate::{Disposition, EndCause, Estate, Known, KnownScope, Stage, covering};
-use crate::inventory::unlisted_members;
+use crate::inventory::{members_scope, unlisted_members};
 use crate::model::{Key, Kind, Outcome, RelationType, Scope, Vital, vocabulary};
+use crate::rules::{DEFAULT, Failure, Rule, Settings, Verdict};
 use crate::told;
 
 vocabulary! {
@@ -81,22 +82,24 @@ pub struct Explanation {
 #[must_use]
 pub fn explain(estate: &Estate, key: &Key, policy: &Policy, at: Timestamp) -> Option<Explanation> {
     let known = estate.resources.get(key)?;
-    let judgement = policy.judge(known);
+    let mut rules = Vec::new();
+    let trace = |rule: &Rule, outcome| rules.push(RuleTrace { name: rule.name.clone(), outcome, set: set_by(&rule.set) });
+    let verdict = policy.judge_one(estate, key, at, trace)?;
+    rules.push(RuleTrace { name: DEFAULT.to_owned(), outcome: RuleOutcome::Matched, set: settings(&policy.timers) });
     Some(Explanation {
         key: key.clone(),
         disposition: known.disposition,
         stage: known.stage,
-        rules: vec![RuleTrace { name: judgement.rule.to_owned(), outcome: RuleOutcome::Matched, set: settings(judgement.timers) }],
-        timers: timers(known, policy),
-        next: next(estate, known, judgement.timers, at),
+        rules,
+        timers: timers(known, &verdict.timers),
+        next: next(estate, known, &verdict, at),
         evidence: evidence(estate, key, known),
     })
 }
 
 /// The timers that run for a resource now.
 #[must_use]
-pub fn timers(known: &Known, policy: &Policy) -> Vec<Timer> {
-    let timers = policy.judge(known).timers;
+pub fn timers(known: &Known, timers: &Timers) -> Vec<Timer> {
     let timer = |name, due| Timer { name, due: Some(due) };
     match (known.stage, &known.end) {
         (Stage::Deferred, _) if known.resource.kind == Kind::Instance => vec![timer("min_age", after(born(known), timers.min_age))],
@@ -124,7 +127,22 @@ fn settings(timers: &Timers) -> BTreeMap<&'static str, String> {
     ])
 }
 
-fn next(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> String {
+/// What a rule sets, in the configuration's spelling.
+fn set_by(set: &Settings) -> BTreeMap<&'static str, String> {
+    let mut words = BTreeMap::new();
+    let timers = [("min_age", set.min_age), ("retire_after", set.retire_after), ("min_dwell", set.min_dwell)];
+    words.extend(timers.into_iter().filter_map(|(name, timer)| Some((name, spelt(timer?)))));
+    words.extend(set.confirm_missing.map(|count| ("confirm_missing", count.to_string())));
+    words.extend(set.purge_after.map(|timer| ("purge_after", timer.map_or_else(|| "never".to_owned(), spelt))));
+    words.extend(set.flag.clone().map(|flag| ("flag", flag)));
+    words
+}
+
+fn next(estate: &Estate, known: &Known, verdict: &Verdict, at: Timestamp) -> String {
+    if let Some(Failure { rule, text, freezes: true }) = &verdict.failure {
+        return format!("nothing: frozen, because rule `{rule}` could not be asked: {text}");
+    }
+    let timers = &*verdict.timers;
     match known.stage {
         Stage::Deferred if known.resource.kind == Kind::Instance => {
             let due = told::time(after(born(known), timers.min_age));
@@ -176,12 +194,14 @@ fn evidence(estate: &Estate, key: &Key, known: &Known) -> Vec<Evidence> {
     }
     let mut relations: Vec<(RelationType, Scope)> = estate
         .edges
-        .keys()
-        .filter(|id| id.from == *key || id.to == *key)
-        .filter_map(|id| {
-            // A service's edge is derived from its member's tags.
+        .iter()
+        .filter(|(id, _)| id.from == *key || id.to == *key)
+        .filter_map(|(id, edge)| {
+            // What is derived follows from members: a service's edge from the tags of its other end, a fleet's from those folded into it.
             let end = if id.relation == RelationType::DependsOn { &id.to } else { id.proving_end() };
-            Some((id.relation, estate.resources.get(end)?.resource.scope()))
+            let end = &estate.resources.get(end)?.resource;
+            let is_fleet = edge.derived && end.kind == Kind::ScalingGroup;
+            Some((id.relation, if is_fleet { members_scope(end) } else { end.scope() }))
         })
         .collect();
     relations.sort();

@@ -8,14 +8,20 @@ mod decide;
 mod dependents;
 mod explain;
 mod policy;
+mod stages;
 mod words;
 
 pub use confirm::{Confirmed, conclude, confirm, purged};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use decide::decide_with;
 pub use decide::{Decisions, decide, reason};
 pub use explain::{Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain, timers};
-pub use policy::{Judgement, Policy, Timers};
+pub use policy::{Policy, Timers, Verdicts};
+pub use stages::may_follow;
 
 #[cfg(test)]
-mod properties;
+pub(crate) mod properties;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,16 @@
-//! The timers, and the place where rules speak.
+//! The timers, and what the rules say of each resource.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::estate::{Disposition, Known};
+use jiff::Timestamp;
+
+use super::explain::RuleOutcome;
+use crate::estate::{Estate, Known};
+use crate::expression::Subject;
+use crate::model::{Key, RelationType};
+use crate::rules::{Failure, Rule, Rules, Verdict};
 
 /// The timers that decide when a resource is recorded, retired and purged. Rules may set any of them for a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,27 +41,95 @@ impl Default for Timers {
 }
 
 /// The lifecycle configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Timers where no rule sets others.
     pub timers: Timers,
+    /// The rules, in their order.
+    pub rules: Rules,
 }
 
-/// What the policy says of one resource, before age and dependence are looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Judgement<'a> {
-    /// `record`, `fold` or `ignore`.
-    pub disposition: Disposition,
-    /// The rule that decided; `default` where none spoke.
-    pub rule: &'a str,
-    /// The timers of this resource.
-    pub timers: &'a Timers,
+/// What the policy says of every resource in one run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdicts {
+    default: Verdict,
+    /// Those that are not the default.
+    by_key: BTreeMap<Key, Verdict>,
+}
+
+impl Default for Verdicts {
+    fn default() -> Self {
+        Policy::default().no_verdicts()
+    }
+}
+
+impl Verdicts {
+    /// What no rule speaks about: a record for everything, under these timers.
+    #[must_use]
+    pub fn uniform(timers: &Timers) -> Self {
+        Policy { timers: timers.clone(), rules: Rules::default() }.no_verdicts()
+    }
+
+    /// What is said of a resource.
+    #[must_use]
+    pub fn of(&self, key: &Key) -> &Verdict {
+        self.by_key.get(key).unwrap_or(&self.default)
+    }
+
+    /// Rules that could not be asked, by the resource that they could not be asked about.
+    pub fn failures(&self) -> impl Iterator<Item = (&Key, &Failure)> {
+        self.by_key.iter().filter_map(|(key, verdict)| Some((key, verdict.failure.as_ref()?)))
+    }
+
+    fn take(&mut self, key: &Key, verdict: Verdict) {
+        if verdict == self.default {
+            self.by_key.remove(key);
+        } else {
+            self.by_key.insert(key.clone(), verdict);
+        }
+    }
+}
+
+/// The scaling group of each machine, as the clouds show them.
+pub(super) fn groups(estate: &Estate) -> BTreeMap<&Key, &Key> {
+    let shown = estate.edges.iter().filter(|(id, edge)| id.relation == RelationType::MemberOf && !edge.derived);
+    shown.map(|(id, _)| (&id.from, &id.to)).collect()
 }
 
 impl Policy {
-    /// Judges one resource. Rules will sit here; without them everything deserves a record under the default timers.
-    #[must_use]
-    pub fn judge(&self, _known: &Known) -> Judgement<'_> {
-        Judgement { disposition: Disposition::Record, rule: "default", timers: &self.timers }
+    fn default_verdict(&self) -> Verdict {
+        Verdict::default_of(Arc::new(self.timers.clone()))
+    }
+
+    pub(super) fn no_verdicts(&self) -> Verdicts {
+        Verdicts { default: self.default_verdict(), by_key: BTreeMap::new() }
+    }
+
+    /// Asks the rules about every resource of these.
+    pub(super) fn judge(&self, verdicts: &mut Verdicts, estate: &Estate, at: Timestamp, which: impl Fn(&Known) -> bool) {
+        if self.rules.is_empty() {
+            return;
+        }
+        let groups = groups(estate);
+        for (key, known) in estate.resources.iter().filter(|(_, known)| which(known)) {
+            let group = groups.get(key).and_then(|group| estate.resources.get(*group)).map(|known| &*known.resource);
+            let subject = Subject::new(known, group, known.first_seen < at, at);
+            let verdict = self.rules.judge(&subject, &verdicts.default, |_, _| {});
+            verdicts.take(key, verdict);
+        }
+    }
+
+    /// Asks the rules about one resource; `trace` hears of each.
+    pub(super) fn judge_one<'a>(
+        &'a self,
+        estate: &Estate,
+        key: &Key,
+        at: Timestamp,
+        trace: impl FnMut(&'a Rule, RuleOutcome),
+    ) -> Option<Verdict> {
+        let known = estate.resources.get(key)?;
+        let group = groups(estate).get(key).and_then(|group| estate.resources.get(*group));
+        let subject = Subject::new(known, group.map(|known| &*known.resource), known.first_seen < at, at);
+        Some(self.rules.judge(&subject, &self.default_verdict(), trace))
     }
 }

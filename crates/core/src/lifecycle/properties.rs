@@ -7,21 +7,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{conclude, confirm};
-use crate::estate::{Dirty, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known};
+use super::{Policy, conclude, confirm, may_follow};
+use crate::estate::{Dirty, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, Stage};
+use crate::expression::{Expression, Vocabulary, Wanted};
 use crate::inventory::{EMPTIED_MIN, Observing, derive, emptied, gather, observe};
-use crate::lifecycle::{Decisions, decide};
+use crate::lifecycle::Decisions;
 use crate::model::attributes::is_volatile;
 use crate::model::{EdgeId, Key, Kind, Outcome, Resource};
 use crate::ownership::Ownership;
 use crate::plan::Reason;
+use crate::rules::{Action, Origin, Rule, Settings};
 use crate::source::{Presence, Pull};
-use crate::testing::{broken, complete_pulls, minute, policy, pull, pulls, resource, run, scope};
+use crate::testing::{broken, complete_pulls, decide_again, minute, policy, pull, pulls, resource, run, scope};
 
 /// Minutes between two runs.
 const STEP: i64 = 10;
 
-fn at_step(step: usize) -> (jiff::Timestamp, i64) {
+pub(crate) fn at_step(step: usize) -> (jiff::Timestamp, i64) {
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     (minute(30 + step * STEP), 1 + step)
 }
@@ -37,7 +39,7 @@ fn live(history: &[Pull]) -> (Estate, Decisions) {
 }
 
 /// What differs between two estates, for a message that can be read.
-fn difference(left: &Estate, right: &Estate) -> Option<String> {
+pub(crate) fn difference(left: &Estate, right: &Estate) -> Option<String> {
     fn of<K: Ord + std::fmt::Debug, V: PartialEq + std::fmt::Debug>(left: &BTreeMap<K, V>, right: &BTreeMap<K, V>) -> Option<String> {
         let differs = left.keys().chain(right.keys()).find(|key| left.get(key) != right.get(key));
         differs.map(|key| format!("{key:?}:\n  {:?}\n  {:?}", left.get(key), right.get(key)))
@@ -45,7 +47,7 @@ fn difference(left: &Estate, right: &Estate) -> Option<String> {
     of(&left.resources, &right.resources).or_else(|| of(&left.edges, &right.edges)).or_else(|| of(&left.scopes, &right.scopes))
 }
 
-fn is_clean(dirty: &Dirty) -> bool {
+pub(crate) fn is_clean(dirty: &Dirty) -> bool {
     dirty.resources.is_empty() && dirty.edges.is_empty() && dirty.scopes.is_empty() && dirty.journal.is_empty()
 }
 
@@ -117,7 +119,7 @@ proptest! {
         let observing = Observing { at, fence: Fence(fence), narrow: false, coverage: &coverage };
         let _ = observe(&mut split, gathered, &observing);
         let _ = derive(&mut split, &Ownership::default(), &observing);
-        prop_assert_eq!(decide(&mut split, &policy(), at), decisions);
+        prop_assert_eq!(decide_again(&mut split, &policy(), at), decisions);
         prop_assert_eq!(&split.resources, &whole.resources);
         prop_assert_eq!(&split.edges, &whole.edges);
         prop_assert_eq!(&split.dirty.journal, &whole.dirty.journal);
@@ -172,7 +174,7 @@ proptest! {
             let asked: Vec<Key> = answers.keys().filter(|key| !key.is_derived()).cloned().collect();
             let confirmed = confirm(&mut estate, answers, at, Fence(fence));
             prop_assert!(asked.iter().all(|key| confirmed.retired.contains(key)));
-            let again = decide(&mut estate, &policy(), at);
+            let again = decide_again(&mut estate, &policy(), at);
             prop_assert!(asked.iter().all(|key| !again.proposed.contains_key(key)));
         }
     }
@@ -220,6 +222,55 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// A policy of rules over what random estates hold.
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let conditions = [
+        r#"resource.kind == "instance""#,
+        r#"resource.kind == "instance" && resource.state == "stopped""#,
+        r#"resource.kind == "instance" && group != null"#,
+        r#"resource.kind == "volume""#,
+        r#"resource.kind == "scaling_group""#,
+        "resource.age > duration(\"30m\")",
+    ];
+    let one = (prop::sample::select(conditions.to_vec()), 0..5_usize).prop_map(|(when, action)| {
+        let expression = |text: &str, wanted| Expression::compile(text, &Vocabulary::rules(), wanted).expect("an expression");
+        let into = || Some(Box::new(expression("resource.region", Wanted::Text)));
+        let action = [Action::Record, Action::Defer, Action::Ignore, Action::Fold { into: None }, Action::Fold { into: into() }]
+            .into_iter()
+            .nth(action);
+        Rule {
+            name: when.to_owned(),
+            origin: Origin::Configuration,
+            when: expression(when, Wanted::Condition),
+            action,
+            set: Settings::default(),
+        }
+    });
+    proptest::collection::vec(one, 0..4).prop_map(|rules| Policy { rules: rules.into_iter().collect(), ..policy() })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: crate::testing::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn stages_follow_each_other_as_they_may(history in proptest::collection::vec((pulls(1..2), any_policy()), 1..6)) {
+        let mut estate = Estate::default();
+        for (step, (pulls, policy)) in history.iter().enumerate() {
+            let (at, fence) = at_step(step);
+            estate.dirty = Dirty::default();
+            let (_, _, decisions) = run(&mut estate, &pulls[0], policy, at, fence);
+            let answers = decisions.proposed.into_keys().step_by(2).map(|key| (key, Presence::Gone)).collect();
+            let _ = confirm(&mut estate, answers, at, Fence(fence));
+            for entry in &estate.dirty.journal {
+                let Some(change) = entry.fields.get("stage") else { continue };
+                let of = |value: &serde_json::Value| value.as_str().and_then(|word| word.parse::<Stage>().ok()).expect("a stage");
+                prop_assert!(may_follow(of(&change.from), of(&change.to)), "{}: {change:?}", entry.key);
+                prop_assert!(!entry.cause.is_empty());
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: crate::testing::cases(256), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -247,7 +298,7 @@ proptest! {
                     let gone = of(gone).map(|machine| (machine.key, Presence::Gone));
                     let present = of(present).map(|machine| (machine.key.clone(), Presence::Present(Box::new(machine))));
                     let _ = confirm(&mut estate, gone.chain(present).collect(), at, Fence(fence));
-                    let _ = decide(&mut estate, &policy(), at);
+                    let _ = decide_again(&mut estate, &policy(), at);
                 }
                 Event::Recovery(mask) => {
                     for machine in of(mask).filter(|machine| !estate.resources.contains_key(&machine.key)).collect::<Vec<_>>() {
@@ -276,7 +327,7 @@ fn shuffle<T>(items: &mut [T], seed: u64) {
     }
 }
 
-fn store(stored: &mut Estate, estate: &Estate) {
+pub(crate) fn store(stored: &mut Estate, estate: &Estate) {
     fn copy<K: Ord + Clone, V: Clone>(keys: &BTreeSet<K>, from: &BTreeMap<K, V>, to: &mut BTreeMap<K, V>) {
         for key in keys {
             match from.get(key) {
@@ -290,9 +341,9 @@ fn store(stored: &mut Estate, estate: &Estate) {
     copy(&estate.dirty.scopes, &estate.scopes, &mut stored.scopes);
 }
 
-type View = BTreeMap<Key, BTreeMap<String, Value>>;
+pub(crate) type View = BTreeMap<Key, BTreeMap<String, Value>>;
 
-fn view(estate: &Estate) -> View {
+pub(crate) fn view(estate: &Estate) -> View {
     estate.resources.iter().map(|(key, known)| (key.clone(), flat(&known.resource))).collect()
 }
 
@@ -311,7 +362,7 @@ fn flat(resource: &Resource) -> BTreeMap<String, Value> {
     flat
 }
 
-fn undo(entry: &JournalEntry, view: &mut View, edges: &mut BTreeSet<EdgeId>) {
+pub(crate) fn undo(entry: &JournalEntry, view: &mut View, edges: &mut BTreeSet<EdgeId>) {
     match entry.entry {
         JournalKind::Observed | JournalKind::Reborn => {
             let Some(fields) = view.get_mut(&entry.key) else { return };

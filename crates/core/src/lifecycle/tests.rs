@@ -10,7 +10,7 @@ use crate::inventory::emptied;
 use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope};
 use crate::plan::Reason;
 use crate::source::{Presence, Pull};
-use crate::testing::{key, minute, policy, pull, relation, resource, run, scope};
+use crate::testing::{decide_again, key, minute, policy, pull, relation, resource, run, scope};
 
 fn instances() -> Scope {
     scope("111111111111", "eu-west-1", Kind::Instance)
@@ -61,7 +61,7 @@ fn check(runs: &[(i64, Option<&[Resource]>, Disposition, Stage)]) {
         // Every look-up says gone.
         let answers = decisions.proposed.into_keys().map(|key| (key, Presence::Gone)).collect();
         let _ = confirm(&mut estate, answers, minute(*at), Fence(*at));
-        let _ = decide(&mut estate, &policy(), minute(*at));
+        let _ = decide_again(&mut estate, &policy(), minute(*at));
         assert_eq!(stand(&estate), (*disposition, *stage), "at minute {at}");
     }
 }
@@ -215,7 +215,7 @@ fn a_look_up_that_shows_it_ends_the_absence() {
     found.attributes.insert("size".to_owned(), json!("a"));
     let confirmed = confirm(&mut estate, BTreeMap::from([(id(), Presence::Present(Box::new(found)))]), minute(31), Fence(31));
     assert_eq!(confirmed.present, [id()]);
-    let decisions = decide(&mut estate, &policy(), minute(31));
+    let decisions = decide_again(&mut estate, &policy(), minute(31));
     assert_eq!((decisions.proposed.len(), stand(&estate)), (0, (Record, Inactive)));
     let known = &estate.resources[&id()];
     assert_eq!((known.missing, known.last_seen), (0, minute(31)));
@@ -253,7 +253,7 @@ fn a_stated_end_is_taken_back_only_by_a_look_up_after_min_dwell() {
 
     let mut gone = estate.clone();
     let _ = confirm(&mut gone, BTreeMap::from([(id(), Presence::Gone)]), minute(17), Fence(17));
-    let decisions = decide(&mut gone, &policy(), minute(17));
+    let decisions = decide_again(&mut gone, &policy(), minute(17));
     assert_eq!((decisions.revivals_to_confirm.len(), stand(&gone).1), (0, Retired));
 
     let present = Presence::Present(Box::new(running));
@@ -383,7 +383,7 @@ fn a_scope_stays_emptied_whatever_look_ups_say_of_its_members() {
     let answers = [(fleet[0].key.clone(), present), (fleet[1].key.clone(), Presence::Gone)];
     let confirmed = confirm(&mut estate, BTreeMap::from(answers), minute(31), Fence(31));
     assert_eq!((confirmed.present.len(), confirmed.retired.len()), (1, 1));
-    let again = decide(&mut estate, &policy(), minute(31));
+    let again = decide_again(&mut estate, &policy(), minute(31));
     assert_eq!((again.proposed.len(), emptied(&estate, &instances())), (3, Some(&instances())));
     let third = step(&mut estate, &listed([fleet[0].clone()]), 32);
     assert_eq!((third.proposed.len(), emptied(&estate, &instances())), (3, None));

@@ -62,6 +62,25 @@ impl Key {
         (!name.is_empty() && !name.chars().any(char::is_control)).then(|| Self(format!("service:{name}").into()))
     }
 
+    /// Key of a named fleet. `None` for a name that is blank or holds control characters, for an account or region that the key could not
+    /// tell from its neighbours, and for what is too long together.
+    #[must_use]
+    pub fn fleet(provider: Provider, account: &Account, region: &Region, name: &str) -> Option<Self> {
+        if account.as_str().contains(':') || region.as_str().contains(':') {
+            return None;
+        }
+        format!("fleet:{provider}:{account}:{region}:{}", name.trim()).parse().ok()
+    }
+
+    /// What the key of a named fleet says; `None` for any other key.
+    #[must_use]
+    pub fn as_fleet(&self) -> Option<FleetName<'_>> {
+        let mut parts = self.0.strip_prefix("fleet:")?.splitn(4, ':');
+        let provider = parts.next()?.parse().ok()?;
+        let (account, region) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        parts.next().filter(|name| !name.trim().is_empty()).map(|name| FleetName { provider, account, region, name })
+    }
+
     /// The provider that the key belongs to; `Any` for services.
     #[must_use]
     pub fn provider(&self) -> Provider {
@@ -78,6 +97,19 @@ impl Key {
     pub fn is_derived(&self) -> bool {
         self.0.starts_with("fleet:") || self.0.starts_with("service:")
     }
+}
+
+/// The parts of a named fleet's key. All its members lie in its account and region.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FleetName<'a> {
+    /// Provider of its members.
+    pub provider: Provider,
+    /// Account of its members.
+    pub account: Account,
+    /// Region of its members.
+    pub region: Region,
+    /// Its name; may hold colons.
+    pub name: &'a str,
 }
 
 impl FromStr for Key {
@@ -103,13 +135,10 @@ impl FromStr for Key {
                 Ok(()) => Ok(Self(text.to_lowercase().trim_end_matches('/').into())),
                 Err(reason) => fail(reason),
             },
-            Some(("fleet", rest)) => {
-                let mut parts = rest.splitn(4, ':');
-                let provider = parts.next().and_then(|p| p.parse::<Provider>().ok());
-                if provider.is_none() || !parts.all(|part| !part.is_empty()) || rest.splitn(4, ':').count() != 4 {
-                    return fail("a fleet's key is `fleet:<provider>:<account>:<region>:<name>`");
-                }
-                Ok(Self(text.into()))
+            Some(("fleet", _)) => {
+                let key = Self(text.into());
+                let is_whole = key.as_fleet().is_some();
+                if is_whole { Ok(key) } else { fail("a fleet's key is `fleet:<provider>:<account>:<region>:<name>`") }
             }
             Some(("service", name)) => match Self::service(name) {
                 Some(key) => Ok(key),

@@ -12,7 +12,7 @@ mod scope;
 
 pub use digest::{Digest, InvalidDigest};
 pub use evidence::proving_scope;
-pub use key::{Account, InvalidKey, InvalidName, KEY_BYTES_MAX, Key, Region, SourceName, TargetName};
+pub use key::{Account, FleetName, InvalidKey, InvalidName, KEY_BYTES_MAX, Key, Region, SourceName, TargetName};
 pub(crate) use kind::vocabulary;
 pub use kind::{InstanceState, Kind, Provider, RelationType, UnknownWord};
 pub use relation::{EdgeId, Relation};

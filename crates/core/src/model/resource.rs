@@ -51,7 +51,8 @@ pub struct Resource {
     /// Whether Dewpoint derived it (fleet, service): such a resource has no cloud object and is derived anew in every run.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub derived: bool,
-    /// Fields of the inventory file that this version does not know; kept, never read.
+    /// Fields of the inventory file that this version does not know: kept, never read. Of a scaling group also `added_by_members`: what only
+    /// the members folded into it tell, as values by attribute (`inventory::fold`).
     #[serde(flatten)]
     pub extra: Map<String, Value>,
 }

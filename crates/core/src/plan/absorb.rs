@@ -10,7 +10,6 @@ use super::drift::{DriftAction, after_read, drift};
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use super::standing::{Standing, shown_stage, standing};
-use crate::ci::ci;
 use crate::estate::Known;
 use crate::model::Key;
 use crate::target::FoundRecord;
@@ -73,7 +72,7 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     if standing(input, known, true) != Standing::Wanted {
         return;
     }
-    let Some(adapted) = input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)) else { return };
+    let Some(adapted) = input.terms.target.adapt(&input.ci(known, shown_stage(known))) else { return };
     let mut after = fields.clone();
     let mut is_pending = false;
     let is_ended_there = found.retired && !row.contributed;

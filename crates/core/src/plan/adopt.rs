@@ -9,7 +9,6 @@ use super::draft::{Draft, Drafter, Wish};
 use super::input::Input;
 use super::record::{DeliveryState, FieldState, RecordBrief};
 use super::standing::{reason, shown_stage};
-use crate::ci::ci;
 use crate::estate::{EstateId, Known, Stage};
 use crate::model::{Key, TargetName, Vital};
 use crate::target::{Adapted, Adopt, Authority, FoundRecord, RecordId, TargetError};
@@ -79,7 +78,7 @@ impl Draft {
             found.iter().filter(|record| record.estate.as_ref() == Some(estate) && record.external_id.as_ref() == Some(&key)).collect();
         own.sort_by(|a, b| (a.retired, &a.id).cmp(&(b.retired, &b.id)));
         let stage = shown_stage(known);
-        let Some(adapted) = input.terms.target.adapt(&ci(known, stage, input.ownership)) else { return };
+        let Some(adapted) = input.terms.target.adapt(&input.ci(known, stage)) else { return };
         let basis = drafter.bases.make(known, stage);
         if let Some(own) = own.first() {
             if let Some(holder) = claims.holder(input, &own.id) {
@@ -216,7 +215,7 @@ pub fn recovered(input: &Input<'_>, key: &Key, found: &FoundRecord) -> Option<Re
         _ if known.recovered => Stage::Active,
         _ => shown_stage(known),
     };
-    let adapted = input.terms.target.adapt(&ci(known, stage, input.ownership))?;
+    let adapted = input.terms.target.adapt(&input.ci(known, stage))?;
     let basis = Drafter::new(input).bases.make(known, stage).digest();
     Some(bound(input, known, found, &adapted, basis, input.state.records.get(key)))
 }

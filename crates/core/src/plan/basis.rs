@@ -2,8 +2,10 @@
 
 use super::input::Input;
 use crate::estate::{Disposition, Known, Stage};
+use crate::lifecycle::Verdicts;
 use crate::model::Digest;
 use crate::ownership::Ownership;
+use crate::rules::Verdict;
 
 /// Digest of the mapping, the settings, the resource and its decisions.
 ///
@@ -43,25 +45,27 @@ impl Basis {
 
 /// Makes bases; what is the same for all resources is digested once.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BasisMaker {
+pub(super) struct BasisMaker<'a> {
     mapping: Digest,
     settings: Digest,
+    verdicts: &'a Verdicts,
 }
 
-impl BasisMaker {
-    pub(super) fn new(input: &Input<'_>) -> Self {
+impl<'a> BasisMaker<'a> {
+    pub(super) fn new(input: &Input<'a>) -> Self {
         let mut settings = Vec::new();
         for (field, authority) in input.terms.authority {
             settings.extend([field.as_bytes(), authority.as_str().as_bytes()]);
         }
         let ownership = ownership_digest(input.ownership);
         settings.push(ownership.as_bytes());
-        Self { mapping: input.terms.target.mapping_digest(), settings: Digest::of_parts(settings) }
+        Self { mapping: input.terms.target.mapping_digest(), settings: Digest::of_parts(settings), verdicts: input.verdicts }
     }
 
     pub(super) fn make(&self, known: &Known, stage: Stage) -> Basis {
         let flag = known.flag.as_deref().unwrap_or_default();
         let has_flag = [u8::from(known.flag.is_some())];
+        let overrides = overrides(self.verdicts.of(&known.resource.key));
         let [a, b, c, d, ..] = *self.mapping.as_bytes();
         let rest = Digest::of_parts([
             self.mapping.as_bytes().as_slice(),
@@ -70,6 +74,7 @@ impl BasisMaker {
             &[disposition_byte(known.disposition)],
             &has_flag,
             flag.as_bytes(),
+            overrides.as_bytes(),
         ]);
         let mut bytes = *rest.as_bytes();
         for (byte, value) in bytes.iter_mut().zip([a, b, c, d, stage_byte(stage)]) {
@@ -77,6 +82,14 @@ impl BasisMaker {
         }
         Basis(bytes)
     }
+}
+
+/// Values that rules put in place of others, as JSON; empty where there are none, which is nearly everywhere.
+fn overrides(verdict: &Verdict) -> String {
+    if verdict.attributes.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string(&verdict.attributes).unwrap_or_else(|_| format!("{:?}", verdict.attributes))
 }
 
 fn ownership_digest(ownership: &Ownership) -> Digest {

@@ -11,7 +11,6 @@ use super::diff::{self, Fields, Moment, Written};
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use super::standing::{self, Evidence, Standing, end_reason, is_gone, reason, shown_stage};
-use crate::ci::ci;
 use crate::estate::{EstateId, FieldChange, Known, Stage};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName};
 use crate::target::{Adapted, Identity, Purge, RecordId};
@@ -72,7 +71,7 @@ pub(super) enum Class<'a> {
 
 pub(super) struct Drafter<'a> {
     pub(super) input: &'a Input<'a>,
-    pub(super) bases: BasisMaker,
+    pub(super) bases: BasisMaker<'a>,
     pub(super) draft: Draft,
 }
 
@@ -106,7 +105,7 @@ pub fn identities(input: &Input<'_>) -> Vec<Identity> {
             return;
         }
         let resource = &known.resource;
-        let adapts = || input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)).is_some();
+        let adapts = || input.terms.target.adapt(&input.ci(known, shown_stage(known))).is_some();
         if *has_class.entry(resource.kind).or_insert_with(adapts) {
             identities.push(Identity::of(resource));
         }
@@ -133,7 +132,7 @@ pub fn fill(input: &Input<'_>, change: &mut Change) {
         return;
     }
     let Some(known) = input.estate.resources.get(&change.key) else { return };
-    if let Some(adapted) = input.terms.target.adapt(&ci(known, shown_stage(known), input.ownership)) {
+    if let Some(adapted) = input.terms.target.adapt(&input.ci(known, shown_stage(known))) {
         let written = diff::create(&adapted, input.terms.authority);
         change.fields = written.fields;
         change.people = written.people;
@@ -228,7 +227,7 @@ impl<'a> Drafter<'a> {
         if is_settled(row, basis) {
             return end(known, row, true, false);
         }
-        let Some(adapted) = self.input.terms.target.adapt(&ci(known, stage, self.input.ownership)) else {
+        let Some(adapted) = self.input.terms.target.adapt(&self.input.ci(known, stage)) else {
             self.end(key, known, row, Evidence::Excluded);
             return end(known, row, false, false);
         };
@@ -273,7 +272,7 @@ impl<'a> Drafter<'a> {
 
     fn create(&mut self, known: &'a Known, row: Option<&'a RecordBrief>) -> Option<End<'a>> {
         let stage = shown_stage(known);
-        let adapted = self.input.terms.target.adapt(&ci(known, stage, self.input.ownership))?;
+        let adapted = self.input.terms.target.adapt(&self.input.ci(known, stage))?;
         let written = diff::create(&adapted, self.input.terms.authority);
         let why = standing::create_reason(self.input, known, row);
         let basis = self.bases.make(known, stage).digest();
@@ -307,7 +306,7 @@ impl<'a> Drafter<'a> {
             return;
         }
         let Some(retired_at) = row.retired_at else {
-            let written = match self.input.terms.target.adapt(&ci(known, Stage::Retired, self.input.ownership)) {
+            let written = match self.input.terms.target.adapt(&self.input.ci(known, Stage::Retired)) {
                 Some(adapted) => {
                     let empty = Fields::new();
                     let moment = Moment { stage: true, mapping: false, contributed: false };
@@ -336,7 +335,7 @@ impl<'a> Drafter<'a> {
 
     /// Of what a retirement would write, the fields that tell of the end; all others may be newer at the target.
     fn of_the_end(&self, known: &Known, ended: &Adapted, mut written: Written) -> Written {
-        let alive = self.input.terms.target.adapt(&ci(known, Stage::Active, self.input.ownership));
+        let alive = self.input.terms.target.adapt(&self.input.ci(known, Stage::Active));
         let value = |adapted: &Adapted, name: &String| adapted.fields.get(name).map(|field| field.value.clone());
         let tells = |name: &String| alive.as_ref().is_none_or(|alive| value(alive, name) != value(ended, name));
         written.fields.retain(|name, _| tells(name));

@@ -158,7 +158,7 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 }
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
-/// each scope; `suspect` names it by what the wish rests on and the resource's own scope. A service goes with those of its last members
+/// each scope; `suspect` names it by what the wish rests on and the resource's own scope. What is derived goes with those of its last members
 /// whose records this target still keeps.
 fn by_scope(
     wishes: &[Wish],
@@ -168,12 +168,22 @@ fn by_scope(
     suspect: impl Fn(Evidence, &Scope) -> Option<Scope>,
 ) -> Vec<Gate> {
     let mut scopes: BTreeMap<Scope, BTreeSet<usize>> = BTreeMap::new();
-    for place in places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence)).filter(open) {
-        let Some((evidence, key)) = wishes.get(place).and_then(|wish| Some((wish.evidence?, &wish.change.key))) else { continue };
-        let Some(known) = input.estate.resources.get(key) else { continue };
+    let resting: Vec<(usize, Evidence, &Known)> = places(wishes, |wish| wish.evidence.is_some_and(Evidence::rests_on_absence))
+        .filter(open)
+        .filter_map(|place| {
+            let wish = wishes.get(place)?;
+            Some((place, wish.evidence?, input.estate.resources.get(&wish.change.key)?))
+        })
+        .collect();
+    let derived = resting.iter().filter(|(.., known)| known.resource.derived).map(|(.., known)| &known.resource.key).collect();
+    let members = last_members(&input.estate.resources, &input.estate.edges, &derived);
+    for (place, evidence, known) in resting {
         let scope = match known.resource.derived {
             false => suspect(evidence, &known.resource.scope()),
-            true => last_members(&input.estate.resources, &input.estate.edges, key)
+            true => members
+                .get(&known.resource.key)
+                .into_iter()
+                .flatten()
                 .filter(|(member, _)| input.state.records.get(*member).is_none_or(|row| row.retired_at.is_none()))
                 .find_map(|(_, member)| suspect(absence(member), &member.resource.scope())),
         };
@@ -198,7 +208,7 @@ fn by_scope(
     scopes.into_iter().map(gate).collect()
 }
 
-/// What the end of a service's member rests on.
+/// What the end of a member of a service or fleet rests on.
 fn absence(member: &Known) -> Evidence {
     match member.end.as_ref().map(|end| end.cause) {
         Some(EndCause::Disowned) => Evidence::Disowned,

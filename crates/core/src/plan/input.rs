@@ -6,11 +6,12 @@ use jiff::Timestamp;
 
 use super::change::Reason;
 use super::record::TargetState;
-use crate::estate::{Estate, Known};
-use crate::lifecycle::Timers;
+use crate::ci::ci;
+use crate::estate::{Estate, Known, Stage};
+use crate::lifecycle::Verdicts;
 use crate::model::{Key, Kind};
 use crate::ownership::Ownership;
-use crate::target::{Adopt, Authority, Purge, Target};
+use crate::target::{Adopt, Authority, Ci, Purge, Target};
 
 /// What the configuration says of one target. Of the target itself only its pure functions are called.
 #[derive(Clone, Copy)]
@@ -42,10 +43,17 @@ pub struct Input<'a> {
     pub state: &'a TargetState,
     /// Which tags tell of ownership.
     pub ownership: &'a Ownership,
-    /// The timers of a resource.
-    pub timers: &'a (dyn Fn(&Known) -> Timers + Send + Sync),
+    /// What the rules say of each resource.
+    pub verdicts: &'a Verdicts,
     /// The run's clock.
     pub at: Timestamp,
+}
+
+impl Input<'_> {
+    /// The CI of a resource, as it should read at `stage`.
+    pub(super) fn ci(&self, known: &Known, stage: Stage) -> Ci {
+        ci(known, stage, self.ownership, self.verdicts.of(&known.resource.key))
+    }
 }
 
 impl std::fmt::Debug for Terms<'_> {

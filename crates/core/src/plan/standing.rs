@@ -89,11 +89,14 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
             Some(EndCause::AccountClosed) => crate::lifecycle::reason(known),
             _ => reason("state", format!("the provider says `{state}`, last seen {last_seen}")),
         },
-        Evidence::Unwanted => match known.disposition {
-            Disposition::Fold => reason("fold", "counted in its fleet's record".to_owned()),
-            Disposition::Ignore => reason("ignore", "no record is wanted any more".to_owned()),
-            Disposition::Record | Disposition::Defer => reason("unwanted", "no record is wanted any more".to_owned()),
-        },
+        Evidence::Unwanted => {
+            let rule = input.verdicts.of(key).rule.to_string();
+            match known.disposition {
+                Disposition::Fold => Reason { rule, text: "counted in its fleet's record".to_owned() },
+                Disposition::Ignore => Reason { rule, text: "the rule wants no record".to_owned() },
+                Disposition::Record | Disposition::Defer => reason("unwanted", "no record is wanted any more".to_owned()),
+            }
+        }
         Evidence::Excluded => reason("include", format!("this target does not include kind {} any more", known.resource.kind)),
     }
 }
@@ -110,7 +113,7 @@ pub(super) fn create_reason(input: &Input<'_>, known: &Known, row: Option<&Recor
     if row.is_some_and(is_gone) {
         return reason("recreate", "a complete read and a look-up show its record no more".to_owned());
     }
-    let min_age = (input.timers)(known).min_age;
+    let min_age = input.verdicts.of(&known.resource.key).timers.min_age;
     if known.resource.kind == Kind::Instance && !min_age.is_zero() {
         let (word, birth) = known.resource.created_at.map_or(("first seen", known.first_seen), |birth| ("created", birth));
         return reason("min_age", format!("{word} {}, older than min_age {}", told::time(birth), duration(min_age)));
@@ -125,7 +128,7 @@ pub(super) fn is_gone(row: &RecordBrief) -> bool {
 
 /// When a retired record is due for removal, if it ever is; with the timer in words.
 pub(super) fn purge_due(input: &Input<'_>, known: &Known, retired_at: Timestamp) -> Option<(Timestamp, String)> {
-    let after = (input.timers)(known).purge_after?;
+    let after = input.verdicts.of(&known.resource.key).timers.purge_after?;
     let due = retired_at.checked_add(SignedDuration::try_from(after).ok()?).ok()?;
     Some((due, duration(after)))
 }

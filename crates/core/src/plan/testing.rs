@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::doctor::Finding;
 use crate::estate::{Disposition, End, EndCause, Estate, EstateId, Fence, Known, KnownEdge, KnownScope, Stage};
-use crate::lifecycle::Timers;
+use crate::lifecycle::{Timers, Verdicts};
 use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Outcome, Provider, Receipt, RelationType, Resource, Scope, TargetName};
 use crate::ownership::Ownership;
 use crate::target::*;
@@ -313,14 +313,14 @@ impl World {
             authority: &self.authority,
             max_records: self.max_records,
         };
-        let timers = |_: &Known| self.timers.clone();
+        let verdicts = Verdicts::uniform(&self.timers);
         look(&Input {
             terms: &terms,
             estate: &self.estate,
             proposed: &self.proposed,
             state: &self.state,
             ownership: &Ownership::default(),
-            timers: &timers,
+            verdicts: &verdicts,
             at: self.now,
         })
     }

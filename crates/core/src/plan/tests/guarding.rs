@@ -1,9 +1,11 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::super::testing::*;
 use super::super::*;
-use crate::estate::{Disposition, End, EndCause, Stage};
-use crate::model::{Kind, Scope};
+use crate::estate::{Disposition, End, EndCause, Fence, KnownEdge, Stage};
+use crate::model::{Attributes, EdgeId, Key, Kind, RelationType, Scope};
 use crate::target::Purge;
 
 fn names(range: std::ops::Range<usize>) -> impl Iterator<Item = String> {
@@ -56,6 +58,30 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
     world.say(&plan.holds[0], VerdictKind::Approved);
     let plan = world.plan();
     assert_eq!((plan.changes.len(), plan.look_up.len(), held(&plan)), (7, 1, 0));
+}
+
+#[test]
+fn a_named_fleet_waits_with_the_scope_of_its_last_members() {
+    let mut world = World::with_instances(6);
+    world.kinds.insert(Kind::ScalingGroup);
+    let here = scope(&mut world);
+    world.add("web", Kind::ScalingGroup);
+    let mut fleet = world.estate.resources.remove(&key("web")).unwrap();
+    let name = Key::fleet(here.provider, &here.account, &here.region, "web").unwrap();
+    let resource = std::sync::Arc::make_mut(&mut fleet.resource);
+    (resource.key, resource.derived) = (name.clone(), true);
+    world.estate.resources.insert(name.clone(), fleet);
+    let _ = world.sync();
+    let reason = Reason { rule: "retire_after".to_owned(), text: "absent".to_owned() };
+    world.proposed.insert(name.clone(), reason);
+    let member_of = EdgeId { from: key("i-000"), relation: RelationType::MemberOf, to: name.clone() };
+    let edge = KnownEdge { attributes: Attributes::new(), derived: true, extra: serde_json::Map::new(), fence: Fence(1) };
+    world.estate.edges.insert(member_of, edge);
+    assert_eq!(world.plan().look_up, BTreeSet::from([name]));
+    world.empty(&here);
+    let plan = world.plan();
+    assert_eq!((plan.look_up.len(), held(&plan)), (0, 1));
+    assert_eq!(plan.holds[0].guardrails, [Guardrail::SuddenEmptiness]);
 }
 
 #[test]

@@ -1,0 +1,208 @@
+//! The expressions of lifecycle rules and mappings: [CEL](https://cel.dev), checked in full before anything is asked.
+//!
+//! The interpreter underneath checks nothing beforehand and has no limits, so both are done here, on its syntax tree: names, fields per kind,
+//! types, functions and their arguments; size, depth, nesting of macros, steps. An expression that compiles fails only where a resource
+//! lacks what it asks for, and always ends.
+
+mod check;
+mod cost;
+mod facts;
+mod failure;
+mod library;
+mod parse;
+mod quick;
+mod subject;
+#[cfg(test)]
+mod tests;
+mod types;
+mod values;
+mod vocabulary;
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
+use cel::common::types::{CelBool, CelNull};
+use cel::common::value::Val;
+use cel::{IdedExpr, Value};
+
+use self::cost::{Cost, STEPS_MAX};
+use self::facts::Facts;
+pub use self::failure::EvaluationError;
+use self::parse::Spans;
+use self::quick::Quick;
+pub use self::subject::Subject;
+use self::vocabulary::Object;
+pub use self::vocabulary::Vocabulary;
+
+/// A checked expression. Compile it once, evaluate it often.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    source: String,
+    tree: IdedExpr,
+    spans: Spans,
+    quick: Quick,
+    cost: Cost,
+    loops: bool,
+}
+
+/// What an expression must give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// True or false.
+    Condition,
+    /// A text.
+    Text,
+}
+
+/// A mistake in an expression's source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where, in bytes of the source. Both ends lie on character boundaries; it can be empty at the source's end.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub text: String,
+    /// The nearest name, or the mend.
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    fn new(at: Range<usize>, text: impl Into<String>) -> Self {
+        Self { at, text: text.into(), help: None }
+    }
+
+    fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    fn maybe_help(self, help: Option<String>) -> Self {
+        Self { help, ..self }
+    }
+}
+
+impl Expression {
+    /// Parses and checks an expression.
+    ///
+    /// # Errors
+    /// All its mistakes, in the order of the source, each once. Never empty.
+    pub fn compile(source: &str, vocabulary: &Vocabulary, wanted: Wanted) -> Result<Self, Vec<Mistake>> {
+        Self::compile_given(source, vocabulary, wanted, &Facts::none())
+    }
+
+    /// Parses and checks an expression that is only asked where a condition holds: what the condition tests need not be tested again.
+    ///
+    /// # Errors
+    /// All its mistakes, in the order of the source, each once. Never empty.
+    pub fn compile_where(source: &str, vocabulary: &Vocabulary, wanted: Wanted, holds: &Self) -> Result<Self, Vec<Mistake>> {
+        Self::compile_given(source, vocabulary, wanted, &Facts::of(&holds.tree, true))
+    }
+
+    fn compile_given(source: &str, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Result<Self, Vec<Mistake>> {
+        let (mut tree, spans) = parse::parse(source)?;
+        let mut mistakes = check::check(source, &tree, &spans, vocabulary, wanted, given);
+        let cost = Cost::of(&tree);
+        if mistakes.is_empty() && cost.assumed() > STEPS_MAX {
+            let text = format!("this could take {} steps on one resource, at most {STEPS_MAX} are allowed", cost.assumed());
+            mistakes.push(Mistake::new(0..source.len(), text).with_help("do less within macros that stand in one another"));
+        }
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        ask_for_values(&mut tree);
+        let quick = if wanted == Wanted::Condition { Quick::of(&tree) } else { Quick::Ask };
+        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, tree, spans })
+    }
+
+    /// Without the checks, for tests of what comes after them.
+    #[cfg(test)]
+    fn unchecked(source: &str) -> Option<Self> {
+        let (mut tree, spans) = parse::parse(source).ok()?;
+        let cost = Cost::of(&tree);
+        ask_for_values(&mut tree);
+        Some(Self { source: source.to_owned(), quick: Quick::of(&tree), loops: cost.loops(), cost, tree, spans })
+    }
+
+    /// As it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether the condition holds of a subject.
+    ///
+    /// # Errors
+    /// [`EvaluationError`] where the subject lacks what the condition asks for.
+    pub fn holds(&self, subject: &Subject<'_>) -> Result<bool, EvaluationError> {
+        match self.quick.answer_about(subject.view()) {
+            Some(answer) => Ok(answer),
+            None => self.interpreted(subject),
+        }
+    }
+
+    /// [`Self::holds`] by the interpreter alone.
+    fn interpreted(&self, subject: &Subject<'_>) -> Result<bool, EvaluationError> {
+        self.evaluate(subject, "true or false", |value| value.downcast_ref::<CelBool>().map(|flag| *flag.inner()))
+    }
+
+    /// The text that the expression makes of a subject.
+    ///
+    /// # Errors
+    /// [`EvaluationError`] where the subject lacks what the expression asks for, or the result is null.
+    pub fn text(&self, subject: &Subject<'_>) -> Result<String, EvaluationError> {
+        self.evaluate(subject, "a text", |value| values::text(value).map(str::to_owned))
+    }
+
+    fn evaluate<T>(&self, subject: &Subject<'_>, wanted: &str, take: impl Fn(&dyn Val) -> Option<T>) -> Result<T, EvaluationError> {
+        if self.loops && self.cost.actual(subject.view()) > STEPS_MAX {
+            let text = format!("the lists of this resource are too long for `{}`: more than {STEPS_MAX} steps", self.source);
+            return Err(EvaluationError::new(text));
+        }
+        let context = subject.context();
+        // No way to make the interpreter panic is known. Should there be one, it freezes a resource and does not end a run.
+        let outcome = catch_unwind(AssertUnwindSafe(|| Value::resolve_val(&self.tree, context)));
+        let value = outcome
+            .map_err(|_| EvaluationError::new(format!("`{}` cannot be evaluated", self.source)))?
+            .map_err(|error| EvaluationError::of(&self.source, &self.tree, &self.spans, context, &error))?;
+        take(value.as_ref()).ok_or_else(|| {
+            let is_null = value.downcast_ref::<CelNull>().is_some();
+            EvaluationError::new(match facts::path(&self.tree).filter(|_| is_null) {
+                Some(path) => format!("{path} has no value"),
+                None if is_null => format!("`{}` has no value", self.source),
+                None => format!("`{}` gave {} and not {wanted}", self.source, value.get_type().name()),
+            })
+        })
+    }
+}
+
+/// `has(resource.name)` asks for a value: every field is there, and may be null. (Of a map, `has` asks for the key.)
+fn ask_for_values(node: &mut IdedExpr) {
+    match &mut node.expr {
+        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(ask_for_values),
+        Expr::List(list) => list.elements.iter_mut().for_each(ask_for_values),
+        Expr::Select(select) => {
+            ask_for_values(&mut select.operand);
+            let is_field = matches!(&select.operand.expr, Expr::Ident(name) if Object::called(name).is_some());
+            if select.test && is_field {
+                select.test = false;
+                let null = IdedExpr { id: node.id, expr: Expr::Literal(LiteralValue::Null) };
+                let field = std::mem::take(node);
+                let call = CallExpr { func_name: operators::NOT_EQUALS.to_owned(), target: None, args: vec![field, null] };
+                *node = IdedExpr { id: call.args.first().map_or(0, |field| field.id), expr: Expr::Call(call) };
+            }
+        }
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    ask_for_values(&mut entry.key);
+                    ask_for_values(&mut entry.value);
+                }
+            }
+        }
+        Expr::Struct(_) => {}
+        Expr::Comprehension(inner) => {
+            ask_for_values(&mut inner.iter_range);
+            ask_for_values(&mut inner.loop_step);
+        }
+    }
+}

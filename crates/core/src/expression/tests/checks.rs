@@ -1,0 +1,309 @@
+//! What is found before anything is asked.
+
+use super::*;
+
+/// The one mistake of a source: what is underlined, the text, the help.
+#[track_caller]
+fn check(source: &str, underlined: &str, text: &str, help: &str) {
+    let mistakes = mistakes(source);
+    assert_eq!(mistakes.len(), 1, "{source}: {mistakes:#?}");
+    let mistake = &mistakes[0];
+    let found = (&source[mistake.at.clone()], mistake.text.as_str(), mistake.help.as_deref().unwrap_or_default());
+    assert_eq!(found, (underlined, text, help), "{source}");
+}
+
+#[test]
+fn names_and_fields() {
+    check("resorce.kind == \"instance\"", "resorce", "unknown name `resorce`", "did you mean `resource`?");
+    check("kind == \"instance\"", "kind", "unknown name `kind`", "write `resource.kind`");
+    check("resource.nmae == \"x\"", "nmae", "`resource` has no field `nmae`", "did you mean `name`?");
+    check("resource . vcpu == 4", "vcpu", "`resource` has no field `vcpu`", "did you mean `vcpus`?");
+    check("\"äöü\" == resource.nmae", "nmae", "`resource` has no field `nmae`", "did you mean `name`?");
+    check(
+        "resource.costcenter == \"x\"",
+        "costcenter",
+        "`resource` has no field `costcenter`",
+        "a tag is written `resource.tags[\"costcenter\"]`",
+    );
+    check("group != null && group.vcpus > 1", "vcpus", "`group` has no field `vcpus`", "a tag is written `group.tags[\"vcpus\"]`");
+    check("ci != null && ci.stag == \"active\"", "stag", "`ci` has no field `stag`", "did you mean `stage`?");
+    check("resource.stage == \"active\"", "stage", "`resource` has no field `stage`", "`stage` is a field of `ci`");
+    check("now.year == 1", "now.year", "a timestamp has no fields", "");
+}
+
+#[test]
+fn fields_of_other_kinds() {
+    check(
+        "resource.kind == \"instance\" && resource.max_size > 1",
+        "max_size",
+        "`max_size` is an attribute of scaling_group, and this is about instance",
+        "for an instance's group, write `group.max_size`",
+    );
+    check(
+        "resource.kind in [\"volume\", \"pool\"] && resource.image == \"ami-1\"",
+        "image",
+        "`image` is an attribute of instance, and this is about volume and pool",
+        "",
+    );
+    check(
+        "resource.vcpus >= 4",
+        "resource.vcpus",
+        "`resource.vcpus` has no value on account, region and 12 other kinds, and this would fail there",
+        "say which kind: resource.kind == \"instance\" && …",
+    );
+    check(
+        "resource.kind in [\"instance\", \"volume\"] && resource.vcpus >= 4",
+        "resource.vcpus",
+        "`resource.vcpus` has no value on volume, and this would fail there",
+        "say which kind: resource.kind == \"instance\" && …",
+    );
+    check(
+        "\"10.0.0.1\" in resource.private_addresses",
+        "resource.private_addresses",
+        "`resource.private_addresses` has no value on account, region and 11 other kinds, and this would fail there",
+        "say which kind: resource.kind in [\"instance\", \"network_interface\"] && …",
+    );
+    check(
+        "group.max_size > 1",
+        "group",
+        "`group` is null for what is in no scaling group, and this would fail there",
+        "say `group != null && …`",
+    );
+    check(
+        "ci.missing > 1",
+        "ci",
+        "`ci` is null for what was not known before this run, and this would fail there",
+        "say `ci != null && …`",
+    );
+}
+
+#[test]
+fn what_guards_a_field() {
+    for source in [
+        "resource.kind == \"instance\" && resource.vcpus >= 4",
+        "resource.vcpus >= 4 && resource.kind == \"instance\"",
+        "\"instance\" == resource.kind && (resource.vcpus >= 4 || resource.size.startsWith(\"m5\"))",
+        "resource.kind != \"instance\" || resource.vcpus >= 4",
+        "!(resource.kind == \"instance\") || resource.vcpus >= 4",
+        "resource.kind == \"instance\" ? resource.vcpus >= 4 : false",
+        "resource.kind in [\"instance\", \"subnet\"] && resource.zone.endsWith(\"a\")",
+        "(resource.kind == \"instance\" || resource.kind == \"subnet\") && resource.zone.endsWith(\"a\")",
+        "resource.vcpus != null && resource.vcpus >= 4",
+        "has(resource.vcpus) && resource.vcpus >= 4",
+        "resource.size == \"m5.large\"",
+        "resource.size in [\"m5.large\", \"m5.xlarge\"]",
+        "resource.vcpus == null",
+        "group == null || group.max_size <= 1",
+        "group != null && group.tags.exists(key, key.startsWith(group.name))",
+        "ci != null && ci.stage == \"missing\" && ci.missing >= 2",
+        "resource.age < duration(\"15m\") && resource.state_for > duration(\"1h\")",
+        "\"expires-at\" in resource.tags && expiry(resource.tags[\"expires-at\"]) < now",
+        "resource.kind == \"load_balancer\" && resource.listeners.exists(l, l.port == 443)",
+        "resource.tags.env == \"prod\"",
+        "true",
+    ] {
+        condition(source);
+    }
+}
+
+#[test]
+fn words_of_closed_vocabularies() {
+    check("resource.kind == \"instence\"", "\"instence\"", "`instence` is no kind", "did you mean `instance`?");
+    check(
+        "resource.kind in [\"instance\", \"vm\"]",
+        "\"vm\"",
+        "`vm` is no kind",
+        "one of account, region, zone, resource_group, network, subnet, security_group, instance, scaling_group, network_interface, volume, public_address, load_balancer, pool, service",
+    );
+    check("\"amazon\" != resource.provider", "\"amazon\"", "`amazon` is no provider", "one of aws, azure, *");
+    check("ci != null && ci.stage == \"retried\"", "\"retried\"", "`retried` is no stage", "did you mean `retired`?");
+    check("ci != null && ci.disposition == \"folded\"", "\"folded\"", "`folded` is no disposition", "did you mean `fold`?");
+    check(
+        "resource.kind == \"instance\" && resource.state == \"stoped\"",
+        "\"stoped\"",
+        "`stoped` is no state of an instance",
+        "did you mean `stopped`?",
+    );
+}
+
+#[test]
+fn types() {
+    check("resource.name == 4", "resource.name == 4", "a string and an int are never equal", "write `int(resource.name)`");
+    check("resource.missing == 1", "missing", "`resource` has no field `missing`", "`missing` is a field of `ci`");
+    check(
+        "ci != null && ci.missing == \"1\"",
+        "ci.missing == \"1\"",
+        "an int and a string are never equal",
+        "a number stands without quotes: 1",
+    );
+    check(
+        "resource.tags[\"expires\"] < now",
+        "resource.tags[\"expires\"] < now",
+        "a string and a timestamp have no order",
+        "write `expiry(resource.tags[\"expires\"])` or `timestamp(resource.tags[\"expires\"])`",
+    );
+    check(
+        "resource.age > 15",
+        "resource.age > 15",
+        "a duration and an int have no order",
+        "a duration carries its unit, such as `duration(\"15m\")`",
+    );
+    check("resource.age > \"15m\"", "resource.age > \"15m\"", "a duration and a string have no order", "write `duration(\"15m\")`");
+    check("resource.name", "resource.name", "a condition gives true or false, and this gives a string", "");
+    check("resource.name && true", "resource.name", "true or false is wanted here, and this is a string", "");
+    check("!resource.name", "resource.name", "true or false is wanted here, and this is a string", "");
+    check("resource.name ? true : false", "resource.name", "true or false is wanted here, and this is a string", "");
+    check("(true ? 1 : \"a\") == 1", "true ? 1 : \"a\"", "this gives an int or a string", "");
+    check("resource.name + 1 == \"a\"", "resource.name + 1", "`+` does not go with a string and an int", "make it a text by `string(…)`");
+    check("now + 5 > now", "now + 5", "`+` does not go with a timestamp and an int", "");
+    check("1 + 1.0 > 1.0", "1 + 1.0", "`+` does not go with an int and a double", "make the whole number a decimal by `double(…)`");
+    check("resource.tags[1] == \"a\"", "1", "a map(string, string) is looked into with a string, and this is an int", "");
+    check(
+        "resource.name in \"abc\"",
+        "\"abc\"",
+        "`in` looks into a list or a map, and this is a string",
+        "to look for a text in a text: `text.contains(part)`",
+    );
+    check("4 in [\"a\"]", "4 in [\"a\"]", "an int is never in a list(string)", "");
+    check("4 in resource.tags", "4", "a key is a string, and this is an int", "");
+    check("resource == group", "resource == group", "maps and objects cannot be compared as a whole", "compare their fields");
+    check("1u == 1", "1u", "there are no unsigned numbers here", "leave out the `u`");
+    check("b\"a\" == \"a\"", "b\"a\"", "there are no byte strings here", "leave out the `b`");
+    check("Foo{a: 1} == null", "Foo{a: 1}", "there are no message types here", "");
+}
+
+#[test]
+fn functions() {
+    check("resource.name.startWith(\"a\")", "startWith", "unknown function `startWith`", "did you mean `startsWith`?");
+    check(
+        "resource.name.startsWith(1)",
+        "resource.name.startsWith(1)",
+        "`startsWith` does not go with string and (int)",
+        "it is `string.startsWith(string)`",
+    );
+    check(
+        "resource.name.startsWith()",
+        "resource.name.startsWith()",
+        "`startsWith` takes 1 argument, not 0",
+        "it is `string.startsWith(string)`",
+    );
+    check(
+        "startsWith(resource.name, \"a\")",
+        "startsWith(resource.name, \"a\")",
+        "`startsWith` is not called this way",
+        "write `x.startsWith(…)`",
+    );
+    check("now.size() > 1", "now.size()", "`size` cannot be called on timestamp", "it is `string.size()` or `list.size()` or `map.size()`");
+    check("resource.tags.exists(k)", "resource.tags.exists(k)", "`exists` is not written so", "it is `x.exists(item, condition)`");
+    check("resource.tags.any(k, true)", "any", "unknown function `any`", "");
+    check(
+        "timestamp(\"2026-13-01\") < now",
+        "\"2026-13-01\"",
+        "`\"2026-13-01\"` cannot be read: it is no RFC 3339 time",
+        "such as \"2026-11-30T18:00:00Z\"",
+    );
+    check("expiry(\"soon\") < now", "\"soon\"", "`\"soon\"` cannot be read: \"soon\" is no date or time", "");
+    check(
+        "resource.age > duration(\"1 day\")",
+        "\"1 day\"",
+        "`\"1 day\"` cannot be read: it is no duration",
+        "such as \"90s\", \"15m\" or \"36h\"",
+    );
+    check(
+        "now.getHours(\"Europe/Berlinn\") == 1",
+        "\"Europe/Berlinn\"",
+        "`\"Europe/Berlinn\"` cannot be read: unknown time zone Europe/Berlinn",
+        "",
+    );
+    check("resource.name.matches(\"web-[\")", "\"web-[\"", "this pattern cannot be used: unclosed character class", "");
+    check(
+        "resource.name.matches(resource.key)",
+        "resource.key",
+        "a pattern is a text in quotes",
+        "to look for a value: `text.contains(value)`",
+    );
+    check("resource.name.replace(\"\", \"a\") == \"\"", "\"\"", "what is replaced is a text in quotes, not empty", "");
+    condition("now.getHours(\"Europe/Berlin\") >= 8 && now.getDayOfWeek(\"+02:00\") in [1, 2]");
+}
+
+#[test]
+fn macros() {
+    check(
+        "resource.tags.exists(resource, true)",
+        "resource.tags.exists(resource, true)",
+        "`resource` is taken: an element needs a name of its own",
+        "",
+    );
+    check(
+        "resource.name.split(\",\").exists(p, p == \"a\")",
+        "resource.name.split(\",\")",
+        "a macro goes over a field (tags, a list) or a list written out",
+        "",
+    );
+    check("resource.name.exists(c, c == \"a\")", "resource.name", "a macro goes over a list or a map, and this is a string", "");
+    check("resource.tags.exists(k, k)", "k", "true or false is wanted here, and this is a string", "");
+    check("resource.tags.exists(k, k > 1)", "k > 1", "a string and an int have no order", "write `int(k)`");
+    check(
+        "resource.tags.filter(k, k.startsWith(\"a\")).size() == \"1\"",
+        "resource.tags.filter(k, k.startsWith(\"a\")).size() == \"1\"",
+        "an int and a string are never equal",
+        "a number stands without quotes: 1",
+    );
+    check(
+        "has(group.max_size)",
+        "group",
+        "`group` is null for what is in no scaling group, and this would fail there",
+        "say `group != null && …`",
+    );
+    check("has(resource.nmae)", "nmae", "`resource` has no field `nmae`", "did you mean `name`?");
+    condition("resource.tags.filter(k, k.startsWith(\"a\")).map(k, resource.tags[k]).exists_one(v, v == \"1\")");
+}
+
+#[test]
+fn syntax() {
+    check("resource.kind = \"instance\"", "=", "`=` means nothing here", "to compare, write `==`");
+    check("\"äöü\" = resource.name", "=", "`=` means nothing here", "to compare, write `==`");
+    check("true and false", "and", "`and` is not expected here", "write `&&`");
+    check("true &&\n  resource.name ==", "", "the expression ends too early", "");
+    check("(true", "", "the expression ends too early", "");
+    check("", "", "an expression is missing", "to match everything, write `true`");
+    check("resource..name == \"a\"", ".", "`.` is not expected here", "");
+    check(
+        "resource.name == \"a",
+        "\"",
+        "this text has no end, or holds an escape that CEL does not know",
+        "a backslash in a pattern is written `\\\\`, or the text raw: r\"\\d+\"",
+    );
+    check("package == 1", "package", "`package` is a reserved word of CEL", "");
+    check("99999999999999999999 == 1", "99999999999999999999", "invalid int literal: `99999999999999999999`", "");
+    check("has(resource)", "resource", "`has` takes a field, such as `has(resource.name)`", "");
+    check("resource.?name == null", ".", "unsupported syntax `.?`", "");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    let found = mistakes("resorce.kind == \"a\" || resource.nmae == \"b\" || resource.age > 5");
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found.is_sorted_by_key(|mistake| mistake.at.start));
+}
+
+#[test]
+fn a_text_is_wanted() {
+    text("\"karpenter/\" + resource.tags[\"karpenter.sh/nodepool\"]");
+    text("group != null ? group.name : resource.region");
+    let mistakes = Expression::compile("1 + 1", &Vocabulary::rules(), Wanted::Text).unwrap_err();
+    assert_eq!(mistakes[0].text, "this must give a text, and this gives an int");
+}
+
+#[test]
+fn what_the_condition_tests_is_given() {
+    let compile = |condition_source: &str, source: &str| {
+        Expression::compile_where(source, &Vocabulary::rules(), Wanted::Text, &condition(condition_source)).map(|_| ())
+    };
+    assert_eq!(compile("resource.kind == \"instance\" && group != null", "group.name + resource.size.lowerAscii()"), Ok(()));
+    assert_eq!(compile("has(resource.size)", "resource.size + \"\""), Ok(()));
+    let mistakes = compile("resource.kind == \"instance\" || group != null", "group.name").unwrap_err();
+    assert_eq!(mistakes[0].at, 0..5, "{mistakes:#?}");
+    let mistakes = compile("resource.kind == \"volume\"", "resource.image").unwrap_err();
+    assert_eq!(mistakes[0].text, "`image` is an attribute of instance, and this is about volume");
+}

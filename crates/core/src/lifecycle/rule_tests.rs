@@ -1,0 +1,254 @@
+//! What rules come to in an estate.
+#![expect(clippy::indexing_slicing, clippy::expect_used, clippy::panic, reason = "tests may")]
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::estate::{Dirty, Disposition, Estate, Stage};
+use crate::expression::{Expression, Vocabulary, Wanted};
+use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope};
+use crate::rules::{Action, Origin, Rule, Rules, Settings};
+use crate::source::Pull;
+use crate::testing::{key, minute, policy, pull, relation, resource, run, scope};
+
+fn at(kind: Kind) -> Scope {
+    scope("111111111111", "eu-west-1", kind)
+}
+
+fn rule(name: &str, when: &str, action: Option<Action>, set: Settings) -> Rule {
+    let when = Expression::compile(when, &Vocabulary::rules(), Wanted::Condition).expect("a condition");
+    Rule { name: name.to_owned(), origin: Origin::Configuration, when, action, set }
+}
+
+fn does(name: &str, when: &str, action: Action) -> Rule {
+    rule(name, when, Some(action), Settings::default())
+}
+
+fn into(text: &str) -> Action {
+    Action::Fold { into: Some(Box::new(Expression::compile(text, &Vocabulary::rules(), Wanted::Text).expect("a text"))) }
+}
+
+fn under(rules: Vec<Rule>) -> Policy {
+    Policy { rules: rules.into_iter().collect::<Rules>(), ..policy() }
+}
+
+/// A machine that is old enough, with these tags.
+fn machine(id: &str, tags: &[(&str, &str)]) -> Resource {
+    let mut machine = resource(&at(Kind::Instance), id);
+    machine.state = Some("running".to_owned());
+    machine.created_at = Some(minute(-600));
+    machine.tags = tags.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+    machine.attributes.insert("size".to_owned(), json!("m5.large"));
+    machine
+}
+
+fn group(id: &str, max: u64) -> Resource {
+    let mut group = resource(&at(Kind::ScalingGroup), id);
+    group.attributes.insert("max_size".to_owned(), json!(max));
+    group
+}
+
+fn member(machine: &Resource, group: &Resource) -> Relation {
+    relation(RelationType::MemberOf, &machine.key, &group.key)
+}
+
+fn shown(resources: &[&Resource], relations: Vec<Relation>) -> Pull {
+    let scopes = [Kind::Instance, Kind::ScalingGroup, Kind::Volume].map(|kind| (at(kind), Outcome::Complete));
+    pull(scopes, resources.iter().copied().cloned(), relations)
+}
+
+/// One run at a minute; the minute is the fence as well.
+fn step(estate: &mut Estate, pull: &Pull, policy: &Policy, minutes: i64) -> Decisions {
+    estate.dirty = Dirty::default();
+    run(estate, pull, policy, minute(minutes), minutes).2
+}
+
+fn disposition(estate: &Estate, key: &Key) -> Disposition {
+    estate.resources[key].disposition
+}
+
+const IS_MACHINE: &str = r#"resource.kind == "instance""#;
+
+#[test]
+fn the_first_rule_that_does_something_decides_and_all_set() {
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let policy = under(vec![
+        rule("patience", IS_MACHINE, None, Settings { retire_after: seconds(60), flag: Some("early".to_owned()), ..Settings::default() }),
+        does("runners", r#"resource.kind == "instance" && "role" in resource.tags && resource.tags["role"] == "ci""#, Action::Ignore),
+        does("all", IS_MACHINE, Action::Record),
+        rule("late", IS_MACHINE, None, Settings { flag: Some("late".to_owned()), min_dwell: seconds(5), ..Settings::default() }),
+    ]);
+    let (runner, other) = (machine("i-1", &[("role", "ci")]), machine("i-2", &[]));
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&runner, &other], Vec::new()), &policy, 1);
+    assert_eq!((disposition(&estate, &runner.key), disposition(&estate, &other.key)), (Disposition::Ignore, Disposition::Record));
+    assert_eq!((decisions.ignored, decisions.folded), (1, 0));
+    for (machine, rule) in [(&runner, "runners"), (&other, "all")] {
+        let verdict = decisions.verdicts.of(&machine.key);
+        assert_eq!(
+            (&*verdict.rule, verdict.timers.retire_after, verdict.timers.min_dwell),
+            (rule, Duration::from_secs(60), Duration::from_secs(5))
+        );
+        assert_eq!(estate.resources[&machine.key].flag.as_deref(), Some("late"));
+    }
+}
+
+#[test]
+fn members_are_folded_into_their_group_and_come_back_after_their_dwell() {
+    let folding =
+        under(vec![does("fleets", r#"resource.kind == "instance" && group != null && group.max_size > 1"#, Action::Fold { into: None })]);
+    let (one, two, fleet) = (machine("i-1", &[]), machine("i-2", &[]), group("asg", 4));
+    let members = || vec![member(&one, &fleet), member(&two, &fleet)];
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&one, &two, &fleet], members()), &folding, 1);
+    assert_eq!(decisions.folded, 2);
+    assert_eq!(disposition(&estate, &fleet.key), Disposition::Record);
+    assert_eq!(estate.resources[&fleet.key].resource.attributes["sizes"], json!(["m5.large"]));
+    // The rule goes: what it folded stays so for `min_dwell` (15 minutes), and is recorded then.
+    for (minutes, wanted) in [(10, Disposition::Fold), (16, Disposition::Record)] {
+        let _ = step(&mut estate, &shown(&[&one, &two, &fleet], members()), &policy(), minutes);
+        assert_eq!(disposition(&estate, &one.key), wanted, "at minute {minutes}");
+    }
+    assert!(!estate.resources[&fleet.key].resource.attributes.contains_key("spot_share"));
+}
+
+#[test]
+fn a_named_fleet_is_made_recorded_and_retired() {
+    let folding = under(vec![does(
+        "pools",
+        r#"resource.kind == "instance" && "pool" in resource.tags"#,
+        into(r#""karpenter/" + resource.tags["pool"]"#),
+    )]);
+    let (one, two) = (machine("i-1", &[("pool", "blue")]), machine("i-2", &[("pool", "blue")]));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one, &two], Vec::new()), &folding, 1);
+    let fleet = Key::fleet(one.provider, &one.account, &one.region, "karpenter/blue").expect("a key");
+    let known = &estate.resources[&fleet];
+    assert_eq!(
+        (known.disposition, known.stage, known.resource.name.as_deref()),
+        (Disposition::Record, Stage::Active, Some("karpenter/blue"))
+    );
+    assert_eq!(known.resource.attributes["member_count"], json!(2));
+    // Its members are gone: it follows its own timers.
+    let empty = shown(&[], Vec::new());
+    let _ = step(&mut estate, &empty, &folding, 30);
+    let decisions = step(&mut estate, &empty, &folding, 60);
+    for machine in [&one, &two] {
+        assert!(decisions.proposed.contains_key(&machine.key));
+    }
+    let gone = [&one, &two].map(|machine| (machine.key.clone(), crate::source::Presence::Gone)).into();
+    let _ = confirm(&mut estate, gone, minute(60), crate::estate::Fence(60));
+    for minutes in [90, 120, 150] {
+        let decisions = step(&mut estate, &empty, &folding, minutes);
+        if decisions.proposed.contains_key(&fleet) {
+            return;
+        }
+    }
+    panic!("the fleet is never proposed: {:?}", estate.resources[&fleet]);
+}
+
+#[test]
+fn a_rule_that_cannot_be_asked_freezes() {
+    let policy = |first: bool| {
+        let failing = does("by size", r#"resource.kind == "instance" && resource.vcpus > 4"#, Action::Record);
+        let ignoring = does("machines", IS_MACHINE, Action::Ignore);
+        under(if first { vec![failing, ignoring] } else { vec![ignoring, failing] })
+    };
+    let one = machine("i-1", &[]);
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&one], Vec::new()), &policy(true), 1);
+    assert_eq!((disposition(&estate, &one.key), estate.resources[&one.key].stage), (Disposition::Defer, Stage::Deferred), "new: deferred");
+    let failures: Vec<_> = decisions.verdicts.failures().map(|(_, failure)| (failure.rule.as_str(), failure.freezes)).collect();
+    assert_eq!(failures, [("by size", true)]);
+    // Behind the rule that decides it freezes nothing.
+    let decisions = step(&mut estate, &shown(&[&one], Vec::new()), &policy(false), 10);
+    assert_eq!(disposition(&estate, &one.key), Disposition::Ignore);
+    assert!(decisions.verdicts.failures().all(|(_, failure)| !failure.freezes));
+
+    // Neither its absence nor its end is concluded.
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &crate::testing::policy(), 1);
+    let ended = Resource { state: Some("terminated".to_owned()), ..one.clone() };
+    let _ = step(&mut estate, &shown(&[&ended], Vec::new()), &policy(true), 30);
+    assert_eq!((disposition(&estate, &one.key), estate.resources[&one.key].stage), (Disposition::Record, Stage::Active));
+    for minutes in [60, 90, 120] {
+        let decisions = step(&mut estate, &shown(&[], Vec::new()), &policy(true), minutes);
+        assert!(decisions.proposed.is_empty() && estate.resources[&one.key].end.is_none());
+    }
+}
+
+#[test]
+fn fold_without_a_group_is_a_failure_and_other_kinds_are_not_asked() {
+    let policy = under(vec![does("all", "true", Action::Fold { into: None })]);
+    let (one, fleet) = (machine("i-1", &[]), group("asg", 1));
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&one, &fleet], Vec::new()), &policy, 1);
+    assert_eq!(disposition(&estate, &fleet.key), Disposition::Record);
+    let failures: Vec<_> = decisions.verdicts.failures().map(|(key, failure)| (key, failure.freezes)).collect();
+    assert_eq!(failures, [(&one.key, true)]);
+}
+
+#[test]
+fn folding_into_what_is_ignored_is_ignoring() {
+    let policy = under(vec![
+        does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None }),
+        does("no fleets", r#"resource.kind == "scaling_group""#, Action::Ignore),
+    ]);
+    let (one, fleet) = (machine("i-1", &[]), group("asg", 4));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one, &fleet], vec![member(&one, &fleet)]), &policy, 1);
+    assert_eq!((disposition(&estate, &one.key), disposition(&estate, &fleet.key)), (Disposition::Ignore, Disposition::Ignore));
+}
+
+#[test]
+fn dependents_follow_unless_a_rule_speaks_of_them() {
+    let ignoring = r#"resource.kind == "instance""#;
+    let one = machine("i-1", &[]);
+    let mut volume = resource(&at(Kind::Volume), "vol-1");
+    volume.tags.insert("keep".to_owned(), "yes".to_owned());
+    let mut attached = relation(RelationType::AttachedTo, &volume.key, &one.key);
+    attached.attributes.insert("delete_on_termination".to_owned(), json!(true));
+    for (rules, wanted) in [
+        (vec![does("machines", ignoring, Action::Ignore)], Disposition::Ignore),
+        (vec![does("machines", ignoring, Action::Ignore), does("kept", r#""keep" in resource.tags"#, Action::Record)], Disposition::Record),
+    ] {
+        let mut estate = Estate::default();
+        let _ = step(&mut estate, &shown(&[&one, &volume], vec![attached.clone()]), &under(rules), 1);
+        assert_eq!(disposition(&estate, &volume.key), wanted);
+    }
+}
+
+#[test]
+fn a_set_retirement_waits_even_for_what_is_certain() {
+    let hour = Some(Duration::from_secs(3600));
+    let policy = under(vec![rule("slow", IS_MACHINE, None, Settings { retire_after: hour, ..Settings::default() })]);
+    let one = machine("i-1", &[]);
+    let ended = Resource { state: Some("terminated".to_owned()), ..one.clone() };
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 1);
+    for (minutes, stage) in [(10, Stage::Inactive), (60, Stage::Inactive), (71, Stage::Retired)] {
+        let _ = step(&mut estate, &shown(&[&ended], Vec::new()), &policy, minutes);
+        assert_eq!(estate.resources[&one.key].stage, stage, "at minute {minutes}");
+    }
+}
+
+#[test]
+fn every_rule_is_explained() {
+    let policy = under(vec![
+        does("runners", r#"resource.kind == "instance" && "role" in resource.tags"#, Action::Ignore),
+        rule("slow", IS_MACHINE, None, Settings { flag: Some("slow".to_owned()), ..Settings::default() }),
+        does("by size", r#"resource.kind == "instance" && resource.vcpus > 4"#, Action::Record),
+    ]);
+    let one = machine("i-1", &[]);
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 1);
+    let explained = explain(&estate, &one.key, &policy, minute(2)).expect("known");
+    let rules: Vec<_> = explained.rules.iter().map(|trace| (trace.name.as_str(), trace.outcome)).collect();
+    let (matched, not, failed) = (RuleOutcome::Matched, RuleOutcome::NotMatched, RuleOutcome::Failed);
+    assert_eq!(rules, [("runners", not), ("slow", matched), ("by size", failed), ("default", matched)]);
+    assert_eq!(explained.rules[1].set["flag"], "slow");
+    assert!(explained.next.starts_with("nothing: frozen, because rule `by size` could not be asked: "), "{}", explained.next);
+    assert!(key(&at(Kind::Instance), "i-1") == one.key);
+}

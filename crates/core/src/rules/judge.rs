@@ -1,0 +1,179 @@
+//! What the rules say of one resource.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Action, Origin, Rule, Rules};
+use crate::estate::Disposition;
+use crate::expression::Subject;
+use crate::lifecycle::{RuleOutcome, Timers};
+use crate::model::{Key, Kind};
+
+/// The name of what decides where no rule does.
+pub const DEFAULT: &str = "default";
+
+/// What a machine is folded into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fleet {
+    /// The scaling group that it is a member of.
+    Group(Key),
+    /// A fleet without a cloud object of its own.
+    Named(String),
+}
+
+/// What the rules say of one resource, before age and dependence are looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// What is wanted of it.
+    pub disposition: Disposition,
+    /// The rule that decided; `default` where none spoke.
+    pub rule: Arc<str>,
+    /// Whether a rule's `do` matched, so that it does not follow a machine.
+    pub is_own: bool,
+    /// Its timers.
+    pub timers: Arc<Timers>,
+    /// Whether a rule set `retire_after` for it: then what its provider says has ended waits as well.
+    pub is_retirement_set: bool,
+    /// What it is folded into, where it is.
+    pub fleet: Option<Fleet>,
+    /// A rule's flag.
+    pub flag: Option<Arc<str>>,
+    /// Values in place of those that were read.
+    pub attributes: BTreeMap<String, Value>,
+    /// The first rule that could not be asked, and why. At or before the deciding rule it freezes the resource.
+    pub failure: Option<Failure>,
+}
+
+impl Verdict {
+    /// What is said where no rule speaks: a record, under these timers.
+    #[must_use]
+    pub fn default_of(timers: Arc<Timers>) -> Self {
+        Self {
+            disposition: Disposition::Record,
+            rule: DEFAULT.into(),
+            is_own: false,
+            timers,
+            is_retirement_set: false,
+            fleet: None,
+            flag: None,
+            attributes: BTreeMap::new(),
+            failure: None,
+        }
+    }
+
+    /// Whether nothing is to be decided about the resource.
+    #[must_use]
+    pub fn freezes(&self) -> bool {
+        self.failure.as_ref().is_some_and(|failure| failure.freezes)
+    }
+}
+
+/// A rule that could not be asked about a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Its name.
+    pub rule: String,
+    /// Why.
+    pub text: String,
+    /// It stands at or before the rule that decides: nothing is decided.
+    pub freezes: bool,
+}
+
+/// A verdict in the making.
+struct Making<'a> {
+    timers: Timers,
+    has_timers: bool,
+    decided: Option<(&'a Rule, Disposition, Option<Fleet>)>,
+    matched: Vec<&'a Rule>,
+    verdict: Verdict,
+}
+
+impl Rules {
+    /// Asks the rules about one resource, in their order: the first `do` that matches decides, every `set` that matches applies, later ones over
+    /// earlier ones and the configuration's over those of presets. `trace` hears of each rule.
+    pub fn judge<'a>(&'a self, subject: &Subject<'_>, default: &Verdict, mut trace: impl FnMut(&'a Rule, RuleOutcome)) -> Verdict {
+        let mut making =
+            Making { timers: (*default.timers).clone(), has_timers: false, decided: None, matched: Vec::new(), verdict: default.clone() };
+        for rule in self.iter() {
+            let outcome = match rule.when.holds(subject) {
+                Ok(true) => making.take(rule, subject),
+                Ok(false) => RuleOutcome::NotMatched,
+                Err(error) => making.fail(rule, error.to_string()),
+            };
+            trace(rule, outcome);
+        }
+        making.finish()
+    }
+}
+
+impl<'a> Making<'a> {
+    fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> RuleOutcome {
+        if let (Some(action), None) = (&rule.action, &self.decided) {
+            match decide(action, subject) {
+                Ok(Some((disposition, fleet))) => self.decided = Some((rule, disposition, fleet)),
+                // Only machines are folded.
+                Ok(None) => return RuleOutcome::NotMatched,
+                Err(text) => return self.fail(rule, text),
+            }
+        }
+        self.matched.push(rule);
+        RuleOutcome::Matched
+    }
+
+    fn set(&mut self, rule: &Rule) {
+        rule.set.apply(&mut self.timers);
+        self.has_timers |= rule.set.has_timers();
+        self.verdict.is_retirement_set |= rule.set.retire_after.is_some();
+        if let Some(flag) = &rule.set.flag {
+            self.verdict.flag = Some(flag.as_str().into());
+        }
+        self.verdict.attributes.extend(rule.set.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
+    }
+
+    fn fail(&mut self, rule: &Rule, text: String) -> RuleOutcome {
+        let freezes = self.decided.is_none();
+        self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text, freezes });
+        RuleOutcome::Failed
+    }
+
+    fn finish(mut self) -> Verdict {
+        // Presets first: what the configuration's own rules set goes over them.
+        let (presets, own): (Vec<&Rule>, Vec<&Rule>) =
+            std::mem::take(&mut self.matched).into_iter().partition(|rule| rule.origin != Origin::Configuration);
+        for rule in presets.into_iter().chain(own) {
+            self.set(rule);
+        }
+        let Self { timers, has_timers, decided, matched: _, mut verdict } = self;
+        if has_timers {
+            verdict.timers = Arc::new(timers);
+        }
+        if let Some((rule, disposition, fleet)) = decided {
+            verdict.rule = rule.name.as_str().into();
+            verdict.disposition = disposition;
+            verdict.fleet = fleet;
+            verdict.is_own = true;
+        }
+        verdict
+    }
+}
+
+/// What an action comes to for a resource; `None` where it has nothing to say of its kind.
+fn decide(action: &Action, subject: &Subject<'_>) -> Result<Option<(Disposition, Option<Fleet>)>, String> {
+    let fold = |fleet| Ok(Some((Disposition::Fold, Some(fleet))));
+    match action {
+        Action::Record => Ok(Some((Disposition::Record, None))),
+        Action::Defer => Ok(Some((Disposition::Defer, None))),
+        Action::Ignore => Ok(Some((Disposition::Ignore, None))),
+        Action::Fold { .. } if subject.known().resource.kind != Kind::Instance => Ok(None),
+        Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
+            "" => Err("`into` gives an empty name".to_owned()),
+            name => fold(Fleet::Named(name.to_owned())),
+        },
+        Action::Fold { into: None } => match subject.group() {
+            Some(group) => fold(Fleet::Group(group.key.clone())),
+            None => Err("it is in no scaling group, and the rule has no `into`".to_owned()),
+        },
+    }
+}
