@@ -16,3 +16,4 @@ mod properties;
 mod quickstart;
 mod recovery;
 mod rules;
+mod scenarios;

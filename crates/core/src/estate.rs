@@ -69,6 +69,15 @@ vocabulary! {
     }
 }
 
+impl EndCause {
+    /// Whether the provider or a look-up stated the end of the resource itself. A listing that shows it afterwards may lag; against any other
+    /// end a sighting is proof.
+    #[must_use]
+    pub const fn is_stated_of_it(self) -> bool {
+        matches!(self, Self::Stated | Self::LookedUp)
+    }
+}
+
 /// The end of a life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
@@ -151,9 +160,8 @@ impl Known {
         self.recovered = false;
         // An account that was closed can be opened again, and the list that says so does not lag.
         let is_account = self.resource.kind == Kind::Account;
-        let says_nothing_of_it = |end: &mut End| is_account || !matches!(end.cause, EndCause::Stated | EndCause::LookedUp);
         if self.resource.vital() != Vital::Ended {
-            self.end.take_if(says_nothing_of_it);
+            self.end.take_if(|end| is_account || !end.cause.is_stated_of_it());
         }
     }
 

@@ -44,6 +44,7 @@ pub struct Expression {
     quick: Quick,
     cost: Cost,
     loops: bool,
+    asks_group: bool,
 }
 
 /// What an expression must give.
@@ -109,8 +110,9 @@ impl Expression {
             return Err(mistakes);
         }
         ask_for_values(&mut tree);
+        let asks_group = asks_group(&tree);
         let quick = if wanted == Wanted::Condition { Quick::of(&tree) } else { Quick::Ask };
-        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, tree, spans })
+        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, asks_group, tree, spans })
     }
 
     /// Without the checks, for tests of what comes after them.
@@ -119,13 +121,27 @@ impl Expression {
         let (mut tree, spans) = parse::parse(source).ok()?;
         let cost = Cost::of(&tree);
         ask_for_values(&mut tree);
-        Some(Self { source: source.to_owned(), quick: Quick::of(&tree), loops: cost.loops(), cost, tree, spans })
+        Some(Self {
+            source: source.to_owned(),
+            quick: Quick::of(&tree),
+            loops: cost.loops(),
+            cost,
+            asks_group: asks_group(&tree),
+            tree,
+            spans,
+        })
     }
 
     /// As it was written.
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// Whether it speaks of the scaling group.
+    #[must_use]
+    pub const fn asks_group(&self) -> bool {
+        self.asks_group
     }
 
     /// Whether the condition holds of a subject.
@@ -172,6 +188,10 @@ impl Expression {
             })
         })
     }
+}
+
+fn asks_group(tree: &IdedExpr) -> bool {
+    tree.references().has_variable(Object::Group.name())
 }
 
 /// `has(resource.name)` asks for a value: every field is there, and may be null. (Of a map, `has` asks for the key.)

@@ -18,6 +18,7 @@ use crate::model::attributes::Shape;
 /// What an expression speaks about. Build it once for all rules that are asked about one resource.
 pub struct Subject<'a> {
     view: View<'a>,
+    group_unread: bool,
     context: OnceCell<Context<'a, 'a>>,
 }
 
@@ -25,7 +26,18 @@ impl<'a> Subject<'a> {
     /// A resource, its scaling group if it is in one, whether the ledger held it before this run (else `ci` is null), and the run's clock.
     #[must_use]
     pub const fn new(known: &'a Known, group: Option<&'a Resource>, ci: bool, at: Timestamp) -> Self {
-        Self { view: View { known, group, ci, at }, context: OnceCell::new() }
+        Self { view: View { known, group, ci, at }, group_unread: false, context: OnceCell::new() }
+    }
+
+    /// The same, where nobody could read whether it is in a scaling group.
+    #[must_use]
+    pub(crate) fn with_group_unread(self, group_unread: bool) -> Self {
+        Self { group_unread, ..self }
+    }
+
+    /// Whether nobody could read if it is in a scaling group.
+    pub(crate) const fn is_group_unread(&self) -> bool {
+        self.group_unread
     }
 
     /// The resource.

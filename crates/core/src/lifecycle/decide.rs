@@ -224,6 +224,9 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
         known.flag = verdict.flag.as_deref().map(str::to_owned);
         dirty.resources.insert(key.clone());
     }
+    if verdict.is_group_unread {
+        return;
+    }
     let wanted = shared.map_or(verdict.disposition, |(disposition, _)| disposition);
     let is_young = known.resource.kind == Kind::Instance && age_seen(known) < verdict.timers.min_age;
     let next = next_disposition(known, wanted, is_young, &verdict.timers, at);
@@ -251,8 +254,10 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
 fn next_disposition(known: &Known, wanted: Disposition, is_young: bool, timers: &Timers, at: Timestamp) -> Disposition {
     let now = known.disposition;
     match (now, wanted) {
-        // Ended, or not seen alive now: neither grows old enough for a record.
+        // Ended, or not seen alive now: neither grows old enough for a record, ...
         (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => now,
+        // ... nor is a record due to what vanished: a complete listing of its group lacks it as well, and what ends with it may lag behind.
+        (_, Disposition::Record) if known.missing > 0 => now,
         (Disposition::Defer, Disposition::Record) if is_young => now,
         // What once had a record is not deferred any more.
         (_, Disposition::Defer) => now,
@@ -309,14 +314,16 @@ fn next_step(known: &Known, verdict: &Verdict, at: Timestamp, unproven: impl FnO
     let timers = &*verdict.timers;
     let vital = known.resource.vital();
     if let Some(end) = &known.end {
-        // An end that rested on absence was taken back by the sighting itself.
-        let may_return = is_shown_alive(known) && elapsed(end.at, at) >= timers.min_dwell;
+        // Any other end is taken back by the sighting itself: where it stands, nothing has been shown since.
+        let may_return = end.cause.is_stated_of_it() && is_shown_alive(known) && elapsed(end.at, at) >= timers.min_dwell;
         return if may_return { Step::ConfirmRevival } else { Step::Ended };
     }
     if vital == Vital::Ended {
-        // A rule that sets `retire_after` for it asks even what is certain to wait.
-        let waits = verdict.is_retirement_set && known.missing == 0 && elapsed(known.state_since, at) < timers.retire_after;
-        return if waits { Step::Stage(Stage::Inactive) } else { Step::End(EndCause::Stated, stated(known)) };
+        // A rule that sets `retire_after` for it asks even what is certain to wait, listed or not: EC2 lists what is terminated for an hour.
+        if verdict.is_retirement_set && elapsed(known.state_since, at) < timers.retire_after {
+            return Step::Stage(if known.missing == 0 { Stage::Inactive } else { Stage::Missing });
+        }
+        return Step::End(EndCause::Stated, stated(known));
     }
     if known.missing == 0 {
         return Step::Stage(if known.recovered { Stage::Missing } else { stage_alive(known) });

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::decide::{born, due_by_time, is_due};
 use super::policy::{Policy, Timers};
 use super::words::{after, listings, spelt};
-use crate::estate::{Disposition, EndCause, Estate, Known, KnownScope, Stage, covering};
+use crate::estate::{Disposition, Estate, Known, KnownScope, Stage, covering};
 use crate::inventory::{members_scope, unlisted_members};
 use crate::model::{Key, Kind, Outcome, RelationType, Scope, Vital, vocabulary};
 use crate::rules::{DEFAULT, Failure, Rule, Settings, Verdict};
@@ -106,11 +106,7 @@ pub fn timers(known: &Known, timers: &Timers) -> Vec<Timer> {
         (Stage::Missing, _) => {
             vec![Timer { name: "confirm_missing", due: None }, timer("retire_after", due_by_time(known, timers))]
         }
-        (Stage::Retired, Some(end))
-            if matches!(end.cause, EndCause::Stated | EndCause::LookedUp)
-                && known.missing == 0
-                && known.resource.vital() != Vital::Ended =>
-        {
+        (Stage::Retired, Some(end)) if end.cause.is_stated_of_it() && known.missing == 0 && known.resource.vital() != Vital::Ended => {
             vec![timer("min_dwell", after(end.at, timers.min_dwell))]
         }
         _ => Vec::new(),
@@ -144,6 +140,9 @@ fn next(estate: &Estate, known: &Known, verdict: &Verdict, at: Timestamp) -> Str
     }
     let timers = &*verdict.timers;
     match known.stage {
+        Stage::Deferred if verdict.is_group_unread => {
+            "decided when scaling groups are listed: whether it is in one could not be read".to_owned()
+        }
         Stage::Deferred if known.resource.kind == Kind::Instance => {
             let due = told::time(after(born(known), timers.min_age));
             format!("recorded when a listing shows it at {due} or later, {} after its birth", spelt(timers.min_age))
@@ -151,7 +150,11 @@ fn next(estate: &Estate, known: &Known, verdict: &Verdict, at: Timestamp) -> Str
         Stage::Deferred => "recorded together with the machine that it ends with".to_owned(),
         Stage::Active | Stage::Inactive => "nothing, as long as listings show it unchanged".to_owned(),
         Stage::Missing => next_of_missing(estate, known, timers, at),
-        Stage::Retired | Stage::Purged if known.missing == 0 && known.resource.vital() != Vital::Ended => {
+        Stage::Retired | Stage::Purged
+            if known.end.as_ref().is_some_and(|end| end.cause.is_stated_of_it())
+                && known.missing == 0
+                && known.resource.vital() != Vital::Ended =>
+        {
             "revived when a look-up shows it, min_dwell after its end: a listing still shows it".to_owned()
         }
         Stage::Retired | Stage::Purged => "nothing; it is revived if it is seen again".to_owned(),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::explain::RuleOutcome;
 use crate::estate::{Estate, Known};
 use crate::expression::Subject;
-use crate::model::{Key, RelationType};
+use crate::model::{Key, Kind, RelationType, Scope};
 use crate::rules::{Failure, Rule, Rules, Verdict};
 
 /// The timers that decide when a resource is recorded, retired and purged. Rules may set any of them for a resource.
@@ -96,6 +96,16 @@ pub(super) fn groups(estate: &Estate) -> BTreeMap<&Key, &Key> {
     shown.map(|(id, _)| (&id.from, &id.to)).collect()
 }
 
+/// What the rules are asked about. A machine of which no group is known may be in one where groups are listed but were not read this time.
+fn subject<'a>(estate: &'a Estate, groups: &BTreeMap<&Key, &Key>, key: &Key, known: &'a Known, at: Timestamp) -> Subject<'a> {
+    let group = groups.get(key).and_then(|group| estate.resources.get(*group)).map(|known| &*known.resource);
+    let is_unread = || {
+        let listed = Scope { kind: Kind::ScalingGroup, ..known.resource.scope() };
+        known.resource.kind == Kind::Instance && estate.covering(&listed).is_some_and(|(_, known)| !known.receipt.is_complete())
+    };
+    Subject::new(known, group, known.first_seen < at, at).with_group_unread(group.is_none() && is_unread())
+}
+
 impl Policy {
     fn default_verdict(&self) -> Verdict {
         Verdict::default_of(Arc::new(self.timers.clone()))
@@ -112,8 +122,7 @@ impl Policy {
         }
         let groups = groups(estate);
         for (key, known) in estate.resources.iter().filter(|(_, known)| which(known)) {
-            let group = groups.get(key).and_then(|group| estate.resources.get(*group)).map(|known| &*known.resource);
-            let subject = Subject::new(known, group, known.first_seen < at, at);
+            let subject = subject(estate, &groups, key, known, at);
             let verdict = self.rules.judge(&subject, &verdicts.default, |_, _| {});
             verdicts.take(key, verdict);
         }
@@ -128,8 +137,7 @@ impl Policy {
         trace: impl FnMut(&'a Rule, RuleOutcome),
     ) -> Option<Verdict> {
         let known = estate.resources.get(key)?;
-        let group = groups(estate).get(key).and_then(|group| estate.resources.get(*group));
-        let subject = Subject::new(known, group.map(|known| &*known.resource), known.first_seen < at, at);
+        let subject = subject(estate, &groups(estate), key, known, at);
         Some(self.rules.judge(&subject, &self.default_verdict(), trace))
     }
 }

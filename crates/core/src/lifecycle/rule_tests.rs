@@ -228,10 +228,59 @@ fn a_set_retirement_waits_even_for_what_is_certain() {
     let ended = Resource { state: Some("terminated".to_owned()), ..one.clone() };
     let mut estate = Estate::default();
     let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 1);
+    let mut unlisted = estate.clone();
     for (minutes, stage) in [(10, Stage::Inactive), (60, Stage::Inactive), (71, Stage::Retired)] {
         let _ = step(&mut estate, &shown(&[&ended], Vec::new()), &policy, minutes);
         assert_eq!(estate.resources[&one.key].stage, stage, "at minute {minutes}");
     }
+    // Its provider stops listing it long before.
+    for (minutes, listed, stage) in [(10, true, Stage::Inactive), (60, false, Stage::Missing), (71, false, Stage::Retired)] {
+        let all = [&ended];
+        let _ = step(&mut unlisted, &shown(if listed { &all } else { &[] }, Vec::new()), &policy, minutes);
+        assert_eq!(unlisted.resources[&one.key].stage, stage, "at minute {minutes}");
+    }
+}
+
+#[test]
+fn a_member_that_vanished_does_not_become_a_machine_of_its_own() {
+    let policy = under(vec![does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None })]);
+    let (one, fleet, volume) = (machine("i-1", &[]), group("web", 4), resource(&at(Kind::Volume), "v"));
+    let mut attached = relation(RelationType::AttachedTo, &volume.key, &one.key);
+    attached.attributes.insert("delete_on_termination".to_owned(), json!(true));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&fleet, &one, &volume], vec![member(&one, &fleet), attached.clone()]), &policy, 1);
+    // Neither machine nor membership is listed any more; the volume is, for a while.
+    let _ = step(&mut estate, &shown(&[&fleet, &volume], vec![attached]), &policy, 90);
+    for key in [&one.key, &volume.key] {
+        assert_eq!(disposition(&estate, key), Disposition::Fold, "{key}");
+    }
+}
+
+#[test]
+fn what_may_be_in_an_unread_group_stays_what_it_was() {
+    let fold = r#"resource.kind == "instance" && group != null"#;
+    let policy = under(vec![
+        does("runners", r#"resource.kind == "instance" && "role" in resource.tags"#, Action::Ignore),
+        does("fleets", fold, Action::Fold { into: None }),
+    ]);
+    let (web, old, new, runner) = (machine("web", &[]), machine("old", &[]), machine("new", &[]), machine("runner", &[("role", "ci")]));
+    let fleet = group("web", 4);
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&fleet, &web, &old], vec![member(&web, &fleet)]), &policy, 1);
+    let denied = [(at(Kind::Instance), Outcome::Complete), (at(Kind::ScalingGroup), Outcome::Denied)];
+    let machines = [&web, &old, &new, &runner];
+    let _ = step(&mut estate, &pull(denied, machines.map(Clone::clone), Vec::new()), &policy, 2);
+    let dispositions = |estate: &Estate| machines.map(|machine| disposition(estate, &machine.key));
+    assert_eq!(dispositions(&estate), [Disposition::Fold, Disposition::Record, Disposition::Defer, Disposition::Ignore]);
+    let explained = explain(&estate, &new.key, &policy, minute(2)).expect("known");
+    assert!(explained.next.starts_with("decided when scaling groups are listed"), "{}", explained.next);
+    let edges = vec![member(&web, &fleet), member(&new, &fleet)];
+    let _ = step(&mut estate, &shown(&[&fleet, &web, &old, &new, &runner], edges), &policy, 3);
+    assert_eq!(dispositions(&estate), [Disposition::Fold, Disposition::Record, Disposition::Fold, Disposition::Ignore]);
+    // Where nobody lists groups at all, there are none.
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &pull([(at(Kind::Instance), Outcome::Complete)], [new.clone()], Vec::new()), &policy, 1);
+    assert_eq!(disposition(&estate, &new.key), Disposition::Record);
 }
 
 #[test]

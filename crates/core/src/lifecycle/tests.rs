@@ -465,8 +465,8 @@ fn a_closed_account_ends_what_lies_in_it() {
     assert_eq!(estate.resources[&id()].end.as_ref().map(|end| end.cause), Some(EndCause::AccountClosed));
     assert!(reason(&estate.resources[&id()]).text.contains("account 111111111111 is closed"));
     assert_eq!(estate.resources[&key(&elsewhere, "i-2")].stage, Active, "another account's");
-    let _ = step(&mut estate, &listed("closed", Outcome::Skipped, vec![]), 120);
-    assert_eq!(stand(&estate), (Record, Retired));
+    let decisions = step(&mut estate, &listed("closed", Outcome::Skipped, vec![]), 120);
+    assert_eq!((stand(&estate), decisions.revivals_to_confirm.len()), ((Record, Retired), 0), "nothing has shown it since");
 
     assert_eq!(estate.resources[&key(&accounts, "account")].stage, Retired);
 

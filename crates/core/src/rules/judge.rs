@@ -42,6 +42,8 @@ pub struct Verdict {
     pub flag: Option<Arc<str>>,
     /// Values in place of those that were read.
     pub attributes: BTreeMap<String, Value>,
+    /// A rule that might decide asks for its scaling group, and nobody could read whether it is in one: its disposition stays.
+    pub is_group_unread: bool,
     /// The first rule that could not be asked, and why. At or before the deciding rule it freezes the resource.
     pub failure: Option<Failure>,
 }
@@ -59,6 +61,7 @@ impl Verdict {
             fleet: None,
             flag: None,
             attributes: BTreeMap::new(),
+            is_group_unread: false,
             failure: None,
         }
     }
@@ -98,6 +101,7 @@ impl Rules {
             Making { timers: (*default.timers).clone(), has_timers: false, decided: None, matched: Vec::new(), verdict: default.clone() };
         for rule in self.iter() {
             let outcome = match rule.when.holds(subject) {
+                _ if making.is_unread(rule, subject) => RuleOutcome::Failed,
                 Ok(true) => making.take(rule, subject),
                 Ok(false) => RuleOutcome::NotMatched,
                 Err(error) => making.fail(rule, error.to_string()),
@@ -109,6 +113,13 @@ impl Rules {
 }
 
 impl<'a> Making<'a> {
+    /// Whether a rule that might decide cannot be asked, because its subject's group was not read. Nothing decides after it.
+    fn is_unread(&mut self, rule: &Rule, subject: &Subject<'_>) -> bool {
+        let is_unread = subject.is_group_unread() && self.decided.is_none() && rule.action.is_some() && rule.when.asks_group();
+        self.verdict.is_group_unread |= is_unread;
+        is_unread
+    }
+
     fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> RuleOutcome {
         if let (Some(action), None) = (&rule.action, &self.decided) {
             match decide(action, subject) {
@@ -149,7 +160,7 @@ impl<'a> Making<'a> {
         if has_timers {
             verdict.timers = Arc::new(timers);
         }
-        if let Some((rule, disposition, fleet)) = decided {
+        if let Some((rule, disposition, fleet)) = decided.filter(|_| !verdict.is_group_unread) {
             verdict.rule = rule.name.as_str().into();
             verdict.disposition = disposition;
             verdict.fleet = fleet;
