@@ -122,6 +122,13 @@ fn every_file_is_told() {
     assert_eq!(told, files);
 }
 
+#[test]
+fn the_story_in_the_readme_holds() {
+    let readme = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    let story = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    try_tell(story).unwrap();
+}
+
 /// What is wrong with a story, told without a run.
 #[track_caller]
 fn check_fault(text: &str, expected: &str) {
