@@ -180,6 +180,28 @@ fn a_rule_that_cannot_be_asked_freezes() {
 }
 
 #[test]
+fn a_timer_of_an_unread_group_does_not_run_out_as_the_shorter_one() {
+    let week = Some(Duration::from_secs(7 * 86_400));
+    let policy = under(vec![rule(
+        "members wait",
+        r#"resource.kind == "instance" && group != null"#,
+        None,
+        Settings { retire_after: week, flag: Some("member".to_owned()), ..Settings::default() },
+    )]);
+    let (web, fleet) = (machine("web", &[]), group("web", 4));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&fleet, &web], vec![member(&web, &fleet)]), &policy, 1);
+    // Its membership is lost from what is known, and groups cannot be read any more.
+    estate.edges.retain(|id, _| id.relation != RelationType::MemberOf);
+    let denied = || pull([(at(Kind::Instance), Outcome::Complete), (at(Kind::ScalingGroup), Outcome::Denied)], [], Vec::new());
+    for minutes in [30, 60, 90] {
+        let decisions = step(&mut estate, &denied(), &policy, minutes);
+        assert!(decisions.proposed.is_empty(), "at minute {minutes}");
+        assert_eq!(estate.resources[&web.key].flag.as_deref(), Some("member"));
+    }
+}
+
+#[test]
 fn fold_without_a_group_is_a_failure_and_other_kinds_are_not_asked() {
     let policy = under(vec![does("all", "true", Action::Fold { into: None })]);
     let (one, fleet) = (machine("i-1", &[]), group("asg", 1));

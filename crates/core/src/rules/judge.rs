@@ -44,6 +44,8 @@ pub struct Verdict {
     pub attributes: BTreeMap<String, Value>,
     /// A rule that might decide asks for its scaling group, and nobody could read whether it is in one: its disposition stays.
     pub is_group_unread: bool,
+    /// A rule that sets something asks for the group, which was not read: what it would set is not known.
+    pub is_set_unread: bool,
     /// The first rule that could not be asked, and why. At or before the deciding rule it freezes the resource.
     pub failure: Option<Failure>,
 }
@@ -62,6 +64,7 @@ impl Verdict {
             flag: None,
             attributes: BTreeMap::new(),
             is_group_unread: false,
+            is_set_unread: false,
             failure: None,
         }
     }
@@ -69,7 +72,7 @@ impl Verdict {
     /// Whether nothing is to be decided about the resource.
     #[must_use]
     pub fn freezes(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| failure.freezes)
+        self.is_set_unread || self.failure.as_ref().is_some_and(|failure| failure.freezes)
     }
 }
 
@@ -113,11 +116,17 @@ impl Rules {
 }
 
 impl<'a> Making<'a> {
-    /// Whether a rule that might decide cannot be asked, because its subject's group was not read. Nothing decides after it.
+    /// Whether a rule that might decide, or set something, cannot be asked, because its subject's group was not read. Nothing decides after one that
+    /// might.
     fn is_unread(&mut self, rule: &Rule, subject: &Subject<'_>) -> bool {
-        let is_unread = subject.is_group_unread() && self.decided.is_none() && rule.action.is_some() && rule.when.asks_group();
-        self.verdict.is_group_unread |= is_unread;
-        is_unread
+        if !subject.is_group_unread() || !rule.when.asks_group() {
+            return false;
+        }
+        let might_decide = self.decided.is_none() && rule.action.is_some();
+        self.verdict.is_group_unread |= might_decide;
+        // A timer that might be longer must not run out as the shorter one.
+        self.verdict.is_set_unread |= !rule.set.is_empty();
+        might_decide || !rule.set.is_empty()
     }
 
     fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> RuleOutcome {
