@@ -2,7 +2,7 @@
 //!
 //! The pure middle (model, lifecycle, plan) is [`dewpoint_core`]; this crate owns everything that touches the world.
 
-pub use dewpoint_core::{doctor, estate, expression, inventory, lifecycle, model, ownership, plan, rules, told};
+pub use dewpoint_core::{backtest, doctor, estate, expression, inventory, lifecycle, model, ownership, plan, rules, told};
 
 pub mod cli;
 pub mod clock;

@@ -338,6 +338,35 @@ pub enum RulesCommand {
         /// The file with the cases.
         file: PathBuf,
     },
+    /// What the rules would have made of what was seen: replays the ledger's journal through them, guardrails aside. Writes nothing.
+    Backtest {
+        /// From when on: a duration before the last sync, such as `14d`, or a time (RFC 3339).
+        #[arg(long, default_value = "14d", value_name = "SINCE")]
+        since: Since,
+        /// The same through this configuration's rules, timers and ownership as well, and what would have differed.
+        #[arg(long, value_name = "FILE")]
+        against: Option<PathBuf>,
+    },
+}
+
+/// The start of a stretch of the past.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// So long before the last sync.
+    Before(std::time::Duration),
+    /// A time.
+    At(Timestamp),
+}
+
+impl std::str::FromStr for Since {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(at) => Ok(Self::At(at)),
+            Err(_) => crate::config::parse_duration(text).map(Self::Before),
+        }
+    }
 }
 
 /// Form of an export.

@@ -1,6 +1,7 @@
 //! The command line: arguments in, exit code out. One file per command.
 
 pub mod args;
+mod backtest;
 mod coverage;
 mod doctor;
 mod explain;
@@ -139,7 +140,7 @@ impl App {
             Command::Coverage { command } => self.coverage(command.unwrap_or(CoverageCommand::Show)).await.map(done),
             Command::Scopes { command } => self.scopes(command.unwrap_or(ScopesCommand::List)).await.map(done),
             Command::Target(command) => self.target(command).await,
-            Command::Rules(command) => self.rules(&command),
+            Command::Rules(command) => self.rules(&command).await,
             Command::Export { format, out } => self.export(format, out.as_deref()).await.map(done),
             Command::Ledger(command) => self.ledger_command(command).await,
             Command::Schema => write_out(&format!("{:#}\n", config::schema())).map(done),

@@ -104,12 +104,12 @@ struct RuleOutcomeDocument {
 }
 
 impl App {
-    /// Shows the rules, or tests them.
-    pub(super) fn rules(&self, command: &RulesCommand) -> Result<u8, CommandError> {
-        let config = self.config()?;
+    /// Shows the rules, tests them, or replays the past through them.
+    pub(super) async fn rules(&self, command: &RulesCommand) -> Result<u8, CommandError> {
         match command {
-            RulesCommand::Show => self.rules_show(&config).map(|()| Exit::Done.code()),
-            RulesCommand::Test { file } => self.rules_test(&config, file),
+            RulesCommand::Show => self.rules_show(&self.config()?).map(|()| Exit::Done.code()),
+            RulesCommand::Test { file } => self.rules_test(&self.config()?, file),
+            RulesCommand::Backtest { since, against } => self.rules_backtest(*since, against.as_deref()).await.map(|()| Exit::Done.code()),
         }
     }
 

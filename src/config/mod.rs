@@ -41,6 +41,17 @@ pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef
 
 use leaf::sqlite_path;
 
+/// A duration as the configuration writes it: `90d`, `1h30m`.
+///
+/// # Errors
+/// What is wrong with it, and the mend.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    leaf::parse_duration(text).map_err(|problem| match problem.help {
+        Some(help) => format!("{}; {help}", problem.text),
+        None => problem.text,
+    })
+}
+
 /// The configuration as meant. Paths are absolute; names are unique among sources and among targets.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {

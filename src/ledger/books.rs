@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::codec::json;
 use super::session::{Columns, Database, Session, Type, cells, row, write_rows};
-use super::{LedgerError, Pruned, RunId, RunRow};
+use super::{LedgerError, OnRun, Pruned, RunId, RunRow};
 use crate::model::{Digest, Key, TargetName};
 use crate::plan::{self, Hold, Verdict, VerdictKind};
 
@@ -140,11 +140,28 @@ pub(super) async fn run(db: &dyn Database, run: &RunId) -> Result<Option<RunRow>
     Ok(read_runs(db, select, cells![run.0.as_str()]).await?.pop())
 }
 
+/// By number from there on: clocks may step back.
+pub(super) async fn reports(db: &dyn Database, since: Timestamp, each: &mut OnRun<'_>) -> Result<(), LedgerError> {
+    let select = "SELECT run, started_at, finished_at, outcome, counts, report FROM run \
+         WHERE id >= (SELECT min(id) FROM run WHERE started_at >= $1) ORDER BY id";
+    each_run(db, select, cells![since], each).await
+}
+
 async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::session::Cell>) -> Result<Vec<RunRow>, LedgerError> {
-    let read = &mut *db.read().await?;
     let mut found = Vec::new();
+    each_run(db, select, cells, &mut |row| found.push(row)).await?;
+    Ok(found)
+}
+
+async fn each_run(
+    db: &dyn Database,
+    select: &'static str,
+    cells: Vec<super::session::Cell>,
+    each: &mut OnRun<'_>,
+) -> Result<(), LedgerError> {
+    let read = &mut *db.read().await?;
     read.each("read runs", select, cells, &mut |row| {
-        found.push(RunRow {
+        each(RunRow {
             run: RunId(row.text()?.to_owned()),
             started_at: row.time()?,
             finished_at: row.opt_time()?,
@@ -154,8 +171,7 @@ async fn read_runs(db: &dyn Database, select: &'static str, cells: Vec<super::se
         });
         Ok(())
     })
-    .await?;
-    Ok(found)
+    .await
 }
 
 /// Journal and runs older than `before` go; a run whose batch is still in flight stays. Tallies go once they are out of the window

@@ -270,6 +270,12 @@ pub struct RunRow {
     pub report: Option<Value>,
 }
 
+/// Hears of each entry of the journal, with the run that wrote it.
+pub type OnEntry<'a> = dyn FnMut(Option<RunId>, JournalEntry) + Send + 'a;
+
+/// Hears of each run.
+pub type OnRun<'a> = dyn FnMut(RunRow) + Send + 'a;
+
 /// A resource as a search finds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Candidate {
@@ -330,6 +336,10 @@ pub trait Ledger: Send + Sync {
 
     /// The journal of a resource, oldest first.
     async fn history(&self, key: &Key) -> Result<Vec<JournalEntry>, LedgerError>;
+
+    /// The journal from the first entry at or after `since`, in the order in which it was written and without deliveries. Returns the version of
+    /// the estate that it leads up to.
+    async fn journal(&self, since: Timestamp, each: &mut OnEntry<'_>) -> Result<i64, LedgerError>;
 
     /// Accepts the last outcome of these scopes as a known gap, or (with `None`) no longer.
     async fn accept_scopes(&self, scopes: &[(Scope, Option<Outcome>)]) -> Result<(), LedgerError>;
@@ -428,6 +438,9 @@ pub trait Ledger: Send + Sync {
 
     /// One run with its report.
     async fn run(&self, run: &RunId) -> Result<Option<RunRow>, LedgerError>;
+
+    /// The runs from the first that began at or after `since`, oldest first, with their reports.
+    async fn reports(&self, since: Timestamp, each: &mut OnRun<'_>) -> Result<(), LedgerError>;
 
     /// Removes journal entries and finished runs older than `before`, and tallies and verdicts that no longer count. Never what the present state rests on.
     async fn prune(&self, before: Timestamp) -> Result<Pruned, LedgerError>;

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::codec::{Reader, json};
 use super::keys::{self, AllKeys};
 use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
-use super::{Candidate, LedgerError, Loaded, RunId};
-use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, Known, KnownEdge, KnownScope, Settler};
+use super::{Candidate, LedgerError, Loaded, OnEntry, RunId};
+use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Settler};
 use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resource, Scope};
 
 /// Columns of `resource` as [`read_known`] reads them.
@@ -357,6 +359,37 @@ pub(super) async fn history(db: &dyn Database, key: &Key) -> Result<Vec<JournalE
     })
     .await?;
     Ok(entries)
+}
+
+pub(super) async fn journal(db: &dyn Database, since: Timestamp, each: &mut OnEntry<'_>) -> Result<i64, LedgerError> {
+    let read = &mut *db.read().await?;
+    let mut version = 0;
+    read.each("read the version", "SELECT version FROM meta", cells![], &mut |row| {
+        version = row.int()?;
+        Ok(())
+    })
+    .await?;
+    // By number from there on: clocks may step back.
+    let select = "SELECT journal.run, journal.entry, known_key.key, journal.at, journal.fence, journal.cause, journal.fields \
+         FROM journal JOIN known_key ON known_key.id = journal.key_id \
+         WHERE journal.id >= (SELECT min(id) FROM journal WHERE at >= $1) AND journal.entry <> $2 ORDER BY journal.id";
+    read.each("read the journal", select, cells![since, JournalKind::Delivered.as_str()], &mut |row| {
+        let run = row.opt_string()?.map(RunId);
+        each(
+            run,
+            JournalEntry {
+                entry: row.parse()?,
+                key: row.parse()?,
+                at: row.time()?,
+                fence: Fence(row.int()?),
+                cause: row.text()?.to_owned(),
+                fields: row.json()?,
+            },
+        );
+        Ok(())
+    })
+    .await?;
+    Ok(version)
 }
 
 pub(super) async fn retire_scopes(db: &dyn Database, scopes: &[Scope]) -> Result<(), LedgerError> {

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 
 use super::session::Database;
 use super::{
-    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, Pruned, Rows, RunId, RunRow, TargetNews,
-    TargetRow, Trouble, batches, books, check, leases, observed, records,
+    Answer, Candidate, InFlight, InFlightId, Lease, Leasing, Ledger, LedgerError, Loaded, OnEntry, OnRun, Pruned, Rows, RunId, RunRow,
+    TargetNews, TargetRow, Trouble, batches, books, check, leases, observed, records,
 };
 use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
@@ -65,6 +65,10 @@ impl<D: Database> Ledger for Store<D> {
 
     async fn history(&self, key: &Key) -> Result<Vec<JournalEntry>, LedgerError> {
         observed::history(&self.db, key).await
+    }
+
+    async fn journal(&self, since: Timestamp, each: &mut OnEntry<'_>) -> Result<i64, LedgerError> {
+        observed::journal(&self.db, since, each).await
     }
 
     async fn accept_scopes(&self, scopes: &[(Scope, Option<Outcome>)]) -> Result<(), LedgerError> {
@@ -180,6 +184,10 @@ impl<D: Database> Ledger for Store<D> {
 
     async fn run(&self, run: &RunId) -> Result<Option<RunRow>, LedgerError> {
         books::run(&self.db, run).await
+    }
+
+    async fn reports(&self, since: Timestamp, each: &mut OnRun<'_>) -> Result<(), LedgerError> {
+        books::reports(&self.db, since, each).await
     }
 
     async fn prune(&self, before: Timestamp) -> Result<Pruned, LedgerError> {

@@ -6,9 +6,9 @@ mod alone;
 mod finish;
 pub mod gaps;
 mod look_up;
-mod moves;
 pub mod progress;
 pub mod ready;
+pub mod recording;
 mod recover;
 pub mod report;
 pub mod saved;
@@ -421,8 +421,8 @@ impl Stand {
         let _ = inventory::derive(&mut estate, &ownership, &observing);
         let lifecycle = &context.config.lifecycle;
         let policy = Policy { timers: lifecycle.defaults.clone(), rules: lifecycle.rules.clone() };
-        let successors = moves::successors(&estate);
-        moves::conclude(&mut estate, &successors, context.at());
+        let successors = lifecycle::successors(&estate);
+        lifecycle::conclude_moved(&mut estate, &successors, context.at());
         Self {
             estate,
             observed,

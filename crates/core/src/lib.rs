@@ -3,6 +3,7 @@
 //! Nothing in this crate does I/O, reads a clock or keeps state: the same input gives the same bytes. The binary crate owns
 //! the ledger, the sources, the targets and the run that ties them together.
 
+pub mod backtest;
 pub mod ci;
 pub mod doctor;
 pub mod estate;

@@ -129,7 +129,7 @@ pub fn run(estate: &mut Estate, pull: &Pull, policy: &Policy, at: Timestamp, fen
 
 /// Decides anew after something else than a pull changed the estate, and leaves fleets as they are.
 pub fn decide_again(estate: &mut Estate, policy: &Policy, at: Timestamp) -> Decisions {
-    decide_with(estate, policy, at, |_, _| {})
+    decide_with(estate, policy, at, |_, _| {}, &mut |_, _, _| {})
 }
 
 const KINDS: [(Kind, usize); 6] = [

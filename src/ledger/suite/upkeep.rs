@@ -18,6 +18,7 @@ on_both!(
     rejected_holds_stay_until_they_are_asked_about_again,
     the_last_verdict_stands,
     runs_are_listed_newest_first,
+    the_past_is_read_from_a_time_on,
     pruning_leaves_the_present,
     checking_finds_damage
 );
@@ -105,6 +106,55 @@ async fn runs_are_listed_newest_first(place: &Place) {
     ledger.finish_run(&RunRow { outcome: Some("failed".to_owned()), ..row(1) }).await.unwrap();
     assert_eq!(ledger.run(&row(1).run).await.unwrap(), Some(row(1)), "a run ends once");
     assert_eq!(ledger.run(&RunId("run-9".to_owned())).await.unwrap(), None);
+}
+
+async fn the_past_is_read_from_a_time_on(place: &Place) {
+    let ledger = place.open().await;
+    let entry = |entry, n, second| JournalEntry {
+        entry,
+        key: key(n),
+        at: at(second),
+        fence: Fence(2),
+        cause: "why".to_owned(),
+        fields: Default::default(),
+    };
+    let mut version = 0;
+    // The third run's clock stepped back.
+    for (run, second) in [("first", 10), ("second", 20), ("third", 5)] {
+        let mut written = estate([known(resource(1), 1, at(0))]);
+        let wanted = [(JournalKind::Observed, 1), (JournalKind::Delivered, 1), (JournalKind::Absent, 2)];
+        written.dirty.journal = wanted.into_iter().map(|(kind, n)| entry(kind, n, second)).collect();
+        ledger.start_run(&RunId(run.to_owned()), at(second)).await.unwrap();
+        version = ledger.commit(&RunId(run.to_owned()), version, &written).await.unwrap();
+        let report = Some(json!({ "of": run }));
+        let row = RunRow {
+            run: RunId(run.to_owned()),
+            started_at: at(second),
+            finished_at: Some(at(second)),
+            outcome: None,
+            counts: Default::default(),
+            report,
+        };
+        ledger.finish_run(&row).await.unwrap();
+    }
+    let mut entries = Vec::new();
+    let led_to = ledger.journal(at(15), &mut |run, entry| entries.push((run.map(|run| run.0), entry))).await.unwrap();
+    let of = |run: &str, kind, n, second| (Some(run.to_owned()), entry(kind, n, second));
+    assert_eq!(led_to, version);
+    assert_eq!(
+        entries,
+        [
+            of("second", JournalKind::Observed, 1, 20),
+            of("second", JournalKind::Absent, 2, 20),
+            of("third", JournalKind::Observed, 1, 5),
+            of("third", JournalKind::Absent, 2, 5),
+        ]
+    );
+    let mut runs = Vec::new();
+    ledger.reports(at(15), &mut |row| runs.push((row.run.0, row.report))).await.unwrap();
+    assert_eq!(runs, [("second".to_owned(), Some(json!({ "of": "second" }))), ("third".to_owned(), Some(json!({ "of": "third" })))]);
+    ledger.journal(at(99), &mut |_, entry| panic!("{entry:?}")).await.unwrap();
+    ledger.reports(at(99), &mut |row| panic!("{row:?}")).await.unwrap();
 }
 
 async fn pruning_leaves_the_present(place: &Place) {

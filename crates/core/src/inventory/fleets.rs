@@ -13,6 +13,9 @@ use crate::model::{Attributes, EdgeId, Key, Kind, RelationType, Resource};
 /// Which members are folded now, and into what: the key of a scaling group that the cloud shows, or of a named fleet.
 pub type Folding = BTreeMap<Key, Key>;
 
+/// The cause, in the journal, of what changed of a group because its folded members tell so.
+pub(crate) const TOLD_BY_MEMBERS: &str = "told by the members folded into it";
+
 /// What folding came to.
 #[must_use]
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +139,7 @@ fn tell_groups(estate: &mut Estate, fleets: &BTreeMap<Key, Fleet>, observing: &O
         }
         if !taken.fields.is_empty() {
             known.news_fence = known.news_fence.max(observing.fence);
-            note(dirty, observing, JournalKind::Observed, &key, "told by the members folded into it", taken.fields);
+            note(dirty, observing, JournalKind::Observed, &key, TOLD_BY_MEMBERS, taken.fields);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What the members that are folded into a fleet tell of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -106,6 +107,16 @@ pub(super) fn of_group(group: &Resource, told: Option<&Told>, proven: bool) -> R
 /// Whether folded members add something to what a resource says of itself.
 pub(super) fn adds_to(resource: &Resource) -> bool {
     resource.extra.contains_key(ADDED)
+}
+
+/// A resource as the cloud shows it, without what folded members add to it.
+pub(crate) fn without_added(resource: &Arc<Resource>) -> Arc<Resource> {
+    if !adds_to(resource) {
+        return Arc::clone(resource);
+    }
+    let mut own = Resource::clone(resource);
+    let _ = take_added(&mut own);
+    own.into()
 }
 
 /// Keeps in a read of a group what its members added to what is known of it.

@@ -21,8 +21,10 @@ pub(crate) use derived::unlisted_members;
 pub use derived::{last_members, members_scope};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};
+pub(crate) use fleets::TOLD_BY_MEMBERS;
 pub use fleets::{Folded, Folding, fold};
 pub use gather::{Coverage, SourceCoverage, gather};
+pub(crate) use members::without_added;
 pub(crate) use merge::read_narrowly;
 pub use observe::{Observed, Observing, observe};
 

@@ -259,9 +259,12 @@ impl Pass<'_> {
             }
             known.missing = known.missing.saturating_add(1);
             self.dirty.resources.insert(key.clone());
-            if !ended && known.missing == 1 {
-                self.observed.newly_absent += 1;
-                known.news_fence = self.observing.fence;
+            // Of what had ended that is news only where listings still showed it alive.
+            if known.missing == 1 && (!ended || known.resource.vital() != Vital::Ended) {
+                if !ended {
+                    self.observed.newly_absent += 1;
+                    known.news_fence = self.observing.fence;
+                }
                 let cause = proof.cause("absent from");
                 let last_seen = FieldChange { from: Value::Null, to: known.last_seen.to_string().into() };
                 self.journal(JournalKind::Absent, key, cause, BTreeMap::from([("last_seen".to_owned(), last_seen)]));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::dependents;
-use super::policy::{Policy, Timers, Verdicts};
+use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
 use super::words::{after, elapsed, listings, spelt};
 use crate::estate::{
@@ -17,6 +17,9 @@ use crate::model::{Account, Key, Kind, Outcome, Provider, RelationType, Resource
 use crate::plan::Reason;
 use crate::rules::{Fleet, Verdict};
 use crate::told;
+
+/// What stands for a rule in the reason of an end that people asked for: `dewpoint scopes retire`.
+pub(crate) const RETIRED_SCOPE: &str = "scopes retire";
 
 /// What was decided, beyond what stands in the estate.
 #[must_use]
@@ -58,15 +61,27 @@ pub struct Decisions {
 ///
 /// Fleets of folded machines are made on the way ([`crate::inventory::fold`]).
 pub fn decide(estate: &mut Estate, policy: &Policy, observing: &Observing<'_>) -> Decisions {
-    decide_with(estate, policy, observing.at, |estate, folding| {
+    decide_traced(estate, policy, observing, &mut |_, _, _| {})
+}
+
+/// [`decide`]; `trace` hears what each rule says of each resource.
+pub fn decide_traced(estate: &mut Estate, policy: &Policy, observing: &Observing<'_>, trace: &mut RuleTracer<'_>) -> Decisions {
+    let fold = |estate: &mut Estate, folding: &Folding| {
         let _ = fold(estate, folding, observing);
-    })
+    };
+    decide_with(estate, policy, observing.at, fold, trace)
 }
 
 /// [`decide`], with what makes the fleets.
-pub(crate) fn decide_with(estate: &mut Estate, policy: &Policy, at: Timestamp, fold: impl FnOnce(&mut Estate, &Folding)) -> Decisions {
+pub(crate) fn decide_with(
+    estate: &mut Estate,
+    policy: &Policy,
+    at: Timestamp,
+    fold: impl FnOnce(&mut Estate, &Folding),
+    trace: &mut RuleTracer<'_>,
+) -> Decisions {
     let mut decisions = Decisions { verdicts: policy.no_verdicts(), ..Decisions::default() };
-    dispose(estate, policy, &mut decisions.verdicts, at, fold);
+    dispose(estate, policy, &mut decisions.verdicts, at, fold, trace);
 
     let open = open_derived(estate);
     let closed = closed_accounts(estate);
@@ -141,14 +156,21 @@ fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
             && known.end.is_none()
         {
             let text = format!("no source covers {scope} any more, and its retirement was asked for");
-            decisions.proposed.insert(key.clone(), Reason { rule: "scopes retire".to_owned(), text });
+            decisions.proposed.insert(key.clone(), Reason { rule: RETIRED_SCOPE.to_owned(), text });
         }
     }
 }
 
 /// Dispositions: machines first, then what depends on them, and last the fleets that they make.
-fn dispose(estate: &mut Estate, policy: &Policy, verdicts: &mut Verdicts, at: Timestamp, fold: impl FnOnce(&mut Estate, &Folding)) {
-    policy.judge(verdicts, estate, at, |_| true);
+fn dispose(
+    estate: &mut Estate,
+    policy: &Policy,
+    verdicts: &mut Verdicts,
+    at: Timestamp,
+    fold: impl FnOnce(&mut Estate, &Folding),
+    trace: &mut RuleTracer<'_>,
+) {
+    policy.judge(verdicts, estate, at, |_| true, trace);
     let ignored = ignored_fleets(estate, verdicts);
     let Estate { resources, dirty, .. } = estate;
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind == Kind::Instance) {
@@ -168,7 +190,7 @@ fn dispose(estate: &mut Estate, policy: &Policy, verdicts: &mut Verdicts, at: Ti
     fold(estate, &folding);
     // Fleets that came into being by that.
     let is_new_fleet = |known: &Known| known.resource.derived && known.resource.kind == Kind::ScalingGroup && known.first_seen == at;
-    policy.judge(verdicts, estate, at, is_new_fleet);
+    policy.judge(verdicts, estate, at, is_new_fleet, trace);
     let Estate { resources, dirty, .. } = estate;
     for (key, known) in resources.iter_mut().filter(|(_, known)| is_new_fleet(known)) {
         dispose_one(key, known, verdicts.of(key), None, at, dirty);
@@ -464,7 +486,7 @@ pub fn reason(known: &Known) -> Reason {
         EndCause::AccountClosed => closed_with(&known.resource.account),
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),
         EndCause::Unwanted => reason("unwanted", "the configuration no longer covers it".to_owned()),
-        EndCause::Disowned => reason("scopes retire", "no source covered it any more, and its retirement was asked for".to_owned()),
+        EndCause::Disowned => reason(RETIRED_SCOPE, "no source covered it any more, and its retirement was asked for".to_owned()),
     }
 }
 

@@ -7,16 +7,19 @@ mod confirm;
 mod decide;
 mod dependents;
 mod explain;
+mod moves;
 mod policy;
 mod stages;
 mod words;
 
 pub use confirm::{Confirmed, conclude, confirm, purged};
+pub(crate) use decide::RETIRED_SCOPE;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use decide::decide_with;
-pub use decide::{Decisions, decide, reason};
+pub use decide::{Decisions, decide, decide_traced, reason};
 pub use explain::{Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain, timers};
-pub use policy::{Policy, Timers, Verdicts};
+pub use moves::{conclude_moved, successors};
+pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;
 
 #[cfg(test)]

@@ -49,6 +49,9 @@ pub struct Policy {
     pub rules: Rules,
 }
 
+/// Hears what each rule says of a resource.
+pub type RuleTracer<'a> = dyn FnMut(&Key, &Rule, RuleOutcome) + 'a;
+
 /// What the policy says of every resource in one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdicts {
@@ -74,6 +77,11 @@ impl Verdicts {
     #[must_use]
     pub fn of(&self, key: &Key) -> &Verdict {
         self.by_key.get(key).unwrap_or(&self.default)
+    }
+
+    /// What is said where it is not the default: all keys that a rule speaks about, in order.
+    pub fn by_rules(&self) -> impl Iterator<Item = (&Key, &Verdict)> {
+        self.by_key.iter()
     }
 
     /// Rules that could not be asked, by the resource that they could not be asked about.
@@ -116,14 +124,21 @@ impl Policy {
     }
 
     /// Asks the rules about every resource of these.
-    pub(super) fn judge(&self, verdicts: &mut Verdicts, estate: &Estate, at: Timestamp, which: impl Fn(&Known) -> bool) {
+    pub(super) fn judge(
+        &self,
+        verdicts: &mut Verdicts,
+        estate: &Estate,
+        at: Timestamp,
+        which: impl Fn(&Known) -> bool,
+        trace: &mut RuleTracer<'_>,
+    ) {
         if self.rules.is_empty() {
             return;
         }
         let groups = groups(estate);
         for (key, known) in estate.resources.iter().filter(|(_, known)| which(known)) {
             let subject = subject(estate, &groups, key, known, at);
-            let verdict = self.rules.judge(&subject, &verdicts.default, |_, _| {});
+            let verdict = self.rules.judge(&subject, &verdicts.default, |rule, outcome| trace(key, rule, outcome));
             verdicts.take(key, verdict);
         }
     }

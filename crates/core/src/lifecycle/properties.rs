@@ -223,7 +223,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// A policy of rules over what random estates hold.
-fn any_policy() -> impl Strategy<Value = Policy> {
+pub(crate) fn any_policy() -> impl Strategy<Value = Policy> {
     let conditions = [
         r#"resource.kind == "instance""#,
         r#"resource.kind == "instance" && resource.state == "stopped""#,

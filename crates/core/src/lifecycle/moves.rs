@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::confirm::conclude;
 use crate::estate::{EndCause, Estate, Known};
-use crate::lifecycle;
 use crate::model::{Key, Kind, Vital};
 use crate::plan::Reason;
 
 /// Old keys that complete listings do not show any more, each with the one key under which its life is seen now.
 ///
 /// Found in the estate, not only in the run that saw the move: a target that took no part in that run follows later.
-pub(super) fn successors(estate: &Estate) -> BTreeMap<Key, Key> {
+#[must_use]
+pub fn successors(estate: &Estate) -> BTreeMap<Key, Key> {
     let machines = || estate.resources.iter().filter(|(_, known)| known.resource.kind == Kind::Instance);
     let mut alive: BTreeMap<&str, Option<&Key>> = BTreeMap::new();
     for (key, known) in machines().filter(|(_, known)| is_seen(known)) {
@@ -35,9 +36,9 @@ fn is_seen(known: &Known) -> bool {
 }
 
 /// The old keys have ended: nothing is wanted under them any more.
-pub(super) fn conclude(estate: &mut Estate, successors: &BTreeMap<Key, Key>, at: Timestamp) {
+pub fn conclude_moved(estate: &mut Estate, successors: &BTreeMap<Key, Key>, at: Timestamp) {
     for (old, new) in successors {
         let reason = Reason { rule: "moved".to_owned(), text: format!("the same machine is {new} now") };
-        let _ = lifecycle::conclude(estate, old, EndCause::Absent, &reason, at);
+        let _ = conclude(estate, old, EndCause::Absent, &reason, at);
     }
 }
