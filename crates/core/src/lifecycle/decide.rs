@@ -297,7 +297,8 @@ pub(super) fn born(known: &Known) -> Timestamp {
     known.resource.created_at.unwrap_or(known.life_since)
 }
 
-fn age_seen(known: &Known) -> std::time::Duration {
+/// The age at which it was last seen, as far as is known.
+pub(super) fn age_seen(known: &Known) -> std::time::Duration {
     elapsed(born(known), known.last_seen)
 }
 

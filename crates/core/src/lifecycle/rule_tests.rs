@@ -243,6 +243,34 @@ fn dependents_follow_unless_a_rule_speaks_of_them() {
 }
 
 #[test]
+fn what_ends_with_a_machine_that_is_not_known_waits_with_it() {
+    let (volume, kept) = (resource(&at(Kind::Volume), "ends"), resource(&at(Kind::Volume), "kept"));
+    let attached = |volume: &Resource, ends_with_it: bool| {
+        let mut edge = relation(RelationType::AttachedTo, &volume.key, &machine("i-1", &[]).key);
+        edge.attributes.insert("delete_on_termination".to_owned(), json!(ends_with_it));
+        edge
+    };
+    // Volumes are listed a moment after machines, or machines could not be listed at all.
+    for outcome in [Outcome::Complete, Outcome::Denied] {
+        let shown = |machines: Outcome| {
+            let scopes = [(at(Kind::Instance), machines), (at(Kind::Volume), Outcome::Complete)];
+            pull(scopes, [volume.clone(), kept.clone()], [attached(&volume, true), attached(&kept, false)])
+        };
+        let mut estate = Estate::default();
+        for (minutes, wanted) in [(1, Disposition::Defer), (15, Disposition::Defer), (16, Disposition::Record)] {
+            let _ = step(&mut estate, &shown(outcome), &policy(), minutes);
+            let dispositions = [&volume, &kept].map(|volume| disposition(&estate, &volume.key));
+            assert_eq!(dispositions, [wanted, Disposition::Record], "{outcome} at minute {minutes}");
+        }
+    }
+    // Where nobody lists machines there is none to wait for.
+    let mut estate = Estate::default();
+    let only = pull([(at(Kind::Volume), Outcome::Complete)], [volume.clone()], [attached(&volume, true)]);
+    let _ = step(&mut estate, &only, &policy(), 1);
+    assert_eq!(disposition(&estate, &volume.key), Disposition::Record);
+}
+
+#[test]
 fn a_set_retirement_waits_even_for_what_is_certain() {
     let hour = Some(Duration::from_secs(3600));
     let policy = under(vec![rule("slow", IS_MACHINE, None, Settings { retire_after: hour, ..Settings::default() })]);
