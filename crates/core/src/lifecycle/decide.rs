@@ -280,7 +280,8 @@ fn next_disposition(known: &Known, wanted: Disposition, is_young: bool, timers: 
         (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => now,
         // ... nor is a record due to what vanished: a complete listing of its group lacks it as well, and what ends with it may lag behind.
         (_, Disposition::Record) if known.missing > 0 => now,
-        (Disposition::Defer, Disposition::Record) if is_young => now,
+        // Nor to what has none yet and is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.
+        (Disposition::Defer | Disposition::Fold | Disposition::Ignore, Disposition::Record) if is_young => now,
         // What once had a record is not deferred any more.
         (_, Disposition::Defer) => now,
         (Disposition::Record, Disposition::Fold) | (Disposition::Fold, Disposition::Record)

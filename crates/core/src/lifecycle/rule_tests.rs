@@ -271,6 +271,30 @@ fn what_ends_with_a_machine_that_is_not_known_waits_with_it() {
 }
 
 #[test]
+fn what_leaves_a_fleet_or_a_rule_young_has_to_grow_first() {
+    let policy = under(vec![
+        does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None }),
+        does("runners", r#"resource.kind == "instance" && "role" in resource.tags"#, Action::Ignore),
+        rule("slow", IS_MACHINE, None, Settings { min_age: Some(Duration::from_secs(3600)), ..Settings::default() }),
+    ]);
+    let born = |mut machine: Resource| {
+        machine.created_at = Some(minute(0));
+        machine
+    };
+    let (member_of_it, runner, fleet) = (born(machine("i-1", &[])), born(machine("i-2", &[("role", "ci")])), group("asg", 4));
+    let let_go = born(machine("i-2", &[]));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&fleet, &member_of_it, &runner], vec![member(&member_of_it, &fleet)]), &policy, 5);
+    // `min_dwell` (15 minutes) is over long before it is old enough.
+    for (minutes, wanted) in [(30, [Disposition::Fold, Disposition::Ignore]), (59, [Disposition::Fold, Disposition::Ignore])] {
+        let _ = step(&mut estate, &shown(&[&fleet, &member_of_it, &let_go], Vec::new()), &policy, minutes);
+        assert_eq!([&member_of_it, &let_go].map(|machine| disposition(&estate, &machine.key)), wanted, "at minute {minutes}");
+    }
+    let _ = step(&mut estate, &shown(&[&fleet, &member_of_it, &let_go], Vec::new()), &policy, 60);
+    assert_eq!([&member_of_it, &let_go].map(|machine| disposition(&estate, &machine.key)), [Disposition::Record; 2]);
+}
+
+#[test]
 fn a_set_retirement_waits_even_for_what_is_certain() {
     let hour = Some(Duration::from_secs(3600));
     let policy = under(vec![rule("slow", IS_MACHINE, None, Settings { retire_after: hour, ..Settings::default() })]);
