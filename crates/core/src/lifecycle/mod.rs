@@ -28,3 +28,7 @@ pub(crate) mod properties;
 mod rule_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod truth;
+#[cfg(test)]
+mod truth_properties;

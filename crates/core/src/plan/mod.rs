@@ -24,7 +24,7 @@ mod standing;
 mod stored;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod window;

@@ -16,24 +16,24 @@ use crate::model::{Attributes, Digest, EdgeId, Key, Kind, Outcome, Provider, Rec
 use crate::ownership::Ownership;
 use crate::target::*;
 
-pub(super) const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
 /// Seconds after the tests' epoch.
-pub(super) fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     "2026-01-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_secs(seconds)
 }
 
-pub(super) fn key(name: &str) -> Key {
+pub(crate) fn key(name: &str) -> Key {
     Key::aws(&format!("arn:aws:ec2:eu-west-1:1:thing/{name}")).unwrap()
 }
 
-pub(super) fn edge(from: &str, to: &str) -> EdgeId {
+pub(crate) fn edge(from: &str, to: &str) -> EdgeId {
     EdgeId { from: key(from), relation: RelationType::RoutesTo, to: key(to) }
 }
 
-pub(super) struct FakeTarget {
-    pub(super) name: TargetName,
-    pub(super) mapping: u8,
+pub(crate) struct FakeTarget {
+    pub(crate) name: TargetName,
+    pub(crate) mapping: u8,
 }
 
 fn field(value: Value, authority: Authority) -> DesiredField {
@@ -111,34 +111,36 @@ impl Target for FakeTarget {
 }
 
 impl FakeTarget {
-    pub(super) fn no(&self) -> TargetError {
+    pub(crate) fn no(&self) -> TargetError {
         TargetError::Unreachable { target: self.name.clone(), operation: "find", text: "planning asks no target".to_owned() }
     }
 }
 
 /// Everything a plan is made from, and the target's rows.
-pub(super) struct World {
-    pub(super) target: FakeTarget,
-    pub(super) kinds: BTreeSet<Kind>,
-    pub(super) adopt: Adopt,
-    pub(super) purge: Purge,
-    pub(super) authority: BTreeMap<String, Authority>,
-    pub(super) max_records: Option<u64>,
-    pub(super) estate: Estate,
-    pub(super) proposed: BTreeMap<Key, Reason>,
-    pub(super) state: TargetState,
-    pub(super) timers: Timers,
-    pub(super) now: Timestamp,
-    pub(super) limits: Limits,
-    pub(super) disowned: BTreeSet<Scope>,
-    pub(super) recovering: bool,
-    pub(super) ours: EstateId,
+pub(crate) struct World {
+    pub(crate) target: FakeTarget,
+    pub(crate) kinds: BTreeSet<Kind>,
+    pub(crate) adopt: Adopt,
+    pub(crate) purge: Purge,
+    pub(crate) authority: BTreeMap<String, Authority>,
+    pub(crate) max_records: Option<u64>,
+    pub(crate) estate: Estate,
+    pub(crate) proposed: BTreeMap<Key, Reason>,
+    pub(crate) state: TargetState,
+    pub(crate) timers: Timers,
+    /// What the rules say; nothing but the timers where it is `None`.
+    pub(crate) verdicts: Option<Verdicts>,
+    pub(crate) now: Timestamp,
+    pub(crate) limits: Limits,
+    pub(crate) disowned: BTreeSet<Scope>,
+    pub(crate) recovering: bool,
+    pub(crate) ours: EstateId,
     /// What the target answers about creates; nothing found for keys that are not here.
-    pub(super) answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
+    pub(crate) answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let name: TargetName = "cmdb".parse().unwrap();
         Self {
             target: FakeTarget { name: name.clone(), mapping: 0 },
@@ -158,6 +160,7 @@ impl World {
                 verdicts: BTreeMap::new(),
             },
             timers: Timers::default(),
+            verdicts: None,
             now: at(0),
             limits: Limits::default(),
             disowned: BTreeSet::new(),
@@ -168,7 +171,7 @@ impl World {
     }
 
     /// A world whose target has held `count` instances since long before the window.
-    pub(super) fn with_instances(count: usize) -> Self {
+    pub(crate) fn with_instances(count: usize) -> Self {
         let mut world = Self::new();
         world.now = at(-10 * DAY);
         for number in 0..count {
@@ -179,11 +182,11 @@ impl World {
         world
     }
 
-    pub(super) fn add(&mut self, name: &str, kind: Kind) -> &mut Known {
+    pub(crate) fn add(&mut self, name: &str, kind: Kind) -> &mut Known {
         self.add_in(name, kind, "1")
     }
 
-    pub(super) fn add_in(&mut self, name: &str, kind: Kind, account: &str) -> &mut Known {
+    pub(crate) fn add_in(&mut self, name: &str, kind: Kind, account: &str) -> &mut Known {
         let key = key(name);
         let resource = Resource {
             key: key.clone(),
@@ -207,34 +210,34 @@ impl World {
         self.estate.resources.entry(key).insert_entry(known).into_mut()
     }
 
-    pub(super) fn known(&mut self, name: &str) -> &mut Known {
+    pub(crate) fn known(&mut self, name: &str) -> &mut Known {
         self.estate.resources.get_mut(&key(name)).unwrap()
     }
 
-    pub(super) fn row(&self, name: &str) -> &RecordBrief {
+    pub(crate) fn row(&self, name: &str) -> &RecordBrief {
         &self.state.records[&key(name)]
     }
 
-    pub(super) fn set(&mut self, name: &str, attribute: &str, value: Value) {
+    pub(crate) fn set(&mut self, name: &str, attribute: &str, value: Value) {
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).attributes.insert(attribute.to_owned(), value);
         news(known);
     }
 
-    pub(super) fn unset(&mut self, name: &str, attribute: &str) {
+    pub(crate) fn unset(&mut self, name: &str, attribute: &str) {
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).attributes.remove(attribute);
         news(known);
     }
 
-    pub(super) fn rename(&mut self, name: &str, to: &str) {
+    pub(crate) fn rename(&mut self, name: &str, to: &str) {
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).name = Some(to.to_owned());
         news(known);
     }
 
     /// Absent for long enough, and proposed for retirement.
-    pub(super) fn propose(&mut self, name: &str) {
+    pub(crate) fn propose(&mut self, name: &str) {
         let known = self.known(name);
         known.stage = Stage::Missing;
         known.fence.0 += 1;
@@ -247,7 +250,7 @@ impl World {
     }
 
     /// A complete listing of a scope shows nothing any more.
-    pub(super) fn empty(&mut self, scope: &Scope) {
+    pub(crate) fn empty(&mut self, scope: &Scope) {
         let receipt = Receipt {
             source: "aws".parse().unwrap(),
             outcome: Outcome::Complete,
@@ -270,7 +273,7 @@ impl World {
     }
 
     /// A look-up found it gone.
-    pub(super) fn confirm(&mut self, name: &str) {
+    pub(crate) fn confirm(&mut self, name: &str) {
         let now = self.now;
         self.proposed.remove(&key(name));
         let known = self.known(name);
@@ -279,7 +282,7 @@ impl World {
     }
 
     /// The provider says that it has ended.
-    pub(super) fn terminate(&mut self, name: &str) {
+    pub(crate) fn terminate(&mut self, name: &str) {
         let now = self.now;
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).state = Some("terminated".to_owned());
@@ -288,7 +291,7 @@ impl World {
         news(known);
     }
 
-    pub(super) fn show_again(&mut self, name: &str) {
+    pub(crate) fn show_again(&mut self, name: &str) {
         self.proposed.remove(&key(name));
         let now = self.now;
         let known = self.known(name);
@@ -299,12 +302,12 @@ impl World {
         news(known);
     }
 
-    pub(super) fn relate(&mut self, from: &str, to: &str) {
+    pub(crate) fn relate(&mut self, from: &str, to: &str) {
         let known = KnownEdge { attributes: Attributes::new(), derived: false, extra: serde_json::Map::new(), fence: Fence(1) };
         self.estate.edges.insert(edge(from, to), known);
     }
 
-    pub(super) fn input<R>(&self, look: impl FnOnce(&Input<'_>) -> R) -> R {
+    pub(crate) fn input<R>(&self, look: impl FnOnce(&Input<'_>) -> R) -> R {
         let terms = Terms {
             target: &self.target,
             kinds: &self.kinds,
@@ -313,7 +316,7 @@ impl World {
             authority: &self.authority,
             max_records: self.max_records,
         };
-        let verdicts = Verdicts::uniform(&self.timers);
+        let verdicts = self.verdicts.clone().unwrap_or_else(|| Verdicts::uniform(&self.timers));
         look(&Input {
             terms: &terms,
             estate: &self.estate,
@@ -325,7 +328,7 @@ impl World {
         })
     }
 
-    pub(super) fn draft(&self) -> Draft {
+    pub(crate) fn draft(&self) -> Draft {
         self.input(|input| {
             let draft = draft(input);
             let mut answers = self.answers.clone();
@@ -336,26 +339,26 @@ impl World {
         })
     }
 
-    pub(super) fn plan(&self) -> Guarded {
+    pub(crate) fn plan(&self) -> Guarded {
         let draft = self.draft();
         let guards = Guards { limits: &self.limits, disowned: &self.disowned, recovering: self.recovering };
         self.input(|input| guard(draft, input, &guards))
     }
 
     /// Plans as it would be without guardrails: the damage.
-    pub(super) fn unguarded(&self) -> Vec<Change> {
+    pub(crate) fn unguarded(&self) -> Vec<Change> {
         self.draft().changes().cloned().collect()
     }
 
     /// Plans, applies, and gives the plan.
-    pub(super) fn sync(&mut self) -> Guarded {
+    pub(crate) fn sync(&mut self) -> Guarded {
         let plan = self.plan();
         self.apply(&plan);
         plan
     }
 
     /// What a delivery engine and a ledger make of a plan, when every delivery succeeds.
-    pub(super) fn apply(&mut self, plan: &Guarded) {
+    pub(crate) fn apply(&mut self, plan: &Guarded) {
         let now = self.now;
         for (key, row) in &plan.bindings {
             self.state.records.insert(key.clone(), row.clone());
@@ -440,7 +443,7 @@ impl World {
     }
 
     /// Says the same of every change of a hold.
-    pub(super) fn say(&mut self, hold: &Hold, verdict: VerdictKind) {
+    pub(crate) fn say(&mut self, hold: &Hold, verdict: VerdictKind) {
         let verdicts = hold.verdicts(verdict, self.now);
         self.state.verdicts.extend(verdicts.into_iter().map(|verdict| (verdict.change, verdict)));
     }
@@ -453,7 +456,7 @@ fn news(known: &mut Known) {
     known.digest = known.resource.digest().unwrap();
 }
 
-pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
+pub(crate) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
     FoundRecord {
         id: RecordId(id.to_owned()),
         class: "c_instance".to_owned(),
@@ -468,7 +471,7 @@ pub(super) fn stranger(id: &str, fields: &[(&str, Value)]) -> FoundRecord {
 }
 
 /// `change key` of each change, in order.
-pub(super) fn words(changes: &[Change]) -> Vec<String> {
+pub(crate) fn words(changes: &[Change]) -> Vec<String> {
     let name = |key: &Key| key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     let word = |change: &Change| match &change.relation {
         Some(edge) => format!("{} {}>{}", change.change, name(&edge.from), name(&edge.to)),
@@ -477,10 +480,10 @@ pub(super) fn words(changes: &[Change]) -> Vec<String> {
     changes.iter().map(word).collect()
 }
 
-pub(super) fn hours(hours: i64) -> i64 {
+pub(crate) fn hours(hours: i64) -> i64 {
     hours * 3600
 }
 
-pub(super) fn days(days: u64) -> Duration {
+pub(crate) fn days(days: u64) -> Duration {
     Duration::from_secs(days * 86_400)
 }
