@@ -355,9 +355,10 @@ impl<'a> Drafter<'a> {
         why: Reason,
         basis: Digest,
     ) -> Change {
-        // An absence is one episode from the last sight on; every other wish lasts until something is delivered to the record.
-        let episode =
-            if change == ChangeKind::Retire && known.missing > 0 { Some(known.last_seen) } else { row.and_then(|row| row.delivered_at) };
+        // An absence is one episode from the last sight on, whether a listing or people say so; every other wish lasts until something is
+        // delivered to the record.
+        let is_absence = change == ChangeKind::Retire && (known.missing > 0 || self.input.proposed.contains_key(&known.resource.key));
+        let episode = if is_absence { Some(known.last_seen) } else { row.and_then(|row| row.delivered_at) };
         let values = written.fields.iter().filter(|(name, _)| written.solid.contains(*name));
         let id = change_id(&self.draft.target, change, &known.resource.key, None, values, episode);
         Change {

@@ -107,6 +107,25 @@ fn what_an_orphaned_scope_holds_waits_for_people() {
 }
 
 #[test]
+fn an_approval_of_what_a_scope_held_stands_when_it_has_ended() {
+    let mut world = World::with_instances(3);
+    // Seen since it was delivered, and absent from no listing: no source covers it any more.
+    let reason = Reason { rule: "scopes retire".to_owned(), text: "asked for".to_owned() };
+    world.known("i-000").last_seen = at(-3600);
+    world.proposed.insert(key("i-000"), reason);
+    world.disowned = [scope(&mut world)].into();
+    let plan = world.plan();
+    assert_eq!(held(&plan), 1);
+    world.say(&plan.holds[0], VerdictKind::Approved);
+    assert_eq!(world.plan().look_up, [key("i-000")].into());
+    world.proposed.clear();
+    let known = world.known("i-000");
+    (known.stage, known.missing, known.end) = (Stage::Retired, 1, Some(End { at: at(0), cause: EndCause::Disowned }));
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), held(&plan)), (vec!["retire i-000".to_owned()], 0));
+}
+
+#[test]
 fn a_proposed_retirement_is_looked_up_never_sent() {
     let mut world = World::with_instances(3);
     world.propose("i-000");
