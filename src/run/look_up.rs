@@ -55,8 +55,11 @@ async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand:
     for key in &keys {
         let Some(known) = stand.estate.resources.get(key) else { continue };
         if known.resource.derived {
-            // The estate itself is the authority on what it derives: still proposed means that it is proven that no member is left.
-            if stand.decisions.proposed.contains_key(key) {
+            // The estate itself is the authority on what it derives: still proposed means that it is proven that no member is left, or that
+            // people gave up, and approved here, where the last ones were.
+            if stand.decisions.bereft.contains(key) {
+                disowned.extend(stand.decisions.proposed.get_key_value(key).map(|(key, reason)| (key.clone(), reason.clone())));
+            } else if stand.decisions.proposed.contains_key(key) {
                 gone_or_there.insert(key.clone(), Presence::Gone);
             }
             continue;

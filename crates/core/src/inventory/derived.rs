@@ -135,6 +135,26 @@ pub(crate) fn unlisted_members(
     serving.find(|(_, known)| !known.receipt.is_complete()).map(|(scope, _)| scope.clone())
 }
 
+/// The scope that people gave up, of those where members of a derived resource were last seen: `members` are its last ones, all of which have
+/// ended, and every other scope of theirs proves that none is left. `None` where one may live, and where nothing was given up.
+pub(crate) fn given_up(estate: &Estate, gone: &BTreeSet<Scope>, derived: &Known, members: &[(&Key, &Known)]) -> Option<Scope> {
+    if members.iter().any(|(_, member)| is_live(member)) {
+        return None;
+    }
+    let resource = &derived.resource;
+    let mut own: BTreeSet<Scope> = members.iter().map(|(_, member)| member.resource.scope()).collect();
+    if resource.kind == Kind::ScalingGroup {
+        own.insert(members_scope(resource));
+        let groups = resource.scope();
+        own.extend((derived.recovered && estate.covering(&groups).is_some()).then_some(groups));
+    }
+    let unlisted =
+        own.iter().map(|scope| estate.covering(scope)).filter(|known| !known.is_some_and(|(_, known)| known.receipt.is_complete()));
+    let mut given_up = unlisted.map(|known| known.map(|(scope, _)| scope).filter(|scope| gone.contains(*scope)));
+    let first = given_up.next()??.clone();
+    given_up.all(|scope| scope.is_some()).then_some(first)
+}
+
 /// The first of these scopes that the latest receipts do not show to be listed to the end, as its receipt names it.
 fn unlisted<'a>(scopes: &BTreeMap<Scope, KnownScope>, wanted: impl IntoIterator<Item = &'a Scope>) -> Option<Scope> {
     let mut named = wanted

@@ -12,7 +12,7 @@ use super::words::{after, elapsed, listings, spelt};
 use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
-use crate::inventory::{Folding, Observing, fold, members_scope, unlisted_members};
+use crate::inventory::{Folding, Observing, fold, given_up, last_members, members_scope, unlisted_members};
 use crate::model::{Account, Key, Kind, Outcome, Provider, RelationType, Resource, Scope, Vital};
 use crate::plan::Reason;
 use crate::rules::{Fleet, Verdict};
@@ -31,6 +31,9 @@ pub struct Decisions {
     pub revivals_to_confirm: BTreeSet<Key>,
     /// Orphaned scopes whose members people asked to retire: each is among `proposed`, and is held until it is approved.
     pub disowned: BTreeSet<Scope>,
+    /// Named fleets and services whose last members went with such scopes, among `proposed` as well: no look-up can answer for them, the
+    /// approval is their end ([`super::conclude`]).
+    pub bereft: BTreeSet<Key>,
     /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
     pub frozen: BTreeMap<Key, Scope>,
     /// Resources that wait for their age, without retired ones.
@@ -106,7 +109,7 @@ pub(crate) fn decide_with(
             decisions.died_deferred += 1;
         }
     }
-    propose_disowned(estate, &mut decisions);
+    propose_disowned(estate, &mut decisions, at);
     decisions
 }
 
@@ -142,8 +145,9 @@ fn is_shown_alive(known: &Known) -> bool {
     known.missing == 0 && known.resource.vital() != Vital::Ended
 }
 
-/// What lies in orphaned scopes that people asked to retire. No listing can prove its absence any more, so people have to.
-fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
+/// What lies in orphaned scopes that people asked to retire, and then what consisted of it. No listing can prove its absence any more, so people
+/// have to.
+fn propose_disowned(estate: &mut Estate, decisions: &mut Decisions, at: Timestamp) {
     let is_disowned = |known: &KnownScope| known.retire && known.receipt.outcome == Outcome::Orphaned;
     decisions.disowned = estate.scopes.iter().filter(|(_, known)| is_disowned(known)).map(|(scope, _)| scope.clone()).collect();
     if decisions.disowned.is_empty() {
@@ -159,6 +163,30 @@ fn propose_disowned(estate: &Estate, decisions: &mut Decisions) {
             decisions.proposed.insert(key.clone(), Reason { rule: RETIRED_SCOPE.to_owned(), text });
         }
     }
+    let bereft = bereft(estate, &decisions.disowned);
+    let Estate { resources, dirty, .. } = estate;
+    for (key, scope) in bereft {
+        let Some(known) = resources.get_mut(&key) else { continue };
+        let text = format!("no source covers {scope} any more, where its last members were, and their retirement was asked for");
+        if known.missing == 0 {
+            // Nothing shows it any more: from here on its last sighting stands, which names the wish to retire it.
+            known.missing = 1;
+            dirty.resources.insert(key.clone());
+        }
+        set_stage(&key, known, Stage::Missing, format!("scopes retire: {text}"), at, dirty);
+        decisions.frozen.remove(&key);
+        decisions.proposed.insert(key.clone(), Reason { rule: "scopes retire".to_owned(), text });
+        decisions.bereft.insert(key);
+    }
+}
+
+/// Named fleets and services that lost their last members with scopes that people gave up, with such a scope.
+fn bereft(estate: &Estate, disowned: &BTreeSet<Scope>) -> Vec<(Key, Scope)> {
+    let derived = estate.resources.iter().filter(|(_, known)| known.resource.derived && known.end.is_none());
+    let derived: BTreeMap<&Key, &Known> = derived.collect();
+    let members = last_members(&estate.resources, &estate.edges, &derived.keys().copied().collect());
+    let of = |key: &Key| members.get(key).map_or(&[][..], Vec::as_slice);
+    derived.into_iter().filter_map(|(key, known)| Some((key.clone(), given_up(estate, disowned, known, of(key))?))).collect()
 }
 
 /// Dispositions: machines first, then what depends on them, and last the fleets that they make.

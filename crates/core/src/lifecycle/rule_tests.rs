@@ -6,9 +6,10 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::estate::{Dirty, Disposition, Estate, Stage};
+use crate::estate::{Dirty, Disposition, EndCause, Estate, Stage};
 use crate::expression::{Expression, Vocabulary, Wanted};
 use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope};
+use crate::plan::Reason;
 use crate::rules::{Action, Origin, Rule, Rules, Settings};
 use crate::source::Pull;
 use crate::testing::{key, minute, policy, pull, relation, resource, run, scope};
@@ -355,6 +356,62 @@ fn what_may_be_in_an_unread_group_stays_what_it_was() {
     let mut estate = Estate::default();
     let _ = step(&mut estate, &pull([(at(Kind::Instance), Outcome::Complete)], [new.clone()], Vec::new()), &policy, 1);
     assert_eq!(disposition(&estate, &new.key), Disposition::Record);
+}
+
+#[test]
+fn what_consisted_of_a_scope_that_people_gave_up_goes_after_it() {
+    let folding = under(vec![does("pools", r#"resource.kind == "instance" && "pool" in resource.tags"#, into(r#"resource.tags["pool"]"#))]);
+    let one = machine("i-1", &[("pool", "blue"), ("service", "shop")]);
+    let far = scope("111111111111", "us-east-1", Kind::Instance);
+    let other =
+        Resource { tags: [("service".to_owned(), "bank".to_owned())].into(), created_at: Some(minute(-600)), ..resource(&far, "i-2") };
+    let two = machine("i-3", &[("service", "bank")]);
+    let [fleet, shop, bank] = [Key::fleet(one.provider, &one.account, &one.region, "blue"), Key::service("shop"), Key::service("bank")]
+        .map(|key| key.expect("a key"));
+    let mut estate = Estate::default();
+    let both = [(at(Kind::Instance), Outcome::Complete), (far.clone(), Outcome::Complete)];
+    let whole = pull(both, [one.clone(), two.clone(), other.clone()], []);
+    let _ = step(&mut estate, &whole, &folding, 1);
+    let narrowed = pull([(far.clone(), Outcome::Complete)], [other.clone()], []);
+    let decisions = step(&mut estate, &narrowed, &folding, 30);
+    assert!(decisions.proposed.is_empty(), "nobody asked: {:?}", decisions.proposed);
+    estate.scopes.get_mut(&at(Kind::Instance)).expect("known").retire = true;
+    let decisions = step(&mut estate, &narrowed, &folding, 60);
+    assert_eq!(decisions.proposed.keys().collect::<Vec<_>>(), [&one.key, &two.key], "members first");
+    assert!(decisions.bereft.is_empty());
+    for key in [&one.key, &two.key] {
+        assert!(conclude(&mut estate, key, EndCause::Disowned, &decisions.proposed[key], minute(60)));
+    }
+    // All that one and two were is gone; the bank has another member.
+    let mut seen = None;
+    for minutes in [90, 120, 1200] {
+        let decisions = step(&mut estate, &narrowed, &folding, minutes);
+        assert_eq!(decisions.bereft, [fleet.clone(), shop.clone()].into(), "at minute {minutes}");
+        assert_eq!(decisions.proposed.keys().collect::<Vec<_>>(), [&fleet, &shop]);
+        let reason = &decisions.proposed[&fleet];
+        assert_eq!(
+            (reason.rule.as_str(), reason.text.as_str()),
+            (
+                "scopes retire",
+                "no source covers aws 111111111111 eu-west-1 instance any more, where its last members were, and their retirement was asked for"
+            )
+        );
+        let last_seen = estate.resources[&fleet].last_seen;
+        assert_eq!(*seen.get_or_insert(last_seen), last_seen, "the wish stays the same");
+        assert_eq!((estate.resources[&fleet].stage, estate.resources[&bank].stage), (Stage::Missing, Stage::Active));
+    }
+    for key in [&fleet, &shop] {
+        let reason = Reason { rule: "scopes retire".to_owned(), text: "asked for".to_owned() };
+        assert!(conclude(&mut estate, key, EndCause::Disowned, &reason, minute(1200)));
+        assert_eq!(super::reason(&estate.resources[key]).rule, "scopes retire");
+    }
+    let decisions = step(&mut estate, &narrowed, &folding, 1230);
+    assert!(decisions.proposed.is_empty() && decisions.bereft.is_empty());
+    // The source comes back, and with it all of them.
+    let _ = step(&mut estate, &whole, &folding, 1260);
+    for key in [&one.key, &fleet, &shop, &bank] {
+        assert_eq!((estate.resources[key].stage, &estate.resources[key].end), (Stage::Active, &None), "{key}");
+    }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::input::Input;
 use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
 use crate::estate::{EndCause, EstateId, Known};
-use crate::inventory::{emptied, last_members};
+use crate::inventory::{emptied, last_members, members_scope};
 use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
 use crate::target::Adopt;
 
@@ -159,7 +159,7 @@ fn duplicates(wishes: &[Wish], input: &Input<'_>, open: &impl Fn(&usize) -> bool
 
 /// Guardrails 1 and 2: retirements that rest on absence from a scope that no source covers, or that lists nothing any more. One gate for
 /// each scope; `suspect` names it by what the wish rests on and the resource's own scope. What is derived goes with those of its last members
-/// whose records this target still keeps.
+/// whose records this target still keeps, and whose retirement was not approved here.
 fn by_scope(
     wishes: &[Wish],
     input: &Input<'_>,
@@ -177,15 +177,22 @@ fn by_scope(
         .collect();
     let derived = resting.iter().filter(|(.., known)| known.resource.derived).map(|(.., known)| &known.resource.key).collect();
     let members = last_members(&input.estate.resources, &input.estate.edges, &derived);
+    let approved: BTreeSet<&Key> = places(wishes, |wish| wish.change.change == ChangeKind::Retire)
+        .filter(|place| !open(place))
+        .filter_map(|place| Some(&wishes.get(place)?.change.key))
+        .collect();
+    let is_kept = |member: &Key| !approved.contains(member) && input.state.records.get(member).is_none_or(|row| row.retired_at.is_none());
     for (place, evidence, known) in resting {
-        let scope = match known.resource.derived {
-            false => suspect(evidence, &known.resource.scope()),
-            true => members
-                .get(&known.resource.key)
-                .into_iter()
-                .flatten()
-                .filter(|(member, _)| input.state.records.get(*member).is_none_or(|row| row.retired_at.is_none()))
-                .find_map(|(_, member)| suspect(absence(member), &member.resource.scope())),
+        let resource = &known.resource;
+        let scope = match (resource.derived, members.get(&resource.key).map_or(&[][..], Vec::as_slice)) {
+            (false, _) => suspect(evidence, &resource.scope()),
+            // It entered by recovery: nobody has seen a member of it.
+            (true, []) => suspect(evidence, &members_scope(resource)),
+            (true, members) => {
+                let kept = || members.iter().filter(|(member, _)| is_kept(member)).map(|(_, member)| (member, member.resource.scope()));
+                let by_members = kept().find_map(|(member, scope)| suspect(absence(member), &scope));
+                by_members.or_else(|| kept().find_map(|(_, scope)| suspect(evidence, &scope)))
+            }
         };
         if let Some(scope) = scope {
             scopes.entry(scope).or_default().insert(place);

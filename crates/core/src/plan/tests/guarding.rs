@@ -125,6 +125,65 @@ fn an_approval_of_what_a_scope_held_stands_when_it_has_ended() {
     assert_eq!((words(&plan.changes), held(&plan)), (vec!["retire i-000".to_owned()], 0));
 }
 
+/// A service and a fleet lose their last members, one recorded and one folded, with a scope that people gave up.
+#[test]
+fn what_is_derived_waits_where_its_members_went_by_asking() {
+    let mut world = World::with_instances(2);
+    world.kinds.extend([Kind::Service, Kind::ScalingGroup]);
+    world.now = at(-10 * DAY);
+    for (name, kind) in [("shop", Kind::Service), ("blue", Kind::ScalingGroup)] {
+        let known = world.add(name, kind);
+        std::sync::Arc::make_mut(&mut known.resource).derived = true;
+    }
+    // Keys tell fleets and services apart.
+    let fleet = Key::fleet(crate::model::Provider::Aws, &"1".parse().unwrap(), &"eu-west-1".parse().unwrap(), "blue").unwrap();
+    let service = Key::service("shop").unwrap();
+    for (name, to) in [("blue", &fleet), ("shop", &service)] {
+        let mut known = world.estate.resources.remove(&key(name)).unwrap();
+        std::sync::Arc::make_mut(&mut known.resource).key = to.clone();
+        world.estate.resources.insert(to.clone(), known);
+    }
+    world.add("i-folded", Kind::Instance).disposition = Disposition::Fold;
+    let edges = [
+        EdgeId { from: key("i-folded"), relation: RelationType::MemberOf, to: fleet.clone() },
+        EdgeId { from: service.clone(), relation: RelationType::DependsOn, to: key("i-000") },
+    ];
+    for id in edges {
+        world
+            .estate
+            .edges
+            .insert(id, KnownEdge { attributes: Attributes::new(), derived: true, extra: serde_json::Map::new(), fence: Fence(1) });
+    }
+    world.sync();
+    world.now = at(0);
+
+    world.disowned = [scope(&mut world)].into();
+    let asked = || Reason { rule: "scopes retire".to_owned(), text: "asked for".to_owned() };
+    for name in ["i-000", "i-folded"] {
+        let known = world.known(name);
+        (known.stage, known.missing, known.end) = (Stage::Retired, 1, Some(End { at: at(0), cause: EndCause::Disowned }));
+    }
+    world.proposed.extend([(fleet.clone(), asked()), (service.clone(), asked())]);
+    let plan = world.plan();
+    assert_eq!((plan.holds.len(), held(&plan), plan.look_up.len()), (1, 3, 0));
+    assert_eq!(plan.holds[0].guardrails, [Guardrail::Receipts]);
+    // The service follows its member's approval, the fleet had no other record to approve.
+    let only = |key: Key| plan.holds[0].changes.iter().filter(|change| change.key == key).cloned().collect();
+    world.say(&Hold { changes: only(key("i-000")), ..plan.holds[0].clone() }, VerdictKind::Approved);
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), &plan.look_up, held(&plan)), (vec!["retire i-000".to_owned()], &[service.clone()].into(), 1));
+    assert_eq!(plan.holds[0].changes[0].key, fleet);
+    // Elsewhere it was approved and has ended: here it still waits, whatever is listed by then.
+    world.proposed.clear();
+    world.disowned.clear();
+    let known = world.estate.resources.get_mut(&fleet).unwrap();
+    (known.stage, known.missing, known.end) = (Stage::Retired, 1, Some(End { at: at(0), cause: EndCause::Disowned }));
+    let again = world.plan();
+    assert_eq!((held(&again), again.holds[0].id), (1, plan.holds[0].id));
+    world.say(&plan.holds[0], VerdictKind::Approved);
+    assert!(world.plan().changes.iter().any(|change| change.key == fleet && change.change == ChangeKind::Retire));
+}
+
 #[test]
 fn a_proposed_retirement_is_looked_up_never_sent() {
     let mut world = World::with_instances(3);
