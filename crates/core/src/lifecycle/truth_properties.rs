@@ -11,7 +11,7 @@ use proptest::test_runner::TestCaseError;
 use super::truth::{MACHINES, MIN_AGE, SLOW_MIN_AGE, State, Story, place, stories};
 use super::{Decisions, conclude, confirm, decide};
 use crate::estate::{Disposition, EndCause, Estate, Fence, Known, Stage};
-use crate::inventory::{Observing, derive, observe, release_edges};
+use crate::inventory::{Observing, derive, last_members, observe, release_edges};
 use crate::model::{Key, Kind, Outcome, Provider, RelationType, Resource};
 use crate::ownership::Ownership;
 use crate::plan::testing::World;
@@ -249,6 +249,12 @@ impl<'a> Teller<'a> {
     /// What the provider, or a look-up after an event, said of a life stands, whatever listings still show.
     fn nothing_ended_comes_back(&mut self) -> Result<(), TestCaseError> {
         for (key, known) in self.estate.resources.iter().filter(|(_, known)| !known.resource.derived) {
+            prop_assert!(
+                known.end.is_none() || matches!(known.stage, Stage::Retired | Stage::Purged),
+                "{} ended, and is {}",
+                key,
+                known.stage
+            );
             let life = known.resource.life().map(str::to_owned);
             match &known.end {
                 Some(end) if end.cause.is_stated_of_it() => drop(self.stated.insert(key.clone(), life)),
@@ -321,6 +327,15 @@ impl<'a> Teller<'a> {
                 prop_assert_eq!(known.stage, Stage::Retired, "{}", key);
                 prop_assert!(row.is_none_or(|row| row.retired_at.is_some()), "{} is gone, its record is not", key);
             }
+        }
+        let Estate { resources, edges, .. } = &self.estate;
+        let derived = resources.iter().filter(|(_, known)| known.resource.derived).map(|(key, _)| key).collect();
+        let members = last_members(resources, edges, &derived);
+        for key in derived {
+            // A rule that cannot be asked about what is gone keeps it from ending; before it had a record it counts for nothing.
+            let is_live = |member: &Known| !member.is_ended() && (member.missing == 0 || member.disposition != Disposition::Defer);
+            let has_live = members.get(key).is_some_and(|members| members.iter().any(|(_, member)| is_live(member)));
+            prop_assert_eq!(resources[key].stage != Stage::Retired, has_live, "{} is {}", key, resources[key].stage);
         }
         Ok(())
     }
