@@ -181,6 +181,38 @@ fn a_rule_that_cannot_be_asked_freezes() {
 }
 
 #[test]
+fn values_of_rules_that_cannot_be_asked_are_unknown() {
+    let failing = r#"resource.kind == "instance" && resource.vcpus > 4"#;
+    let sets = |name: &str, when: &str, size: &str| {
+        let attributes = [("size".to_owned(), json!(size))].into();
+        rule(name, when, None, Settings { attributes, ..Settings::default() })
+    };
+    let preset = |rule: Rule| Rule { origin: Origin::Preset("spot"), ..rule };
+    let member = r#"resource.kind == "instance" && group != null"#;
+    let nothing: &[&str] = &[];
+    let cases = [
+        (vec![sets("a", failing, "a")], None, &["a"][..]),
+        (vec![sets("a", IS_MACHINE, "a"), sets("b", failing, "b"), sets("c", failing, "c")], Some("a"), &["b", "c"]),
+        // What goes over it is known.
+        (vec![sets("a", failing, "a"), sets("b", IS_MACHINE, "b")], Some("b"), nothing),
+        (vec![sets("a", IS_MACHINE, "a"), preset(sets("b", failing, "b"))], Some("a"), nothing),
+        // Behind the deciding rule as before it.
+        (vec![does("all", IS_MACHINE, Action::Record), sets("a", failing, "a")], None, &["a"]),
+        (vec![sets("a", member, "a")], None, &["a"]),
+        (vec![sets("a", r#"resource.kind == "volume""#, "a")], None, nothing),
+    ];
+    for (number, (rules, known, unknown)) in cases.into_iter().enumerate() {
+        let one = machine("i-1", &[]);
+        let denied = pull([(at(Kind::Instance), Outcome::Complete), (at(Kind::ScalingGroup), Outcome::Denied)], [one.clone()], []);
+        let decisions = step(&mut Estate::default(), &denied, &under(rules), 1);
+        let verdict = decisions.verdicts.of(&one.key);
+        assert_eq!(verdict.attributes.get("size").and_then(|size| size.as_str()), known, "case {number}");
+        let doubted: Vec<_> = verdict.unknown.get("size").into_iter().flatten().filter_map(|size| size.as_str()).collect();
+        assert_eq!(doubted, unknown, "case {number}");
+    }
+}
+
+#[test]
 fn a_timer_of_an_unread_group_does_not_run_out_as_the_shorter_one() {
     let week = Some(Duration::from_secs(7 * 86_400));
     let policy = under(vec![rule(

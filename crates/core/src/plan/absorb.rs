@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::adopt::recovered;
 use super::diff;
+use super::doubt;
 use super::drift::{DriftAction, after_read, drift};
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
@@ -72,7 +73,7 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     if standing(input, known, true) != Standing::Wanted {
         return;
     }
-    let Some(adapted) = input.terms.target.adapt(&input.ci(known, shown_stage(known))) else { return };
+    let Some(adapted) = doubt::adapt(input, known, shown_stage(known), row) else { return };
     let mut after = fields.clone();
     let mut is_pending = false;
     let is_ended_there = found.retired && !row.contributed;

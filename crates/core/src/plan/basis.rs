@@ -84,12 +84,15 @@ impl<'a> BasisMaker<'a> {
     }
 }
 
-/// Values that rules put in place of others, as JSON; empty where there are none, which is nearly everywhere.
+/// Values that rules put in place of others, or might, as JSON; empty where there are none, which is nearly everywhere.
 fn overrides(verdict: &Verdict) -> String {
-    if verdict.attributes.is_empty() {
-        return String::new();
+    let Verdict { attributes, unknown, .. } = verdict;
+    match (attributes.is_empty(), unknown.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => serde_json::to_string(attributes).unwrap_or_else(|_| format!("{attributes:?}")),
+        // A record that keeps a value because a rule could not be asked is not the one that a rule gave that value, or none.
+        (_, false) => serde_json::to_string(&(attributes, unknown)).unwrap_or_else(|_| format!("{attributes:?} {unknown:?}")),
     }
-    serde_json::to_string(&verdict.attributes).unwrap_or_else(|_| format!("{:?}", verdict.attributes))
 }
 
 fn ownership_digest(ownership: &Ownership) -> Digest {

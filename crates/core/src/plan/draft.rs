@@ -8,6 +8,7 @@ use super::adopt::Unanswered;
 use super::basis::{Basis, BasisMaker};
 use super::change::{Change, ChangeId, ChangeKind, Reason};
 use super::diff::{self, Fields, Moment, Written};
+use super::doubt;
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use super::standing::{self, Evidence, Standing, end_reason, is_gone, reason, shown_stage};
@@ -227,7 +228,7 @@ impl<'a> Drafter<'a> {
         if is_settled(row, basis) {
             return end(known, row, true, false);
         }
-        let Some(adapted) = self.input.terms.target.adapt(&self.input.ci(known, stage)) else {
+        let Some(adapted) = doubt::adapt(self.input, known, stage, row) else {
             self.end(key, known, row, Evidence::Excluded);
             return end(known, row, false, false);
         };
@@ -306,12 +307,12 @@ impl<'a> Drafter<'a> {
             return;
         }
         let Some(retired_at) = row.retired_at else {
-            let written = match self.input.terms.target.adapt(&self.input.ci(known, Stage::Retired)) {
+            let written = match doubt::adapt(self.input, known, Stage::Retired, row) {
                 Some(adapted) => {
                     let empty = Fields::new();
                     let moment = Moment { stage: true, mapping: false, contributed: false };
                     let written = diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment);
-                    if known.recovered { self.of_the_end(known, &adapted, written) } else { written }
+                    if known.recovered { self.of_the_end(known, row, &adapted, written) } else { written }
                 }
                 None => Written::default(),
             };
@@ -334,8 +335,8 @@ impl<'a> Drafter<'a> {
     }
 
     /// Of what a retirement would write, the fields that tell of the end; all others may be newer at the target.
-    fn of_the_end(&self, known: &Known, ended: &Adapted, mut written: Written) -> Written {
-        let alive = self.input.terms.target.adapt(&self.input.ci(known, Stage::Active));
+    fn of_the_end(&self, known: &Known, row: &RecordBrief, ended: &Adapted, mut written: Written) -> Written {
+        let alive = doubt::adapt(self.input, known, Stage::Active, row);
         let value = |adapted: &Adapted, name: &String| adapted.fields.get(name).map(|field| field.value.clone());
         let tells = |name: &String| alive.as_ref().is_none_or(|alive| value(alive, name) != value(ended, name));
         written.fields.retain(|name, _| tells(name));

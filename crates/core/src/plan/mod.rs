@@ -11,6 +11,7 @@ mod blast;
 mod change;
 mod diff;
 pub mod document;
+mod doubt;
 mod draft;
 mod drift;
 mod edges;

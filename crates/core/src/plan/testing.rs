@@ -230,6 +230,12 @@ impl World {
         news(known);
     }
 
+    pub(crate) fn tag(&mut self, name: &str, tag: &str, value: &str) {
+        let known = self.known(name);
+        Arc::make_mut(&mut known.resource).tags.insert(tag.to_owned(), value.to_owned());
+        news(known);
+    }
+
     pub(crate) fn rename(&mut self, name: &str, to: &str) {
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).name = Some(to.to_owned());

@@ -42,6 +42,8 @@ pub struct Verdict {
     pub flag: Option<Arc<str>>,
     /// Values in place of those that were read.
     pub attributes: BTreeMap<String, Value>,
+    /// Attributes that rules which could not be asked might set, and to what: whether they are among `attributes`, and as what, is not known.
+    pub unknown: BTreeMap<String, Vec<Value>>,
     /// A rule that might decide asks for its scaling group, and nobody could read whether it is in one: its disposition stays.
     pub is_group_unread: bool,
     /// A rule that sets something asks for the group, which was not read: what it would set is not known.
@@ -63,6 +65,7 @@ impl Verdict {
             fleet: None,
             flag: None,
             attributes: BTreeMap::new(),
+            unknown: BTreeMap::new(),
             is_group_unread: false,
             is_set_unread: false,
             failure: None,
@@ -92,8 +95,15 @@ struct Making<'a> {
     timers: Timers,
     has_timers: bool,
     decided: Option<(&'a Rule, Disposition, Option<Fleet>)>,
-    matched: Vec<&'a Rule>,
+    /// Rules whose `set` applies, and those that could not be asked whether it does.
+    setting: Vec<(&'a Rule, Applies)>,
     verdict: Verdict,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Applies {
+    Known,
+    Unknown,
 }
 
 impl Rules {
@@ -101,7 +111,7 @@ impl Rules {
     /// earlier ones and the configuration's over those of presets. `trace` hears of each rule.
     pub fn judge<'a>(&'a self, subject: &Subject<'_>, default: &Verdict, mut trace: impl FnMut(&'a Rule, RuleOutcome)) -> Verdict {
         let mut making =
-            Making { timers: (*default.timers).clone(), has_timers: false, decided: None, matched: Vec::new(), verdict: default.clone() };
+            Making { timers: (*default.timers).clone(), has_timers: false, decided: None, setting: Vec::new(), verdict: default.clone() };
         for rule in self.iter() {
             let outcome = match rule.when.holds(subject) {
                 _ if making.is_unread(rule, subject) => RuleOutcome::Failed,
@@ -118,7 +128,7 @@ impl Rules {
 impl<'a> Making<'a> {
     /// Whether a rule that might decide, or set something, cannot be asked, because its subject's group was not read. Nothing decides after one that
     /// might.
-    fn is_unread(&mut self, rule: &Rule, subject: &Subject<'_>) -> bool {
+    fn is_unread(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> bool {
         if !subject.is_group_unread() || !rule.when.asks_group() {
             return false;
         }
@@ -126,6 +136,7 @@ impl<'a> Making<'a> {
         self.verdict.is_group_unread |= might_decide;
         // A timer that might be longer must not run out as the shorter one.
         self.verdict.is_set_unread |= !rule.set.is_empty();
+        self.setting.push((rule, Applies::Unknown));
         might_decide || !rule.set.is_empty()
     }
 
@@ -138,7 +149,7 @@ impl<'a> Making<'a> {
                 Err(text) => return self.fail(rule, text),
             }
         }
-        self.matched.push(rule);
+        self.setting.push((rule, Applies::Known));
         RuleOutcome::Matched
     }
 
@@ -149,10 +160,18 @@ impl<'a> Making<'a> {
         if let Some(flag) = &rule.set.flag {
             self.verdict.flag = Some(flag.as_str().into());
         }
+        self.verdict.unknown.retain(|name, _| !rule.set.attributes.contains_key(name));
         self.verdict.attributes.extend(rule.set.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
-    fn fail(&mut self, rule: &Rule, text: String) -> RuleOutcome {
+    fn doubt(&mut self, rule: &Rule) {
+        for (name, value) in &rule.set.attributes {
+            self.verdict.unknown.entry(name.clone()).or_default().push(value.clone());
+        }
+    }
+
+    fn fail(&mut self, rule: &'a Rule, text: String) -> RuleOutcome {
+        self.setting.push((rule, Applies::Unknown));
         let freezes = self.decided.is_none();
         self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text, freezes });
         RuleOutcome::Failed
@@ -160,12 +179,15 @@ impl<'a> Making<'a> {
 
     fn finish(mut self) -> Verdict {
         // Presets first: what the configuration's own rules set goes over them.
-        let (presets, own): (Vec<&Rule>, Vec<&Rule>) =
-            std::mem::take(&mut self.matched).into_iter().partition(|rule| rule.origin != Origin::Configuration);
-        for rule in presets.into_iter().chain(own) {
-            self.set(rule);
+        let (presets, own): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.setting).into_iter().partition(|(rule, _)| rule.origin != Origin::Configuration);
+        for (rule, applies) in presets.into_iter().chain(own) {
+            match applies {
+                Applies::Known => self.set(rule),
+                Applies::Unknown => self.doubt(rule),
+            }
         }
-        let Self { timers, has_timers, decided, matched: _, mut verdict } = self;
+        let Self { timers, has_timers, decided, setting: _, mut verdict } = self;
         if has_timers {
             verdict.timers = Arc::new(timers);
         }

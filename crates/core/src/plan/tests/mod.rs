@@ -5,6 +5,7 @@
 
 mod adopting;
 mod diffing;
+mod doubting;
 mod drifting;
 mod guarding;
 mod properties;
