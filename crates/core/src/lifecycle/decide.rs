@@ -173,9 +173,9 @@ fn propose_disowned(estate: &mut Estate, decisions: &mut Decisions, at: Timestam
             known.missing = 1;
             dirty.resources.insert(key.clone());
         }
-        set_stage(&key, known, Stage::Missing, format!("scopes retire: {text}"), at, dirty);
+        set_stage(&key, known, Stage::Missing, format!("{RETIRED_SCOPE}: {text}"), at, dirty);
         decisions.frozen.remove(&key);
-        decisions.proposed.insert(key.clone(), Reason { rule: "scopes retire".to_owned(), text });
+        decisions.proposed.insert(key.clone(), Reason { rule: RETIRED_SCOPE.to_owned(), text });
         decisions.bereft.insert(key);
     }
 }
