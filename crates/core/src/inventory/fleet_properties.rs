@@ -232,7 +232,7 @@ proptest! {
         let nothing = vec![0; 7];
         for more in 0..4 {
             let folded = run(&mut estate, &last[0], &nothing, step + more);
-            prop_assert_eq!((folded.fleets, folded.members, folded.lifted), (0, 0, 0));
+            prop_assert_eq!((folded.fleets, folded.members), (0, 0));
             let (at, fence) = at_step(step + more);
             let decisions = decide_again(&mut estate, &policy(), at);
             let gone = decisions.proposed.into_keys().filter(Key::is_derived).map(|key| (key, Presence::Gone)).collect();

@@ -24,8 +24,6 @@ pub struct Folded {
     pub fleets: u64,
     /// Their live members.
     pub members: u64,
-    /// Edges that fleets have from their members alone.
-    pub lifted: u64,
     /// Named fleets that lost their last member, not retired yet.
     pub memberless: u64,
 }
@@ -64,10 +62,10 @@ pub fn fold(estate: &mut Estate, folding: &Folding, observing: &Observing<'_>) -
 
     let fleet_of = fleets.iter().flat_map(|(key, fleet)| fleet.members.iter().map(move |member| (member, key))).collect();
     name_members(estate, &fleet_of, &new, observing);
-    let lifted = lift::lift(estate, &fleet_of, &new, observing);
+    lift::lift(estate, &fleet_of, &new, observing);
     let memberless = derived::miss(estate, Sort::Fleet, |key| fleets.contains_key(key), observing);
     let members = fleet_of.len() as u64;
-    Folded { fleets: fleets.len() as u64, members, lifted, memberless }
+    Folded { fleets: fleets.len() as u64, members, memberless }
 }
 
 fn gather(estate: &Estate, folding: &Folding, observing: &Observing<'_>) -> BTreeMap<Key, Fleet> {

@@ -1,6 +1,6 @@
 //! Members' edges, lifted to the fleets that they are folded into.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -13,14 +13,13 @@ use crate::model::attributes::is_volatile_on_edge;
 use crate::model::{Attributes, EdgeId, Key, Kind, RelationType};
 
 /// Gives fleets the edges of their live members, and takes from them what no member has any more. `fleet_of` has the live members only.
-/// Returns how many derived edges fleets have now.
 ///
 /// - Every edge is lifted, in both directions, save `member_of`, and `attached_to` of what shares its machine's disposition and so has no
 ///   record of its own. Edges within a fleet and to the fleet itself are not. An edge that the cloud shows of the fleet stays as it is.
 /// - Many edges become one by [`Lifted`].
 /// - A lifted edge that no live member has any more goes, save where a member that ended still has it in the ledger and the scope that would
 ///   prove that edge is not complete, or only a few keys were read. What leaves a fleet alive takes its part along at once.
-pub(super) fn lift(estate: &mut Estate, fleet_of: &HashMap<&Key, &Key>, new: &BTreeSet<Key>, observing: &Observing<'_>) -> u64 {
+pub(super) fn lift(estate: &mut Estate, fleet_of: &HashMap<&Key, &Key>, new: &BTreeSet<Key>, observing: &Observing<'_>) {
     let (wanted, mut gone) = compare(estate, fleet_of);
     if !gone.is_empty() {
         hold(estate, fleet_of, &mut gone, observing);
@@ -39,8 +38,6 @@ pub(super) fn lift(estate: &mut Estate, fleet_of: &HashMap<&Key, &Key>, new: &BT
             Some(_) => {}
         }
     }
-    let Estate { resources, edges, .. } = &*estate;
-    edges.iter().filter(|(id, edge)| edge.derived && is_lifted(resources, id)).count() as u64
 }
 
 /// The edges that fleets have from their live members, and those that they have from members and should not.
@@ -48,8 +45,10 @@ fn compare(estate: &Estate, fleet_of: &HashMap<&Key, &Key>) -> (BTreeMap<EdgeId,
     // Many edges become few: they are gathered by hash and sorted afterwards.
     let mut wanted: HashMap<Ends<'_>, Lifted> = HashMap::new();
     let mut present = Vec::new();
+    let is_fleet = |(_, known): &(&Key, &Known)| known.resource.kind == Kind::ScalingGroup;
+    let fleets: HashSet<&Key> = estate.resources.iter().filter(is_fleet).map(|(key, _)| key).collect();
     for (id, edge) in &estate.edges {
-        if edge.derived && is_lifted(&estate.resources, id) {
+        if edge.derived && is_lifted(&fleets, id) {
             present.push(id);
         }
         let ends = lifted(&estate.resources, id, fleet_of.get(&id.from).copied(), fleet_of.get(&id.to).copied());
@@ -62,9 +61,8 @@ fn compare(estate: &Estate, fleet_of: &HashMap<&Key, &Key>) -> (BTreeMap<EdgeId,
 }
 
 /// Whether an edge, if derived, is one that this module made.
-fn is_lifted(resources: &BTreeMap<Key, Known>, id: &EdgeId) -> bool {
-    let is_fleet =
-        |key: &Key| key.as_fleet().is_some() || resources.get(key).is_some_and(|known| known.resource.kind == Kind::ScalingGroup);
+fn is_lifted(fleets: &HashSet<&Key>, id: &EdgeId) -> bool {
+    let is_fleet = |key: &Key| key.as_fleet().is_some() || fleets.contains(key);
     id.relation != RelationType::MemberOf && (is_fleet(&id.from) || is_fleet(&id.to))
 }
 
