@@ -269,7 +269,8 @@ impl<'a> Rewinding<'a> {
         }
         if let Some(stage) = from("stage").and_then(|word| word.parse().ok()) {
             past.stage = stage;
-            if entry.cause.starts_with(RETIRED_SCOPE) {
+            let has_ended = entry.fields.get("stage").is_some_and(|change| change.to == Stage::Retired.as_str());
+            if has_ended && entry.cause.starts_with(RETIRED_SCOPE) {
                 changes.push(Change::Disowned(entry.key.clone()));
             }
         }
