@@ -137,6 +137,8 @@ pub enum Command {
     /// Lifecycle rules: show them, test them.
     #[command(subcommand)]
     Rules(RulesCommand),
+    /// Who owns what: CIs without an owner, and tags that would tell one.
+    Ownership,
     /// Write the inventory as JSON (a valid `file` source) or CSV (for people).
     Export {
         /// Form of the export.

@@ -10,6 +10,7 @@ mod holds;
 mod ledger;
 mod list;
 pub mod output;
+mod ownership;
 mod rules;
 mod runs;
 mod scopes;
@@ -141,6 +142,7 @@ impl App {
             Command::Scopes { command } => self.scopes(command.unwrap_or(ScopesCommand::List)).await.map(done),
             Command::Target(command) => self.target(command).await,
             Command::Rules(command) => self.rules(&command).await,
+            Command::Ownership => self.ownership().await.map(done),
             Command::Export { format, out } => self.export(format, out.as_deref()).await.map(done),
             Command::Ledger(command) => self.ledger_command(command).await,
             Command::Schema => write_out(&format!("{:#}\n", config::schema())).map(done),

@@ -13,6 +13,7 @@ use url::Url;
 use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
 use super::check::nearest;
 use super::diagnostic::quote;
+use super::ownership::Meaning;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RuleName, SubjectKey};
 use super::secret::SecretRef;
 
@@ -120,7 +121,7 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         Kind::NAME => attempt::<Kind>,
         Region::NAME => attempt::<Region>,
         TagName::NAME => attempt::<TagName>,
-        EnvironmentName::NAME => attempt::<EnvironmentName>,
+        Meaning::NAME => attempt::<Meaning>,
         FieldName::NAME => attempt::<FieldName>,
         FilePath::NAME => attempt::<FilePath>,
         HttpUrl::NAME => attempt::<HttpUrl>,
@@ -206,29 +207,6 @@ impl Leaf for TagName {
         if text.chars().count() > 512 || text.chars().any(char::is_control) {
             let problem = Problem::new(format!("{} cannot be the name of a tag", quote(text)));
             return Err(problem.help("a tag's name has at most 512 characters and no control characters"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// What a tag says about the environment, in our words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct EnvironmentName(pub(super) String);
-
-impl fmt::Display for EnvironmentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Leaf for EnvironmentName {
-    const NAME: &'static str = "environment";
-    const EXPECTED: &'static str = "the name of an environment, such as `production`";
-    const PATTERN: Option<&'static str> = Some(r"\S");
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text.trim().is_empty() {
-            return Err(Problem::new("the name of an environment is empty").help("write a name such as `production`, or remove the line"));
         }
         Ok(Self(text.to_owned()))
     }

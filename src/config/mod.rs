@@ -10,6 +10,7 @@ mod diagnostic;
 mod leaf;
 mod load;
 mod mask;
+mod ownership;
 mod raw;
 pub mod rules;
 mod scalar;
@@ -25,7 +26,7 @@ use std::time::Duration;
 
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::model::{Digest, Kind, SourceName, TargetName};
-use dewpoint_core::ownership::Ownership;
+use dewpoint_core::ownership::{Fact, FactTags, Ownership};
 use dewpoint_core::plan::Limits;
 use dewpoint_core::rules::Rules;
 use dewpoint_core::target::{Adopt, Authority, Purge};
@@ -264,15 +265,18 @@ impl Config {
                 (target.name.as_str(), view)
             })
             .collect();
-        let Ownership { owner, support_group, cost_center, service, environment_tags: environment, environment_values } = &self.ownership;
+        let ownership: BTreeMap<&str, _> = Fact::ALL
+            .iter()
+            .map(|fact| {
+                let FactTags { tags, values } = self.ownership.of(*fact);
+                (fact.as_str(), json!({ "tags": tags, "values": values }))
+            })
+            .collect();
         let Timers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = &self.lifecycle.defaults;
         let Limits { max_retire_percent, max_retire_min, max_retire, max_update_percent, plan_max_age } = &self.guardrails;
         let view = json!({
             "sources": sources,
-            "ownership": {
-                "owner": owner, "support_group": support_group, "cost_center": cost_center, "service": service,
-                "environment": environment, "environment_values": environment_values,
-            },
+            "ownership": ownership,
             "lifecycle": {
                 "min_age": seconds(*min_age), "confirm_missing": confirm_missing, "retire_after": seconds(*retire_after),
                 "purge_after": purge_after.map(seconds), "min_dwell": seconds(*min_dwell),
@@ -284,7 +288,7 @@ impl Config {
                 "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
             },
         });
-        Digest::of_parts([b"dewpoint configuration 2".as_slice(), canonical(&view).as_bytes()])
+        Digest::of_parts([b"dewpoint configuration 3".as_slice(), canonical(&view).as_bytes()])
     }
 }
 

@@ -11,10 +11,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::aws::{All, CallTimeout, ListOr, Organization, RawAccount, RawRates, RoleName};
-use super::leaf::{
-    AnyDuration, DurationOrNever, EnvironmentName, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, TagName,
-    Written,
-};
+use super::leaf::{AnyDuration, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written};
+use super::ownership::RawOwnership;
 use super::rules::{PresetName, RawRule};
 use super::secret::SecretRef;
 
@@ -43,7 +41,7 @@ pub(super) struct RawConfig {
     #[schemars(length(min = 1))]
     pub(super) sources: Vec<RawSource>,
     /// Which tags say who owns a resource and what it belongs to. The first tag of a list that a resource has wins; an
-    /// empty list reads none.
+    /// empty list reads none. Instead of a list, `{ tags: […], values: {…} }` also says what the tags' values mean.
     #[serde(default)]
     pub(super) ownership: RawOwnership,
     /// When a resource gets a record, and when the record ends.
@@ -130,57 +128,6 @@ const fn default_timeout() -> Written<CallTimeout> {
 
 const fn default_max_file_bytes() -> u64 {
     8 * 1024 * 1024 * 1024
-}
-
-/// Which tags say who owns a resource and what it belongs to.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Ownership")]
-pub(super) struct RawOwnership {
-    /// Tags that name the owner.
-    pub(super) owner: Vec<Written<TagName>>,
-    /// Tags that name the group to call.
-    pub(super) support_group: Vec<Written<TagName>>,
-    /// Tags that name the cost centre.
-    pub(super) cost_center: Vec<Written<TagName>>,
-    /// Tags that name the application service.
-    pub(super) service: Vec<Written<TagName>>,
-    /// Tags that name the environment, and what their values mean.
-    pub(super) environment: RawEnvironment,
-}
-
-impl Default for RawOwnership {
-    fn default() -> Self {
-        Self {
-            owner: tags(&["owner", "Owner", "technical-contact"]),
-            support_group: tags(&["support-group"]),
-            cost_center: tags(&["cost-center", "CostCentre"]),
-            service: tags(&["service", "application"]),
-            environment: RawEnvironment::default(),
-        }
-    }
-}
-
-fn tags(names: &[&str]) -> Vec<Written<TagName>> {
-    names.iter().map(|name| Written(TagName((*name).to_owned()))).collect()
-}
-
-/// Tags that name the environment, and what their values mean.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "Environment")]
-pub(super) struct RawEnvironment {
-    /// Tags that name the environment.
-    pub(super) tags: Vec<Written<TagName>>,
-    /// Values of the tag, and the environment that each means. A value that is not here is taken as it is.
-    #[schemars(example = BTreeMap::from([("prod", "production")]))]
-    pub(super) values: BTreeMap<String, Written<EnvironmentName>>,
-}
-
-impl Default for RawEnvironment {
-    fn default() -> Self {
-        Self { tags: tags(&["env", "environment"]), values: BTreeMap::new() }
-    }
 }
 
 /// When a resource gets a record, and when the record ends.

@@ -7,15 +7,15 @@ use std::str::FromStr;
 
 use dewpoint_aws::Regions;
 use dewpoint_core::lifecycle::Timers;
-use dewpoint_core::ownership::Ownership;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::diagnostic::{Report, Span, quote};
-use super::leaf::{Leaf, LedgerAddress, TagName, Written};
+use super::leaf::{Leaf, LedgerAddress};
+use super::ownership;
 use super::raw::{
-    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawOwnership, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
+    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
 };
 use super::rules::{self, PresetName};
 use super::secret::{Secret, SecretRef};
@@ -28,6 +28,7 @@ pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
     let mut files = Files { dir, seen: BTreeMap::new() };
     let mut claims = aws::Claims::default();
     ledger_and_password(root, &mut files, report);
+    ownership::cross_check(root, report);
     for (list, what) in [("sources", "source"), ("targets", "target")] {
         let mut names: BTreeMap<&str, Span> = BTreeMap::new();
         for node in root.get(list).map_or(&[][..], Node::items) {
@@ -124,7 +125,7 @@ pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Repo
         ledger,
         journal_keep: raw.journal_keep.0.0,
         sources,
-        ownership: ownership(raw.ownership),
+        ownership: raw.ownership.into(),
         lifecycle: lifecycle(raw.lifecycle, root, report)?,
         targets,
         guardrails: Limits {
@@ -233,18 +234,6 @@ impl From<RawAuthority> for Authority {
             RawAuthority::Report => Self::Report,
             RawAuthority::Transition => Self::Transition,
         }
-    }
-}
-
-fn ownership(raw: RawOwnership) -> Ownership {
-    let plain = |tags: Vec<Written<TagName>>| tags.into_iter().map(|tag| tag.0.0).collect();
-    Ownership {
-        owner: plain(raw.owner),
-        support_group: plain(raw.support_group),
-        cost_center: plain(raw.cost_center),
-        service: plain(raw.service),
-        environment_tags: plain(raw.environment.tags),
-        environment_values: raw.environment.values.into_iter().map(|(value, meaning)| (value, meaning.0.0)).collect(),
     }
 }
 

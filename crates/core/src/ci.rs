@@ -15,19 +15,9 @@ use crate::target::Ci;
 pub fn ci(known: &Known, stage: Stage, ownership: &Ownership, verdict: &Verdict) -> Ci {
     let resource = &known.resource;
     let mut attributes = resource.attributes.clone();
-    let facts = ownership.resolve(&resource.tags);
-    let owned = [
-        ("owner", facts.owner),
-        ("support_group", facts.support_group),
-        ("cost_center", facts.cost_center),
-        ("environment", facts.environment),
-        ("service", facts.service),
-        ("flag", known.flag.clone()),
-    ];
-    for (name, value) in owned {
-        if let Some(value) = value {
-            attributes.insert(name.to_owned(), Value::String(value));
-        }
+    let facts = ownership.resolve(&resource.tags).map(|(fact, value)| (fact.as_str(), value));
+    for (name, value) in facts.chain(known.flag.as_deref().map(|flag| ("flag", flag))) {
+        attributes.insert(name.to_owned(), Value::from(value));
     }
     attributes.extend(verdict.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
     Ci {

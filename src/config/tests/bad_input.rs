@@ -318,17 +318,40 @@ ownership:
   environment: { tags: [env], values: { prod: '', 1: 2 } }
 ";
     assert_snapshot!(errors_with(text), @r#"
-    2:10: `ownership.owner`: expected a list, found a text
+    2:10: `ownership.owner`: expected a list of tags, or a mapping with `tags` and `values`, found `owner`
       help: put it in brackets: `[owner]`
     3:19: `ownership.support_group[0]`: expected the name of a tag, found 123
       help: put it in quotes: `"123"`
     3:24: `ownership.support_group[1]`: the name of a tag is empty
     3:28: `ownership.support_group[2]`: expected the name of a tag, found nothing
-    4:47: `ownership.environment.values.prod`: the name of an environment is empty
-      help: write a name such as `production`, or remove the line
-    4:54: `ownership.environment.values.1`: expected the name of an environment, such as `production`, found 2
+    4:47: `ownership.environment.values.prod`: the meaning of a value is empty
+      help: write what it means, such as `production`, or remove the line
+    4:54: `ownership.environment.values.1`: expected what the value means, such as `production`, found 2
       help: put it in quotes: `"2"`
     "#);
+    let text = "\
+ownership:
+  owner: { tag: [who], values: { ann: '  ', bob: ~ } }
+  support_group: { tags: who }
+  service: { tags: [service], values: { Shop: shop, shop: store, SHOP: shop, ' ': x } }
+  cost_center: 7
+";
+    assert_snapshot!(errors_with(text), @"
+    2:12: unknown key `tag` in `ownership.owner`
+      help: did you mean `tags`?
+    2:39: `ownership.owner.values.ann`: the meaning of a value is empty
+      help: write what it means, such as `production`, or remove the line
+    2:50: `ownership.owner.values.bob`: expected what the value means, such as `production`, found nothing
+      help: leave the key out if it has no value
+    3:26: `ownership.support_group.tags`: expected a list, found a text
+      help: put it in brackets: `[who]`
+    4:53: `ownership.service.values`: `Shop` and `shop` are one value, since case does not count
+      help: remove one of the two: they mean different things
+    4:78: `ownership.service.values`: a value is empty, and an empty tag counts as none
+      help: remove the line
+    5:16: `ownership.cost_center`: expected a list of tags, or a mapping with `tags` and `values`, found 7
+      help: write `[owner]`, or `{ tags: [owner], values: { ann: ann@example.com } }`
+    ");
 }
 
 #[test]

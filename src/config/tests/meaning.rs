@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use dewpoint_aws::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
 use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::ownership::FactTags;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::ExposeSecret;
@@ -50,7 +51,7 @@ sources:
     timeout: 30s
     rate: { ec2: { burst: 7 }, sts: { requests_per_second: 1 } }
   - { name: b, kind: file, path: /data/x.json, max_file_bytes: 10 }
-ownership: { owner: [who], support_group: [], environment: { values: { prod: production, 1: one } } }
+ownership: { owner: { tags: [who], values: { Ann: ' ann@example.com ' } }, support_group: [], environment: { values: { prod: production, 1: one } } }
 lifecycle: { defaults: { min_age: 0s, confirm_missing: 3, retire_after: 1d12h, purge_after: 90d, min_dwell: 1w } }
 targets:
   - name: c
@@ -101,10 +102,12 @@ exit_ok: [3, 6]
     };
     assert_eq!(**aws, expected);
     assert_eq!(file.kind, SourceKind::File { path: "/data/x.json".into(), max_file_bytes: 10 });
-    assert_eq!(config.ownership.owner, ["who"]);
-    assert!(config.ownership.support_group.is_empty());
-    assert_eq!(config.ownership.environment_tags, ["env", "environment"]);
-    assert_eq!(config.ownership.environment_values.get("1").map(String::as_str), Some("one"));
+    let told = |tags: &FactTags| serde_json::json!({ "tags": tags.tags, "values": tags.values });
+    assert_eq!(told(&config.ownership.owner), serde_json::json!({ "tags": ["who"], "values": { "Ann": "ann@example.com" } }));
+    assert_eq!(config.ownership.support_group, FactTags::default());
+    assert_eq!(config.ownership.service.tags, ["service", "application"]);
+    let environment = serde_json::json!({ "tags": ["env", "environment"], "values": { "prod": "production", "1": "one" } });
+    assert_eq!(told(&config.ownership.environment), environment);
     let timers = &config.lifecycle.defaults;
     assert_eq!(timers.min_age, Duration::ZERO);
     assert_eq!(timers.retire_after, Duration::from_secs(36 * 3600));
@@ -226,6 +229,7 @@ fn the_digest_tells_configurations_apart_that_plan_differently() {
         loaded_with("ledger: postgres://h/d"),
         loaded_with("exit_ok: [3]"),
         loaded_with("lifecycle: { defaults: { min_age: 900s } }"),
+        loaded_with("ownership: { environment: { tags: [env, environment] }, owner: { values: {} } }"),
         loaded(&format!("{MINIMAL}    deadline: 1m\n    verify_every: never\n    batch_size: 3\n")),
         loaded(&MINIMAL.replace("inventory.json", "other.json").replace("cmdb.db", "other.db")),
     ];
@@ -235,6 +239,7 @@ fn the_digest_tells_configurations_apart_that_plan_differently() {
     let different = [
         loaded_with("ownership: { owner: [] }"),
         loaded_with("ownership: { environment: { values: { a: b } } }"),
+        loaded_with("ownership: { owner: { values: { a: b } } }"),
         loaded_with("lifecycle: { defaults: { min_age: 901s } }"),
         loaded_with("guardrails: { max_retire: 499 }"),
         loaded(&format!("{MINIMAL}    adopt: match\n")),
@@ -254,7 +259,7 @@ fn the_digest_tells_configurations_apart_that_plan_differently() {
 /// Stored plans carry it: a new value here refuses every plan saved before.
 #[test]
 fn the_digest_is_stable() {
-    insta::assert_snapshot!(loaded(MINIMAL).digest(), @"b8b12d8ac8aacc91079b618d485ed67b");
+    insta::assert_snapshot!(loaded(MINIMAL).digest(), @"ddd601dcd67c72a7ec83364cb65b37c1");
 }
 
 #[test]

@@ -58,11 +58,12 @@ fn an_ambiguous_name_is_refused_with_the_candidates() {
 fn standard_output_has_the_answer_and_nothing_else() {
     let world = World::new("");
     world.put(&estate());
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 10] = [
         &["plan", "--at", "2026-02-01T00:00:00Z"],
         &["sync", "--at", "2026-02-01T00:00:00Z"],
         &["list"],
         &["show", "db"],
+        &["ownership"],
         &["coverage"],
         &["scopes"],
         &["holds"],
@@ -105,11 +106,15 @@ fn verbose_says_more_and_quiet_less() {
 fn what_an_inventory_says_cannot_steer_the_terminal() {
     let world = World::new("");
     let name = "we\u{1b}[31mb\nsecond line";
-    world.put(&Inventory::new().instance("i-1", json!({ "name": name, "tags": { "owner": "a\u{7}b" }, "attributes": { "note": name } })));
+    world.put(&Inventory::new().instance(
+        "i-1",
+        json!({ "name": name, "tags": { "owner": "a\u{7}b", "SUPPORT-GROUP\u{7}": "x" }, "attributes": { "note": name } }),
+    ));
     for args in [
         &["plan", "--at", "2026-02-01T00:00:00Z"][..],
         &["sync", "--at", "2026-02-01T00:00:00Z"],
         &["list"],
+        &["ownership"],
         &["show", "i-1"],
         &["explain", "i-1"],
         &["history", "i-1"],
@@ -147,7 +152,9 @@ fn exit_ok_turns_a_code_into_success() {
 #[test]
 fn before_the_first_sync_readers_say_that_there_is_nothing() {
     let world = World::new("");
-    for args in [&["list"][..], &["holds"], &["runs"], &["coverage"], &["scopes"], &["export"], &["doctor"], &["ledger", "check"]] {
+    for args in
+        [&["list"][..], &["ownership"], &["holds"], &["runs"], &["coverage"], &["scopes"], &["export"], &["doctor"], &["ledger", "check"]]
+    {
         let ran = world.run(args);
         // Doctor misses the inventory.
         assert_eq!(ran.code, i32::from(args == ["doctor"]), "{args:?}: {}", ran.err);

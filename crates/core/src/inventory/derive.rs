@@ -53,7 +53,7 @@ fn wanted(estate: &Estate, ownership: &Ownership, fence: Fence) -> BTreeMap<Key,
         if !can_serve(known.resource.kind) || !is_live(known) {
             continue;
         }
-        let Some(name) = ownership.service(&known.resource.tags) else { continue };
+        let Some(name) = ownership.service.resolve(&known.resource.tags) else { continue };
         let Some(service) = Key::service(name) else { continue };
         let service =
             services.entry(service).or_insert_with(|| Service { name: name.to_owned(), members: BTreeSet::new(), is_seen: false });

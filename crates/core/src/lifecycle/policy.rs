@@ -123,6 +123,14 @@ impl Policy {
         Verdicts { default: self.default_verdict(), by_key: BTreeMap::new() }
     }
 
+    /// What the rules say of every resource at a time.
+    #[must_use]
+    pub fn verdicts(&self, estate: &Estate, at: Timestamp) -> Verdicts {
+        let mut verdicts = self.no_verdicts();
+        self.judge(&mut verdicts, estate, at, |_| true);
+        verdicts
+    }
+
     /// Asks the rules about every resource of these.
     pub(super) fn judge(
         &self,

@@ -4,7 +4,7 @@ use super::input::Input;
 use crate::estate::{Disposition, Known, Stage};
 use crate::lifecycle::Verdicts;
 use crate::model::Digest;
-use crate::ownership::Ownership;
+use crate::ownership::{Fact, FactTags, Ownership};
 use crate::rules::Verdict;
 
 /// Digest of the mapping, the settings, the resource and its decisions.
@@ -97,14 +97,14 @@ fn overrides(verdict: &Verdict) -> String {
 
 fn ownership_digest(ownership: &Ownership) -> Digest {
     let mut parts: Vec<&[u8]> = Vec::new();
-    let lists = [&ownership.owner, &ownership.support_group, &ownership.cost_center, &ownership.service, &ownership.environment_tags];
-    for list in lists {
-        parts.extend(list.iter().map(String::as_bytes));
-        // No tag is named by a control character, so this cannot be one.
-        parts.push(b"\0");
-    }
-    for (from, to) in &ownership.environment_values {
-        parts.extend([from.as_bytes(), to.as_bytes()]);
+    // How many of each there are, so that no two lists run together.
+    let counts: Vec<String> =
+        Fact::ALL.iter().map(|fact| ownership.of(*fact)).map(|of| format!("{} {}", of.tags.len(), of.values.len())).collect();
+    for (fact, count) in Fact::ALL.iter().zip(&counts) {
+        let FactTags { tags, values } = ownership.of(*fact);
+        parts.push(count.as_bytes());
+        parts.extend(tags.iter().map(String::as_bytes));
+        parts.extend(values.iter().flat_map(|(from, to)| [from.as_bytes(), to.as_bytes()]));
     }
     Digest::of_parts(parts)
 }
