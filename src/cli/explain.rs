@@ -6,13 +6,15 @@ use std::fmt::Write as _;
 use dewpoint_core::target::Purge;
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::holds::{open, silent};
 use super::output::CommandError;
 use super::{App, ledger_error, resolve};
 use crate::clock::later;
 use crate::config::Config;
-use crate::lifecycle::{self, Explanation, Policy, Timer};
+use crate::estate::Disposition;
+use crate::lifecycle::{self, Explanation, Policy, RuleOutcome, RuleTrace, Timer};
 use crate::model::{Digest, TargetName};
 use crate::plan::{DeliveryState, Hold, RecordBrief};
 use crate::told;
@@ -42,7 +44,7 @@ impl App {
         let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
         let mut explanation = lifecycle::explain(&estate, &key, &policy, Timestamp::now())
             .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
-        add_purges(&mut explanation, &config, &ledger.records_of(&key).await.map_err(ledger_error)?);
+        add_records(&mut explanation, &config, &ledger.records_of(&key).await.map_err(ledger_error)?);
         let about = |holds: Vec<Hold>| -> Vec<Held> {
             let holds = holds.into_iter().filter(|hold| hold.changes.iter().any(|change| change.key == key && change.relation.is_none()));
             holds.map(|hold| Held { id: hold.id, target: hold.target, text: hold.text }).collect()
@@ -60,22 +62,53 @@ impl App {
     }
 }
 
-/// Adds the timers that run at targets: when a retired record is removed there.
-fn add_purges(explanation: &mut Explanation, config: &Config, records: &BTreeMap<TargetName, RecordBrief>) {
-    let Some(after) = config.lifecycle.defaults.purge_after else { return };
-    for target in config.targets.iter().filter(|target| target.purge == Purge::Delete) {
-        let Some(record) = records.get(&target.name).filter(|record| record.state == DeliveryState::Retired) else { continue };
-        let Some(due) = record.retired_at.map(|at| later(at, after)) else { continue };
-        explanation.timers.push(Timer { name: "purge_after", due: Some(due) });
-        explanation.next = format!("removed from {} at {} or later, unless it is seen again", target.name, told::time(due));
+/// Adds what comes next of its records at targets: the retirement of one that it shall not have, and when a retired one is removed.
+fn add_records(explanation: &mut Explanation, config: &Config, records: &BTreeMap<TargetName, RecordBrief>) {
+    for target in &config.targets {
+        let Some(record) = records.get(&target.name) else { continue };
+        let is_ours = record.is_live() && !record.contributed;
+        if is_ours && matches!(explanation.disposition, Disposition::Fold | Disposition::Ignore) {
+            let _ = write!(explanation.next, "; its record at {} is retired by the next sync, unless a guardrail holds it", target.name);
+        }
+        if target.purge == Purge::Delete
+            && record.state == DeliveryState::Retired
+            && let Some((retired_at, after)) = record.retired_at.zip(explanation.purge_after)
+        {
+            let due = later(retired_at, after);
+            explanation.timers.push(Timer { name: "purge_after", due: Some(due) });
+            explanation.next = format!("removed from {} at {} or later, unless it is seen again", target.name, told::time(due));
+        }
     }
+}
+
+/// What a rule does and sets, as the configuration has it.
+fn rule_text(rule: &RuleTrace) -> String {
+    let mut parts: Vec<String> = rule.action.iter().map(|action| format!("do {action}")).collect();
+    for (name, value) in &rule.set {
+        match value {
+            Value::Object(attributes) => parts.extend(attributes.iter().map(|(name, value)| format!("{name} = {}", plain(value)))),
+            value => parts.push(format!("{name} {}", plain(value))),
+        }
+    }
+    parts.join(", ")
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| told::printable(text).into_owned())
 }
 
 fn explain_text(document: &Document, name: &str) -> String {
     let explanation = &document.explanation;
     let mut text = format!(
-        "{name}\n{}\n\nstage        {}\ndisposition  {}\nnext         {}\n",
-        explanation.key, explanation.stage, explanation.disposition, explanation.next
+        "{name}\n{}\n\nstage        {} since {}: {}\ndisposition  {} since {}: {}\nnext         {}\n",
+        explanation.key,
+        explanation.stage,
+        told::time(explanation.stage_since),
+        explanation.because.stage,
+        explanation.disposition,
+        told::time(explanation.disposition_since),
+        explanation.because.disposition,
+        explanation.next
     );
     for hold in &document.holds {
         let _ = writeln!(text, "held         at {}: {}", hold.target, hold.text);
@@ -83,10 +116,16 @@ fn explain_text(document: &Document, name: &str) -> String {
     for hold in &document.rejected {
         let _ = writeln!(text, "rejected     at {}: {}", hold.target, hold.text);
     }
+    let width = explanation.rules.iter().map(|rule| rule.name.chars().count()).max().unwrap_or_default();
     let _ = writeln!(text, "\nrules");
     for rule in &explanation.rules {
-        let set: Vec<String> = rule.set.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        let _ = writeln!(text, "  {:<12} {:<12} {}", rule.outcome, rule.name, set.join(", "));
+        // Of a rule that did not match it would say what is not the case.
+        let what = match (&rule.text, rule.outcome) {
+            (Some(why), _) => told::printable(why).into_owned(),
+            (None, RuleOutcome::Matched) => rule_text(rule),
+            (None, _) => String::new(),
+        };
+        let _ = writeln!(text, "{}", format!("  {:<12} {:<width$}  {what}", rule.outcome, rule.name).trim_end());
     }
     if !explanation.timers.is_empty() {
         let _ = writeln!(text, "\ntimers");

@@ -196,7 +196,7 @@ fn test<'a>(case: &'a Case, config: &Config) -> CaseDocument<'a> {
     let default = Verdict::default_of(Arc::new(config.lifecycle.defaults.clone()));
     let subject = Subject::new(&case.known, case.group.as_ref(), case.has_ci, case.at);
     let mut rules = Vec::new();
-    let verdict = config.lifecycle.rules.judge(&subject, &default, |rule, outcome| {
+    let verdict = config.lifecycle.rules.judge(&subject, &default, |rule, outcome, _| {
         rules.push(RuleOutcomeDocument { name: rule.name.clone(), outcome });
     });
     let names = fleet_names(&verdict, case);

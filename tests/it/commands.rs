@@ -1,5 +1,6 @@
 //! The commands, one by one, as their users run them.
 
+mod explain;
 mod interrupt;
 mod ownership;
 mod refusals;

@@ -87,7 +87,7 @@ fn run() -> Result<String, Box<dyn std::error::Error>> {
     for known in &resources {
         let group = (known.resource.kind == Kind::Instance && known.resource.native_id.len() % 2 == 0).then_some(&group);
         let subject = Subject::new(known, group, true, at);
-        let _ = rules.judge(&subject, none.of(&known.resource.key), |_, outcome| match outcome {
+        let _ = rules.judge(&subject, none.of(&known.resource.key), |_, outcome, _| match outcome {
             RuleOutcome::Matched => matched += 1,
             RuleOutcome::Failed => failed += 1,
             RuleOutcome::NotMatched => {}

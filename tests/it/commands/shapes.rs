@@ -298,8 +298,10 @@ fn explain() {
         &[("key", Text), ("disposition", Text), ("stage", Text), ("rules", List), ("timers", List), ("next", Text), ("evidence", List)],
     );
     assert_eq!(explained["stage"], "missing");
+    check(&explained, &[("stage_since", Time), ("disposition_since", Time), ("because", Map)]);
+    check(&explained["because"], &[("stage", Text), ("disposition", Text)]);
     for rule in each(&explained["rules"]) {
-        check(rule, &[("name", Text), ("outcome", Text), ("set", Map)]);
+        check(rule, &[("name", Text), ("outcome", Text), ("text", There), ("do", There), ("set", Map)]);
         is_one_of(&rule["outcome"], &["matched", "not_matched", "failed"]);
     }
     for timer in each(&explained["timers"]) {

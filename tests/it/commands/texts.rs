@@ -76,13 +76,13 @@ fn a_change_a_hold_and_the_way_on() {
     instance i-0000
     aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-0000
 
-    stage        missing
-    disposition  record
+    stage        missing since 2026-02-01T12:00:00Z: absent from 3 complete listings, last seen 2026-02-01T00:00:00Z
+    disposition  record since 2026-02-01T00:00:00Z: no rule decides
     next         retired when the next run's look-up says gone and no guardrail holds it
     held         at cmdb: 12 of 22 live records would be retired within 24 h (54.5 %); limit: 20 % from 10 on; to go ahead: `dewpoint holds approve DIGEST`
 
     rules
-      matched      default      confirm_missing 2, min_age 15m, min_dwell 1h, purge_after never, retire_after 24h
+      matched      default  do record, confirm_missing 2, min_age 15m, min_dwell 1h, purge_after never, retire_after 24h
 
     timers
       confirm_missing  counts complete listings

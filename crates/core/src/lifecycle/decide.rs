@@ -232,7 +232,7 @@ fn ignored_fleets(estate: &Estate, verdicts: &Verdicts) -> BTreeSet<Key> {
 }
 
 /// The fleet that a verdict folds a machine into.
-fn fleet_key(known: &Known, verdict: &Verdict) -> Option<Key> {
+pub(super) fn fleet_key(known: &Known, verdict: &Verdict) -> Option<Key> {
     let Resource { provider, account, region, .. } = &*known.resource;
     match verdict.fleet.as_ref()? {
         Fleet::Group(group) => Some(group.clone()),
@@ -278,8 +278,7 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
         return;
     }
     let wanted = shared.map_or(verdict.disposition, |(disposition, _)| disposition);
-    let is_young = known.resource.kind == Kind::Instance && age_seen(known) < verdict.timers.min_age;
-    let next = next_disposition(known, wanted, is_young, &verdict.timers, at);
+    let next = staying(known, wanted, &verdict.timers, at).map_or(wanted, |_| known.disposition);
     if next == known.disposition {
         return;
     }
@@ -300,24 +299,36 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
     dirty.resources.insert(key.clone());
 }
 
-/// The disposition after this run, given what rules and machines want.
-fn next_disposition(known: &Known, wanted: Disposition, is_young: bool, timers: &Timers, at: Timestamp) -> Disposition {
-    let now = known.disposition;
-    match (now, wanted) {
-        // Ended, or not seen alive now: neither grows old enough for a record, ...
-        (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => now,
+/// Why a resource stays what it is although something else is wanted of it.
+pub(super) enum Staying {
+    /// Ended, or not seen alive now.
+    Gone,
+    /// Too young for a record.
+    Young,
+    /// What once had a record is not deferred any more.
+    Recorded,
+    /// Its disposition changed less than `min_dwell` ago.
+    Dwell,
+}
+
+/// What keeps a resource from what rules and machines want of it; `None` where it becomes, or is, just that.
+pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, at: Timestamp) -> Option<Staying> {
+    let is_young = || known.resource.kind == Kind::Instance && age_seen(known) < timers.min_age;
+    match (known.disposition, wanted) {
+        (now, wanted) if now == wanted => None,
+        // Neither grows old enough for a record, ...
+        (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => Some(Staying::Gone),
         // ... nor is a record due to what vanished: a complete listing of its group lacks it as well, and what ends with it may lag behind.
-        (_, Disposition::Record) if known.missing > 0 => now,
-        // Nor to what has none yet and is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.
-        (Disposition::Defer | Disposition::Fold | Disposition::Ignore, Disposition::Record) if is_young => now,
-        // What once had a record is not deferred any more.
-        (_, Disposition::Defer) => now,
+        (_, Disposition::Record) if known.missing > 0 => Some(Staying::Gone),
+        // Nor to what is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.
+        (_, Disposition::Record) if is_young() => Some(Staying::Young),
+        (_, Disposition::Defer) => Some(Staying::Recorded),
         (Disposition::Record, Disposition::Fold) | (Disposition::Fold, Disposition::Record)
             if elapsed(known.disposition_since, at) < timers.min_dwell =>
         {
-            now
+            Some(Staying::Dwell)
         }
-        _ => wanted,
+        _ => None,
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn shared(estate: &Estate, verdicts: &Verdicts) -> BTreeMap<Key, Disp
         if shared.contains_key(&id.from) {
             continue;
         }
-        let disposition = of_machines(estate, &id.from, verdicts);
+        let disposition = machine_of(estate, &id.from, verdicts).map(|(_, disposition)| disposition);
         if let Some(disposition) = disposition.filter(|disposition| *disposition != Disposition::Record) {
             shared.insert(id.from.clone(), disposition);
         }
@@ -43,8 +43,8 @@ pub(super) fn shared(estate: &Estate, verdicts: &Verdicts) -> BTreeMap<Key, Disp
     shared
 }
 
-/// The disposition of the machines that a resource ends with; `None` where it outlives them.
-fn of_machines(estate: &Estate, key: &Key, verdicts: &Verdicts) -> Option<Disposition> {
+/// The machine that a resource ends with, and whose disposition it shares; `None` where it outlives its machines.
+pub(super) fn machine_of<'a>(estate: &'a Estate, key: &Key, verdicts: &Verdicts) -> Option<(&'a Key, Disposition)> {
     let dependent = estate.resources.get(key)?;
     let own = &dependent.resource;
     if !follows_machines(own.kind) {
@@ -63,11 +63,11 @@ fn of_machines(estate: &Estate, key: &Key, verdicts: &Verdicts) -> Option<Dispos
         .range(start..)
         .take_while(|(id, _)| id.from == *key)
         .filter(|(id, edge)| id.relation == RelationType::AttachedTo && ends_with_it(edge))
-        .filter_map(|(id, _)| match estate.resources.get(&id.to) {
-            Some(known) => (known.resource.kind == Kind::Instance && !outlived(known)).then_some(known.disposition),
-            None => waits_for_unknown.then_some(Disposition::Defer),
+        .filter_map(|(id, _)| match estate.resources.get_key_value(&id.to) {
+            Some((machine, known)) => (known.resource.kind == Kind::Instance && !outlived(known)).then_some((machine, known.disposition)),
+            None => waits_for_unknown.then_some((&id.to, Disposition::Defer)),
         })
-        .min_by_key(|disposition| match disposition {
+        .min_by_key(|(_, disposition)| match disposition {
             Disposition::Record => 0,
             Disposition::Fold => 1,
             Disposition::Defer => 2,

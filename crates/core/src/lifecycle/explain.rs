@@ -1,18 +1,20 @@
 //! Why a resource stands where it stands, and what will happen next.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::decide::{born, due_by_time, is_due};
+use super::decide::{born, due_by_time};
+use super::outlook::{Outlook, outlasts_its_end, waits_for_revival};
 use super::policy::{Policy, Timers};
-use super::words::{after, listings, spelt};
+use super::words::{after, spelt};
 use crate::estate::{Disposition, Estate, Known, KnownScope, Stage, covering};
-use crate::inventory::{members_scope, unlisted_members};
-use crate::model::{Key, Kind, Outcome, RelationType, Scope, Vital, vocabulary};
-use crate::rules::{DEFAULT, Failure, Rule, Settings, Verdict};
-use crate::told;
+use crate::inventory::members_scope;
+use crate::model::{Key, Kind, Outcome, RelationType, Scope, vocabulary};
+use crate::rules::{Action, ActionWord, DEFAULT, GROUP_UNREAD, Rule, Settings, Verdict};
 
 vocabulary! {
     /// What one rule said of a resource.
@@ -33,8 +35,13 @@ pub struct RuleTrace {
     pub name: String,
     /// What it said.
     pub outcome: RuleOutcome,
-    /// What it sets, in the configuration's spelling.
-    pub set: BTreeMap<&'static str, String>,
+    /// Why it could not be asked, where it could not.
+    pub text: Option<String>,
+    /// What it does where it matches; nothing where it only sets.
+    #[serde(rename = "do")]
+    pub action: Option<ActionWord>,
+    /// What it sets where it matches, in the configuration's spelling; `attributes` by name.
+    pub set: BTreeMap<&'static str, Value>,
 }
 
 /// One running timer.
@@ -66,8 +73,14 @@ pub struct Explanation {
     pub key: Key,
     /// What the rules decided.
     pub disposition: Disposition,
+    /// Since when.
+    pub disposition_since: Timestamp,
     /// Where it stands.
     pub stage: Stage,
+    /// Since when.
+    pub stage_since: Timestamp,
+    /// Why.
+    pub because: Because,
     /// Every rule, in order.
     pub rules: Vec<RuleTrace>,
     /// Running timers.
@@ -76,6 +89,18 @@ pub struct Explanation {
     pub next: String,
     /// What proves its facts.
     pub evidence: Vec<Evidence>,
+    /// How long after its delivered retirement its record is removed, where a target purges; `None` for never.
+    #[serde(skip)]
+    pub purge_after: Option<Duration>,
+}
+
+/// Why a resource stands where it stands, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Because {
+    /// Why its disposition is what it is: a rule, a machine, or what keeps it from what the rules want.
+    pub disposition: String,
+    /// Why its stage is what it is.
+    pub stage: String,
 }
 
 /// Explains one resource as the ledger knows it; `None` for an unknown key. Timers of records at targets (purge) are theirs to add.
@@ -83,106 +108,79 @@ pub struct Explanation {
 pub fn explain(estate: &Estate, key: &Key, policy: &Policy, at: Timestamp) -> Option<Explanation> {
     let known = estate.resources.get(key)?;
     let mut rules = Vec::new();
-    let trace = |rule: &Rule, outcome| rules.push(RuleTrace { name: rule.name.clone(), outcome, set: set_by(&rule.set) });
+    let trace = |rule: &Rule, outcome, text: Option<&str>| {
+        let text = text.map(str::to_owned);
+        rules.push(RuleTrace {
+            name: rule.name.clone(),
+            outcome,
+            text,
+            action: rule.action.as_ref().map(Action::word),
+            set: set_by(&rule.set),
+        });
+    };
     let verdict = policy.judge_one(estate, key, at, trace)?;
-    rules.push(RuleTrace { name: DEFAULT.to_owned(), outcome: RuleOutcome::Matched, set: settings(&policy.timers) });
+    let set = settings(&policy.timers);
+    let action = Some(ActionWord::Record);
+    rules.push(RuleTrace { name: DEFAULT.to_owned(), outcome: RuleOutcome::Matched, text: None, action, set });
+    let is_unread = |rule: &&RuleTrace| rule.text.as_deref() == Some(GROUP_UNREAD) && !rule.set.is_empty();
+    let unread = rules.iter().find(is_unread).map(|rule| rule.name.clone());
+    let outlook = Outlook::new(estate, known, &verdict, unread.as_deref(), policy, at);
+    let mut timers = timers(known, &verdict);
+    timers.extend(outlook.dwells_until().map(|due| Timer { name: "min_dwell", due: Some(due) }));
     Some(Explanation {
         key: key.clone(),
         disposition: known.disposition,
+        disposition_since: known.disposition_since,
         stage: known.stage,
-        rules,
-        timers: timers(known, &verdict.timers),
-        next: next(estate, known, &verdict, at),
+        stage_since: known.stage_since,
+        because: Because { disposition: outlook.why_disposition(), stage: outlook.why_stage() },
+        timers,
+        next: outlook.next(at),
         evidence: evidence(estate, key, known),
+        purge_after: verdict.timers.purge_after,
+        rules,
     })
 }
 
-/// The timers that run for a resource now.
-#[must_use]
-pub fn timers(known: &Known, timers: &Timers) -> Vec<Timer> {
+/// The timers that run for a resource now, without those of its records.
+fn timers(known: &Known, verdict: &Verdict) -> Vec<Timer> {
+    let timers = &*verdict.timers;
     let timer = |name, due| Timer { name, due: Some(due) };
     match (known.stage, &known.end) {
-        (Stage::Deferred, _) if known.resource.kind == Kind::Instance => vec![timer("min_age", after(born(known), timers.min_age))],
+        (Stage::Deferred, _) if known.resource.kind == Kind::Instance && verdict.disposition == Disposition::Record => {
+            vec![timer("min_age", after(born(known), timers.min_age))]
+        }
         (Stage::Missing, _) => {
             vec![Timer { name: "confirm_missing", due: None }, timer("retire_after", due_by_time(known, timers))]
         }
-        (Stage::Retired, Some(end)) if end.cause.is_stated_of_it() && known.missing == 0 && known.resource.vital() != Vital::Ended => {
-            vec![timer("min_dwell", after(end.at, timers.min_dwell))]
-        }
-        _ => Vec::new(),
+        (Stage::Retired, Some(end)) if waits_for_revival(known) => vec![timer("min_dwell", after(end.at, timers.min_dwell))],
+        _ => outlasts_its_end(known, verdict).map(|due| timer("retire_after", due)).into_iter().collect(),
     }
 }
 
-fn settings(timers: &Timers) -> BTreeMap<&'static str, String> {
-    BTreeMap::from([
-        ("min_age", spelt(timers.min_age)),
-        ("confirm_missing", timers.confirm_missing.to_string()),
-        ("retire_after", spelt(timers.retire_after)),
-        ("purge_after", timers.purge_after.map_or_else(|| "never".to_owned(), spelt)),
-        ("min_dwell", spelt(timers.min_dwell)),
-    ])
+fn settings(timers: &Timers) -> BTreeMap<&'static str, Value> {
+    let Timers { min_age, confirm_missing, retire_after, purge_after, min_dwell } = timers.clone();
+    set_by(&Settings {
+        min_age: Some(min_age),
+        confirm_missing: Some(confirm_missing),
+        retire_after: Some(retire_after),
+        purge_after: Some(purge_after),
+        min_dwell: Some(min_dwell),
+        ..Settings::default()
+    })
 }
 
 /// What a rule sets, in the configuration's spelling.
-fn set_by(set: &Settings) -> BTreeMap<&'static str, String> {
-    let mut words = BTreeMap::new();
-    let timers = [("min_age", set.min_age), ("retire_after", set.retire_after), ("min_dwell", set.min_dwell)];
-    words.extend(timers.into_iter().filter_map(|(name, timer)| Some((name, spelt(timer?)))));
-    words.extend(set.confirm_missing.map(|count| ("confirm_missing", count.to_string())));
-    words.extend(set.purge_after.map(|timer| ("purge_after", timer.map_or_else(|| "never".to_owned(), spelt))));
-    words.extend(set.flag.clone().map(|flag| ("flag", flag)));
+fn set_by(set: &Settings) -> BTreeMap<&'static str, Value> {
+    let Settings { min_age, confirm_missing, retire_after, purge_after, min_dwell, flag, attributes } = set;
+    let times = [("min_age", min_age), ("retire_after", retire_after), ("min_dwell", min_dwell)];
+    let mut words: BTreeMap<&'static str, Value> =
+        times.into_iter().filter_map(|(name, time)| Some((name, spelt((*time)?).into()))).collect();
+    words.extend(confirm_missing.map(|count| ("confirm_missing", count.to_string().into())));
+    words.extend(purge_after.map(|time| ("purge_after", time.map_or_else(|| "never".to_owned(), spelt).into())));
+    words.extend(flag.clone().map(|flag| ("flag", flag.into())));
+    words.extend((!attributes.is_empty()).then(|| ("attributes", attributes.clone().into_iter().collect())));
     words
-}
-
-fn next(estate: &Estate, known: &Known, verdict: &Verdict, at: Timestamp) -> String {
-    if let Some(Failure { rule, text, freezes: true }) = &verdict.failure {
-        return format!("nothing: frozen, because rule `{rule}` could not be asked: {text}");
-    }
-    let timers = &*verdict.timers;
-    match known.stage {
-        Stage::Deferred if verdict.is_group_unread => {
-            "decided when scaling groups are listed: whether it is in one could not be read".to_owned()
-        }
-        Stage::Deferred if known.resource.kind == Kind::Instance => {
-            let due = told::time(after(born(known), timers.min_age));
-            format!("recorded when a listing shows it at {due} or later, {} after its birth", spelt(timers.min_age))
-        }
-        Stage::Deferred => "recorded together with the machine that it ends with".to_owned(),
-        Stage::Active | Stage::Inactive => "nothing, as long as listings show it unchanged".to_owned(),
-        Stage::Missing => next_of_missing(estate, known, timers, at),
-        Stage::Retired | Stage::Purged
-            if known.end.as_ref().is_some_and(|end| end.cause.is_stated_of_it())
-                && known.missing == 0
-                && known.resource.vital() != Vital::Ended =>
-        {
-            "revived when a look-up shows it, min_dwell after its end: a listing still shows it".to_owned()
-        }
-        Stage::Retired | Stage::Purged => "nothing; it is revived if it is seen again".to_owned(),
-    }
-}
-
-fn next_of_missing(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> String {
-    let own = if known.resource.derived {
-        unlisted_members(&estate.resources, &estate.edges, &estate.scopes, &known.resource.key)
-    } else {
-        Some(known.resource.scope())
-    };
-    if let Some(own) = own {
-        match estate.covering(&own).map(|(scope, known)| (scope, known.receipt.outcome)) {
-            Some((_, Outcome::Complete)) => {}
-            Some((scope, outcome)) => return format!("nothing: frozen, because {scope} is {outcome}"),
-            None => return format!("nothing: frozen, because {own} has never been listed"),
-        }
-    }
-    if is_due(known, timers, at) {
-        return "retired when the next run's look-up says gone and no guardrail holds it".to_owned();
-    }
-    let left = timers.confirm_missing.max(1).saturating_sub(known.missing);
-    let due = due_by_time(known, timers);
-    let time = (due > at).then(|| format!("not before {}", told::time(due)));
-    let count = (left > 0).then(|| format!("after {} more without it", listings(left)));
-    let conditions: Vec<String> = count.into_iter().chain(time).collect();
-    format!("proposed for retirement {}, unless it is seen", conditions.join(" and "))
 }
 
 fn evidence(estate: &Estate, key: &Key, known: &Known) -> Vec<Evidence> {

@@ -8,6 +8,7 @@ mod decide;
 mod dependents;
 mod explain;
 mod moves;
+mod outlook;
 mod policy;
 mod stages;
 mod words;
@@ -17,7 +18,7 @@ pub(crate) use decide::RETIRED_SCOPE;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use decide::decide_with;
 pub use decide::{Decisions, decide, decide_traced, reason};
-pub use explain::{Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain, timers};
+pub use explain::{Because, Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain};
 pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;

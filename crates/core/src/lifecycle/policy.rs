@@ -73,6 +73,11 @@ impl Verdicts {
         Policy { timers: timers.clone(), rules: Rules::default() }.no_verdicts()
     }
 
+    /// What is said of one resource alone.
+    pub(super) fn of_one(policy: &Policy, key: &Key, verdict: &Verdict) -> Self {
+        Self { by_key: BTreeMap::from([(key.clone(), verdict.clone())]), ..policy.no_verdicts() }
+    }
+
     /// What is said of a resource.
     #[must_use]
     pub fn of(&self, key: &Key) -> &Verdict {
@@ -127,7 +132,7 @@ impl Policy {
     #[must_use]
     pub fn verdicts(&self, estate: &Estate, at: Timestamp) -> Verdicts {
         let mut verdicts = self.no_verdicts();
-        self.judge(&mut verdicts, estate, at, |_| true);
+        self.judge(&mut verdicts, estate, at, |_| true, &mut |_, _, _| {});
         verdicts
     }
 
@@ -146,7 +151,7 @@ impl Policy {
         let groups = groups(estate);
         for (key, known) in estate.resources.iter().filter(|(_, known)| which(known)) {
             let subject = subject(estate, &groups, key, known, at);
-            let verdict = self.rules.judge(&subject, &verdicts.default, |rule, outcome| trace(key, rule, outcome));
+            let verdict = self.rules.judge(&subject, &verdicts.default, |rule, outcome, _| trace(key, rule, outcome));
             verdicts.take(key, verdict);
         }
     }
@@ -157,7 +162,7 @@ impl Policy {
         estate: &Estate,
         key: &Key,
         at: Timestamp,
-        trace: impl FnMut(&'a Rule, RuleOutcome),
+        trace: impl FnMut(&'a Rule, RuleOutcome, Option<&str>),
     ) -> Option<Verdict> {
         let known = estate.resources.get(key)?;
         let subject = subject(estate, &groups(estate), key, known, at);

@@ -464,3 +464,36 @@ fn every_rule_is_explained() {
     assert!(explained.next.starts_with("nothing: frozen, because rule `by size` could not be asked: "), "{}", explained.next);
     assert!(key(&at(Kind::Instance), "i-1") == one.key);
 }
+
+#[test]
+fn what_waits_for_min_dwell_is_explained() {
+    let policy =
+        under(vec![does("fleets", r#"resource.kind == "instance" && group != null && group.max_size > 1"#, Action::Fold { into: None })]);
+    let web = machine("web", &[]);
+    let mut estate = Estate::default();
+    for (max, minutes) in [(1, 1), (4, 5)] {
+        let fleet = group("web", max);
+        let _ = step(&mut estate, &shown(&[&fleet, &web], vec![member(&web, &fleet)]), &policy, minutes);
+    }
+    let told = |estate: &Estate, minutes| explain(estate, &web.key, &policy, minute(minutes)).expect("known");
+    let waits = told(&estate, 5);
+    assert_eq!(waits.because.disposition, "kept by min_dwell, 15m; wanted is fold: rule `fleets`");
+    assert_eq!(waits.next, "folded into scaling_group web at 2026-01-01T00:16:00Z or later, if the rules still say so");
+    assert_eq!(waits.timers, [Timer { name: "min_dwell", due: Some(minute(16)) }]);
+    assert_eq!(told(&estate, 16).next, "folded into scaling_group web by the next sync");
+}
+
+#[test]
+fn a_machine_of_an_ignored_fleet_is_explained() {
+    let policy = under(vec![
+        does("no groups", r#"resource.kind == "scaling_group""#, Action::Ignore),
+        does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None }),
+    ]);
+    let (web, fleet) = (machine("web", &[]), group("web", 4));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&fleet, &web], vec![member(&web, &fleet)]), &policy, 1);
+    let told = explain(&estate, &web.key, &policy, minute(2)).expect("known");
+    assert_eq!(told.disposition, Disposition::Ignore);
+    assert_eq!(told.because.disposition, "it would be folded into web, which is ignored");
+    assert_eq!(told.next, "nothing, it has no record: it would be folded into web, which is ignored");
+}

@@ -13,7 +13,7 @@ use super::{Decisions, conclude, confirm, decide};
 use crate::estate::{Disposition, EndCause, Estate, Fence, Known, Stage};
 use crate::inventory::{Observing, derive, last_members, observe, release_edges};
 use crate::model::{Key, Kind, Outcome, Provider, RelationType, Resource};
-use crate::ownership::Ownership;
+use crate::ownership::{FactTags, Ownership};
 use crate::plan::testing::World;
 use crate::plan::{Change, ChangeKind, Guarded, Limits, Reason, VerdictKind};
 use crate::source::{Presence, Pull};
@@ -44,7 +44,8 @@ struct Teller<'a> {
 }
 
 fn ownership() -> Ownership {
-    Ownership { service: vec!["service".to_owned()], ..Ownership::default() }
+    let service = FactTags { tags: vec!["service".to_owned()], ..FactTags::default() };
+    Ownership { service, ..Ownership::default() }
 }
 
 impl<'a> Teller<'a> {

@@ -14,6 +14,9 @@ use crate::model::{Key, Kind};
 /// The name of what decides where no rule does.
 pub const DEFAULT: &str = "default";
 
+/// Why a rule that asks for the scaling group could not be asked of a machine whose group was not read.
+pub const GROUP_UNREAD: &str = "it asks for the scaling group, and whether this is in one was not read";
+
 /// What a machine is folded into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fleet {
@@ -108,18 +111,26 @@ enum Applies {
 
 impl Rules {
     /// Asks the rules about one resource, in their order: the first `do` that matches decides, every `set` that matches applies, later ones over
-    /// earlier ones and the configuration's over those of presets. `trace` hears of each rule.
-    pub fn judge<'a>(&'a self, subject: &Subject<'_>, default: &Verdict, mut trace: impl FnMut(&'a Rule, RuleOutcome)) -> Verdict {
+    /// earlier ones and the configuration's over those of presets. `trace` hears of each rule, and why one could not be asked.
+    pub fn judge<'a>(
+        &'a self,
+        subject: &Subject<'_>,
+        default: &Verdict,
+        mut trace: impl FnMut(&'a Rule, RuleOutcome, Option<&str>),
+    ) -> Verdict {
         let mut making =
             Making { timers: (*default.timers).clone(), has_timers: false, decided: None, setting: Vec::new(), verdict: default.clone() };
         for rule in self.iter() {
             let outcome = match rule.when.holds(subject) {
-                _ if making.is_unread(rule, subject) => RuleOutcome::Failed,
+                _ if making.is_unread(rule, subject) => Err(GROUP_UNREAD.to_owned()),
                 Ok(true) => making.take(rule, subject),
-                Ok(false) => RuleOutcome::NotMatched,
-                Err(error) => making.fail(rule, error.to_string()),
+                Ok(false) => Ok(RuleOutcome::NotMatched),
+                Err(error) => Err(making.fail(rule, error.to_string())),
             };
-            trace(rule, outcome);
+            match outcome {
+                Ok(outcome) => trace(rule, outcome, None),
+                Err(text) => trace(rule, RuleOutcome::Failed, Some(&text)),
+            }
         }
         making.finish()
     }
@@ -140,17 +151,17 @@ impl<'a> Making<'a> {
         might_decide || !rule.set.is_empty()
     }
 
-    fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> RuleOutcome {
+    fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> Result<RuleOutcome, String> {
         if let (Some(action), None) = (&rule.action, &self.decided) {
             match decide(action, subject) {
                 Ok(Some((disposition, fleet))) => self.decided = Some((rule, disposition, fleet)),
                 // Only machines are folded.
-                Ok(None) => return RuleOutcome::NotMatched,
-                Err(text) => return self.fail(rule, text),
+                Ok(None) => return Ok(RuleOutcome::NotMatched),
+                Err(text) => return Err(self.fail(rule, text)),
             }
         }
         self.setting.push((rule, Applies::Known));
-        RuleOutcome::Matched
+        Ok(RuleOutcome::Matched)
     }
 
     fn set(&mut self, rule: &Rule) {
@@ -170,11 +181,12 @@ impl<'a> Making<'a> {
         }
     }
 
-    fn fail(&mut self, rule: &'a Rule, text: String) -> RuleOutcome {
+    /// Notes that a rule could not be asked, and gives back why.
+    fn fail(&mut self, rule: &'a Rule, text: String) -> String {
         self.setting.push((rule, Applies::Unknown));
         let freezes = self.decided.is_none();
-        self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text, freezes });
-        RuleOutcome::Failed
+        self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text: text.clone(), freezes });
+        text
     }
 
     fn finish(mut self) -> Verdict {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use judge::{DEFAULT, Failure, Fleet, Verdict};
+pub use judge::{DEFAULT, Failure, Fleet, GROUP_UNREAD, Verdict};
 
 use crate::expression::Expression;
 use crate::lifecycle::Timers;

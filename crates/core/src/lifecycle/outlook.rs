@@ -1,0 +1,262 @@
+//! What the rules want of one resource, what keeps it from that, and what comes next, in words.
+
+use jiff::Timestamp;
+
+use super::decide::{Staying, born, due_by_time, fleet_key, is_due, reason, staying};
+use super::dependents;
+use super::policy::{Policy, Timers, Verdicts};
+use super::words::{after, listings, spelt};
+use crate::estate::{Disposition, Estate, Known, Stage};
+use crate::inventory::{members_scope, unlisted_members};
+use crate::model::{Key, Kind, Outcome, RelationType, Vital};
+use crate::rules::{DEFAULT, Failure, GROUP_UNREAD, Verdict};
+use crate::told;
+
+/// What is wanted of a resource, and by what.
+pub(super) struct Outlook<'a> {
+    estate: &'a Estate,
+    known: &'a Known,
+    verdict: &'a Verdict,
+    wanted: Disposition,
+    by: By<'a>,
+    kept: Option<Kept<'a>>,
+}
+
+/// What a disposition rests on.
+enum By<'a> {
+    /// A rule, or the defaults.
+    Rule(&'a str),
+    /// The fleet that it is folded into is ignored.
+    Fleet(Key),
+    /// The machine that it ends with.
+    Machine(&'a Key),
+}
+
+/// Why a resource is not what is wanted of it, or would stay what it is whatever was wanted.
+enum Kept<'a> {
+    /// A rule could not be asked.
+    Frozen { rule: &'a str, text: &'a str },
+    /// A rule that might decide asks for its scaling group, which was not read.
+    GroupUnread,
+    /// Anything else that the decision itself looks at.
+    Stays(Staying),
+}
+
+impl<'a> Outlook<'a> {
+    /// Of a resource of the estate. `unread` is the rule that would set something and could not be asked, because the scaling
+    /// group was not read; if there is one.
+    pub(super) fn new(
+        estate: &'a Estate,
+        known: &'a Known,
+        verdict: &'a Verdict,
+        unread: Option<&'a str>,
+        policy: &Policy,
+        at: Timestamp,
+    ) -> Self {
+        let key = &known.resource.key;
+        let ignored_fleet = fleet_key(known, verdict).filter(|fleet| {
+            policy.judge_one(estate, fleet, at, |_, _, _| {}).is_some_and(|of_fleet| of_fleet.disposition == Disposition::Ignore)
+        });
+        let machine = (known.resource.kind != Kind::Instance && !verdict.is_own)
+            .then(|| dependents::machine_of(estate, key, &Verdicts::of_one(policy, key, verdict)))
+            .flatten()
+            .filter(|(_, disposition)| *disposition != Disposition::Record);
+        let (wanted, by) = match (ignored_fleet, machine) {
+            (Some(fleet), _) => (Disposition::Ignore, By::Fleet(fleet)),
+            (None, Some((machine, disposition))) => (disposition, By::Machine(machine)),
+            (None, None) => (verdict.disposition, By::Rule(&verdict.rule)),
+        };
+        let kept = kept(known, wanted, verdict, unread, at);
+        Self { estate, known, verdict, wanted, by, kept }
+    }
+
+    /// When `min_dwell` lets its disposition change, where that is what it waits for.
+    pub(super) fn dwells_until(&self) -> Option<Timestamp> {
+        let due = after(self.known.disposition_since, self.verdict.timers.min_dwell);
+        matches!(self.kept, Some(Kept::Stays(Staying::Dwell))).then_some(due)
+    }
+
+    fn by(&self) -> String {
+        match &self.by {
+            By::Rule(DEFAULT) => "no rule decides".to_owned(),
+            By::Rule(rule) => format!("rule `{rule}`"),
+            By::Fleet(fleet) => format!("it would be folded into {}, which is ignored", told::known(self.estate, fleet)),
+            By::Machine(machine) => format!("it ends with {} and shares its disposition", told::known_with_kind(self.estate, machine)),
+        }
+    }
+
+    /// Why its disposition is what it is.
+    pub(super) fn why_disposition(&self) -> String {
+        let Self { wanted, .. } = self;
+        match &self.kept {
+            Some(Kept::Frozen { rule, text }) => format!("kept, because rule `{rule}` could not be asked: {text}"),
+            Some(Kept::GroupUnread) => "kept, because whether it is in a scaling group could not be read".to_owned(),
+            Some(Kept::Stays(Staying::Young)) => format!("it was last seen younger than min_age, {}", spelt(self.verdict.timers.min_age)),
+            Some(Kept::Stays(Staying::Dwell)) => {
+                format!("kept by min_dwell, {}; wanted is {wanted}: {}", spelt(self.verdict.timers.min_dwell), self.by())
+            }
+            Some(Kept::Stays(Staying::Recorded)) => {
+                format!("what has a record is not deferred any more; wanted is {wanted}: {}", self.by())
+            }
+            Some(Kept::Stays(Staying::Gone)) => format!("kept, because it is not seen alive; wanted is {wanted}: {}", self.by()),
+            None if *wanted == self.known.disposition => self.by(),
+            None => format!("the next sync makes it {wanted}: {}", self.by()),
+        }
+    }
+
+    /// Why its stage is what it is.
+    pub(super) fn why_stage(&self) -> String {
+        let says = || self.known.resource.state.as_ref().map(|state| format!("its provider says {}", told::printable(state)));
+        match self.known.stage {
+            Stage::Deferred => "it has no record yet".to_owned(),
+            Stage::Active | Stage::Inactive => {
+                says().unwrap_or_else(|| format!("it was seen, last at {}", told::time(self.known.last_seen)))
+            }
+            Stage::Missing if self.known.recovered => "found at a target, shown by no listing since".to_owned(),
+            Stage::Missing | Stage::Retired => reason(self.known).text,
+            Stage::Purged => format!("{}; every target that purges has removed its record", reason(self.known).text),
+        }
+    }
+
+    /// What will happen next and when.
+    pub(super) fn next(&self, at: Timestamp) -> String {
+        let Self { known, verdict, .. } = self;
+        let timers = &*verdict.timers;
+        if let Some(Kept::Frozen { rule, text }) = &self.kept {
+            return format!("nothing: frozen, because rule `{rule}` could not be asked: {text}");
+        }
+        match known.stage {
+            Stage::Retired | Stage::Purged if waits_for_revival(known) => {
+                "revived when a look-up shows it, min_dwell after its end: a listing still shows it".to_owned()
+            }
+            Stage::Retired | Stage::Purged => "nothing; it is revived if it is seen again".to_owned(),
+            Stage::Missing => next_of_missing(self.estate, known, timers, at),
+            Stage::Deferred | Stage::Active | Stage::Inactive => match outlasts_its_end(known, verdict) {
+                Some(due) => format!(
+                    "retired at {} or later: it has ended, and a rule sets retire_after, {}",
+                    told::time(due),
+                    spelt(timers.retire_after)
+                ),
+                None => self.next_of_alive(),
+            },
+        }
+    }
+
+    fn next_of_alive(&self) -> String {
+        let Self { known, verdict, wanted, .. } = self;
+        let min_age = verdict.timers.min_age;
+        match &self.kept {
+            Some(Kept::GroupUnread) if known.disposition == Disposition::Defer => {
+                "decided when scaling groups are listed: whether it is in one could not be read".to_owned()
+            }
+            Some(Kept::GroupUnread) => format!("it stays {} until scaling groups are listed", known.disposition),
+            Some(Kept::Stays(Staying::Young)) => {
+                let due = told::time(after(born(known), min_age));
+                format!("recorded when a listing shows it at {due} or later, {} after its birth", spelt(min_age))
+            }
+            Some(Kept::Stays(Staying::Dwell)) => {
+                let due = after(known.disposition_since, verdict.timers.min_dwell);
+                format!("{} at {} or later, if the rules still say so", self.made(*wanted), told::time(due))
+            }
+            None if *wanted != known.disposition => format!("{} by the next sync", self.made(*wanted)),
+            Some(Kept::Frozen { .. } | Kept::Stays(Staying::Recorded | Staying::Gone)) | None => match (known.disposition, &self.by) {
+                (Disposition::Record, _) => self.next_of_record(),
+                (Disposition::Defer, By::Machine(machine)) if !self.estate.resources.contains_key(*machine) => format!(
+                    "recorded when {}, which it ends with, is listed and old enough, or when it was itself seen at min_age, {}",
+                    told::short(machine),
+                    spelt(min_age)
+                ),
+                (Disposition::Defer, By::Machine(machine)) => {
+                    format!("recorded together with {}, which it ends with", told::known_with_kind(self.estate, machine))
+                }
+                (Disposition::Defer, _) => format!("nothing, as long as {} defers it", self.by()),
+                (Disposition::Fold, By::Machine(_)) => "nothing, as long as its machine is folded".to_owned(),
+                (Disposition::Fold, _) => format!("nothing: it is counted in the record of {}", self.fleet()),
+                (Disposition::Ignore, _) => format!("nothing, it has no record: {}", self.by()),
+            },
+        }
+    }
+
+    fn made(&self, disposition: Disposition) -> String {
+        match disposition {
+            Disposition::Record => "gets a record of its own".to_owned(),
+            Disposition::Defer => "deferred".to_owned(),
+            Disposition::Fold if self.known.resource.kind == Kind::Instance => format!("folded into {}", self.fleet()),
+            Disposition::Fold => "folded with its machine".to_owned(),
+            Disposition::Ignore => "loses its record, if it has one, and gets none".to_owned(),
+        }
+    }
+
+    fn next_of_record(&self) -> String {
+        let known = self.known;
+        let scope = if known.resource.derived { members_scope(&known.resource) } else { known.resource.scope() };
+        match self.estate.covering(&scope).map(|(scope, known)| (scope, known.receipt.outcome)) {
+            Some((scope, outcome)) if outcome != Outcome::Complete && known.resource.kind != Kind::Service => {
+                format!("nothing: as long as {scope} is {outcome}, no absence counts")
+            }
+            _ => "nothing, as long as listings show it unchanged".to_owned(),
+        }
+    }
+
+    /// The fleet that it is folded into, or is to be.
+    fn fleet(&self) -> String {
+        let key = &self.known.resource.key;
+        let members = || self.estate.edges.iter().filter(|(id, _)| id.relation == RelationType::MemberOf && id.from == *key);
+        // A fleet of its own before the cloud's group.
+        let present = || members().max_by_key(|(_, edge)| edge.derived).map(|(id, _)| id.to.clone());
+        match fleet_key(self.known, self.verdict).or_else(present) {
+            Some(fleet) => format!("scaling_group {}", told::known(self.estate, &fleet)),
+            None => "its fleet".to_owned(),
+        }
+    }
+}
+
+fn kept<'a>(known: &Known, wanted: Disposition, verdict: &'a Verdict, unread: Option<&'a str>, at: Timestamp) -> Option<Kept<'a>> {
+    match (&verdict.failure, unread) {
+        (Some(Failure { rule, text, freezes: true }), _) => return Some(Kept::Frozen { rule, text }),
+        (_, Some(rule)) if verdict.is_set_unread => return Some(Kept::Frozen { rule, text: GROUP_UNREAD }),
+        _ if verdict.is_group_unread => return Some(Kept::GroupUnread),
+        _ => {}
+    }
+    staying(known, wanted, &verdict.timers, at).map(Kept::Stays)
+}
+
+/// Whether a listing still shows a life that its provider, or a look-up, said had ended.
+pub(super) fn waits_for_revival(known: &Known) -> bool {
+    known.end.as_ref().is_some_and(|end| end.cause.is_stated_of_it()) && known.missing == 0 && known.resource.vital() != Vital::Ended
+}
+
+/// When what has ended is retired, where a rule makes it wait.
+pub(super) fn outlasts_its_end(known: &Known, verdict: &Verdict) -> Option<Timestamp> {
+    let waits = verdict.is_retirement_set && known.end.is_none() && known.resource.vital() == Vital::Ended;
+    waits.then(|| after(known.state_since, verdict.timers.retire_after))
+}
+
+fn next_of_missing(estate: &Estate, known: &Known, timers: &Timers, at: Timestamp) -> String {
+    let own = if known.resource.derived {
+        unlisted_members(&estate.resources, &estate.edges, &estate.scopes, &known.resource.key)
+    } else {
+        Some(known.resource.scope())
+    };
+    if let Some(own) = own {
+        match estate.covering(&own).map(|(scope, known)| (scope, known.receipt.outcome)) {
+            Some((_, Outcome::Complete)) => {}
+            Some((scope, outcome)) => return format!("nothing: frozen, because {scope} is {outcome}"),
+            None => return format!("nothing: frozen, because {own} has never been listed"),
+        }
+    }
+    // What never had a record ends without a look-up.
+    let is_deferred = known.disposition == Disposition::Defer;
+    if is_due(known, timers, at) {
+        let due =
+            if is_deferred { "retired by the next run" } else { "retired when the next run's look-up says gone and no guardrail holds it" };
+        return due.to_owned();
+    }
+    let left = timers.confirm_missing.max(1).saturating_sub(known.missing);
+    let due = due_by_time(known, timers);
+    let time = (due > at).then(|| format!("not before {}", told::time(due)));
+    let count = (left > 0).then(|| format!("after {} more without it", listings(left)));
+    let conditions: Vec<String> = count.into_iter().chain(time).collect();
+    let what = if is_deferred { "retired" } else { "proposed for retirement" };
+    format!("{what} {}, unless it is seen", conditions.join(" and "))
+}
