@@ -159,6 +159,16 @@ impl App {
         config::load(&self.global.config).map_err(|errors| config_errors(&errors, "configuration", self.output.colour))
     }
 
+    /// [`Self::config`] for what acts by it: logs what will hardly be meant in it.
+    fn warned_config(&self) -> Result<Config, CommandError> {
+        let config = self.config()?;
+        for warning in &config.warnings {
+            let help = warning.help.as_deref().unwrap_or_default();
+            tracing::warn!(config.file = %warning.file, config.line = warning.line, config.column = warning.column, help, "{warning}");
+        }
+        Ok(config)
+    }
+
     async fn ledger(&self, config: &Config, mode: Mode) -> Result<Arc<dyn Ledger>, CommandError> {
         crate::ledger::open(&address(config)?, mode).await.map(Arc::from).map_err(ledger_error)
     }

@@ -26,7 +26,7 @@ use crate::told;
 impl App {
     /// One sync.
     pub(super) async fn sync(&self, args: SyncArgs) -> Result<u8, CommandError> {
-        let config = self.config()?;
+        let config = self.warned_config()?;
         Box::pin(self.sync_with(&config, args)).await.map_err(|error| error.unless(&config.exit_ok))
     }
 
@@ -52,7 +52,7 @@ impl App {
 
     /// What a sync would do.
     pub(super) async fn plan(&self, args: PlanArgs) -> Result<u8, CommandError> {
-        let config = self.config()?;
+        let config = self.warned_config()?;
         Box::pin(self.plan_with(&config, args)).await.map_err(|error| error.unless(&config.exit_ok))
     }
 
@@ -101,7 +101,7 @@ impl App {
 
     /// Applies a saved plan.
     pub(super) async fn apply(&self, file: &Path) -> Result<u8, CommandError> {
-        let config = self.config()?;
+        let config = self.warned_config()?;
         Box::pin(self.apply_with(&config, file)).await.map_err(|error| error.unless(&config.exit_ok))
     }
 

@@ -54,7 +54,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that is wrong in a configuration file. Its texts never hold a secret.
+/// One thing that is wrong in a configuration file, or (as a warning) will hardly be meant. Its texts never hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     /// The file, as it was named by who loaded it.
@@ -188,28 +188,38 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct Report {
     file: String,
     errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
     secrets: Vec<Span>,
 }
 
 impl Report {
     pub(super) fn new(file: &str) -> Self {
-        Self { file: printable(file, 400), errors: Vec::new(), secrets: Vec::new() }
+        Self { file: printable(file, 400), errors: Vec::new(), warnings: Vec::new(), secrets: Vec::new() }
     }
 
     pub(super) fn error(&mut self, span: Span, text: impl Into<String>) -> &mut ConfigError {
-        let index = self.errors.len();
-        self.errors.push(ConfigError {
-            file: self.file.clone(),
+        Self::push(&mut self.errors, &self.file, span, text.into())
+    }
+
+    /// Tells of what is allowed and will hardly be meant.
+    pub(super) fn warning(&mut self, span: Span, text: impl Into<String>) -> &mut ConfigError {
+        Self::push(&mut self.warnings, &self.file, span, text.into())
+    }
+
+    fn push<'a>(list: &'a mut Vec<ConfigError>, file: &str, span: Span, text: String) -> &'a mut ConfigError {
+        let index = list.len();
+        list.push(ConfigError {
+            file: file.to_owned(),
             line: span.start.line,
             column: span.start.column,
-            text: text.into(),
+            text,
             help: None,
             end: span.end,
             label: "here",
             other: None,
         });
         #[expect(clippy::indexing_slicing, reason = "the element was pushed just above")]
-        &mut self.errors[index]
+        &mut list[index]
     }
 
     /// Keeps what stands there out of everything that is printed.
@@ -223,6 +233,13 @@ impl Report {
 
     pub(super) fn is_empty(&self) -> bool {
         self.errors.is_empty()
+    }
+
+    /// The warnings, in the order of the file; at most [`ERRORS_MAX`].
+    pub(super) fn into_warnings(mut self) -> Vec<ConfigError> {
+        self.warnings.sort_by(|a, b| (a.start(), &a.text).cmp(&(b.start(), &b.text)));
+        self.warnings.truncate(ERRORS_MAX);
+        self.warnings
     }
 
     pub(super) fn into_errors(mut self, source: Option<&str>) -> ConfigErrors {

@@ -90,7 +90,7 @@ pub fn load_str(name: &str, text: &str, dir: &Path) -> Result<Config, ConfigErro
     let mut report = Report::new(name);
     let config = read_text(text, dir, &mut report);
     match config {
-        Some(config) if report.is_empty() => Ok(config),
+        Some(config) if report.is_empty() => Ok(Config { warnings: report.into_warnings(), ..config }),
         _ => Err(report.into_errors(Some(text))),
     }
 }

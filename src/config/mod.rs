@@ -76,6 +76,8 @@ pub struct Config {
     pub guardrails: Limits,
     /// Exit codes, out of 3, 4 and 6, that count as success.
     pub exit_ok: BTreeSet<u8>,
+    /// What is allowed in it and will hardly be meant, in the order of the file.
+    pub warnings: Vec<ConfigError>,
 }
 
 /// Where the ledger is, as configured.

@@ -136,6 +136,7 @@ pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Repo
             plan_max_age: plan_max_age.0.0,
         },
         exit_ok: raw.exit_ok.into_iter().map(|code| code.0).collect(),
+        warnings: Vec::new(),
     })
 }
 

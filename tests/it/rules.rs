@@ -206,6 +206,42 @@ fn a_mistake_in_an_expression_is_told_where_it_stands() {
     assert!(world.run(&["validate"]).err.contains("dewpoint.yaml:11:21"));
 }
 
+/// Allowed, told with its place and the mend by `validate`, and logged by what acts by it.
+#[test]
+fn a_tag_that_nothing_asked_for_is_warned_of() {
+    let world = World::new(
+        "lifecycle:\n  rules:\n    - name: a\n      when: >-\n        resource.kind == \"instance\"\n        && resource.tags[\"role\"] == \"ci\"\n      do: fold\n      into: resource.tags[\"role\"] + group.tags[\"pool\"]\n",
+    );
+    // `into` is asked where `when` holds; without that it would be a mistake to speak of the group.
+    world.json(&["validate"], 2);
+    let config = std::fs::read_to_string(world.path("dewpoint.yaml")).unwrap();
+    world.write("dewpoint.yaml", &config.replace("\"ci\"\n", "\"ci\" && group != null\n"));
+    let document = world.json(&["validate"], 0);
+    assert_eq!(document["errors"], json!([]));
+    let warnings: Vec<(&Value, &Value, &Value)> =
+        document["warnings"].as_array().unwrap().iter().map(|warning| (&warning["line"], &warning["column"], &warning["help"])).collect();
+    let role = json!("ask for the tag first: `\"role\" in resource.tags && …`");
+    let pool = json!("ask for the tag first: `\"pool\" in group.tags && …`");
+    assert_eq!(warnings, [(&json!(11), &json!(12), &role), (&json!(13), &json!(13), &role), (&json!(13), &json!(37), &pool)]);
+    insta::assert_snapshot!(world.run(&["validate"]).out, @r#"
+    dewpoint.yaml is valid: sources estate; targets cmdb
+    warning: dewpoint.yaml:11:12: rule `a`: `when`: `resource.tags["role"]` fails on everything without the tag "role"
+      help: ask for the tag first: `"role" in resource.tags && …`
+    warning: dewpoint.yaml:13:13: rule `a`: `into`: `resource.tags["role"]` fails on everything without the tag "role"
+      help: ask for the tag first: `"role" in resource.tags && …`
+    warning: dewpoint.yaml:13:37: rule `a`: `into`: `group.tags["pool"]` fails on everything without the tag "pool"
+      help: ask for the tag first: `"pool" in group.tags && …`
+    "#);
+    world.put(&Inventory::new());
+    for command in ["plan", "sync"] {
+        let ran = world.run(&[command, "--at", "2026-02-01T00:00:00Z"]);
+        assert_eq!((ran.code, ran.err.matches(" WARN ").count()), (0, 3), "{}", ran.err);
+        assert!(ran.err.contains("dewpoint.yaml:11:12: rule `a`: `when`: `resource.tags[\"role\"]` fails on everything"), "{}", ran.err);
+        assert_eq!(world.run(&[command, "-q", "--at", "2026-02-01T00:00:00Z"]).err, "");
+    }
+    assert_eq!(world.run(&["list"]).err, "");
+}
+
 /// Each preset does to realistic resources what its file says, by itself and beside all others.
 #[test]
 fn presets() {
@@ -217,6 +253,11 @@ fn presets() {
     names.sort();
     assert_eq!(names.len(), 9);
     for name in &names {
+        // Its rules as if they were the configuration's own: nothing in them is doubted.
+        let rules = std::fs::read_to_string(folder.join("config/presets").join(format!("{name}.yaml"))).unwrap();
+        let rules = rules.replace(&format!("{name}/"), "own/");
+        let own = World::new(&format!("lifecycle:\n{}", rules.lines().map(|line| format!("  {line}\n")).collect::<String>()));
+        assert_eq!(own.json(&["validate"], 0)["warnings"], json!([]), "{name}");
         let world = World::new(&format!("lifecycle: {{ presets: [{name}] }}\n"));
         let cases = folder.join("tests/presets").join(format!("{name}.yaml"));
         let ran = world.run(&["rules", "test", cases.to_str().unwrap()]);
@@ -233,6 +274,7 @@ fn the_examples_of_readme_work() {
     let [rules, cases] = blocks.as_slice() else { panic!("{blocks:?}") };
     let world = World::new(rules);
     assert_eq!(test(&world, cases, 0)["passed"], 3);
+    assert_eq!(world.json(&["validate"], 0)["warnings"], json!([]));
 }
 
 /// A sync does what the configuration's rules say.

@@ -74,10 +74,12 @@ fn of_rule(node: &Node) -> String {
 fn check_rule(node: &Node, source: &str, report: &mut Report) {
     let Value::Map(entries) = &node.value else { return };
     let rule = of_rule(node);
-    for (key, wanted) in [("when", Wanted::Condition), ("into", Wanted::Text)] {
-        if let Some(written) = node.get(key) {
-            check_expression(written, wanted, &format!("{rule}`{key}`: "), source, report);
-        }
+    let vocabulary = Vocabulary::rules();
+    let when = node.get("when").and_then(|when| {
+        check_expression(when, &format!("{rule}`when`: "), source, report, |text| Expression::compile(text, &vocabulary, Wanted::Condition))
+    });
+    if let Some(into) = node.get("into") {
+        check_expression(into, &format!("{rule}`into`: "), source, report, |text| into_of(text, when.as_ref()));
     }
     let action = node.get("do").and_then(Node::text);
     let has = |key: &str| node.get(key).is_some_and(|node| node.value != Value::Null);
@@ -107,16 +109,39 @@ fn check_rule(node: &Node, source: &str, report: &mut Report) {
     }
 }
 
-/// Reports every mistake in an expression at its place in the file.
-fn check_expression(node: &Node, wanted: Wanted, before: &str, source: &str, report: &mut Report) {
-    let Some(text) = node.text().filter(|text| !text.trim().is_empty()) else { return };
-    let Err(mistakes) = Expression::compile(text, &Vocabulary::rules(), wanted) else { return };
+/// `into` of a rule, which is asked only where its `when` holds.
+fn into_of(text: &str, when: Option<&Expression>) -> Result<Expression, Vec<Mistake>> {
+    match when {
+        Some(when) => Expression::compile_where(text, &Vocabulary::rules(), Wanted::Text, when),
+        None => Expression::compile(text, &Vocabulary::rules(), Wanted::Text),
+    }
+}
+
+/// Reports every mistake in an expression at its place in the file, and what it will hardly be meant to do.
+fn check_expression(
+    node: &Node,
+    before: &str,
+    source: &str,
+    report: &mut Report,
+    compile: impl FnOnce(&str) -> Result<Expression, Vec<Mistake>>,
+) -> Option<Expression> {
+    let (mistakes, expression) = match compile(node.text().filter(|text| !text.trim().is_empty())?) {
+        Ok(expression) => (Vec::new(), Some(expression)),
+        Err(mistakes) => (mistakes, None),
+    };
     for Mistake { at, text, help } in mistakes {
         let error = report.error(locate(source, node, &at), format!("{before}{text}"));
         if let Some(help) = help {
             error.help(help);
         }
     }
+    for Mistake { at, text, help } in expression.iter().flat_map(Expression::doubts).cloned() {
+        let warning = report.warning(locate(source, node, &at), format!("{before}{text}"));
+        if let Some(help) = help {
+            warning.help(help);
+        }
+    }
+    expression
 }
 
 /// A value in the form that its attribute has in the ledger, or what it must be. Lists and mappings of a wrong type are the schema's to tell.
@@ -158,11 +183,10 @@ pub(super) fn convert(
 
 /// `None` where an expression does not compile.
 fn convert_list(raw: Vec<RawRule>, nodes: &[Node], origin: Origin, report: &Report) -> Option<Vec<PlacedRule>> {
-    let compile = |text: &str, wanted| Expression::compile(text, &Vocabulary::rules(), wanted).ok();
     let one = |(raw, node): (RawRule, &Node)| {
-        let when = compile(&raw.when.0.0, Wanted::Condition)?;
+        let when = Expression::compile(&raw.when.0.0, &Vocabulary::rules(), Wanted::Condition).ok()?;
         let into = match &raw.into {
-            Some(into) => Some(compile(&into.0.0, Wanted::Text)?),
+            Some(into) => Some(into_of(&into.0.0, Some(&when)).ok()?),
             None => None,
         };
         let action = raw.action.map(|action| match ActionWord::from(action) {

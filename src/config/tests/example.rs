@@ -166,6 +166,7 @@ fn the_rules_in_its_comments_work_and_have_every_key() {
     let rules: String = block.map(|line| format!("  {}\n", line.trim_start_matches("  # "))).collect();
     let config = try_load(&format!("lifecycle:\n  rules:\n{rules}{}", super::MINIMAL)).map_err(|errors| errors.render(false)).unwrap();
     assert_eq!(config.lifecycle.rules.iter().count(), 4);
+    assert_eq!(config.warnings, []);
     let root = schema();
     for definition in ["Rule", "Settings"] {
         for key in root.pointer(&format!("/$defs/{definition}/properties")).and_then(Json::as_object).unwrap().keys() {

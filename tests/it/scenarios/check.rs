@@ -60,6 +60,8 @@ impl Telling {
         if ran.code != step.then.exit {
             wrong.push(format!("exit code {}, expected {}", ran.code, step.then.exit));
         }
+        // The rules of a story are read as examples.
+        wrong.extend(ran.err.lines().filter(|line| line.contains(" WARN ") && line.contains("dewpoint.yaml:")).map(str::to_owned));
         let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| json!({ "error": { "text": ran.err } }));
         if let Some(text) = document["error"]["text"].as_str() {
             wrong.push(format!("the run failed: {text}"));

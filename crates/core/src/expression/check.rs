@@ -1,6 +1,6 @@
 //! The static checks: names, fields per kind, types, and what would fail on every resource of a kind.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use cel::IdedExpr;
@@ -19,9 +19,17 @@ pub(super) const NESTING_MAX: usize = 2;
 /// Elements of a list that is written out.
 pub(super) const LIST_MAX: usize = 100;
 
+/// What was found in a syntax tree, in the order of the source.
+pub(super) struct Findings {
+    /// What makes it unusable.
+    pub(super) mistakes: Vec<Mistake>,
+    /// What fails on some resources, and is hardly meant to.
+    pub(super) doubts: Vec<Mistake>,
+}
+
 /// Finds all mistakes of a syntax tree, of which some facts are given.
-pub(super) fn check(source: &str, tree: &IdedExpr, spans: &Spans, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Vec<Mistake> {
-    let mut checker = Checker { source, spans, vocabulary, mistakes: Vec::new(), items: Vec::new() };
+pub(super) fn check(source: &str, tree: &IdedExpr, spans: &Spans, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Findings {
+    let mut checker = Checker { source, spans, vocabulary, mistakes: Vec::new(), doubts: BTreeMap::new(), items: Vec::new() };
     let result = checker.strict(tree, given);
     let (ty, what) = match wanted {
         Wanted::Condition => (Type::Bool, "a condition gives true or false"),
@@ -35,7 +43,9 @@ pub(super) fn check(source: &str, tree: &IdedExpr, spans: &Spans, vocabulary: &V
     }
     checker.mistakes.sort_by_key(|mistake| (mistake.at.start, mistake.at.end));
     checker.mistakes.dedup();
-    checker.mistakes
+    let mut doubts: Vec<Mistake> = checker.doubts.into_values().collect();
+    doubts.sort_by_key(|doubt| (doubt.at.start, doubt.at.end));
+    Findings { mistakes: checker.mistakes, doubts }
 }
 
 struct Checker<'c> {
@@ -43,6 +53,8 @@ struct Checker<'c> {
     spans: &'c Spans,
     vocabulary: &'c Vocabulary,
     mistakes: Vec<Mistake>,
+    /// By the tag or field that they are about: one is enough for each.
+    doubts: BTreeMap<String, Mistake>,
     /// The elements that macros speak about, outermost first.
     items: Vec<(String, Type)>,
 }
@@ -95,6 +107,11 @@ impl Checker<'_> {
         }
         if typed.is_nullable_object {
             self.null_object(node, &path);
+        }
+        if matches!(typed.field, Some((_, Field::Name))) {
+            let text = format!("`{path}` is null where nobody gave a name, and this fails there");
+            let doubt = Mistake::new(self.span(node), text).with_help(format!("ask for it first: `{path} != null && …`"));
+            self.doubt(path.clone(), doubt);
         }
         let Some(kinds) = typed.attribute.filter(|kinds| !here.kinds.lies_in(*kinds)) else { return };
         let missing = here.kinds.and(kinds.not());
@@ -180,7 +197,12 @@ impl Checker<'_> {
         let operand = self.strict(&select.operand, here);
         let typed = match &operand {
             Type::Object(object) => self.field(node, *object, select, here),
-            Type::Map(value) => Typed::from(value.as_ref().clone()),
+            Type::Map(value) => {
+                if !select.test {
+                    self.doubt_tag(node, &select.operand, &select.field, here);
+                }
+                Typed::from(value.as_ref().clone())
+            }
             Type::Dyn => Type::Dyn.into(),
             other => {
                 self.mistake(self.span(node), format!("{} has no fields", with_article(other)), None);
@@ -388,6 +410,9 @@ impl Checker<'_> {
 
     fn index(&mut self, node: &IdedExpr, container: &IdedExpr, index: &IdedExpr, here: &Facts) -> Type {
         let (of_container, of_index) = (self.strict(container, here), self.strict(index, here));
+        if let (Type::Map(_), Some(LiteralValue::String(key))) = (&of_container, facts::literal(index)) {
+            self.doubt_tag(node, container, key.inner(), here);
+        }
         let (gives, wanted) = match &of_container {
             Type::Map(value) => (value.as_ref().clone(), Some(Type::Text)),
             Type::List(element) => (element.as_ref().clone(), Some(Type::Int)),
@@ -408,6 +433,22 @@ impl Checker<'_> {
             self.mistake(self.span(index), text, None);
         }
         gives
+    }
+
+    /// A tag that is read where nothing has asked whether it is there: that fails on every resource without it.
+    fn doubt_tag(&mut self, node: &IdedExpr, container: &IdedExpr, key: &str, here: &Facts) {
+        let Some(tag) = facts::tag(container, key).filter(|tag| !here.present.contains(tag)) else { return };
+        let (at, tags) = (self.span(node), self.written(container).to_owned());
+        let text = format!("`{}` fails on everything without the tag {key:?}", self.written(node));
+        let doubt = Mistake::new(at, text).with_help(format!("ask for the tag first: `{key:?} in {tags} && …`"));
+        self.doubt(tag, doubt);
+    }
+
+    fn doubt(&mut self, path: String, doubt: Mistake) {
+        let first = self.doubts.entry(path).or_insert_with(|| doubt.clone());
+        if doubt.at.start < first.at.start {
+            *first = doubt;
+        }
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, operator: &str, left: &Type, right: &Type) -> Type {

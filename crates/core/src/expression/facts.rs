@@ -12,7 +12,7 @@ use super::vocabulary::Kinds;
 pub(super) struct Facts {
     /// What `resource.kind` can be.
     pub(super) kinds: Kinds,
-    /// Paths (`group`, `resource.vcpus`) that are not null.
+    /// Paths (`group`, `resource.vcpus`) that are not null, and tags (`resource.tags["role"]`) that are there.
     pub(super) present: BTreeSet<String>,
 }
 
@@ -46,7 +46,8 @@ impl Facts {
             Expr::Literal(LiteralValue::Boolean(value)) if *value.inner() != truth => Self::impossible(),
             Expr::Select(select) if select.test && truth => {
                 let mut facts = Self::none();
-                facts.present.extend(path(&select.operand).map(|operand| format!("{operand}.{}", select.field)));
+                let tested = path(&select.operand).map(|operand| format!("{operand}.{}", select.field));
+                facts.present.extend(tag(&select.operand, &select.field).or(tested));
                 facts
             }
             Expr::Call(call) => Self::of_call(call, truth),
@@ -94,6 +95,10 @@ impl Facts {
 
     fn of_membership(item: &IdedExpr, list: &IdedExpr, truth: bool) -> Self {
         let mut facts = Self::none();
+        if let Some(LiteralValue::String(key)) = literal(item) {
+            facts.present.extend(tag(list, key.inner()).filter(|_| truth));
+            return facts;
+        }
         let (Some(path), Expr::List(list)) = (path(item), &list.expr) else { return facts };
         let words: Option<Vec<_>> = list.elements.iter().map(|element| literal(element)).collect();
         let Some(words) = words else { return facts };
@@ -121,6 +126,11 @@ pub(super) fn path(node: &IdedExpr) -> Option<String> {
         },
         _ => None,
     }
+}
+
+/// `a.tags["key"]`, if the container is the tags of something.
+pub(super) fn tag(container: &IdedExpr, key: &str) -> Option<String> {
+    path(container).filter(|path| path.ends_with(".tags")).map(|path| format!("{path}[{key:?}]"))
 }
 
 /// The literal, if it is one.

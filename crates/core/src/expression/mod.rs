@@ -26,6 +26,7 @@ use cel::common::types::{CelBool, CelNull};
 use cel::common::value::Val;
 use cel::{IdedExpr, Value};
 
+use self::check::Findings;
 use self::cost::{Cost, STEPS_MAX};
 use self::facts::Facts;
 pub use self::failure::EvaluationError;
@@ -45,6 +46,7 @@ pub struct Expression {
     cost: Cost,
     loops: bool,
     asks_group: bool,
+    doubts: Vec<Mistake>,
 }
 
 /// What an expression must give.
@@ -100,7 +102,7 @@ impl Expression {
 
     fn compile_given(source: &str, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Result<Self, Vec<Mistake>> {
         let (mut tree, spans) = parse::parse(source)?;
-        let mut mistakes = check::check(source, &tree, &spans, vocabulary, wanted, given);
+        let Findings { mut mistakes, doubts } = check::check(source, &tree, &spans, vocabulary, wanted, given);
         let cost = Cost::of(&tree);
         if mistakes.is_empty() && cost.assumed() > STEPS_MAX {
             let text = format!("this could take {} steps on one resource, at most {STEPS_MAX} are allowed", cost.assumed());
@@ -112,7 +114,7 @@ impl Expression {
         ask_for_values(&mut tree);
         let asks_group = asks_group(&tree);
         let quick = if wanted == Wanted::Condition { Quick::of(&tree) } else { Quick::Ask };
-        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, asks_group, tree, spans })
+        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, asks_group, tree, spans, doubts })
     }
 
     /// Without the checks, for tests of what comes after them.
@@ -129,6 +131,7 @@ impl Expression {
             asks_group: asks_group(&tree),
             tree,
             spans,
+            doubts: Vec::new(),
         })
     }
 
@@ -136,6 +139,16 @@ impl Expression {
     #[must_use]
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What is allowed and will hardly be meant, in the order of the source: tags that are read, and names that are worked with, without having been
+    /// asked for. That fails on everything that lacks them.
+    ///
+    /// Asked for is a tag where `"name" in x.tags` or `has(x.tags.name)` must hold for the place to be reached or to count: in the same `&&`, as the
+    /// condition of a `? :`, negated in the same `||`. For a name, that is `has(x.name)`, or a comparison with null or a text. A tag whose name is not written out is never doubted.
+    #[must_use]
+    pub fn doubts(&self) -> &[Mistake] {
+        &self.doubts
     }
 
     /// Whether it speaks of the scaling group.

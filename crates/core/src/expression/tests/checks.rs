@@ -307,3 +307,74 @@ fn what_the_condition_tests_is_given() {
     let mistakes = compile("resource.kind == \"volume\"", "resource.image").unwrap_err();
     assert_eq!(mistakes[0].text, "`image` is an attribute of instance, and this is about volume");
 }
+
+/// What is doubted, as written.
+#[track_caller]
+fn doubts(source: &str) -> Vec<&str> {
+    condition(source).doubts().iter().map(|doubt| &source[doubt.at.clone()]).collect()
+}
+
+#[test]
+fn a_tag_that_nothing_asked_for_is_doubted() {
+    let expression = condition(r#"resource.tags["role"] == "ci""#);
+    let [doubt] = expression.doubts() else { panic!("{:?}", expression.doubts()) };
+    assert_eq!(doubt.text, r#"`resource.tags["role"]` fails on everything without the tag "role""#);
+    assert_eq!(doubt.help.as_deref(), Some(r#"ask for the tag first: `"role" in resource.tags && …`"#));
+    for (source, doubted) in [
+        (r#"resource.tags.role == "ci""#, "resource.tags.role"),
+        (r#"group != null && group.tags["role"] == "ci""#, r#"group.tags["role"]"#),
+        // Of another tag, of another's tags, in another case, of the opposite.
+        (r#""role" in resource.tags && resource.tags["env"] == "ci""#, r#"resource.tags["env"]"#),
+        (r#""role" in resource.tags && group != null && group.tags["role"] == "ci""#, r#"group.tags["role"]"#),
+        (r#""Role" in resource.tags && resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
+        (r#"!("role" in resource.tags) && resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
+        (r#""role" in resource.tags || resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
+        (r#""role" in resource.tags ? true : resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
+        // Asked for in one of two alternatives only.
+        (r#"("role" in resource.tags || resource.kind == "volume") && resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
+        (r#"resource.tags.exists(k, k == "env") && ["a"].exists(v, resource.tags["role"] == v)"#, r#"resource.tags["role"]"#),
+        (r#"timestamp(resource.tags["until"]) < now"#, r#"resource.tags["until"]"#),
+    ] {
+        assert_eq!(doubts(source), [doubted], "{source}");
+    }
+    assert_eq!(
+        doubts(r#"resource.tags["a"] == "x" || resource.tags.b == "y" || resource.tags["a"] == "z""#),
+        [r#"resource.tags["a"]"#, "resource.tags.b"]
+    );
+}
+
+#[test]
+fn a_tag_that_is_asked_for_is_not_doubted() {
+    for source in [
+        r#""role" in resource.tags && resource.tags["role"] == "ci""#,
+        r#""role" in resource.tags && resource.tags.role == "ci""#,
+        r#"has(resource.tags.role) && resource.tags["role"] == "ci""#,
+        // `&&` and `||` do not mind the order.
+        r#"resource.tags["role"] == "ci" && "role" in resource.tags"#,
+        r#"!("role" in resource.tags) || resource.tags["role"] == "ci""#,
+        r#"!has(resource.tags.role) || resource.tags.role == "ci""#,
+        r#""role" in resource.tags ? resource.tags["role"] == "ci" : false"#,
+        r#"!("role" in resource.tags) ? false : resource.tags["role"] == "ci""#,
+        r#"("role" in resource.tags ? resource.tags["role"] : "none") == "ci""#,
+        r#"resource.kind == "instance" && ("role" in resource.tags && (resource.tags["role"] == "a" || resource.tags["role"] == "b"))"#,
+        r#"("a" in resource.tags && resource.tags["a"] == "x") || ("b" in resource.tags && resource.tags["b"] == "x")"#,
+        r#""role" in resource.tags && ["a", "b"].exists(v, resource.tags["role"] == v)"#,
+        r#"group != null && "role" in group.tags && group.tags["role"] == "ci""#,
+        // Names that are not written out.
+        r#"resource.tags.exists(k, k.startsWith("owner") && resource.tags[k] == "ann")"#,
+        r#"["a", "b"].exists(k, k in resource.tags && resource.tags[k] == "x")"#,
+        r#"{"a": "b"}["a"] == "b""#,
+        r#"resource.name == "web" || resource.name in ["a", "b"] || resource.name == null"#,
+        r#"has(resource.name) && resource.name.startsWith("web")"#,
+        r#"resource.name != null && (resource.name == "web" || resource.name.matches("^web"))"#,
+    ] {
+        assert_eq!(doubts(source), [""; 0], "{source}");
+    }
+    let name = Expression::compile_where(
+        r#""pool/" + resource.tags["pool"]"#,
+        &Vocabulary::rules(),
+        Wanted::Text,
+        &condition(r#""pool" in resource.tags && resource.kind == "instance""#),
+    );
+    assert_eq!(name.unwrap().doubts(), []);
+}

@@ -47,6 +47,27 @@ fn times() {
     check("expiry(resource.tags[\"expires-at\"]) - now < duration(\"24h\")", true);
 }
 
+/// As CEL has it: months and days of the month count from 0, the date from 1, the days of the week from Sunday, 0.
+#[test]
+fn what_counts_from_nothing_and_what_from_one() {
+    let at: Timestamp = "2026-03-01T05:06:07.008Z".parse().unwrap();
+    let known = known(instance());
+    let subject = Subject::new(&known, None, false, at);
+    for (part, value) in [
+        ("getFullYear", 2026),
+        ("getMonth", 2),
+        ("getDate", 1),
+        ("getDayOfMonth", 0),
+        ("getDayOfWeek", 0),
+        ("getHours", 5),
+        ("getMinutes", 6),
+    ] {
+        for source in [format!("now.{part}() == {value}"), format!("now.{part}(\"UTC\") == {value}")] {
+            assert_eq!(condition(&source).holds(&subject), Ok(true), "{source}");
+        }
+    }
+}
+
 #[test]
 fn a_clock_that_steps_back_makes_no_negative_age() {
     let known = known(instance());
