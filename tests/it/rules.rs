@@ -277,6 +277,27 @@ fn the_examples_of_readme_work() {
     assert_eq!(world.json(&["validate"], 0)["warnings"], json!([]));
 }
 
+/// The conditions in README's table are valid, none is doubted, and each can be answered of anything.
+#[test]
+fn the_conditions_of_readme_work() {
+    let table = README.split("| condition |").nth(1).unwrap().split("\n\n").next().unwrap();
+    let conditions: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split("` |").next()).collect();
+    assert!(conditions.len() >= 8, "{conditions:?}");
+    let rules: String =
+        conditions.iter().enumerate().map(|(n, when)| format!("    - {{ name: r{n}, when: '{when}', set: {{ flag: f{n} }} }}\n")).collect();
+    let world = World::new(&format!("lifecycle:\n  rules:\n{rules}"));
+    assert_eq!(world.json(&["validate"], 0)["warnings"], json!([]));
+    let case = "{ name: a, resource: { kind: instance, name: tmp-42, age: 30m, state: stopped, state_for: 800h, purchase: spot, account: \"123456789012\",
+      tags: { env: DEV, kubernetes.io/cluster/a: x, delete-after: 2026-01-01 } }, group: { name: g, max_size: 2 }, at: 2026-01-03T12:00:00Z, expect: { rule: default } }";
+    let bare = "{ name: b, resource: { kind: volume, account: \"333333333333\" }, expect: { rule: default, flag: null } }";
+    let said = test(&world, &format!("cases:\n  - {case}\n  - {bare}\n"), 0);
+    for (case, outcome) in [(0, "matched"), (1, "not_matched")] {
+        for (rule, condition) in said["cases"][case]["rules"].as_array().unwrap().iter().zip(&conditions) {
+            assert_eq!(rule["outcome"], outcome, "{condition}");
+        }
+    }
+}
+
 /// A sync does what the configuration's rules say.
 #[test]
 fn a_sync_goes_by_the_rules() {
