@@ -6,6 +6,7 @@ use crate::estate::{EndCause, EstateId};
 use crate::inventory::{Coverage, SourceCoverage};
 use crate::lifecycle;
 use crate::model::{Digest, Key, Kind, Region, Scope, SourceName};
+use crate::plan::Reason;
 use crate::source::{Presence, Remark, Source};
 
 use super::stand::Standing;
@@ -91,7 +92,8 @@ async fn take_answers(context: &Context<'_>, sources: &[Box<dyn Source>], stand:
         }
     }
     for (key, reason) in &disowned {
-        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Disowned, reason, context.at());
+        let approved = Reason { rule: reason.rule.clone(), text: format!("{}, and approved", reason.text) };
+        let _ = lifecycle::conclude(&mut stand.estate, key, EndCause::Disowned, &approved, context.at());
         keys.remove(key);
     }
     for key in &keys {

@@ -1,6 +1,7 @@
 //! The commands, one by one, as their users run them.
 
 mod explain;
+mod history;
 mod interrupt;
 mod ownership;
 mod refusals;

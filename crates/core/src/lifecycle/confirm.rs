@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::causes;
 use super::decide::set_stage;
 use super::stages::stage_alive;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, FieldChange, JournalEntry, JournalKind, Known, Stage};
@@ -41,7 +42,12 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
         };
         match presence {
             Presence::Gone if known.end.is_none() && known.missing > 0 => {
-                end(&key, known, EndCause::Absent, "retire_after: a look-up found it gone".to_owned(), at, dirty);
+                let absence = causes::absence(known);
+                let text = match known.resource.derived {
+                    true => format!("retire_after: {absence}"),
+                    false => format!("retire_after: {absence}, and a look-up found it gone"),
+                };
+                end(&key, known, EndCause::Absent, text, at, dirty);
                 confirmed.retired.push(key);
             }
             Presence::Gone => {
@@ -71,13 +77,9 @@ pub fn confirm(estate: &mut Estate, answers: BTreeMap<Key, Presence>, at: Timest
                     continue;
                 }
                 known.end = None;
-                if had_ended {
-                    let stage = stage_alive(known);
-                    set_stage(&key, known, stage, "a look-up shows it alive".to_owned(), at, dirty);
-                    confirmed.revived.push(key);
-                } else {
-                    confirmed.present.push(key);
-                }
+                let stage = stage_alive(known);
+                set_stage(&key, known, stage, format!("a look-up shows it{}", causes::says(known)), at, dirty);
+                if had_ended { confirmed.revived.push(key) } else { confirmed.present.push(key) }
             }
         }
     }
@@ -97,7 +99,7 @@ pub fn conclude(estate: &mut Estate, key: &Key, cause: EndCause, reason: &Reason
 pub fn purged(estate: &mut Estate, key: &Key, at: Timestamp) -> bool {
     let Estate { resources, dirty, .. } = estate;
     let Some(known) = resources.get_mut(key).filter(|known| known.stage == Stage::Retired) else { return false };
-    set_stage(key, known, Stage::Purged, "every target that purges has removed its record".to_owned(), at, dirty);
+    set_stage(key, known, Stage::Purged, "purge_after: every target that purges has removed its record".to_owned(), at, dirty);
     true
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::causes;
 use super::dependents;
 use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
@@ -270,7 +271,8 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
     }
     if known.flag.as_deref() != verdict.flag.as_deref() {
         let [from, to] = [known.flag.as_deref(), verdict.flag.as_deref()].map(Value::from);
-        journal(dirty, key, known, at, format!("rule {}", verdict.rule), "flag", FieldChange { from, to });
+        let cause = if verdict.flag.is_some() { "a rule sets it" } else { "no rule sets it any more" };
+        journal(dirty, key, known, at, cause.to_owned(), "flag", FieldChange { from, to });
         known.flag = verdict.flag.as_deref().map(str::to_owned);
         dirty.resources.insert(key.clone());
     }
@@ -287,7 +289,7 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
         (None, Disposition::Defer) if known.resource.kind == Kind::Instance && next == Disposition::Record => {
             format!("min_age: seen at an age of {} or more", spelt(verdict.timers.min_age))
         }
-        (None, _) => format!("rule {}", verdict.rule),
+        (None, _) => causes::rule(verdict),
     };
     let is_plain = is_new(known, at) && next == Disposition::Record;
     if !is_plain {
@@ -421,13 +423,7 @@ pub(super) fn is_due(known: &Known, timers: &Timers, at: Timestamp) -> bool {
 fn take_step(key: &Key, known: &mut Known, step: Step, verdict: &Verdict, at: Timestamp, dirty: &mut Dirty, decisions: &mut Decisions) {
     match step {
         Step::Stage(stage) => {
-            let cause = match stage {
-                Stage::Missing if known.recovered => "found at a target, shown by no listing since".to_owned(),
-                Stage::Missing => format!("absent from {}", listings(known.missing)),
-                Stage::Inactive => format!("its provider says {}", known.resource.state.as_deref().unwrap_or("stopped")),
-                _ if matches!(known.stage, Stage::Missing | Stage::Retired | Stage::Purged) => "seen again".to_owned(),
-                _ => format!("rule {}", verdict.rule),
-            };
+            let cause = causes::of_stage(known, stage, verdict, at);
             set_stage(key, known, stage, cause, at, dirty);
         }
         Step::End(cause, reason) => {
@@ -442,11 +438,11 @@ fn take_step(key: &Key, known: &mut Known, step: Step, verdict: &Verdict, at: Ti
             decisions.revivals_to_confirm.insert(key.clone());
         }
         Step::Propose(reason) => {
-            set_stage(key, known, Stage::Missing, format!("absent from {}", listings(known.missing)), at, dirty);
+            set_stage(key, known, Stage::Missing, causes::absence(known), at, dirty);
             decisions.proposed.insert(key.clone(), reason);
         }
         Step::Frozen(scope) => {
-            set_stage(key, known, Stage::Missing, format!("absent from {}", listings(known.missing)), at, dirty);
+            set_stage(key, known, Stage::Missing, causes::absence(known), at, dirty);
             decisions.frozen.insert(key.clone(), scope);
         }
     }
@@ -454,7 +450,8 @@ fn take_step(key: &Key, known: &mut Known, step: Step, verdict: &Verdict, at: Ti
 
 fn stay_ended(key: &Key, known: &mut Known, at: Timestamp, dirty: &mut Dirty) {
     if known.stage != Stage::Purged {
-        set_stage(key, known, Stage::Retired, "its life has ended".to_owned(), at, dirty);
+        let Reason { rule, text } = reason(known);
+        set_stage(key, known, Stage::Retired, format!("{rule}: {text}"), at, dirty);
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`decide`] gives dispositions and stages and *proposes* retirements; [`confirm`] takes the answers of the look-ups that follow.
 //! Both change the [`crate::estate::Estate`] in memory only, and doing either twice is doing it once.
 
+mod causes;
 mod confirm;
 mod decide;
 mod dependents;

@@ -475,3 +475,16 @@ fn a_closed_account_ends_what_lies_in_it() {
     assert_eq!(stand(&estate), (Record, Active));
     assert_eq!(estate.resources[&key(&accounts, "account")].stage, Active);
 }
+
+#[test]
+fn a_look_up_that_shows_it_is_the_cause_that_is_told() {
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &listed([young(-60)]), 1);
+    let _ = step(&mut estate, &listed([]), 30);
+    assert_eq!(estate.resources[&id()].stage, Missing);
+    let stopped = Resource { state: Some("stopped".to_owned()), ..young(-60) };
+    let _ = confirm(&mut estate, BTreeMap::from([(id(), Presence::Present(Box::new(stopped)))]), minute(31), Fence(31));
+    assert_eq!(estate.resources[&id()].stage, Inactive);
+    let causes: Vec<&str> = estate.dirty.journal.iter().map(|entry| entry.cause.as_str()).collect();
+    assert!(causes.ends_with(&["a look-up shows it", "a look-up shows it: its provider says stopped"]), "{causes:?}");
+}
