@@ -1,5 +1,8 @@
 //! The static checks: names, fields per kind, types, and what would fail on every resource of a kind.
 
+mod doubts;
+mod literals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -109,9 +112,7 @@ impl Checker<'_> {
             self.null_object(node, &path);
         }
         if matches!(typed.field, Some((_, Field::Name))) {
-            let text = format!("`{path}` is null where nobody gave a name, and this fails there");
-            let doubt = Mistake::new(self.span(node), text).with_help(format!("ask for it first: `{path} != null && …`"));
-            self.doubt(path.clone(), doubt);
+            self.doubt_name(node, path.clone());
         }
         let Some(kinds) = typed.attribute.filter(|kinds| !here.kinds.lies_in(*kinds)) else { return };
         let missing = here.kinds.and(kinds.not());
@@ -435,22 +436,6 @@ impl Checker<'_> {
         gives
     }
 
-    /// A tag that is read where nothing has asked whether it is there: that fails on every resource without it.
-    fn doubt_tag(&mut self, node: &IdedExpr, container: &IdedExpr, key: &str, here: &Facts) {
-        let Some(tag) = facts::tag(container, key).filter(|tag| !here.present.contains(tag)) else { return };
-        let (at, tags) = (self.span(node), self.written(container).to_owned());
-        let text = format!("`{}` fails on everything without the tag {key:?}", self.written(node));
-        let doubt = Mistake::new(at, text).with_help(format!("ask for the tag first: `{key:?} in {tags} && …`"));
-        self.doubt(tag, doubt);
-    }
-
-    fn doubt(&mut self, path: String, doubt: Mistake) {
-        let first = self.doubts.entry(path).or_insert_with(|| doubt.clone());
-        if doubt.at.start < first.at.start {
-            *first = doubt;
-        }
-    }
-
     fn arithmetic(&mut self, node: &IdedExpr, operator: &str, left: &Type, right: &Type) -> Type {
         use Type::{Double, Duration, Dyn, Int, List, Text, Time};
         let gives = match (operator, left, right) {
@@ -507,67 +492,6 @@ impl Checker<'_> {
                 self.mistake(self.span(node), text, help);
                 library::gives(&call.func_name).unwrap_or(Type::Dyn)
             }
-        }
-    }
-
-    /// What the literals of a call tell before anything is asked: patterns, times, durations, time zones.
-    fn literals(&mut self, node: &IdedExpr, call: &CallExpr) {
-        let text = |node: &IdedExpr| match facts::literal(node) {
-            Some(LiteralValue::String(text)) => Some(text.inner().to_owned()),
-            _ => None,
-        };
-        match (call.func_name.as_str(), call.args.as_slice()) {
-            ("matches", [pattern]) => match text(pattern) {
-                Some(written) => {
-                    if let Err(error) = library::pattern(&written) {
-                        let reason = error.to_string();
-                        let reason = reason.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                        self.mistake(self.span(pattern), format!("this pattern cannot be used: {reason}"), None);
-                    }
-                }
-                None => self.mistake(
-                    self.span(pattern),
-                    "a pattern is a text in quotes",
-                    Some("to look for a value: `text.contains(value)`".to_owned()),
-                ),
-            },
-            ("replace", [from, _]) if text(from).is_none_or(|from| from.is_empty()) => {
-                self.mistake(self.span(from), "what is replaced is a text in quotes, not empty", None);
-            }
-            (name, [zone]) if call.target.is_some() && name.starts_with("get") => match text(zone) {
-                Some(_) => {
-                    let mut probe = call.clone();
-                    let epoch = IdedExpr { id: 0, expr: Expr::Literal(LiteralValue::Int(0.into())) };
-                    let epoch = CallExpr { func_name: "timestamp".to_owned(), target: None, args: vec![epoch] };
-                    probe.target = Some(Box::new(IdedExpr { id: 0, expr: Expr::Call(epoch) }));
-                    self.folded(zone, &IdedExpr { id: 0, expr: Expr::Call(probe) });
-                }
-                None => self.mistake(
-                    self.span(zone),
-                    "a time zone is a text in quotes",
-                    Some("such as \"Europe/Berlin\" or \"+02:00\"".to_owned()),
-                ),
-            },
-            ("timestamp" | "expiry" | "duration" | "int" | "double", [argument]) if facts::literal(argument).is_some() => {
-                self.folded(argument, node);
-            }
-            _ => {}
-        }
-    }
-
-    /// Evaluates what rests on literals alone.
-    fn folded(&mut self, at: &IdedExpr, node: &IdedExpr) {
-        if let Err(error) = library::fold(node) {
-            let help = match &node.expr {
-                Expr::Call(call) if call.func_name == "duration" => Some("such as \"90s\", \"15m\" or \"36h\""),
-                Expr::Call(call) if call.func_name == "timestamp" => Some("such as \"2026-11-30T18:00:00Z\""),
-                _ => None,
-            };
-            self.mistake(
-                self.span(at),
-                format!("`{}` cannot be read: {}", self.written(at), library::told(&error)),
-                help.map(str::to_owned),
-            );
         }
     }
 
