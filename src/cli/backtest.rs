@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::args::Since;
 use super::output::CommandError;
 use super::sync::run_error;
-use super::{App, config_errors, ledger_error, table};
+use super::{App, config_errors, ledger_error, table, warn_of};
 use crate::backtest::{Difference, Fate, Outcome, Recording, RuleTally, Terms, differences, replay};
 use crate::config::{self, Config};
 use crate::lifecycle::Policy;
@@ -49,6 +49,7 @@ impl App {
         let (config, ledger) = self.reading().await?;
         let other = against.map(config::load).transpose();
         let other = other.map_err(|errors| config_errors(&errors, "configuration", self.output.colour))?;
+        other.iter().for_each(warn_of);
         let last = ledger.runs(1).await.map_err(ledger_error)?.into_iter().next();
         let last = last.ok_or_else(|| CommandError::usage("no sync is in the ledger yet, so there is nothing to replay"))?;
         let from = match since {

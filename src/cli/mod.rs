@@ -162,10 +162,7 @@ impl App {
     /// [`Self::config`] for what acts by it: logs what will hardly be meant in it.
     fn warned_config(&self) -> Result<Config, CommandError> {
         let config = self.config()?;
-        for warning in &config.warnings {
-            let help = warning.help.as_deref().unwrap_or_default();
-            tracing::warn!(config.file = %warning.file, config.line = warning.line, config.column = warning.column, help, "{warning}");
-        }
+        warn_of(&config);
         Ok(config)
     }
 
@@ -189,6 +186,14 @@ impl App {
         let config = self.config()?;
         let ledger = self.ledger(&config, Mode::ReadWrite { create: false }).await?;
         Ok((config, ledger))
+    }
+}
+
+/// Logs what will hardly be meant in a configuration.
+fn warn_of(config: &Config) {
+    for warning in &config.warnings {
+        let help = warning.help.as_deref().unwrap_or_default();
+        tracing::warn!(config.file = %warning.file, config.line = warning.line, config.column = warning.column, help, "{warning}");
     }
 }
 

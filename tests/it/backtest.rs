@@ -92,7 +92,11 @@ fn other_rules_beside_them() {
     let [difference] = document["differences"].as_array().unwrap().as_slice() else { panic!("{document:#}") };
     assert_eq!((&difference["key"], &difference["differing"]), (&json!(instance_key("i-agent")), &json!("avoided")));
     assert_eq!(world.query("dewpoint.db", "SELECT count(*), max(id) FROM journal"), before, "a replay writes nothing");
-    insta::assert_snapshot!(world.run(&["rules", "backtest", "--against", "other.yaml"]).out, @r"
+    // As README gives it.
+    let command = "rules backtest --since 14d --against other.yaml";
+    assert!(include_str!("../../README.md").contains(&format!("`dewpoint {command}`")));
+    let args: Vec<&str> = command.split(' ').collect();
+    insta::assert_snapshot!(world.run(&args).out, @r"
     6 syncs from 2026-01-01T10:00:00Z to 2026-01-01T11:40:00Z, replayed without guardrails
 
                                       AS IT STANDS  other.yaml
