@@ -66,6 +66,10 @@ impl<'s> Checker<'s, '_> {
             return None;
         }
         let schema = resolve(self.schema, schema);
+        // `{}`: anything.
+        if schema.as_object().is_some_and(serde_json::Map::is_empty) {
+            return Some(node.clone());
+        }
         if let Some(words) = words(schema) {
             return self.word(node, schema, &words, path);
         }

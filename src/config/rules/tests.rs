@@ -282,3 +282,22 @@ fn what_a_case_leaves_out_has_its_documented_value() {
     assert_eq!(resource.created_at.map(|at| at.to_string()).as_deref(), Some("2025-01-01T00:00:00Z"));
     assert_eq!((resource.provider.as_str(), resource.state.as_deref()), ("aws", Some("running")));
 }
+
+#[test]
+fn cases_take_attributes_of_every_shape() {
+    let text = r#"cases:
+  - name: a
+    resource: { kind: instance, vcpus: 4, private_addresses: [10.0.0.2, 10.0.0.1] }
+    expect: { rule: default }
+  - name: b
+    resource: { kind: load_balancer, listeners: [{ port: 443, protocols: [https, null] }] }
+    expect: { rule: default }
+"#;
+    let all = cases::cases("cases.yaml", text, &BTreeSet::new()).map_err(|errors| errors.render(false)).unwrap();
+    let attributes: Vec<Json> = all.iter().map(|case| json!(case.known.resource.attributes)).collect();
+    let wanted = [
+        json!({ "vcpus": 4, "private_addresses": ["10.0.0.1", "10.0.0.2"] }),
+        json!({ "listeners": [{ "port": 443, "protocols": ["https", null] }] }),
+    ];
+    assert_eq!(attributes, wanted);
+}
