@@ -5,7 +5,7 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use dewpoint_aws::Regions;
+use dewpoint_aws_settings::Regions;
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};

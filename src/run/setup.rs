@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+#[cfg(feature = "aws")]
 use std::sync::Arc;
 
 use async_trait::async_trait;
+#[cfg(feature = "aws")]
 use dewpoint_aws::{AwsConfig, AwsSource};
 
+#[cfg(feature = "aws")]
 use crate::clock::{Clock, RunClock};
 use crate::config::{Config, LedgerConfig, SecretError, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
@@ -36,7 +39,14 @@ pub fn sources_to_ask(config: &Config) -> Vec<Box<dyn Source>> {
 /// One configured source; where it lacks a secret, it says so whenever it is asked. `folder` is that of the configuration.
 #[must_use]
 pub fn source_to_ask(configured: &SourceConfig, folder: &Path) -> Box<dyn Source> {
-    source(configured, folder).unwrap_or_else(|error| Box::new(Unusable { name: configured.name.clone(), error }))
+    let unusable = |error: SecretError| Unusable {
+        name: configured.name.clone(),
+        operation: "reading its secrets",
+        check: "secret",
+        text: chain(&error),
+        mend: error.hint(),
+    };
+    source(configured, folder).unwrap_or_else(|error| Box::new(unusable(error)))
 }
 
 /// One configured source; `folder` is that of the configuration.
@@ -45,6 +55,15 @@ pub fn source_to_ask(configured: &SourceConfig, folder: &Path) -> Box<dyn Source
 /// [`SecretError`] when a secret that it needs cannot be used.
 pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source>, SecretError> {
     Ok(match &configured.kind {
+        #[cfg(not(feature = "aws"))]
+        SourceKind::Aws(_) => Box::new(Unusable {
+            name: configured.name.clone(),
+            operation: "asking AWS",
+            check: "this program",
+            text: "it was built without the AWS source".to_owned(),
+            mend: "build it with the feature `aws`, which is one of the default ones".to_owned(),
+        }),
+        #[cfg(feature = "aws")]
         SourceKind::Aws(settings) => {
             let (accounts, usual_role) = settings.resolve()?;
             Box::new(AwsSource::new(AwsConfig {
@@ -68,15 +87,20 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
     })
 }
 
-/// A source that lacks a secret.
+/// A source that cannot be asked, and says why whenever it is.
 struct Unusable {
     name: SourceName,
-    error: SecretError,
+    /// What fails.
+    operation: &'static str,
+    /// What `doctor` calls it.
+    check: &'static str,
+    text: String,
+    mend: String,
 }
 
 impl Unusable {
     fn failed(&self) -> SourceError {
-        SourceError::Failed { source_name: self.name.clone(), operation: "reading its secrets".to_owned(), text: chain(&self.error) }
+        SourceError::Failed { source_name: self.name.clone(), operation: self.operation.to_owned(), text: self.text.clone() }
     }
 }
 
@@ -97,10 +121,10 @@ impl Source for Unusable {
     async fn doctor(&self) -> Vec<Finding> {
         vec![Finding {
             subject: self.name.to_string(),
-            check: "secret".to_owned(),
+            check: self.check.to_owned(),
             outcome: Health::Error,
-            text: chain(&self.error),
-            mend: Some(self.error.hint()),
+            text: self.text.clone(),
+            mend: Some(self.mend.clone()),
         }]
     }
 }

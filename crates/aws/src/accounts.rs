@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_organizations::types::Account as WireAccount;
+use dewpoint_aws_settings::{Accounts, ExternalId, ListedAccount, UsualRole};
 use dewpoint_core::model::{Account, Attributes, Key, Kind, Provider, Region, Relation, RelationType, Resource};
 use dewpoint_core::source::Progress;
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use crate::identity::Identity;
 use crate::kinds::regions::{self, RegionList};
 use crate::map::{Facts, Place, Refused, edge, filled, instant};
 use crate::paging::{Ask, Pages, read_all};
-use crate::role::{self, ExternalId, Role, RoleCredentials};
+use crate::role::{self, Role, RoleCredentials};
 use crate::session::{AccountSession, Calls};
 use crate::turn::Turn;
 
@@ -24,37 +25,6 @@ pub(crate) const LIST: Action = Action::organizations("organizations:ListAccount
 
 /// Accounts asked for per page, the most that the action takes.
 const PAGE: i32 = 20;
-
-/// Which accounts are read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Accounts {
-    /// The one that the credentials belong to.
-    Own,
-    /// These.
-    Listed(Vec<ListedAccount>),
-    /// All of the organization whose management account, or delegated administrator, the credentials belong to.
-    Organization,
-}
-
-/// An account that the configuration names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedAccount {
-    /// Its id: twelve digits.
-    pub id: Account,
-    /// ARN of the role to read it as; none: the role of the usual name, or no role where the credentials are the account's own.
-    pub role_arn: Option<String>,
-    /// The external id that the role's trust asks for, if it is not the usual one.
-    pub external_id: Option<ExternalId>,
-}
-
-/// How accounts that are not the caller's own are read, where nothing else is said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UsualRole {
-    /// Name of the role in each account, with its path, if it has one.
-    pub name: String,
-    /// External id that its trust asks for.
-    pub external_id: Option<ExternalId>,
-}
 
 /// One account that the source covers.
 #[derive(Debug, Clone)]

@@ -1,71 +1,20 @@
 //! Rate budgets: how many calls an account gets in a region, by API family.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
+use dewpoint_aws_settings::{Rate, Rates};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::Instant;
 
 use crate::action::Family;
 
-/// A token bucket: so many calls at once, and then so many a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls per second once the bucket is empty.
-    pub per_second: NonZeroU32,
-    /// Size of the bucket.
-    pub burst: NonZeroU32,
-}
-
-impl Rate {
-    const fn new(per_second: u32, burst: u32) -> Self {
-        let (Some(per_second), Some(burst)) = (NonZeroU32::new(per_second), NonZeroU32::new(burst)) else {
-            return Self { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
-        };
-        Self { per_second, burst }
-    }
-}
-
-/// The budget of each API family. Each account has them anew in each region.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rates {
-    /// EC2.
-    pub ec2: Rate,
-    /// Elastic Load Balancing, both generations.
-    pub load_balancing: Rate,
-    /// Auto Scaling.
-    pub auto_scaling: Rate,
-    /// Organizations.
-    pub organizations: Rate,
-    /// STS.
-    pub sts: Rate,
-}
-
-impl Default for Rates {
-    /// EC2's is what AWS publishes for a single action of the paged describe calls; here all of them share it, so that our calls alone
-    /// empty no bucket. The others are not published: theirs are below what users report.
-    ///
-    /// Source: Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API".
-    fn default() -> Self {
-        Self {
-            ec2: Rate::new(20, 100),
-            load_balancing: Rate::new(10, 40),
-            auto_scaling: Rate::new(10, 40),
-            organizations: Rate::new(8, 13),
-            sts: Rate::new(50, 100),
-        }
-    }
-}
-
-impl Rates {
-    const fn of(&self, family: Family) -> Rate {
-        match family {
-            Family::Ec2 => self.ec2,
-            Family::LoadBalancing => self.load_balancing,
-            Family::AutoScaling => self.auto_scaling,
-            Family::Organizations => self.organizations,
-            Family::Sts => self.sts,
-        }
+const fn rate_of(rates: &Rates, family: Family) -> Rate {
+    match family {
+        Family::Ec2 => rates.ec2,
+        Family::LoadBalancing => rates.load_balancing,
+        Family::AutoScaling => rates.auto_scaling,
+        Family::Organizations => rates.organizations,
+        Family::Sts => rates.sts,
     }
 }
 
@@ -76,7 +25,7 @@ pub(crate) struct Budgets(Vec<(Family, DefaultDirectRateLimiter)>);
 impl Budgets {
     pub(crate) fn new(rates: &Rates) -> Self {
         let limiter = |family: Family| {
-            let rate = rates.of(family);
+            let rate = rate_of(rates, family);
             (family, RateLimiter::direct(Quota::per_second(rate.per_second).allow_burst(rate.burst)))
         };
         Self(Family::ALL.into_iter().map(limiter).collect())

@@ -27,13 +27,14 @@ mod session;
 mod tests;
 mod turn;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+pub use dewpoint_aws_settings::{Accounts, ExternalId, InvalidExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName};
 use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
@@ -42,15 +43,12 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Access, Member, Open};
-pub use crate::accounts::{Accounts, ListedAccount, UsualRole};
-pub use crate::budget::{Rate, Rates};
 use crate::client::Tuning;
 use crate::error::{Fault, Reason};
 use crate::identity::{Answer, Identity};
 use crate::kinds::instance_types::Catalogue;
 use crate::map::{Found, Place};
 use crate::region::{RegionListing, Scoped};
-pub use crate::role::{ExternalId, InvalidExternalId};
 use crate::session::{AccountSession, Calls, Terms, Untold};
 use crate::turn::Turn;
 
@@ -115,15 +113,6 @@ const HOMES: [&str; 3] = ["us-east-1", "us-gov-west-1", "cn-north-1"];
 
 /// Tells the time, for `observed_at`.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
-
-/// Which regions are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Regions {
-    /// All that an account has enabled.
-    All,
-    /// These; never empty.
-    Listed(BTreeSet<Region>),
-}
 
 /// What the source is built from.
 #[derive(Clone)]

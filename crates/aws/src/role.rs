@@ -1,13 +1,13 @@
 //! Roles that accounts are read as: `sts:AssumeRole`.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use dewpoint_aws_settings::ExternalId;
 use dewpoint_core::model::Region;
 use tokio::time::Instant;
 
@@ -18,41 +18,6 @@ use crate::identity::{self, Identity};
 use crate::session::{Calls, RegionSession};
 
 pub(crate) const ACTION: Action = Action::sts("sts:AssumeRole");
-
-/// What a role's trust asks for beside the caller. Shown to nobody: whoever knows it could have the role assumed for somebody else.
-///
-/// Source: IAM User Guide, "The confused deputy problem".
-#[derive(Clone, PartialEq, Eq)]
-pub struct ExternalId(String);
-
-impl ExternalId {
-    /// An external id.
-    #[must_use]
-    pub fn new(id: impl Into<String>) -> Self {
-        Self(id.into())
-    }
-}
-
-/// A text that no trust policy can ask for as external id. Never holds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an external id has 2 to 1224 letters, digits and `_+=,.@:/-`")]
-pub struct InvalidExternalId;
-
-impl FromStr for ExternalId {
-    type Err = InvalidExternalId;
-
-    /// Source: STS API Reference, AssumeRole: `ExternalId`.
-    fn from_str(text: &str) -> Result<Self, InvalidExternalId> {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&byte);
-        if (2..=1224).contains(&text.len()) && text.bytes().all(fits) { Ok(Self::new(text)) } else { Err(InvalidExternalId) }
-    }
-}
-
-impl fmt::Debug for ExternalId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ExternalId(…)")
-    }
-}
 
 /// A role in an account.
 #[derive(Debug, Clone)]
@@ -69,7 +34,7 @@ impl Role {
 
     /// Asks a region's STS for credentials, and learns from the answer whose they are.
     pub(crate) async fn assume(&self, calls: &Calls<'_>, region: &Region) -> Result<(Credentials, Identity), Fault> {
-        let external_id = self.external_id.as_ref().map(|id| id.0.as_str());
+        let external_id = self.external_id.as_ref().map(ExternalId::expose);
         let send = |meter| {
             let call = calls.clients().sts().assume_role().role_arn(&self.arn).role_session_name(APP_NAME);
             call.set_external_id(external_id.map(str::to_owned)).customize().interceptor(meter).send()

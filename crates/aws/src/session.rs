@@ -15,13 +15,14 @@ use dewpoint_core::source::Progress;
 use tokio::time::Instant;
 
 use crate::action::{Action, Family};
-use crate::budget::{Budgets, Rates};
+use crate::budget::Budgets;
 use crate::client::{self, Clients};
 use crate::error::{Fault, Reason};
 use crate::identity::Identity;
 use crate::meter::Meter;
 use crate::role::RoleCredentials;
 use crate::{clock, turn};
+use dewpoint_aws_settings::Rates;
 
 /// Longest pause between two tries of a throttled call, once the SDK has used up its own.
 const PAUSE_MAX: Duration = Duration::from_secs(20);

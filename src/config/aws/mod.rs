@@ -7,7 +7,7 @@ mod raw;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dewpoint_aws::{Accounts, ExternalId, ListedAccount, Rates, Regions, UsualRole};
+use dewpoint_aws_settings::{Accounts, ExternalId, ListedAccount, Rates, Regions, UsualRole};
 use dewpoint_core::model::Account;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::num::NonZeroU32;
 
-use dewpoint_aws::{Rate, Rates};
+use dewpoint_aws_settings::{Rate, Rates};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

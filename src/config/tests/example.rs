@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dewpoint_aws::{Rate, Rates};
+use dewpoint_aws_settings::{Rate, Rates};
 use serde_json::Value as Json;
 
 use super::super::diagnostic::Report;

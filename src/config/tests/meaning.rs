@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dewpoint_aws::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
+use dewpoint_aws_settings::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::ownership::FactTags;
 use dewpoint_core::plan::Limits;
