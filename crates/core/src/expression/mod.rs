@@ -35,6 +35,7 @@ use self::quick::Quick;
 pub use self::subject::Subject;
 use self::vocabulary::Object;
 pub use self::vocabulary::Vocabulary;
+use crate::told;
 
 /// A checked expression. Compile it once, evaluate it often.
 #[derive(Debug, Clone)]
@@ -63,23 +64,24 @@ pub enum Wanted {
 pub struct Mistake {
     /// Where, in bytes of the source. Both ends lie on character boundaries; it can be empty at the source's end.
     pub at: Range<usize>,
-    /// What is wrong.
+    /// What is wrong, on one line.
     pub text: String,
-    /// The nearest name, or the mend.
+    /// The nearest name, or the mend, on one line.
     pub help: Option<String>,
 }
 
 impl Mistake {
-    fn new(at: Range<usize>, text: impl Into<String>) -> Self {
-        Self { at, text: text.into(), help: None }
+    /// Text and help may quote the source, whatever stands in it.
+    fn new(at: Range<usize>, text: impl AsRef<str>) -> Self {
+        Self { at, text: told::printable(text.as_ref()).into_owned(), help: None }
     }
 
-    fn with_help(self, help: impl Into<String>) -> Self {
-        Self { help: Some(help.into()), ..self }
+    fn with_help(self, help: impl AsRef<str>) -> Self {
+        self.maybe_help(Some(help.as_ref().to_owned()))
     }
 
     fn maybe_help(self, help: Option<String>) -> Self {
-        Self { help, ..self }
+        Self { help: help.map(|help| told::printable(&help).into_owned()), ..self }
     }
 }
 

@@ -92,7 +92,7 @@ impl Checker<'_> {
         self.source.get(self.span(node)).unwrap_or_default()
     }
 
-    fn mistake(&mut self, at: Range<usize>, text: impl Into<String>, help: Option<String>) {
+    fn mistake(&mut self, at: Range<usize>, text: impl AsRef<str>, help: Option<String>) {
         self.mistakes.push(Mistake::new(at, text).maybe_help(help));
     }
 

@@ -378,3 +378,8 @@ fn a_tag_that_is_asked_for_is_not_doubted() {
     );
     assert_eq!(name.unwrap().doubts(), []);
 }
+
+#[test]
+fn control_characters_are_spelt_out() {
+    check("resource.name ==\u{1b}[31m 1", "\u{1b}", "`\\u{1b}` means nothing here", "");
+}
