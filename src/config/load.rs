@@ -34,7 +34,12 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
     load_bytes(&name, &bytes, absolute.parent().unwrap_or(Path::new("/")))
 }
 
-pub(super) fn load_bytes(name: &str, bytes: &[u8], dir: &Path) -> Result<Config, ConfigErrors> {
+/// Validates a configuration that is at hand as bytes, as they stand in its file. `name` stands for the file in messages; relative paths
+/// are resolved against `dir`.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load_bytes(name: &str, bytes: &[u8], dir: &Path) -> Result<Config, ConfigErrors> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| not_text(name, bytes, error.valid_up_to()))?;
     load_str(name, text, dir)

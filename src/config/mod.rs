@@ -36,7 +36,7 @@ use url::Url;
 
 pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
-pub use load::{FILE_BYTES_MAX, load, load_str};
+pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
 

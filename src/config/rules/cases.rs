@@ -294,8 +294,16 @@ pub fn load_cases(path: &Path, rules: &BTreeSet<&str>) -> Result<Vec<Case>, Conf
     if let Some(errors) = too_large(&name, &bytes) {
         return Err(errors);
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| not_text(&name, &bytes, error.valid_up_to()))?;
-    cases(&name, text, rules)
+    cases_of_bytes(&name, &bytes, rules)
+}
+
+/// Reads the cases that are at hand as bytes, as they stand in their file. `name` stands for the file in messages.
+///
+/// # Errors
+/// Everything that is wrong with them, at once.
+pub fn cases_of_bytes(name: &str, bytes: &[u8], rules: &BTreeSet<&str>) -> Result<Vec<Case>, ConfigErrors> {
+    let text = std::str::from_utf8(bytes).map_err(|error| not_text(name, bytes, error.valid_up_to()))?;
+    cases(name, text, rules)
 }
 
 /// The cases in a text.

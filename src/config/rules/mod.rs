@@ -17,7 +17,7 @@ use dewpoint_core::rules::{Action, ActionWord, Origin, Rule, Rules, Settings};
 use serde_json::{Map, Value as Json, json};
 
 pub(super) use cases::try_instant;
-pub use cases::{Case, Expected, FROZEN, load_cases};
+pub use cases::{Case, Expected, FROZEN, cases_of_bytes, load_cases};
 pub(super) use leaf::{AttributeName, ExpressionText, Flag, PresetName, RuleName, SubjectKey};
 pub(super) use raw::RawRule;
 

@@ -229,6 +229,15 @@ impl Index {
     }
 }
 
+/// Reads an inventory from a stream, as a pull reads it from its file. `name` stands for the file in messages.
+///
+/// # Errors
+/// What is wrong with it first, with its place; also where it is larger than `bytes_max`.
+pub fn read(input: impl Read, name: &str, bytes_max: u64) -> Result<Pull, SourceError> {
+    let document = document::read(input, bytes_max, Arc::default()).map_err(|fault| fault.into_error(name))?;
+    Ok(document.pull)
+}
+
 fn load(path: &Path, bytes_max: u64, cancelled: Arc<AtomicBool>) -> Result<Loaded, Fault> {
     let (file, before) = open(path, bytes_max)?;
     let Document { pull, shared, taken_at } = document::read(&file, bytes_max, cancelled)?;
