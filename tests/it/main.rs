@@ -9,6 +9,7 @@ mod backtest;
 mod bad_input;
 mod commands;
 mod ends;
+mod fuzz;
 mod guardrails;
 mod kill;
 mod layers;
