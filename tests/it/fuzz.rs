@@ -32,7 +32,7 @@ fn check(name: &str, quick: u32, seeds: Vec<Vec<u8>>, dictionary: &str, exercise
 fn no_configuration_makes_it_panic_or_hang() {
     check(
         "configuration",
-        4000,
+        3000,
         seeds::configuration(),
         include_str!("../../fuzz/dictionaries/configuration.dict"),
         configuration::exercise,
@@ -41,12 +41,12 @@ fn no_configuration_makes_it_panic_or_hang() {
 
 #[test]
 fn no_rules_make_it_panic_or_hang() {
-    check("rules", 4000, seeds::rules(), include_str!("../../fuzz/dictionaries/rules.dict"), rules::exercise);
+    check("rules", 3000, seeds::rules(), include_str!("../../fuzz/dictionaries/rules.dict"), rules::exercise);
 }
 
 #[test]
 fn no_inventory_makes_it_panic_or_hang() {
-    check("inventory", 6000, seeds::inventory(), include_str!("../../fuzz/dictionaries/inventory.dict"), inventory::exercise);
+    check("inventory", 5000, seeds::inventory(), include_str!("../../fuzz/dictionaries/inventory.dict"), inventory::exercise);
 }
 
 /// What is changed at random is worth changing: unchanged it is accepted.
