@@ -13,6 +13,7 @@ pub fn exercise(bytes: &[u8]) {
                 assert!(config.lifecycle.places.contains_key(&rule.name), "nobody knows where rule {:?} is written", rule.name);
                 let _ = settings_document(&rule.set);
             }
+            config.warnings.iter().for_each(super::tell_one);
             assert!(!format!("{config:?}").is_empty());
             let again = load(bytes).expect("what was valid is valid");
             assert_eq!(again.digest(), config.digest(), "one file, two digests");

@@ -93,9 +93,9 @@ fn judge(rules: &Rules, case: &Case) {
     let default = Verdict::default_of(Arc::default());
     let subject = subject(case);
     let mut asked = 0;
-    let verdict = rules.judge(&subject, &default, |_, _| asked += 1);
+    let verdict = rules.judge(&subject, &default, |_, _, _| asked += 1);
     assert_eq!(asked, rules.iter().count(), "a rule was not asked");
-    assert_eq!(rules.judge(&subject, &default, |_, _| {}), verdict, "the same question, another answer");
+    assert_eq!(rules.judge(&subject, &default, |_, _, _| {}), verdict, "the same question, another answer");
     if let Some(failure) = &verdict.failure {
         assert!(!failure.text.is_empty());
     }
@@ -105,6 +105,7 @@ fn expression(source: &str) {
     for wanted in [Wanted::Condition, Wanted::Text] {
         match Expression::compile(source, &Vocabulary::rules(), wanted) {
             Ok(expression) => {
+                expression.doubts().iter().for_each(|doubt| lies_within(source, doubt));
                 let like = &CASES[0];
                 let own = own_subject(source);
                 let own = Subject::new(&own, like.group.as_ref(), like.has_ci, like.at);
@@ -118,12 +119,14 @@ fn expression(source: &str) {
             }
             Err(mistakes) => {
                 assert!(!mistakes.is_empty());
-                for Mistake { at, text, .. } in mistakes {
-                    assert!(source.get(at.clone()).is_some(), "{text} is said of {at:?}, which is no part of the source");
-                }
+                mistakes.iter().for_each(|mistake| lies_within(source, mistake));
             }
         }
     }
+}
+
+fn lies_within(source: &str, Mistake { at, text, .. }: &Mistake) {
+    assert!(source.get(at.clone()).is_some(), "{text} is said of {at:?}, which is no part of the source");
 }
 
 /// A machine whose tags are the texts of the source, so that what it asks for may be there.
