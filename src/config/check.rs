@@ -89,7 +89,7 @@ impl<'s> Checker<'s, '_> {
             (Some("integer"), Value::Whole(whole)) => self.whole(node, *whole, schema, path),
             (Some("string"), Value::Text(text)) => self.text(node, text, schema, path),
             (Some("boolean"), Value::Flag(_)) => Some(node.clone()),
-            (Some("number"), Value::Whole(_) | Value::Decimal(_)) => Some(node.clone()),
+            (Some("number"), _) if node.is_number() => Some(node.clone()),
             _ => self.unexpected(node, schema, path),
         }
     }
@@ -443,8 +443,8 @@ fn accepts(branch: &Json, node: &Node) -> bool {
         | (_, Some("string"), Value::Text(_))
         | (_, Some("array"), Value::List(_))
         | (_, Some("object"), Value::Map(_))
-        | (_, Some("boolean"), Value::Flag(_))
-        | (_, Some("number"), Value::Whole(_) | Value::Decimal(_)) => true,
+        | (_, Some("boolean"), Value::Flag(_)) => true,
+        (_, Some("number"), _) => node.is_number(),
         _ => false,
     }
 }

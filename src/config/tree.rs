@@ -68,13 +68,19 @@ impl Node {
         }
     }
 
-    /// The tree without its places.
+    /// Whether it is a number that JSON has.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.value, Value::Whole(_) | Value::Decimal(_)) && self.to_json().is_number()
+    }
+
+    /// The tree without its places. A number that JSON does not have (infinite, none at all, beyond 64 bits) becomes the text of it: as null it
+    /// would look like nothing.
     pub(super) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null | Value::Refused => serde_json::Value::Null,
             Value::Flag(flag) => (*flag).into(),
-            Value::Whole(whole) => serde_json::Number::from_i128(*whole).map_or(serde_json::Value::Null, Into::into),
-            Value::Decimal(decimal) => (*decimal).into(),
+            Value::Whole(whole) => serde_json::Number::from_i128(*whole).map_or_else(|| whole.to_string().into(), Into::into),
+            Value::Decimal(decimal) => serde_json::Number::from_f64(*decimal).map_or_else(|| decimal.to_string().into(), Into::into),
             Value::Text(text) => text.as_str().into(),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(entries) => entries.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),

@@ -265,6 +265,17 @@ fn files_of_cases_are_refused_with_every_place() {
 
 #[test]
 fn a_resource_without_kind_is_refused() {
+    let text = "cases:\n  - name: a\n    resource: { kind: 1e309, vcpus: 99999999999999999999 }\n    expect: { rule: default }\n";
+    insta::assert_snapshot!(told(&cases::cases("cases.yaml", text, &BTreeSet::new()).unwrap_err()), @r"
+    3:23: `cases.a.resource.kind`: expected a resource kind, found inf
+      help: expected `account`, `region`, `zone`, `resource_group`, `network`, `subnet`, `security_group`, `instance`, `scaling_group`, `network_interface`, `volume`, `public_address`, `load_balancer`, `pool`, `service` or null
+    3:37: `cases.a.resource.vcpus`: expected the value of an attribute, found 99999999999999999999
+    ");
+    let text = "cases:\n  - name: a\n    resource: { kind: null }\n    expect: { rule: default }\n";
+    insta::assert_snapshot!(told(&cases::cases("cases.yaml", text, &BTreeSet::new()).unwrap_err()), @r"
+    3:15: key `kind` is missing in the resource
+      help: add `kind: instance`, for example
+    ");
     let text = "cases:\n  - name: a\n    resource: { tags: {} }\n    expect: { rule: default }\n";
     insta::assert_snapshot!(told(&cases::cases("cases.yaml", text, &BTreeSet::new()).unwrap_err()), @r"
     3:15: key `kind` is missing in the resource
