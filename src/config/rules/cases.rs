@@ -343,10 +343,7 @@ fn check_case(node: &Node, rules: &BTreeSet<&str>, report: &mut Report) {
     if let Some(resource) = node.get("resource") {
         if let Value::Map(entries) = &resource.value
             // A misspelt key is told of by the schema.
-            && entries.iter().all(|entry| match entry.key.as_str() {
-                "kind" => entry.node.value == Value::Null,
-                key => SubjectKey::parse(key).is_ok(),
-            })
+            && entries.iter().all(|entry| entry.key != "kind" && SubjectKey::parse(&entry.key).is_ok())
         {
             report.error(resource.span, "key `kind` is missing in the resource").help("add `kind: instance`, for example");
         }

@@ -273,8 +273,8 @@ fn a_resource_without_kind_is_refused() {
     ");
     let text = "cases:\n  - name: a\n    resource: { kind: null }\n    expect: { rule: default }\n";
     insta::assert_snapshot!(told(&cases::cases("cases.yaml", text, &BTreeSet::new()).unwrap_err()), @r"
-    3:15: key `kind` is missing in the resource
-      help: add `kind: instance`, for example
+    3:23: `cases.a.resource.kind`: expected a resource kind, found nothing
+      help: leave the key out if it has no value
     ");
     let text = "cases:\n  - name: a\n    resource: { tags: {} }\n    expect: { rule: default }\n";
     insta::assert_snapshot!(told(&cases::cases("cases.yaml", text, &BTreeSet::new()).unwrap_err()), @r"

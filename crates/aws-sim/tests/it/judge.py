@@ -493,7 +493,7 @@ def judge_changes():
     same("it keeps its tags", True, len(gone["Tags"]) > 1)
     control("POST", "changes", [{"drop_tags": name | {"id": victim}}])
     same("it has lost its tags", ("terminated", []), (listed()[victim]["State"]["Name"], listed()[victim].get("Tags", [])))
-    control("POST", "advance", {"seconds": 3599})
+    control("POST", "advance", {"seconds": 3000})
     same("still shown", True, victim in listed())
     control("POST", "advance", {"seconds": 2})
     same("faded", before.keys() - {victim}, listed().keys())
