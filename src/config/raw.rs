@@ -159,7 +159,7 @@ pub(super) struct RawTimers {
     pub(super) retire_after: Written<AnyDuration>,
     /// How long after its delivered retirement a record is removed, in targets with `purge: delete`; `never` keeps it.
     pub(super) purge_after: Written<DurationOrNever>,
-    /// Least time between two changes of a resource's disposition, against flapping.
+    /// Least time between being folded and having a record of its own, in either direction, against flapping.
     pub(super) min_dwell: Written<AnyDuration>,
 }
 

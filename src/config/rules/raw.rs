@@ -73,7 +73,7 @@ pub(super) struct RawSettings {
     pub(super) retire_after: Option<Written<AnyDuration>>,
     /// How long after its delivered retirement a record is removed, in targets with `purge: delete`; `never` keeps it.
     pub(super) purge_after: Option<Written<DurationOrNever>>,
-    /// Least time between two changes of a resource's disposition.
+    /// Least time between being folded and having a record of its own, in either direction.
     pub(super) min_dwell: Option<Written<AnyDuration>>,
     /// A word that the record carries.
     pub(super) flag: Option<Written<Flag>>,

@@ -85,6 +85,20 @@ fn gather(estate: &Estate, folding: &Folding, observing: &Observing<'_>) -> BTre
     fleets
 }
 
+/// The named fleets that these machines would make, as they would look.
+pub(crate) fn named_fleets(estate: &Estate, folding: &Folding) -> Vec<Resource> {
+    let mut told: BTreeMap<&Key, Told> = BTreeMap::new();
+    for (member, fleet) in folding {
+        if let Some(known) = estate.resources.get(member).filter(|known| is_live(known)) {
+            told.entry(fleet).or_default().add(&known.resource, known.missing == 0);
+        }
+    }
+    let nothing = Attributes::new();
+    told.into_iter()
+        .filter_map(|(key, told)| Some(Resource { attributes: members::of_named(&told, &nothing, true), ..bare(key)? }))
+        .collect()
+}
+
 /// Whether the listing that shows a fleet's members is complete.
 fn are_members_listed(estate: &Estate, fleet: &Resource, observing: &Observing<'_>) -> bool {
     !observing.narrow && is_listed(&estate.scopes, &members_scope(fleet))
@@ -92,8 +106,17 @@ fn are_members_listed(estate: &Estate, fleet: &Resource, observing: &Observing<'
 
 /// A named fleet; `None` for the key of a group.
 fn named(estate: &Estate, key: &Key, fleet: &Fleet, observing: &Observing<'_>) -> Option<Resource> {
+    let mut resource = bare(key)?;
+    let nothing = Attributes::new();
+    let before = estate.resources.get(key).map_or(&nothing, |known| &known.resource.attributes);
+    resource.attributes = members::of_named(&fleet.told, before, are_members_listed(estate, &resource, observing));
+    Some(resource)
+}
+
+/// A named fleet without what its members tell; `None` for the key of a group.
+fn bare(key: &Key) -> Option<Resource> {
     let name = key.as_fleet()?;
-    let mut resource = Resource {
+    Some(Resource {
         key: key.clone(),
         kind: Kind::ScalingGroup,
         provider: name.provider,
@@ -108,11 +131,7 @@ fn named(estate: &Estate, key: &Key, fleet: &Fleet, observing: &Observing<'_>) -
         attributes: Attributes::new(),
         derived: true,
         extra: serde_json::Map::new(),
-    };
-    let nothing = Attributes::new();
-    let before = estate.resources.get(key).map_or(&nothing, |known| &known.resource.attributes);
-    resource.attributes = members::of_named(&fleet.told, before, are_members_listed(estate, &resource, observing));
-    Some(resource)
+    })
 }
 
 /// Gives the groups that the cloud shows what their members add, and takes it from those that have none any more.

@@ -22,6 +22,7 @@ pub use derived::{last_members, members_scope};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};
 pub(crate) use fleets::TOLD_BY_MEMBERS;
+pub(crate) use fleets::named_fleets;
 pub use fleets::{Folded, Folding, fold};
 pub use gather::{Coverage, SourceCoverage, gather};
 pub(crate) use members::without_added;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::causes;
 use super::dependents;
+use super::fleets;
 use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
 use super::words::{after, elapsed, listings, spelt};
@@ -14,7 +15,7 @@ use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
 use crate::inventory::{Folding, Observing, fold, given_up, last_members, members_scope, unlisted_members};
-use crate::model::{Account, Key, Kind, Outcome, Provider, RelationType, Resource, Scope, Vital};
+use crate::model::{Account, Key, Kind, Outcome, Provider, Resource, Scope, Vital};
 use crate::plan::Reason;
 use crate::rules::{Fleet, Verdict};
 use crate::told;
@@ -200,36 +201,33 @@ fn dispose(
     trace: &mut RuleTracer<'_>,
 ) {
     policy.judge(verdicts, estate, at, |_| true, trace);
-    let ignored = ignored_fleets(estate, verdicts);
-    let Estate { resources, dirty, .. } = estate;
+    let fleets = fleets::prospects(estate, policy, verdicts, at);
+    let placed = fleets::placed(estate).into_keys().cloned().collect();
+    let Estate { resources, dirty, scopes, .. } = estate;
+    let around = Around { scopes, placed: &placed };
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind == Kind::Instance) {
         let verdict = verdicts.of(key);
-        let folds_into_nothing = fleet_key(known, verdict).is_some_and(|fleet| ignored.contains(&fleet));
-        let shared = folds_into_nothing.then_some((Disposition::Ignore, "the fleet that it is folded into is ignored"));
-        dispose_one(key, known, verdict, shared, at, dirty);
+        let shared = fleet_key(known, verdict).and_then(|fleet| fleets::overruled(known, fleets.get(&fleet).copied()));
+        dispose_one(key, known, verdict, shared, &around, at, dirty);
     }
     let shared = dependents::shared(estate, verdicts);
-    let Estate { resources, dirty, .. } = estate;
+    let Estate { resources, dirty, scopes, .. } = estate;
+    let around = Around { scopes, placed: &placed };
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind != Kind::Instance) {
         let shared = shared.get(key).filter(|_| !verdicts.of(key).is_own);
         let shared = shared.map(|disposition| (*disposition, "it ends with its machine and shares its disposition"));
-        dispose_one(key, known, verdicts.of(key), shared, at, dirty);
+        dispose_one(key, known, verdicts.of(key), shared, &around, at, dirty);
     }
     let folding = folding(estate, verdicts);
     fold(estate, &folding);
     // Fleets that came into being by that.
     let is_new_fleet = |known: &Known| known.resource.derived && known.resource.kind == Kind::ScalingGroup && known.first_seen == at;
     policy.judge(verdicts, estate, at, is_new_fleet, trace);
-    let Estate { resources, dirty, .. } = estate;
+    let Estate { resources, dirty, scopes, .. } = estate;
+    let around = Around { scopes, placed: &placed };
     for (key, known) in resources.iter_mut().filter(|(_, known)| is_new_fleet(known)) {
-        dispose_one(key, known, verdicts.of(key), None, at, dirty);
+        dispose_one(key, known, verdicts.of(key), None, &around, at, dirty);
     }
-}
-
-/// Fleets that a rule ignores.
-fn ignored_fleets(estate: &Estate, verdicts: &Verdicts) -> BTreeSet<Key> {
-    let fleets = estate.resources.iter().filter(|(_, known)| known.resource.kind == Kind::ScalingGroup);
-    fleets.filter(|(key, _)| verdicts.of(key).disposition == Disposition::Ignore).map(|(key, _)| key.clone()).collect()
 }
 
 /// The fleet that a verdict folds a machine into.
@@ -251,25 +249,24 @@ fn folding(estate: &Estate, verdicts: &Verdicts) -> Folding {
     if folded.is_empty() {
         return Folding::new();
     }
-    let members = estate.edges.iter().filter(|(id, _)| id.relation == RelationType::MemberOf);
-    // A fleet of its own before the cloud's group.
-    let mut present: BTreeMap<&Key, (bool, &Key)> = BTreeMap::new();
-    for (id, edge) in members {
-        let entry = present.entry(&id.from).or_insert((edge.derived, &id.to));
-        if edge.derived && !entry.0 {
-            *entry = (true, &id.to);
-        }
-    }
-    let into =
-        |key: &Key, known: &Known| fleet_key(known, verdicts.of(key)).or_else(|| present.get(key).map(|(_, fleet)| (*fleet).clone()));
+    let placed = fleets::placed(estate);
+    let into = |key: &Key, known: &Known| fleet_key(known, verdicts.of(key)).or_else(|| placed.get(key).map(|fleet| (*fleet).clone()));
     folded.into_iter().filter_map(|(key, known)| Some((key.clone(), into(key, known)?))).collect()
 }
 
-fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(Disposition, &str)>, at: Timestamp, dirty: &mut Dirty) {
+fn dispose_one(
+    key: &Key,
+    known: &mut Known,
+    verdict: &Verdict,
+    shared: Option<(Disposition, &str)>,
+    around: &Around<'_>,
+    at: Timestamp,
+    dirty: &mut Dirty,
+) {
     if verdict.freezes() {
         return;
     }
-    if known.flag.as_deref() != verdict.flag.as_deref() {
+    if !verdict.is_flag_unknown && known.flag.as_deref() != verdict.flag.as_deref() {
         let [from, to] = [known.flag.as_deref(), verdict.flag.as_deref()].map(Value::from);
         let cause = if verdict.flag.is_some() { "a rule sets it" } else { "no rule sets it any more" };
         journal(dirty, key, known, at, cause.to_owned(), "flag", FieldChange { from, to });
@@ -280,7 +277,7 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
         return;
     }
     let wanted = shared.map_or(verdict.disposition, |(disposition, _)| disposition);
-    let next = staying(known, wanted, &verdict.timers, at).map_or(wanted, |_| known.disposition);
+    let next = staying(known, wanted, &verdict.timers, around, at).map_or(wanted, |_| known.disposition);
     if next == known.disposition {
         return;
     }
@@ -301,6 +298,21 @@ fn dispose_one(key: &Key, known: &mut Known, verdict: &Verdict, shared: Option<(
     dirty.resources.insert(key.clone());
 }
 
+/// What a disposition rests on beside the resource itself.
+pub(super) struct Around<'a> {
+    pub(super) scopes: &'a BTreeMap<Scope, KnownScope>,
+    /// Machines that are in a fleet that stands.
+    pub(super) placed: &'a BTreeSet<Key>,
+}
+
+impl Around<'_> {
+    /// Whether the latest reading of its scope showed it: a scope that could not be listed may have lost it.
+    fn shows(&self, known: &Known) -> bool {
+        let latest = || covering(self.scopes, &known.resource.scope()).map(|(_, scope)| scope.fence);
+        known.missing == 0 && (known.resource.derived || latest().is_none_or(|fence| known.fence >= fence))
+    }
+}
+
 /// Why a resource stays what it is although something else is wanted of it.
 pub(super) enum Staying {
     /// Ended, or not seen alive now.
@@ -314,22 +326,24 @@ pub(super) enum Staying {
 }
 
 /// What keeps a resource from what rules and machines want of it; `None` where it becomes, or is, just that.
-pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, at: Timestamp) -> Option<Staying> {
+pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, around: &Around<'_>, at: Timestamp) -> Option<Staying> {
     let is_young = || known.resource.kind == Kind::Instance && age_seen(known) < timers.min_age;
+    let is_recent = || elapsed(known.disposition_since, at) < timers.min_dwell;
+    let is_placed = || known.resource.kind != Kind::Instance || around.placed.contains(&known.resource.key);
     match (known.disposition, wanted) {
         (now, wanted) if now == wanted => None,
         // Neither grows old enough for a record, ...
         (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => Some(Staying::Gone),
         // ... nor is a record due to what vanished: a complete listing of its group lacks it as well, and what ends with it may lag behind.
         (_, Disposition::Record) if known.missing > 0 => Some(Staying::Gone),
+        // Nor is one made for what leaves a fleet, or a rule that ignored it, while nobody sees it.
+        (Disposition::Fold | Disposition::Ignore, Disposition::Record) if !around.shows(known) => Some(Staying::Gone),
         // Nor to what is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.
         (_, Disposition::Record) if is_young() => Some(Staying::Young),
         (_, Disposition::Defer) => Some(Staying::Recorded),
-        (Disposition::Record, Disposition::Fold) | (Disposition::Fold, Disposition::Record)
-            if elapsed(known.disposition_since, at) < timers.min_dwell =>
-        {
-            Some(Staying::Dwell)
-        }
+        // A machine can stay in its fleet only as long as that is there.
+        (Disposition::Record, Disposition::Fold) if is_recent() => Some(Staying::Dwell),
+        (Disposition::Fold, Disposition::Record) if is_recent() && is_placed() => Some(Staying::Dwell),
         _ => None,
     }
 }

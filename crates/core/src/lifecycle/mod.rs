@@ -8,6 +8,7 @@ mod confirm;
 mod decide;
 mod dependents;
 mod explain;
+mod fleets;
 mod moves;
 mod outlook;
 mod policy;
@@ -24,6 +25,8 @@ pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;
 
+#[cfg(test)]
+mod fleet_rule_tests;
 #[cfg(test)]
 pub(crate) mod properties;
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use jiff::Timestamp;
 
-use super::decide::{Staying, born, due_by_time, fleet_key, is_due, reason, staying};
+use super::decide::{Around, Staying, born, due_by_time, fleet_key, is_due, reason, staying};
 use super::dependents;
+use super::fleets;
 use super::policy::{Policy, Timers, Verdicts};
 use super::words::{after, listings, spelt};
 use crate::estate::{Disposition, Estate, Known, Stage};
@@ -28,6 +29,8 @@ enum By<'a> {
     Rule(&'a str),
     /// The fleet that it is folded into is ignored.
     Fleet(Key),
+    /// The fleet that it is to be folded into has no record.
+    NoFleet(Key),
     /// The machine that it ends with.
     Machine(&'a Key),
 }
@@ -54,19 +57,25 @@ impl<'a> Outlook<'a> {
         at: Timestamp,
     ) -> Self {
         let key = &known.resource.key;
-        let ignored_fleet = fleet_key(known, verdict).filter(|fleet| {
-            policy.judge_one(estate, fleet, at, |_, _, _| {}).is_some_and(|of_fleet| of_fleet.disposition == Disposition::Ignore)
+        let fleet = fleet_key(known, verdict);
+        let overruled = fleet.and_then(|fleet| {
+            let prospect = fleets::prospects(estate, policy, &mut policy.verdicts(estate, at), at).remove(&fleet);
+            let (disposition, _) = fleets::overruled(known, prospect)?;
+            Some((fleet, disposition))
         });
         let machine = (known.resource.kind != Kind::Instance && !verdict.is_own)
             .then(|| dependents::machine_of(estate, key, &Verdicts::of_one(policy, key, verdict)))
             .flatten()
             .filter(|(_, disposition)| *disposition != Disposition::Record);
-        let (wanted, by) = match (ignored_fleet, machine) {
-            (Some(fleet), _) => (Disposition::Ignore, By::Fleet(fleet)),
+        let (wanted, by) = match (overruled, machine) {
+            (Some((fleet, Disposition::Ignore)), _) => (Disposition::Ignore, By::Fleet(fleet)),
+            (Some((fleet, disposition)), _) => (disposition, By::NoFleet(fleet)),
             (None, Some((machine, disposition))) => (disposition, By::Machine(machine)),
             (None, None) => (verdict.disposition, By::Rule(&verdict.rule)),
         };
-        let kept = kept(known, wanted, verdict, unread, at);
+        let placed = fleets::placed(estate).contains_key(key).then(|| key.clone()).into_iter().collect();
+        let around = Around { scopes: &estate.scopes, placed: &placed };
+        let kept = kept(known, wanted, verdict, unread, &around, at);
         Self { estate, known, verdict, wanted, by, kept }
     }
 
@@ -80,6 +89,7 @@ impl<'a> Outlook<'a> {
         match &self.by {
             By::Rule(DEFAULT) => "no rule decides".to_owned(),
             By::Rule(rule) => format!("rule `{rule}`"),
+            By::NoFleet(fleet) => format!("it is to be folded into {}, which has no record yet", told::known(self.estate, fleet)),
             By::Fleet(fleet) => format!("it would be folded into {}, which is ignored", told::known(self.estate, fleet)),
             By::Machine(machine) => format!("it ends with {} and shares its disposition", told::known_with_kind(self.estate, machine)),
         }
@@ -211,14 +221,21 @@ impl<'a> Outlook<'a> {
     }
 }
 
-fn kept<'a>(known: &Known, wanted: Disposition, verdict: &'a Verdict, unread: Option<&'a str>, at: Timestamp) -> Option<Kept<'a>> {
+fn kept<'a>(
+    known: &Known,
+    wanted: Disposition,
+    verdict: &'a Verdict,
+    unread: Option<&'a str>,
+    around: &Around<'_>,
+    at: Timestamp,
+) -> Option<Kept<'a>> {
     match (&verdict.failure, unread) {
         (Some(Failure { rule, text, freezes: true }), _) => return Some(Kept::Frozen { rule, text }),
         (_, Some(rule)) if verdict.is_set_unread => return Some(Kept::Frozen { rule, text: GROUP_UNREAD }),
         _ if verdict.is_group_unread => return Some(Kept::GroupUnread),
         _ => {}
     }
-    staying(known, wanted, &verdict.timers, at).map(Kept::Stays)
+    staying(known, wanted, &verdict.timers, around, at).map(Kept::Stays)
 }
 
 /// Whether a listing still shows a life that its provider, or a look-up, said had ended.

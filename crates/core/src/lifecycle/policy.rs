@@ -94,6 +94,13 @@ impl Verdicts {
         self.by_key.iter().filter_map(|(key, verdict)| Some((key, verdict.failure.as_ref()?)))
     }
 
+    /// Notes what is said of a fleet that is about to be, where that could not be asked.
+    pub(super) fn note(&mut self, key: &Key, verdict: Verdict) {
+        if verdict.failure.is_some() {
+            self.take(key, verdict);
+        }
+    }
+
     fn take(&mut self, key: &Key, verdict: Verdict) {
         if verdict == self.default {
             self.by_key.remove(key);
@@ -103,10 +110,21 @@ impl Verdicts {
     }
 }
 
-/// The scaling group of each machine, as the clouds show them.
+/// Whether it has ended and nothing shows it any more: no rule can keep it from anything, and nobody can mend its tags.
+fn is_over(known: &Known) -> bool {
+    known.end.is_some() && known.missing > 0
+}
+
+/// The scaling group of each machine, as the clouds show them. A group proves its own edges, so that those of one that is gone stay: a group that has
+/// ended has no members, and of several the one that is still listed is meant.
 pub(super) fn groups(estate: &Estate) -> BTreeMap<&Key, &Key> {
-    let shown = estate.edges.iter().filter(|(id, edge)| id.relation == RelationType::MemberOf && !edge.derived);
-    shown.map(|(id, _)| (&id.from, &id.to)).collect()
+    let mut groups: BTreeMap<&Key, (bool, &Key)> = BTreeMap::new();
+    for (id, _) in estate.edges.iter().filter(|(id, edge)| id.relation == RelationType::MemberOf && !edge.derived) {
+        let Some(group) = estate.resources.get(&id.to).filter(|group| group.end.is_none()) else { continue };
+        let candidate = (group.missing > 0, &id.to);
+        groups.entry(&id.from).and_modify(|chosen| *chosen = candidate.min(*chosen)).or_insert(candidate);
+    }
+    groups.into_iter().map(|(machine, (_, group))| (machine, group)).collect()
 }
 
 /// What the rules are asked about. A machine of which no group is known may be in one where groups are listed but were not read this time.
@@ -152,8 +170,13 @@ impl Policy {
         for (key, known) in estate.resources.iter().filter(|(_, known)| which(known)) {
             let subject = subject(estate, &groups, key, known, at);
             let verdict = self.rules.judge(&subject, &verdicts.default, |rule, outcome, _| trace(key, rule, outcome));
-            verdicts.take(key, verdict);
+            verdicts.take(key, if is_over(known) { verdict.without_failures() } else { verdict });
         }
+    }
+
+    /// Asks the rules about a resource that the ledger does not know yet, and that is in no group.
+    pub(super) fn judge_new(&self, known: &Known, at: Timestamp) -> Verdict {
+        self.rules.judge(&Subject::new(known, None, false, at), &self.default_verdict(), |_, _, _| {})
     }
 
     /// Asks the rules about one resource; `trace` hears of each.

@@ -14,29 +14,29 @@ use crate::rules::{Action, Origin, Rule, Rules, Settings};
 use crate::source::Pull;
 use crate::testing::{key, minute, policy, pull, relation, resource, run, scope};
 
-fn at(kind: Kind) -> Scope {
+pub(super) fn at(kind: Kind) -> Scope {
     scope("111111111111", "eu-west-1", kind)
 }
 
-fn rule(name: &str, when: &str, action: Option<Action>, set: Settings) -> Rule {
+pub(super) fn rule(name: &str, when: &str, action: Option<Action>, set: Settings) -> Rule {
     let when = Expression::compile(when, &Vocabulary::rules(), Wanted::Condition).expect("a condition");
     Rule { name: name.to_owned(), origin: Origin::Configuration, when, action, set }
 }
 
-fn does(name: &str, when: &str, action: Action) -> Rule {
+pub(super) fn does(name: &str, when: &str, action: Action) -> Rule {
     rule(name, when, Some(action), Settings::default())
 }
 
-fn into(text: &str) -> Action {
+pub(super) fn into(text: &str) -> Action {
     Action::Fold { into: Some(Box::new(Expression::compile(text, &Vocabulary::rules(), Wanted::Text).expect("a text"))) }
 }
 
-fn under(rules: Vec<Rule>) -> Policy {
+pub(super) fn under(rules: Vec<Rule>) -> Policy {
     Policy { rules: rules.into_iter().collect::<Rules>(), ..policy() }
 }
 
 /// A machine that is old enough, with these tags.
-fn machine(id: &str, tags: &[(&str, &str)]) -> Resource {
+pub(super) fn machine(id: &str, tags: &[(&str, &str)]) -> Resource {
     let mut machine = resource(&at(Kind::Instance), id);
     machine.state = Some("running".to_owned());
     machine.created_at = Some(minute(-600));
@@ -45,32 +45,32 @@ fn machine(id: &str, tags: &[(&str, &str)]) -> Resource {
     machine
 }
 
-fn group(id: &str, max: u64) -> Resource {
+pub(super) fn group(id: &str, max: u64) -> Resource {
     let mut group = resource(&at(Kind::ScalingGroup), id);
     group.attributes.insert("max_size".to_owned(), json!(max));
     group
 }
 
-fn member(machine: &Resource, group: &Resource) -> Relation {
+pub(super) fn member(machine: &Resource, group: &Resource) -> Relation {
     relation(RelationType::MemberOf, &machine.key, &group.key)
 }
 
-fn shown(resources: &[&Resource], relations: Vec<Relation>) -> Pull {
+pub(super) fn shown(resources: &[&Resource], relations: Vec<Relation>) -> Pull {
     let scopes = [Kind::Instance, Kind::ScalingGroup, Kind::Volume].map(|kind| (at(kind), Outcome::Complete));
     pull(scopes, resources.iter().copied().cloned(), relations)
 }
 
 /// One run at a minute; the minute is the fence as well.
-fn step(estate: &mut Estate, pull: &Pull, policy: &Policy, minutes: i64) -> Decisions {
+pub(super) fn step(estate: &mut Estate, pull: &Pull, policy: &Policy, minutes: i64) -> Decisions {
     estate.dirty = Dirty::default();
     run(estate, pull, policy, minute(minutes), minutes).2
 }
 
-fn disposition(estate: &Estate, key: &Key) -> Disposition {
+pub(super) fn disposition(estate: &Estate, key: &Key) -> Disposition {
     estate.resources[key].disposition
 }
 
-const IS_MACHINE: &str = r#"resource.kind == "instance""#;
+pub(super) const IS_MACHINE: &str = r#"resource.kind == "instance""#;
 
 #[test]
 fn the_first_rule_that_does_something_decides_and_all_set() {

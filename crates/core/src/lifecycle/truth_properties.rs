@@ -259,7 +259,11 @@ impl<'a> Teller<'a> {
             let life = known.resource.life().map(str::to_owned);
             match &known.end {
                 Some(end) if end.cause.is_stated_of_it() => drop(self.stated.insert(key.clone(), life)),
-                _ => prop_assert!(self.stated.get(key).is_none_or(|ended| *ended != life), "the end of {key} was taken back: {known:?}"),
+                _ => {
+                    // Once a new life was shown, a listing that lags behind the whole of it looks like one more: only a birth could tell.
+                    let ended = self.stated.remove(key);
+                    prop_assert!(ended.is_none_or(|ended| ended != life), "the end of {key} was taken back: {known:?}");
+                }
             }
         }
         Ok(())
@@ -285,6 +289,15 @@ impl<'a> Teller<'a> {
             }
             if let Some(fleet) = members.get(key) {
                 prop_assert!(stands(fleet), "{} lives, and its fleet {} does not", key, fleet);
+            }
+            let verdict = self.decisions.verdicts.of(key);
+            // What nobody could decide about stays in the fleet that it was in.
+            if verdict.freezes() || verdict.is_group_unread {
+                continue;
+            }
+            if verdict.disposition == Disposition::Fold {
+                let mut fleets = self.estate.edges.keys().filter(|id| id.relation == RelationType::MemberOf && id.from == *key);
+                prop_assert!(fleets.any(|id| stands(&id.to)), "{} is folded into nothing", key);
             }
             let tags = &known.resource.tags;
             let is_plain = !tags.contains_key("role") && !tags.contains_key("until") && self.story.has("pools");

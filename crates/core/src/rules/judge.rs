@@ -9,7 +9,7 @@ use super::{Action, Origin, Rule, Rules};
 use crate::estate::Disposition;
 use crate::expression::Subject;
 use crate::lifecycle::{RuleOutcome, Timers};
-use crate::model::{Key, Kind};
+use crate::model::{Key, Kind, Resource};
 
 /// The name of what decides where no rule does.
 pub const DEFAULT: &str = "default";
@@ -43,6 +43,8 @@ pub struct Verdict {
     pub fleet: Option<Fleet>,
     /// A rule's flag.
     pub flag: Option<Arc<str>>,
+    /// A rule that could not be asked might set another flag: the last one stays.
+    pub is_flag_unknown: bool,
     /// Values in place of those that were read.
     pub attributes: BTreeMap<String, Value>,
     /// Attributes that rules which could not be asked might set, and to what: whether they are among `attributes`, and as what, is not known.
@@ -67,12 +69,19 @@ impl Verdict {
             is_retirement_set: false,
             fleet: None,
             flag: None,
+            is_flag_unknown: false,
             attributes: BTreeMap::new(),
             unknown: BTreeMap::new(),
             is_group_unread: false,
             is_set_unread: false,
             failure: None,
         }
+    }
+
+    /// The same of what is over: what could not be asked about it keeps nothing as it is, and is nobody's trouble.
+    #[must_use]
+    pub(crate) fn without_failures(self) -> Self {
+        Self { failure: None, is_set_unread: false, is_group_unread: false, ..self }
     }
 
     /// Whether nothing is to be decided about the resource.
@@ -145,8 +154,8 @@ impl<'a> Making<'a> {
         }
         let might_decide = self.decided.is_none() && rule.action.is_some();
         self.verdict.is_group_unread |= might_decide;
-        // A timer that might be longer must not run out as the shorter one.
-        self.verdict.is_set_unread |= !rule.set.is_empty();
+        // A timer that might be longer must not run out as the shorter one. Of anything else what was known stays.
+        self.verdict.is_set_unread |= rule.set.has_timers();
         self.setting.push((rule, Applies::Unknown));
         might_decide || !rule.set.is_empty()
     }
@@ -170,12 +179,14 @@ impl<'a> Making<'a> {
         self.verdict.is_retirement_set |= rule.set.retire_after.is_some();
         if let Some(flag) = &rule.set.flag {
             self.verdict.flag = Some(flag.as_str().into());
+            self.verdict.is_flag_unknown = false;
         }
         self.verdict.unknown.retain(|name, _| !rule.set.attributes.contains_key(name));
         self.verdict.attributes.extend(rule.set.attributes.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
     fn doubt(&mut self, rule: &Rule) {
+        self.verdict.is_flag_unknown |= rule.set.flag.is_some();
         for (name, value) in &rule.set.attributes {
             self.verdict.unknown.entry(name.clone()).or_default().push(value.clone());
         }
@@ -203,7 +214,8 @@ impl<'a> Making<'a> {
         if has_timers {
             verdict.timers = Arc::new(timers);
         }
-        if let Some((rule, disposition, fleet)) = decided.filter(|_| !verdict.is_group_unread) {
+        // What a rule before it might have decided instead is not known: neither is this.
+        if let Some((rule, disposition, fleet)) = decided.filter(|_| !verdict.is_group_unread && !verdict.freezes()) {
             verdict.rule = rule.name.as_str().into();
             verdict.disposition = disposition;
             verdict.fleet = fleet;
@@ -211,6 +223,10 @@ impl<'a> Making<'a> {
         }
         verdict
     }
+}
+
+fn can_be_fleet(machine: &Resource, name: &str) -> bool {
+    Key::fleet(machine.provider, &machine.account, &machine.region, name).is_some()
 }
 
 /// What an action comes to for a resource; `None` where it has nothing to say of its kind.
@@ -223,6 +239,9 @@ fn decide(action: &Action, subject: &Subject<'_>) -> Result<Option<(Disposition,
         Action::Fold { .. } if subject.known().resource.kind != Kind::Instance => Ok(None),
         Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
             "" => Err("`into` gives an empty name".to_owned()),
+            name if !can_be_fleet(&subject.known().resource, name) => {
+                Err("`into` gives a name that no fleet can have: it is too long, or has control characters".to_owned())
+            }
             name => fold(Fleet::Named(name.to_owned())),
         },
         Action::Fold { into: None } => match subject.group() {
