@@ -354,7 +354,7 @@ pub(super) fn born(known: &Known) -> Timestamp {
 }
 
 /// The age at which it was last seen, as far as is known.
-pub(super) fn age_seen(known: &Known) -> std::time::Duration {
+pub(crate) fn age_seen(known: &Known) -> std::time::Duration {
     elapsed(born(known), known.last_seen)
 }
 

@@ -16,10 +16,10 @@ mod stages;
 mod words;
 
 pub use confirm::{Confirmed, conclude, confirm, purged};
-pub(crate) use decide::RETIRED_SCOPE;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use decide::decide_with;
 pub use decide::{Decisions, decide, decide_traced, reason};
+pub(crate) use decide::{RETIRED_SCOPE, age_seen};
 pub use explain::{Because, Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain};
 pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};

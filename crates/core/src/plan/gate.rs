@@ -10,9 +10,9 @@ use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
 use super::input::Input;
 use super::record::{RecordBrief, TargetState};
 use super::standing::Evidence;
-use crate::estate::{EndCause, EstateId, Known};
+use crate::estate::{Disposition, EndCause, EstateId, Known};
 use crate::inventory::{emptied, last_members, members_scope};
-use crate::model::{Digest, EdgeId, Key, Scope, TargetName};
+use crate::model::{Digest, EdgeId, Key, Kind, RelationType, Scope, TargetName};
 use crate::target::Adopt;
 
 /// Under what a draft is guarded.
@@ -92,6 +92,7 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
     gates.extend(budget(&wishes, input, &draft.bindings, &stopped, &open));
+    let waiting = keep_unfolded(&mut gates, &wishes, input, &absent, &open);
 
     let mut guarded = Guarded {
         target: draft.target,
@@ -107,7 +108,7 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
         unanswered: draft.unanswered,
         other_estates: draft.other_estates,
     };
-    split(wishes, &gates, absent, &mut guarded);
+    split(wishes, &gates, absent, &waiting, &mut guarded);
     if draft.is_lean {
         guarded.holds.iter_mut().flat_map(|hold| hold.changes.iter_mut()).for_each(|change| fill(input, change));
     }
@@ -258,6 +259,17 @@ fn add_riders(gates: &mut [Gate], wishes: &[Wish], open: &impl Fn(&usize) -> boo
     if !gates.iter().any(|gate| gate.guardrail == Guardrail::BlastRadius) {
         return;
     }
+    let by_record = by_record(wishes);
+    for gate in gates.iter_mut().filter(|gate| gate.guardrail == Guardrail::BlastRadius) {
+        let records = gate.stopped.iter().filter_map(|place| wishes.get(*place)).filter(|wish| wish.change.relation.is_none());
+        let riders = records.filter_map(|wish| by_record.get(&wish.change.key)).flatten().copied().filter(|place| open(place));
+        let riders: Vec<usize> = riders.collect();
+        gate.stopped.extend(riders);
+    }
+}
+
+/// All changes to a record and its edges.
+fn by_record(wishes: &[Wish]) -> BTreeMap<&Key, Vec<usize>> {
     let mut by_record: BTreeMap<&Key, Vec<usize>> = BTreeMap::new();
     for (place, wish) in wishes.iter().enumerate() {
         match &wish.change.relation {
@@ -268,16 +280,65 @@ fn add_riders(gates: &mut [Gate], wishes: &[Wish], open: &impl Fn(&usize) -> boo
             }
         }
     }
-    for gate in gates.iter_mut().filter(|gate| gate.guardrail == Guardrail::BlastRadius) {
-        let records = gate.stopped.iter().filter_map(|place| wishes.get(*place)).filter(|wish| wish.change.relation.is_none());
-        let riders = records.filter_map(|wish| by_record.get(&wish.change.key)).flatten().copied().filter(|place| open(place));
-        let riders: Vec<usize> = riders.collect();
-        gate.stopped.extend(riders);
+    by_record
+}
+
+/// A record gives way to its fleet's only together with that: where a gate stops the fleet's create, the members' ends share the hold, with
+/// what ends with them, and their edges. Returns those of fleets whose create is left out for another reason: they wait.
+fn keep_unfolded(
+    gates: &mut [Gate],
+    wishes: &[Wish],
+    input: &Input<'_>,
+    absent: &BTreeSet<Key>,
+    open: &impl Fn(&usize) -> bool,
+) -> BTreeSet<usize> {
+    let mut waiting = BTreeSet::new();
+    let creates: BTreeMap<&Key, usize> = places(wishes, |wish| wish.change.change == ChangeKind::Create)
+        .filter_map(|place| Some((&wishes.get(place)?.change.key, place)))
+        .filter(|(key, _)| input.estate.resources.get(*key).is_some_and(|known| known.resource.kind == Kind::ScalingGroup))
+        .collect();
+    let stopping = |fleet: &Key| {
+        let create = creates.get(fleet)?;
+        gates.iter().position(|gate| gate.stopped.contains(create))
+    };
+    let folded: BTreeMap<&Key, usize> = places(wishes, |wish| wish.evidence == Some(Evidence::Unwanted))
+        .filter_map(|place| Some((&wishes.get(place)?.change.key, place)))
+        .filter(|(key, _)| input.estate.resources.get(*key).is_some_and(|known| known.disposition == Disposition::Fold))
+        .collect();
+    if folded.is_empty() || (!gates.iter().any(|gate| !gate.stopped.is_empty()) && absent.is_empty()) {
+        return waiting;
     }
+    // By machine, and by what ends with one.
+    let owners = |key: &Key, relation: RelationType| {
+        let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
+        let own = input.estate.edges.range(start..).map(|(id, _)| id).take_while(|id| id.from == *key);
+        own.filter(|id| id.relation == relation).map(|id| id.to.clone()).collect::<Vec<_>>()
+    };
+    let by_record = by_record(wishes);
+    let mut riders: Vec<(usize, usize)> = Vec::new();
+    for key in folded.keys() {
+        let machines = match input.estate.resources.get(*key).map(|known| known.resource.kind) {
+            Some(Kind::Instance) => vec![(*key).clone()],
+            _ => owners(key, RelationType::AttachedTo),
+        };
+        let fleets: Vec<Key> = machines.iter().flat_map(|machine| owners(machine, RelationType::MemberOf)).collect();
+        let places = || by_record.get(key).into_iter().flatten().copied().filter(|place| open(place));
+        if let Some(gate) = fleets.iter().find_map(stopping) {
+            riders.extend(places().map(|place| (gate, place)));
+        } else if fleets.iter().any(|fleet| absent.contains(fleet)) {
+            waiting.extend(places());
+        }
+    }
+    for (gate, place) in riders {
+        if let Some(gate) = gates.get_mut(gate) {
+            gate.stopped.insert(place);
+        }
+    }
+    waiting
 }
 
 /// Puts each wish where it belongs: into its first gate's hold, among what waits, or among what may be sent.
-fn split(wishes: Vec<Wish>, gates: &[Gate], mut absent: BTreeSet<Key>, guarded: &mut Guarded) {
+fn split(wishes: Vec<Wish>, gates: &[Gate], mut absent: BTreeSet<Key>, waiting: &BTreeSet<usize>, guarded: &mut Guarded) {
     let mut first_gate: BTreeMap<usize, usize> = BTreeMap::new();
     for (number, gate) in gates.iter().enumerate() {
         for place in &gate.stopped {
@@ -298,6 +359,8 @@ fn split(wishes: Vec<Wish>, gates: &[Gate], mut absent: BTreeSet<Key>, guarded: 
             let (changes, also) = holds.entry(*number).or_default();
             also.extend(gates.iter().enumerate().filter(|(_, gate)| gate.stopped.contains(&place)).map(|(other, _)| other));
             changes.push(wish.change);
+        } else if waiting.contains(&place) {
+            // It gives way to a record that is not made now.
         } else if wish.change.relation.as_ref().is_some_and(|edge| absent.contains(&edge.from) || absent.contains(&edge.to)) {
             // It waits for a record that is not made now.
         } else if wish.evidence == Some(Evidence::Proposed) {

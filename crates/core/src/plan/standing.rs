@@ -7,6 +7,7 @@ use super::change::Reason;
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use crate::estate::{Disposition, EndCause, Known, Stage};
+use crate::lifecycle;
 use crate::model::{Key, Kind};
 use crate::told;
 
@@ -58,14 +59,19 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
     match known.disposition {
         // Nobody has seen it since its records were found: what the rules make of it rests on what may be old.
         _ if known.recovered && is_wanted_here => Standing::Undecided,
-        Disposition::Fold | Disposition::Ignore => Standing::Ended(Evidence::Unwanted),
+        Disposition::Ignore => Standing::Ended(Evidence::Unwanted),
+        Disposition::Fold if input.terms.kinds.contains(&Kind::ScalingGroup) => Standing::Ended(Evidence::Unwanted),
         _ if !input.terms.kinds.contains(&kind) => Standing::Ended(Evidence::Excluded),
         _ if input.proposed.contains_key(&known.resource.key) => Standing::Ended(Evidence::Proposed),
         // What is known to be absent gets no new record, and its retired one is not revived: only a sight can do that.
         _ if known.stage == Stage::Missing && !is_live => Standing::Undecided,
         Disposition::Defer if !is_live => Standing::Undecided,
         Disposition::Record if known.stage == Stage::Deferred && !is_live => Standing::Undecided,
-        Disposition::Defer | Disposition::Record => Standing::Wanted,
+        // A target that takes no fleets gets the machines themselves, at the age at which they would get a record.
+        Disposition::Fold if !is_live && lifecycle::age_seen(known) < input.verdicts.of(&known.resource.key).timers.min_age => {
+            Standing::Undecided
+        }
+        Disposition::Defer | Disposition::Record | Disposition::Fold => Standing::Wanted,
     }
 }
 

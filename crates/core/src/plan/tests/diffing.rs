@@ -54,6 +54,7 @@ fn what_is_absent_gets_no_new_record_and_is_not_revived() {
 #[test]
 fn a_record_that_rules_or_configuration_no_longer_want_is_retired_with_that_reason() {
     let mut world = World::with_instances(3);
+    world.kinds.insert(Kind::ScalingGroup);
     world.limits.max_retire_min = 100;
     world.known("i-000").disposition = Disposition::Ignore;
     world.known("i-001").disposition = Disposition::Fold;

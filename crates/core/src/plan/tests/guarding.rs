@@ -556,3 +556,60 @@ fn recovery_takes_nothing_away() {
     world.recovering = true;
     assert_eq!(words(&world.plan().changes), ["update i-000"]);
 }
+
+/// Two machines with records, a volume that ends with the first, and a pool in front; then a rule folds them into a fleet.
+fn folded() -> World {
+    let mut world = World::with_instances(2);
+    world.kinds.extend([Kind::ScalingGroup, Kind::Volume]);
+    world.add("p-1", Kind::Pool);
+    world.add("vol-1", Kind::Volume);
+    world.relate("p-1", "i-000");
+    world.sync();
+    world.add("fleet", Kind::ScalingGroup);
+    for (name, relation, to) in [
+        ("i-000", RelationType::MemberOf, "fleet"),
+        ("i-001", RelationType::MemberOf, "fleet"),
+        ("vol-1", RelationType::AttachedTo, "i-000"),
+    ] {
+        world.known(name).disposition = Disposition::Fold;
+        let id = EdgeId { from: key(name), relation, to: key(to) };
+        let edge = KnownEdge { attributes: Attributes::new(), derived: false, extra: serde_json::Map::new(), fence: Fence(1) };
+        world.estate.edges.insert(id, edge);
+    }
+    world
+}
+
+#[test]
+fn members_give_way_to_their_fleet_and_to_nothing_else() {
+    let mut world = folded();
+    assert_eq!(words(&world.plan().changes), ["create fleet", "retire i-000", "retire i-001", "retire vol-1"]);
+
+    // The fleet's record is held: what would give way to it shares the hold.
+    world.max_records = Some(4);
+    let plan = world.plan();
+    assert_eq!(words(&plan.changes), [""; 0]);
+    let held: BTreeSet<String> = words(&plan.holds[0].changes).into_iter().collect();
+    assert_eq!(held, ["create fleet", "retire i-000", "retire i-001", "retire vol-1"].map(str::to_owned).into());
+    world.say(&plan.holds[0], VerdictKind::Approved);
+    assert_eq!(world.plan().changes.len(), 4);
+
+    // The target cannot say whether it stands there already: it is not made now, and they wait.
+    let mut world = folded();
+    world.answers.insert(key("fleet"), Err(world.target.no()));
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), plan.holds.len()), (Vec::new(), 0));
+}
+
+#[test]
+fn a_target_without_fleets_gets_the_machines() {
+    let mut world = folded();
+    world.kinds.remove(&Kind::ScalingGroup);
+    assert_eq!(words(&world.sync().changes), ["relate vol-1>i-000"]);
+    let known = world.add("i-new", Kind::Instance);
+    known.disposition = Disposition::Fold;
+    assert_eq!(words(&world.plan().changes), [""; 0], "it is too young for a record");
+    world.now += jiff::SignedDuration::from_mins(20);
+    let now = world.now;
+    world.known("i-new").last_seen = now;
+    assert_eq!(words(&world.plan().changes), ["create i-new"]);
+}
