@@ -143,11 +143,13 @@ impl Expression {
         &self.source
     }
 
-    /// What is allowed and will hardly be meant, in the order of the source: tags that are read, and names that are worked with, without having been
-    /// asked for. That fails on everything that lacks them.
+    /// What is allowed and will hardly be meant, in the order of the source: tags that are read, and fields that are worked with and may be null (a name,
+    /// a birth, most attributes), without having been asked for. That fails on everything that lacks them. To ask whether a field equals something
+    /// never fails.
     ///
     /// Asked for is a tag where `"name" in x.tags` or `has(x.tags.name)` must hold for the place to be reached or to count: in the same `&&`, as the
-    /// condition of a `? :`, negated in the same `||`. For a name, that is `has(x.name)`, or a comparison with null or a text. A tag whose name is not written out is never doubted.
+    /// condition of a `? :`, negated in the same `||`. For a field, that is `has(x.field)`, or a comparison with null or a value. A tag whose name is not
+    /// written out is never doubted, nor what every listing of the kinds in question gives.
     #[must_use]
     pub fn doubts(&self) -> &[Mistake] {
         &self.doubts

@@ -195,6 +195,28 @@ static ATTRIBUTES: LazyLock<BTreeMap<&'static str, (Shape, Kinds)>> = LazyLock::
     all
 });
 
+/// Where a field of a resource of one of these kinds has no value, in words; `None` where it always has one. Of a file that leaves out what the
+/// clouds always give, this knows nothing.
+pub(super) fn is_null_where(object: Object, field: Field, kinds: Kinds) -> Option<&'static str> {
+    let kinds = if object == Object::Group { Kinds::one(Kind::ScalingGroup) } else { kinds };
+    match field {
+        Field::Name => Some("where nobody gave a name"),
+        Field::CreatedAt => Some("where nobody tells a birth"),
+        Field::State if kinds.lies_in(Kinds::one(Kind::Instance)) => None,
+        Field::State => Some("where its provider has no word for it"),
+        Field::Flag => Some("where no rule set one"),
+        Field::Attribute(name, _) => {
+            // A fleet that a rule names is of this kind and tells next to nothing, but it is nobody's `group`.
+            let is_sure = |kind: Kind| {
+                let is_always = attributes::find(kind, name).is_some_and(|attribute| attribute.always);
+                is_always && !(object == Object::Resource && kind == Kind::ScalingGroup)
+            };
+            (!kinds.iter().all(is_sure)).then_some("where nobody tells it")
+        }
+        _ => None,
+    }
+}
+
 /// The field of that name, quickly: asked at run time as well.
 pub(super) fn field(object: Object, name: &str) -> Option<Field> {
     let of = |table: &[(&str, Field)]| table.iter().find(|(field, _)| *field == name).map(|(_, field)| *field);

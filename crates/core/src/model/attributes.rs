@@ -46,18 +46,28 @@ pub struct Attribute {
     pub group: FactGroup,
     /// Moves without a cause: stored and reported, delivered with the next change, never a reason for one.
     pub volatile: bool,
+    /// Every listing that a cloud completes gives it, of everything of the kind. A file may leave it out all the same, and what Dewpoint derives
+    /// mostly has none.
+    pub always: bool,
 }
 
 const fn own(name: &'static str, shape: Shape) -> Attribute {
-    Attribute { name, shape, group: FactGroup::Own, volatile: false }
+    Attribute { name, shape, group: FactGroup::Own, volatile: false, always: false }
 }
 
 const fn volatile(name: &'static str, shape: Shape) -> Attribute {
-    Attribute { name, shape, group: FactGroup::Own, volatile: true }
+    Attribute { name, shape, group: FactGroup::Own, volatile: true, always: false }
+}
+
+/// What both clouds give of everything of a kind. Sources: for AWS, `crates/aws/src/kinds` makes it whatever the answer holds, or the API references
+/// (EC2: Instance, Volume, Vpc, Subnet; Auto Scaling: AutoScalingGroup; Elastic Load Balancing: LoadBalancer) know no case without it; for Azure,
+/// the REST references of Compute and Network, where the property is required or filled in by the service.
+const fn always(name: &'static str, shape: Shape) -> Attribute {
+    Attribute { name, shape, group: FactGroup::Own, volatile: false, always: true }
 }
 
 const fn address(name: &'static str, shape: Shape) -> Attribute {
-    Attribute { name, shape, group: FactGroup::Addresses, volatile: false }
+    Attribute { name, shape, group: FactGroup::Addresses, volatile: false, always: false }
 }
 
 use Shape::{Count, Flag, Structure, Text, Texts, Time};
@@ -66,18 +76,23 @@ const ACCOUNT: &[Attribute] = &[own("email_domain", Text), own("organization", T
 const REGION: &[Attribute] = &[own("display_name", Text)];
 const ZONE: &[Attribute] = &[own("zone_id", Text)];
 const RESOURCE_GROUP: &[Attribute] = &[own("provisioning_state", Text)];
-const NETWORK: &[Attribute] = &[own("cidrs", Texts), own("is_default", Flag)];
+const NETWORK: &[Attribute] = &[always("cidrs", Texts), own("is_default", Flag)];
 const SUBNET: &[Attribute] =
-    &[own("cidrs", Texts), own("zone", Text), own("network", Text), own("is_default", Flag), volatile("free_addresses", Count)];
-const SECURITY_GROUP: &[Attribute] =
-    &[own("description", Text), own("network", Text), own("rules", Structure), own("rules_digest", Text), own("open_to_world", Texts)];
+    &[always("cidrs", Texts), own("zone", Text), always("network", Text), own("is_default", Flag), volatile("free_addresses", Count)];
+const SECURITY_GROUP: &[Attribute] = &[
+    own("description", Text),
+    own("network", Text),
+    always("rules", Structure),
+    own("rules_digest", Text),
+    always("open_to_world", Texts),
+];
 const INSTANCE: &[Attribute] = &[
-    own("size", Text),
+    always("size", Text),
     own("vcpus", Count),
     own("memory_mib", Count),
-    own("purchase", Text),
+    always("purchase", Text),
     own("image", Text),
-    own("os_family", Text),
+    always("os_family", Text),
     own("architecture", Text),
     own("zone", Text),
     own("network", Text),
@@ -97,9 +112,9 @@ const INSTANCE: &[Attribute] = &[
     address("public_dns_name", Text),
 ];
 const SCALING_GROUP: &[Attribute] = &[
-    own("min_size", Count),
-    own("max_size", Count),
-    own("desired_size", Count),
+    always("min_size", Count),
+    always("max_size", Count),
+    always("desired_size", Count),
     own("zones", Texts),
     own("sizes", Texts),
     own("images", Texts),
@@ -114,8 +129,8 @@ const NETWORK_INTERFACE: &[Attribute] = &[
     own("interface_type", Text),
     own("description", Text),
     own("mac", Text),
-    own("private_addresses", Texts),
-    own("public_addresses", Texts),
+    always("private_addresses", Texts),
+    always("public_addresses", Texts),
     own("network", Text),
     own("subnet", Text),
     own("zone", Text),
@@ -123,22 +138,22 @@ const NETWORK_INTERFACE: &[Attribute] = &[
     own("delete_on_termination", Flag),
 ];
 const VOLUME: &[Attribute] = &[
-    own("size_gib", Count),
-    own("volume_type", Text),
+    always("size_gib", Count),
+    always("volume_type", Text),
     own("iops", Count),
-    own("encrypted", Flag),
+    always("encrypted", Flag),
     own("zone", Text),
     own("snapshot", Text),
 ];
 const PUBLIC_ADDRESS: &[Attribute] = &[own("address", Text), own("allocation", Text), own("dns_name", Text)];
 const LOAD_BALANCER: &[Attribute] = &[
-    own("balancer_type", Text),
+    always("balancer_type", Text),
     own("scheme", Text),
     own("dns_name", Text),
     own("network", Text),
     own("zones", Texts),
     own("addresses", Texts),
-    own("listeners", Structure),
+    always("listeners", Structure),
 ];
 const POOL: &[Attribute] = &[
     own("protocol", Text),

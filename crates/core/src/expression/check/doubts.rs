@@ -2,9 +2,11 @@
 
 use cel::IdedExpr;
 
-use super::Checker;
+use super::{Checker, Typed};
 use crate::expression::Mistake;
 use crate::expression::facts::{self, Facts};
+use crate::expression::types::Type;
+use crate::expression::vocabulary::{self, Field, Object};
 
 impl Checker<'_> {
     /// A tag that is read where nothing has asked whether it is there: that fails on every resource without it.
@@ -16,10 +18,17 @@ impl Checker<'_> {
         self.doubt(tag, doubt);
     }
 
-    /// A name that is worked with where nothing has asked whether there is one: that fails on every resource without it.
-    pub(super) fn doubt_name(&mut self, node: &IdedExpr, path: String) {
-        let text = format!("`{path}` is null where nobody gave a name, and this fails there");
-        let doubt = Mistake::new(self.span(node), text).with_help(format!("ask for it first: `{path} != null && …`"));
+    /// A field that is worked with where it may be null and nothing has asked whether it is: that fails on every resource without it.
+    pub(super) fn doubt_field(&mut self, node: &IdedExpr, path: String, typed: &Typed, here: &Facts) {
+        let Some((object, field)) = typed.field else { return };
+        let Some(place) = vocabulary::is_null_where(object, field, here.kinds) else { return };
+        let asked = format!("ask for it first: `{path} != null && …`");
+        let help = match (object, field) {
+            (Object::Resource, Field::CreatedAt) => format!("{asked}; or take `resource.age`, which everything has"),
+            _ if typed.ty == Type::Bool => format!("write `{path} == true`"),
+            _ => asked,
+        };
+        let doubt = Mistake::new(self.span(node), format!("`{path}` is null {place}, and this fails there")).with_help(help);
         self.doubt(path, doubt);
     }
 

@@ -111,10 +111,10 @@ impl Checker<'_> {
         if typed.is_nullable_object {
             self.null_object(node, &path);
         }
-        if matches!(typed.field, Some((_, Field::Name))) {
-            self.doubt_name(node, path.clone());
-        }
-        let Some(kinds) = typed.attribute.filter(|kinds| !here.kinds.lies_in(*kinds)) else { return };
+        let Some(kinds) = typed.attribute.filter(|kinds| !here.kinds.lies_in(*kinds)) else {
+            self.doubt_field(node, path, typed, here);
+            return;
+        };
         let missing = here.kinds.and(kinds.not());
         let text = format!("`{path}` has no value on {}, and this would fail there", some_kinds(missing));
         let first = if here.kinds.and(kinds).is_empty() { kinds } else { here.kinds.and(kinds) };

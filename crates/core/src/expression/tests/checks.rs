@@ -380,6 +380,102 @@ fn a_tag_that_is_asked_for_is_not_doubted() {
 }
 
 #[test]
+fn a_field_that_may_be_null_is_doubted() {
+    let told = |source: &str| {
+        let expression = condition(source);
+        let [doubt] = expression.doubts() else { panic!("{source}: {:?}", expression.doubts()) };
+        (doubt.text.clone(), doubt.help.clone().unwrap_or_default())
+    };
+    let text = |text: &str, help: &str| (text.to_owned(), help.to_owned());
+    assert_eq!(
+        told(r#"resource.created_at < timestamp("2026-01-01T00:00:00Z")"#),
+        text(
+            "`resource.created_at` is null where nobody tells a birth, and this fails there",
+            "ask for it first: `resource.created_at != null && …`; or take `resource.age`, which everything has"
+        )
+    );
+    assert_eq!(
+        told(r#"resource.kind == "subnet" && resource.is_default"#),
+        text("`resource.is_default` is null where nobody tells it, and this fails there", "write `resource.is_default == true`")
+    );
+    assert_eq!(
+        told(r#"resource.kind == "instance" && resource.vcpus > 2"#),
+        text("`resource.vcpus` is null where nobody tells it, and this fails there", "ask for it first: `resource.vcpus != null && …`")
+    );
+    for (source, doubted) in [
+        ("resource.name.startsWith(\"web\")", "resource.name"),
+        ("now - resource.created_at > duration(\"1h\")", "resource.created_at"),
+        // A state is sure of machines alone.
+        ("resource.state.startsWith(\"a\")", "resource.state"),
+        ("resource.kind in [\"instance\", \"volume\"] && resource.state > \"a\"", "resource.state"),
+        ("group != null && group.state.contains(\"delet\")", "group.state"),
+        ("group != null && group.created_at < now", "group.created_at"),
+        ("ci != null && ci.flag.contains(\"spot\")", "ci.flag"),
+        ("resource.kind == \"instance\" && resource.private_addresses[0] == \"10.0.0.1\"", "resource.private_addresses"),
+        ("resource.kind == \"instance\" && \"10.0.0.1\" in resource.private_addresses", "resource.private_addresses"),
+        ("resource.kind == \"instance\" && resource.private_addresses.exists(a, a == \"\")", "resource.private_addresses"),
+        ("resource.kind == \"instance\" && size(resource.macs) > 1", "resource.macs"),
+        ("resource.kind == \"instance\" && -resource.vcpus < 0", "resource.vcpus"),
+        ("resource.kind == \"instance\" && timestamp(resource.launched_at) < now", "resource.launched_at"),
+        ("resource.kind == \"pool\" && resource.health_check.path == \"/\"", "resource.health_check"),
+        ("resource.name in resource.tags", "resource.name"),
+        // A fleet that a rule names has no limits.
+        ("resource.kind == \"scaling_group\" && resource.max_size > 1", "resource.max_size"),
+        // Asked for elsewhere, of another field, or in one of two alternatives.
+        ("resource.created_at == null && resource.created_at < now", "resource.created_at"),
+        ("resource.created_at != null || resource.created_at < now", "resource.created_at"),
+        ("has(resource.name) && resource.created_at < now", "resource.created_at"),
+    ] {
+        assert_eq!(doubts(source), [doubted], "{source}");
+    }
+}
+
+#[test]
+fn a_field_that_is_there_is_not_doubted() {
+    for source in [
+        "resource.created_at != null && resource.created_at < now",
+        "has(resource.created_at) && resource.created_at < now",
+        "resource.created_at == null || resource.created_at < now",
+        "resource.created_at != null ? resource.created_at < now : false",
+        "resource.state == \"in-use\" || resource.state != \"available\" || resource.state in [\"a\", null]",
+        "resource.kind == \"instance\" && resource.state.startsWith(\"stop\")",
+        "resource.kind == \"instance\" && resource.state == \"stopped\" && resource.state_for > duration(\"720h\")",
+        "resource.kind == \"instance\" && resource.size.startsWith(\"m5.\") && resource.vcpus == 4",
+        "resource.kind == \"instance\" && has(resource.vcpus) && resource.vcpus > 2",
+        "resource.kind == \"instance\" && resource.private_addresses != null && resource.private_addresses.exists(a, a == \"\")",
+        "resource.kind == \"scaling_group\" && resource.max_size != null && resource.max_size > 1",
+        "group != null && group.max_size > 1",
+        "resource.kind == \"volume\" && resource.encrypted && resource.size_gib > 100",
+        "resource.kind == \"subnet\" && resource.is_default == true",
+        "resource.kind == \"security_group\" && resource.open_to_world.size() > 0",
+        "resource.kind == \"load_balancer\" && resource.listeners.exists(l, l.port == 443)",
+        "ci != null && ci.flag == \"spot\" && ci.first_seen < now",
+        "resource.age > duration(\"1h\") && resource.region.startsWith(\"eu-\")",
+    ] {
+        assert_eq!(doubts(source), [""; 0], "{source}");
+    }
+}
+
+#[test]
+fn what_is_doubted_fails_without_a_value() {
+    let mut bare = instance();
+    (bare.name, bare.created_at, bare.state) = (None, None, None);
+    bare.attributes.clear();
+    let known = known(bare);
+    let subject = Subject::new(&known, None, false, hour(1));
+    for source in [
+        "resource.created_at < now",
+        "resource.name.size() > 1",
+        "resource.kind == \"instance\" && resource.vcpus > 2",
+        "resource.kind == \"instance\" && resource.private_addresses[0] == \"\"",
+        "resource.kind == \"instance\" && \"\" in resource.macs",
+    ] {
+        assert!(condition(source).holds(&subject).is_err(), "{source}");
+        assert_eq!(condition(source).doubts().len(), 1, "{source}");
+    }
+}
+
+#[test]
 fn control_characters_are_spelt_out() {
     check("resource.name ==\u{1b}[31m 1", "\u{1b}", "`\\u{1b}` means nothing here", "");
 }
