@@ -109,6 +109,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("size", &[&[Text], &[List], &[Map]], Gives::Int),
     function("timestamp", &[&[Text], &[Time], &[Int]], Gives::Time),
     function("expiry", &[&[Text]], Gives::Time),
+    function("isExpiry", &[&[Text]], Gives::Bool),
     function("duration", &[&[Text], &[Duration]], Gives::Duration),
     function("int", &[&[Text], &[Double], &[Int], &[Time]], Gives::Int),
     function("double", &[&[Text], &[Int], &[Double]], Gives::Double),
@@ -206,6 +207,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let of_text = |count: usize| (0..count).map(|_| STRING_TYPE).collect::<Vec<_>>();
     let added = [
         environment.add_overload("expiry", "dewpoint_expiry", of_text(1), expiry_of),
+        environment.add_overload("isExpiry", "dewpoint_is_expiry", of_text(1), is_expiry),
         environment.add_member_overload("matches", "dewpoint_matches", STRING_TYPE, of_text(1), matches),
         environment.add_member_overload("lowerAscii", "dewpoint_lower", STRING_TYPE, of_text(0), lower),
         environment.add_member_overload("upperAscii", "dewpoint_upper", STRING_TYPE, of_text(0), upper),
@@ -316,9 +318,20 @@ fn expiry_of<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     time.map(CowVal::owned).ok_or_else(|| ExecutionError::function_error("expiry", format!("{told:?} is no date or time")))
 }
 
+/// Whether `expiry` can read a text: it never fails.
+#[expect(clippy::needless_pass_by_value, reason = "the interpreter's signature")]
+fn is_expiry<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    Ok(CowVal::owned(CelBool::from(expiry(argument(&arguments, 0)).is_some())))
+}
+
 /// An instant in the forms that people write into tags: RFC 3339 with or without seconds, with a space for the `T`, without an offset (UTC
-/// then); a plain date (its midnight, UTC); seconds since the epoch (ten digits). Nothing else: a guess at `03/04/26` would end machines.
+/// then); a plain date (its midnight, UTC); seconds since the epoch (ten digits). Nothing else: a guess at `03/04/26` would end machines. Nor
+/// years that CEL has not (0).
 pub(super) fn expiry(text: &str) -> Option<Timestamp> {
+    written(text).filter(|time| values::timestamp(*time).is_some())
+}
+
+fn written(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Timestamp::from_second(text.parse().ok()?).ok();

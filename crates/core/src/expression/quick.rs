@@ -41,6 +41,8 @@ pub(super) enum Quick {
     /// One of several literals.
     OneOf(Operand, Vec<Constant>),
     HasTag(Object, Operand),
+    /// `isExpiry(…)` of a text.
+    IsExpiry(Operand),
     /// A list of texts holds a text.
     Holds(Operand, Operand),
     Text(Operand, TextTest),
@@ -232,6 +234,7 @@ impl Quick {
             (operators::GREATER, _) => ordered(&[Ordering::Greater]),
             (operators::GREATER_EQUALS, _) => ordered(&[Ordering::Greater, Ordering::Equal]),
             (operators::IN, [element, container]) => Self::of_membership(element, container, item),
+            ("isExpiry", [text]) => Some(Self::IsExpiry(Operand::of(text, item)?)),
             _ => None,
         }
     }
@@ -299,6 +302,10 @@ impl Quick {
             }
             Self::HasTag(object, key) => match (asked.view.fact(*object, Field::Tags)?, key.read(asked)?) {
                 (Fact::Tags(tags), Fact::Text(key)) => Some(tags.contains_key(key)),
+                _ => None,
+            },
+            Self::IsExpiry(text) => match text.read(asked)? {
+                Fact::Text(text) => Some(library::expiry(text).is_some()),
                 _ => None,
             },
             Self::Holds(list, item) => match (list.read(asked)?, item.read(asked)?) {

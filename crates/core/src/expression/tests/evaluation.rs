@@ -164,9 +164,25 @@ fn expiry_reads_what_people_write_into_tags() {
         "2026-W48-1",
         "2026-11-30T18:00[Europe/Berlin]",
         "2026-11-30 tomorrow",
+        "2026-02-31",
+        "2026-11-30T24:00",
+        "2026-01-01T99:99",
+        "2026-01-01T10:00 +0:",
+        "2026-01-01T10:00+0:",
+        "2026-01-01T:",
+        // No year of CEL's.
+        "0000-12-31",
     ] {
         assert_eq!(expiry(nonsense), None, "{nonsense}");
+        let mut it = instance();
+        it.tags.insert("until".to_owned(), nonsense.to_owned());
+        let known = known(it);
+        let subject = Subject::new(&known, None, true, hour(1));
+        let until = "isExpiry(resource.tags.until) && expiry(resource.tags.until) < now";
+        let guarded = condition(&format!("\"until\" in resource.tags && {until}"));
+        assert_eq!((guarded.holds(&subject), guarded.interpreted(&subject)), (Ok(false), Ok(false)), "{nonsense}");
     }
+    check("isExpiry(\" 2026-11-30 18:00+01:00\") && isExpiry(resource.tags[\"expires-at\"]) && !isExpiry(resource.tags.role)", true);
 }
 
 /// The table of signatures promises nothing that the interpreter does not have.
@@ -213,6 +229,8 @@ fn the_usual_rules_are_answered_natively() {
         ("has(resource.tags.env) && resource.tags.env != \"prod\"", false),
         ("\"expires-at\" in resource.tags && expiry(resource.tags[\"expires-at\"]) < now", false),
         ("resource.tags.exists(k, k.startsWith(\"kubernetes.io/cluster/\"))", false),
+        ("resource.tags.exists(k, isExpiry(resource.tags[k]) && expiry(resource.tags[k]) < now)", false),
+        ("resource.tags.exists(k, k.matches(\"(?i)^EXPIRES\") && isExpiry(resource.tags[k]))", true),
         ("resource.tags.exists(k, k == \"role\" && resource.tags[k].endsWith(\"-runner\"))", true),
         ("resource.kind == \"instance\" && resource.private_addresses.all(a, a.matches(\"^10[.]\"))", true),
         ("resource.kind == \"instance\" && resource.state == \"stopped\" && resource.state_for > duration(\"720h\")", false),

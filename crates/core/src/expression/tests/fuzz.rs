@@ -182,6 +182,8 @@ fn any_condition() -> impl Strategy<Value = String> {
         "ci != null",
         "group != null",
         "has(resource.vcpus)",
+        "isExpiry(resource.tags.a)",
+        "resource.tags.exists(k, isExpiry(resource.tags[k]) && expiry(resource.tags[k]) < now)",
         "has(resource.tags.a)",
         "\"a\" in resource.tags",
         "resource.name in resource.tags",
