@@ -92,7 +92,7 @@ async fn replay_both(
 ) -> Result<(Replayed, Option<Replayed>), CommandError> {
     let start = |terms: Terms| {
         let recording = Arc::clone(&recording);
-        tokio::task::spawn_blocking(move || (replay(&recording, &terms, |_| {}), recording.len()))
+        tokio::task::spawn_blocking(move || (replay(&recording, &terms), recording.len()))
     };
     let (current, against) = (start(current), against.map(start));
     let failed = |error: tokio::task::JoinError| CommandError::failed(format!("the replay did not come to its end: {error}"));

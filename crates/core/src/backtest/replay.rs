@@ -24,8 +24,8 @@ pub struct Terms {
     pub kinds: BTreeSet<Kind>,
 }
 
-/// Takes a recording through all that a sync does before it plans, run by run. `progress` hears how many runs are done.
-pub fn replay(recording: &Recording, terms: &Terms, mut progress: impl FnMut(usize)) -> Outcome {
+/// Takes a recording through all that a sync does before it plans, run by run.
+pub fn replay(recording: &Recording, terms: &Terms) -> Outcome {
     let mut estate = recording.start.clone();
     let mut tally = Tally::new(&terms.policy.rules, &terms.kinds, &estate);
     let mut clouds = Clouds { shown: recording.shown.clone(), related: recording.related.clone() };
@@ -35,7 +35,6 @@ pub fn replay(recording: &Recording, terms: &Terms, mut progress: impl FnMut(usi
         last = take(&mut estate, &mut clouds, turn, fence, terms, &mut tally);
         tally.turn(&mut estate, &last.verdicts, turn.at);
         estate.dirty = Default::default();
-        progress(index + 1);
     }
     tally.finish(&estate, &last.verdicts)
 }

@@ -75,7 +75,7 @@ fn terms(policy: &Policy) -> Terms {
 
 fn replayed(history: &[Pull], lived_under: &Policy, replayed_under: &Policy) -> Outcome {
     let (estate, turns, _) = lived(history, lived_under);
-    replay(&Recording::rewind(&estate, turns), &terms(replayed_under), |_| {})
+    replay(&Recording::rewind(&estate, turns), &terms(replayed_under))
 }
 
 proptest! {
@@ -84,7 +84,7 @@ proptest! {
     #[test]
     fn under_the_same_rules_the_same_comes_of_it(history in complete_pulls(2..8), policy in any_policy()) {
         let (estate, turns, _) = lived(&history, &policy);
-        let outcome = replay(&Recording::rewind(&estate, turns.clone()), &terms(&policy), |_| {});
+        let outcome = replay(&Recording::rewind(&estate, turns.clone()), &terms(&policy));
         for (key, fate) in &outcome.fates {
             let known = &estate.resources[key];
             prop_assert_eq!(fate.stage, known.stage, "{}{}", key, told(&turns, key));
@@ -108,7 +108,7 @@ proptest! {
         let place = |known: &Known| (known.resource.account.clone(), known.resource.region.clone());
         let is_unclear = |known: &Known| known.missing > 0 || known.end.is_some();
         let unclear: BTreeSet<_> = between[first].resources.values().filter(|known| is_unclear(known)).map(place).collect();
-        let outcome = replay(&Recording::rewind(&estate, turns[first..].to_vec()), &terms(&policy), |_| {});
+        let outcome = replay(&Recording::rewind(&estate, turns[first..].to_vec()), &terms(&policy));
         for (key, fate) in outcome.fates.iter().filter(|(key, _)| !key.is_derived() && !unclear.contains(&place(&estate.resources[*key]))) {
             let known = &estate.resources[key];
             prop_assert_eq!(fate.stage, known.stage, "{}{}", key, told(&turns, key));
@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn gaps_in_the_listings_retire_nothing(history in pulls(2..8), policy in any_policy()) {
         let (estate, turns, _) = lived(&history, &policy);
-        let outcome = replay(&Recording::rewind(&estate, turns.clone()), &terms(&policy), |_| {});
+        let outcome = replay(&Recording::rewind(&estate, turns.clone()), &terms(&policy));
         for (key, fate) in outcome.fates.iter().filter(|(_, fate)| fate.stage == Stage::Retired) {
             let known = &estate.resources[key];
             prop_assert!(known.is_ended() || known.missing > 0, "{}: {:?}, {:?}{}", key, fate, known, told(&turns, key));
@@ -214,7 +214,7 @@ fn a_fold_rule_that_comes_later() {
     // The first run is before the recording, so that the records stand when the rule comes.
     let recording = Recording::rewind(&estate, turns[1..].to_vec());
     let folding = with(vec![rule("group != null", Some(Action::Fold { into: None }), Settings::default())]);
-    let outcome = replay(&recording, &terms(&folding), |_| {});
+    let outcome = replay(&recording, &terms(&folding));
     assert_eq!((outcome.records.before, outcome.records.retired_by_rule, outcome.records.after), (3, 2, 1));
     assert_eq!(outcome.records.by_kind, BTreeMap::from([(Kind::ScalingGroup, 1)]));
     assert_eq!(outcome.rules[0].decided, 2);
@@ -259,7 +259,7 @@ fn only_kinds_that_a_target_takes_are_counted() {
     let history = [shows(&[machine("i-1"), disk.clone()], &[]), shows(&[machine("i-1"), disk], &[])];
     let (estate, turns, _) = lived(&history, &eager());
     let terms = Terms { kinds: BTreeSet::from([Kind::Volume]), ..terms(&eager()) };
-    let outcome = replay(&Recording::rewind(&estate, turns), &terms, |_| {});
+    let outcome = replay(&Recording::rewind(&estate, turns), &terms);
     assert_eq!((outcome.records.created, outcome.fates.len()), (1, 1));
 }
 
