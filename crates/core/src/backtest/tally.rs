@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::estate::{Disposition, EndCause, Estate, Known, Stage};
 use crate::lifecycle::{RuleOutcome, Verdicts};
 use crate::model::{Key, Kind};
-use crate::rules::{DEFAULT, Rule, Rules};
+use crate::rules::{DEFAULT, Rule, Rules, Verdict};
 
 /// What is created and retired within this time was hardly worth a record.
 const SHORT: Duration = Duration::from_secs(24 * 3600);
@@ -72,7 +72,8 @@ pub struct Avoided {
 pub struct RuleTally {
     /// Its name; `default` for what decides where no rule does.
     pub name: String,
-    /// Resources whose disposition it decided at some time.
+    /// Resources whose disposition it decided at some time. Of `default`: those of which, while they lived, no rule decided in some run, and none
+    /// that could not be asked might have.
     pub decided: u64,
     /// Resources that it matched at some time. One that sets timers decides nothing, and still matches.
     pub matched: u64,
@@ -183,7 +184,14 @@ impl<'a> Tally<'a> {
             }
             self.follow(&key, known, at);
         }
+        self.count_default(estate, verdicts);
         for (key, verdict) in verdicts.by_rules() {
+            if verdict.freezes() && !self.frozen.contains(key) {
+                self.frozen.insert(key.clone());
+            }
+            if *verdict.rule == *DEFAULT {
+                continue;
+            }
             let keys = match self.decided.get_mut(&*verdict.rule) {
                 Some(keys) => keys,
                 None => self.decided.entry(verdict.rule.to_string()).or_default(),
@@ -191,10 +199,24 @@ impl<'a> Tally<'a> {
             if !keys.contains(key) {
                 keys.insert(key.clone());
             }
-            if verdict.freezes() && !self.frozen.contains(key) {
-                self.frozen.insert(key.clone());
+        }
+    }
+
+    /// Notes what lives and no rule decides about. All are in the order of their keys, and gone through side by side: it is everything, every run.
+    fn count_default(&mut self, estate: &Estate, verdicts: &Verdicts) {
+        let mut spoken_of = verdicts.by_rules().peekable();
+        let mut counted = self.by_default.iter().peekable();
+        let mut new = Vec::new();
+        for (key, known) in &estate.resources {
+            while spoken_of.next_if(|(other, _)| *other < key).is_some() {}
+            while counted.next_if(|other| *other < key).is_some() {}
+            let verdict = spoken_of.next_if(|(other, _)| *other == key).map(|(_, verdict)| verdict);
+            let is_counted = counted.peek() == Some(&key);
+            if !is_counted && known.end.is_none() && verdict.is_none_or(is_default) {
+                new.push(key.clone());
             }
         }
+        self.by_default.extend(new);
     }
 
     fn follow(&mut self, key: &Key, known: &Known, at: Timestamp) {
@@ -258,10 +280,12 @@ impl<'a> Tally<'a> {
                     Disposition::Ignore => avoided.ignored += 1,
                 }
             }
-            let rule = verdicts.of(key).rule.to_string();
-            if rule == DEFAULT {
+            let verdict = verdicts.of(key);
+            // What ended in the first run.
+            if is_default(verdict) && !self.decided.values().any(|keys| keys.contains(key)) {
                 self.by_default.insert(key.clone());
             }
+            let rule = verdict.rule.to_string();
             let (name, disposition, stage) = (known.resource.name.clone(), known.disposition, known.stage);
             let Life { has_record, had_record, .. } = life;
             fates.insert(key.clone(), Fate { kind, name, has_record, had_record, disposition, stage, rule });
@@ -280,12 +304,17 @@ impl<'a> Tally<'a> {
                 failed: count(&self.failed, name),
             })
             .collect();
-        let by_default = self.by_default.len() as u64;
+        let by_default = self.by_default.iter().filter(|key| fates.contains_key(*key)).count() as u64;
         rules.push(RuleTally { name: DEFAULT.to_owned(), decided: by_default, matched: by_default, failed: 0 });
         let frozen = self.frozen.iter().filter(|key| fates.contains_key(*key)).count() as u64;
         let Self { records, short_lived, too_early, .. } = self;
         Outcome { records, avoided, short_lived, too_early, rules, frozen, fates }
     }
+}
+
+/// Whether no rule decides, nor would one that could not be asked.
+fn is_default(verdict: &Verdict) -> bool {
+    *verdict.rule == *DEFAULT && !verdict.freezes() && !verdict.is_group_unread
 }
 
 /// Whether a resource has a record after a run, given whether it had one before: as the plan for a target that takes its kind decides.

@@ -271,3 +271,37 @@ fn a_rule_that_fails_freezes_and_is_counted() {
     assert_eq!((outcome.frozen, outcome.rules[0].failed, outcome.records.created), (1, 1, 0));
     assert!(matches!(&outcome.fates[&machine_key("i-1")], Fate { had_record: false, stage: Stage::Deferred, .. }));
 }
+
+#[test]
+fn default_is_counted_at_any_time_as_rules_are() {
+    let tagged = |name: &str, tag: &str| {
+        let mut machine = machine(name);
+        machine.tags.insert(tag.to_owned(), String::new());
+        machine
+    };
+    let plain = machine;
+    let ignored = rule(r#""agent" in resource.tags"#, Some(Action::Ignore), Settings::default());
+    let slow = Settings { retire_after: Some(Duration::from_secs(7200)), ..Settings::default() };
+    let sets = rule(r#""slow" in resource.tags"#, None, slow);
+    let rules = with(vec![ignored, sets]);
+    let history = [
+        shows(&[plain("i-becomes"), tagged("i-ceases", "agent"), tagged("i-always", "agent"), tagged("i-slow", "slow")], &[]),
+        shows(&[tagged("i-becomes", "agent"), plain("i-ceases"), tagged("i-always", "agent"), tagged("i-slow", "slow")], &[]),
+    ];
+    let outcome = replayed(&history, &eager(), &rules);
+    let [ignored, _, default] = &outcome.rules[..] else { panic!("three rules: {:?}", outcome.rules) };
+    assert_eq!((ignored.decided, default.decided, default.matched), (3, 3, 3));
+    // What a rule could not be asked about, nothing decided.
+    let failing = with(vec![rule(r#"resource.tags["agent"] == "x""#, Some(Action::Ignore), Settings::default())]);
+    let outcome = replayed(&history[..1], &eager(), &failing);
+    assert_eq!((outcome.frozen, outcome.rules[0].failed, outcome.rules[1].decided), (2, 2, 2));
+}
+
+#[test]
+fn what_ended_in_the_first_run_was_decided_about_all_the_same() {
+    let closed = |name: &str| Resource { state: Some("terminated".to_owned()), ..machine(name) };
+    let history = [shows(&[machine("i-1")], &[]), shows(&[closed("i-1")], &[])];
+    let (estate, turns, _) = lived(&history, &eager());
+    let outcome = replay(&Recording::rewind(&estate, turns[1..].to_vec()), &terms(&eager()));
+    assert_eq!((outcome.records.before, outcome.records.retired, outcome.rules[0].decided), (1, 1, 1));
+}
