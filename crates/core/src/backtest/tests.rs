@@ -305,3 +305,20 @@ fn what_ended_in_the_first_run_was_decided_about_all_the_same() {
     let outcome = replay(&Recording::rewind(&estate, turns[1..].to_vec()), &terms(&eager()));
     assert_eq!((outcome.records.before, outcome.records.retired, outcome.rules[0].decided), (1, 1, 1));
 }
+
+#[test]
+fn a_recording_that_begins_before_a_rebirth_begins_with_an_absence() {
+    let lives = |life: &str| {
+        let mut machine = machine("i-1");
+        machine.attributes.insert("life".to_owned(), life.into());
+        machine
+    };
+    let history = [shows(&[lives("one")], &[]), shows(&[], &[]), shows(&[lives("two")], &[])];
+    let patient = Policy { timers: Timers { retire_after: Duration::from_secs(86_400), ..eager().timers }, ..eager() };
+    let (estate, turns, between) = lived(&history, &patient);
+    let known = &between[2].resources[&machine_key("i-1")];
+    assert_eq!((known.missing, &known.end), (1, &None));
+    let recording = Recording::rewind(&estate, turns[2..].to_vec());
+    assert!(recording.shown.is_empty(), "{:?}", recording.shown);
+    assert_eq!(recording.start.resources[&machine_key("i-1")].missing, 1);
+}

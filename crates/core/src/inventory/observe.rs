@@ -207,6 +207,9 @@ impl Pass<'_> {
             if taken.reborn {
                 self.observed.reborn += 1;
                 begin_new_life(known, last_seen, at, &mut taken.fields);
+                if was_missing > 0 {
+                    taken.fields.insert("missing".to_owned(), seen_again(was_missing));
+                }
                 self.journal(JournalKind::Reborn, &key, cause, taken.fields);
                 known.news_fence = fence;
             } else {
@@ -215,7 +218,7 @@ impl Pass<'_> {
                 }
                 if was_missing > 0 {
                     self.observed.returned += 1;
-                    taken.fields.insert("missing".to_owned(), FieldChange { from: was_missing.into(), to: 0.into() });
+                    taken.fields.insert("missing".to_owned(), seen_again(was_missing));
                 }
                 if !taken.fields.is_empty() {
                     known.news_fence = fence;
@@ -296,6 +299,10 @@ fn begin_new_life(known: &mut Known, last_seen: Timestamp, at: Timestamp, fields
     }
     known.life_since = at;
     known.disposition_since = at;
+}
+
+fn seen_again(was_missing: u32) -> FieldChange {
+    FieldChange { from: was_missing.into(), to: 0.into() }
 }
 
 fn to(name: &str, value: &str) -> (String, FieldChange) {
