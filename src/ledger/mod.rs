@@ -337,8 +337,8 @@ pub trait Ledger: Send + Sync {
     /// The journal of a resource, oldest first.
     async fn history(&self, key: &Key) -> Result<Vec<JournalEntry>, LedgerError>;
 
-    /// The journal from the first entry at or after `since`, in the order in which it was written and without deliveries. Returns the version of
-    /// the estate that it leads up to.
+    /// The journal from the first entry of the runs that [`Self::reports`] gives, in the order in which it was written and without deliveries.
+    /// Returns the version of the estate that it leads up to.
     async fn journal(&self, since: Timestamp, each: &mut OnEntry<'_>) -> Result<i64, LedgerError>;
 
     /// Accepts the last outcome of these scopes as a known gap, or (with `None`) no longer.

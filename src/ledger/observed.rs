@@ -369,10 +369,13 @@ pub(super) async fn journal(db: &dyn Database, since: Timestamp, each: &mut OnEn
         Ok(())
     })
     .await?;
-    // By number from there on: clocks may step back.
+    // From the first entry of the runs that `books::reports` gives, whose entries may be dated earlier: those of an applied plan are as old as the
+    // plan. By number from there on: clocks may step back.
     let select = "SELECT journal.run, journal.entry, known_key.key, journal.at, journal.fence, journal.cause, journal.fields \
-         FROM journal JOIN known_key ON known_key.id = journal.key_id \
-         WHERE journal.id >= (SELECT min(id) FROM journal WHERE at >= $1) AND journal.entry <> $2 ORDER BY journal.id";
+         FROM journal JOIN known_key ON known_key.id = journal.key_id WHERE journal.id >= (SELECT earliest.id FROM journal earliest \
+             WHERE EXISTS (SELECT 1 FROM run WHERE run.run = earliest.run AND run.id >= (SELECT min(id) FROM run WHERE started_at >= $1)) \
+             ORDER BY earliest.id LIMIT 1) \
+         AND journal.entry <> $2 ORDER BY journal.id";
     read.each("read the journal", select, cells![since, JournalKind::Delivered.as_str()], &mut |row| {
         let run = row.opt_string()?.map(RunId);
         each(

@@ -119,18 +119,18 @@ async fn the_past_is_read_from_a_time_on(place: &Place) {
         fields: Default::default(),
     };
     let mut version = 0;
-    // The third run's clock stepped back.
-    for (run, second) in [("first", 10), ("second", 20), ("third", 5)] {
+    // The second run applies a plan that is as old as the first run; the third run's clock stepped back.
+    for (run, began, second) in [("first", 10, 10), ("second", 20, 11), ("third", 5, 5)] {
         let mut written = estate([known(resource(1), 1, at(0))]);
         let wanted = [(JournalKind::Observed, 1), (JournalKind::Delivered, 1), (JournalKind::Absent, 2)];
         written.dirty.journal = wanted.into_iter().map(|(kind, n)| entry(kind, n, second)).collect();
-        ledger.start_run(&RunId(run.to_owned()), at(second)).await.unwrap();
+        ledger.start_run(&RunId(run.to_owned()), at(began)).await.unwrap();
         version = ledger.commit(&RunId(run.to_owned()), version, &written).await.unwrap();
         let report = Some(json!({ "of": run }));
         let row = RunRow {
             run: RunId(run.to_owned()),
-            started_at: at(second),
-            finished_at: Some(at(second)),
+            started_at: at(began),
+            finished_at: Some(at(began)),
             outcome: None,
             counts: Default::default(),
             report,
@@ -144,8 +144,8 @@ async fn the_past_is_read_from_a_time_on(place: &Place) {
     assert_eq!(
         entries,
         [
-            of("second", JournalKind::Observed, 1, 20),
-            of("second", JournalKind::Absent, 2, 20),
+            of("second", JournalKind::Observed, 1, 11),
+            of("second", JournalKind::Absent, 2, 11),
             of("third", JournalKind::Observed, 1, 5),
             of("third", JournalKind::Absent, 2, 5),
         ]
