@@ -131,14 +131,8 @@ impl Settings {
     /// Whether a timer is set.
     #[must_use]
     pub fn has_timers(&self) -> bool {
-        let mut timers = Timers::default();
-        let before = timers.clone();
-        self.apply(&mut timers);
-        // A timer set to its default counts as well.
-        timers != before
-            || [self.min_age, self.retire_after, self.min_dwell].iter().any(Option::is_some)
-            || self.confirm_missing.is_some()
-            || self.purge_after.is_some()
+        let Self { min_age, confirm_missing, retire_after, purge_after, min_dwell, flag: _, attributes: _ } = self;
+        [min_age, retire_after, min_dwell].into_iter().any(Option::is_some) || confirm_missing.is_some() || purge_after.is_some()
     }
 }
 
