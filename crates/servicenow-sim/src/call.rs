@@ -26,8 +26,9 @@ impl Call<'_> {
         self.query.get(name).map_or("", String::as_str)
     }
 
+    /// Case does not matter: pysnow sends `True`.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        self.parameter(name) == "true"
+        self.parameter(name).eq_ignore_ascii_case("true")
     }
 
     /// Whether the table's rules let the caller read.

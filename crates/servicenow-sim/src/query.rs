@@ -132,7 +132,7 @@ impl Query {
         }
         found.sort_by(|left, right| {
             for (path, is_descending) in &self.orders {
-                let ordering = compare(&value_at(schema, store, left.0, left.1, path), &value_at(schema, store, right.0, right.1, path));
+                let ordering = compare(value_at(schema, store, left.0, left.1, path), value_at(schema, store, right.0, right.1, path));
                 let ordering = if *is_descending { ordering.reverse() } else { ordering };
                 if ordering != Ordering::Equal {
                     return ordering;
@@ -219,11 +219,9 @@ fn split(encoded: &str) -> Vec<String> {
     let mut terms = vec![String::new()];
     let mut characters = encoded.chars().peekable();
     while let Some(character) = characters.next() {
-        if character == '^' {
-            if characters.next_if_eq(&'^').is_none() {
-                terms.push(String::new());
-                continue;
-            }
+        if character == '^' && characters.next_if_eq(&'^').is_none() {
+            terms.push(String::new());
+            continue;
         }
         if let Some(term) = terms.last_mut() {
             term.push(character);

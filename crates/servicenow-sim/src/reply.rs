@@ -25,7 +25,7 @@ impl Reply {
 
     /// The usual envelope.
     pub(crate) fn result(result: Value) -> Self {
-        Self::new(200, json!({ "result": result }))
+        Self::new(200, Value::Object([("result".to_owned(), result)].into_iter().collect()))
     }
 
     pub(crate) fn empty(status: u16) -> Self {

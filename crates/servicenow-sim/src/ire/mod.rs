@@ -302,7 +302,7 @@ impl Engine<'_, '_> {
         identify::locate(self.call, work, host_record, is_dependent);
         let has_chain = host.is_some() || !is_dependent || work.item.values.contains_key("sys_id");
         let is_source_match = work.attempts.iter().any(|attempt| attempt.result == "MATCHED" && attempt.identifier.is_empty());
-        if !has_chain && !(is_source_match && !self.call.settings.source_match_needs_chain) {
+        if !has_chain && (!is_source_match || self.call.settings.source_match_needs_chain) {
             let accepted = identify::accepted(&self.call.instance.schema, &class);
             work.fail("MISSING_DEPENDENCY", format!("no relations for dependent class [{class}]: {accepted}"));
         }

@@ -134,7 +134,7 @@ impl Engine<'_, '_> {
     /// Leaves out what is empty, now and then.
     fn thin(&self, object: &mut Map<String, Value>, number: usize) {
         let number = u64::try_from(number).unwrap_or_default();
-        if !self.call.settings.sparse_output || mix(self.call.chance ^ mix(number)) % 2 == 0 {
+        if !self.call.settings.sparse_output || mix(self.call.chance ^ mix(number)).is_multiple_of(2) {
             return;
         }
         object.retain(|name, value| {

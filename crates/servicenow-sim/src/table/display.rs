@@ -14,7 +14,7 @@ pub(crate) enum Mode {
 
 impl Mode {
     pub(crate) fn of(call: &Call<'_>) -> Self {
-        match call.parameter("sysparm_display_value") {
+        match call.parameter("sysparm_display_value").to_ascii_lowercase().as_str() {
             "true" => Self::Display,
             "all" => Self::All,
             _ => Self::Raw,

@@ -7,6 +7,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod auth;
+mod clients;
+mod companions;
 mod engine;
+mod faults;
 mod parked;
+mod quotas;
 mod support;
+mod table;
