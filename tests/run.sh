@@ -4,7 +4,7 @@
 #   tests/run.sh [ARGUMENT…]                    cargo test over the workspace, with these arguments added
 #   tests/run.sh --services-only -- COMMAND…    any command, with the same services and environment
 #
-# Needs Rust, a C compiler and Python 3.11. Installs moto and boto3 (a Python environment in the cache directory) and, as
+# Needs Rust, a C compiler and Python 3.11. Installs moto, boto3, PySNC and pysnow (a Python environment in the cache directory) and, as
 # Debian packages, what is missing of Python's venv module and PostgreSQL (Debian's package also sets up its usual server,
 # which the tests leave alone). The services listen on loopback only and end with this script.
 #
@@ -15,7 +15,7 @@
 # Exported to the tests, beside these:
 #   DEWPOINT_TEST_MOTO         URL of a running moto server
 #   DEWPOINT_TEST_MOTO_SERVER  the moto_server program, for a test that wants a server of its own
-#   DEWPOINT_TEST_PYTHON       a Python that has boto3
+#   DEWPOINT_TEST_PYTHON       a Python that has boto3, pysnc and pysnow
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

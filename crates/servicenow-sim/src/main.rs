@@ -81,7 +81,9 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let address = start.address;
     let sim = Sim::start_with(start).map_err(|error| format!("could not listen on {address}: {error}"))?;
     let text = introduction(&sim, arguments.ca_file, !arguments.client_credentials)?;
-    writeln!(std::io::stdout(), "{}\n{text}", sim.url()).map_err(|error| error.to_string())?;
+    writeln!(std::io::stdout(), "{}", sim.url()).map_err(|error| error.to_string())?;
+    // A program that started it may have read the address and closed the pipe.
+    let _ = writeln!(std::io::stdout(), "{text}");
     // Whoever started it ends it.
     loop {
         std::thread::park_timeout(Duration::from_secs(3600));

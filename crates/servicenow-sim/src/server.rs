@@ -20,7 +20,7 @@ use crate::{
     call::Call,
     clock::Clock,
     cmdb_instance,
-    fault::{Fault, Script, Target},
+    fault::{Script, Target},
     hash::{mix, sys_id},
     http::{Outcome, Request, Response},
     instance::{Instance, MUTEX_EXPIRATION_S},
@@ -49,8 +49,8 @@ pub(crate) struct State {
     tiny: BTreeMap<String, String>,
     /// Parents that payloads hold.
     held: BTreeSet<String>,
-    /// Requests per session that are served or wait.
-    sessions: HashMap<String, usize>,
+    /// Requests per session that are served or wait, and whose turn it is.
+    sessions: HashMap<String, (usize, Arc<tokio::sync::Mutex<()>>)>,
     requests_count: u64,
 }
 
@@ -124,34 +124,37 @@ impl Server {
     /// Answers a request of the product's.
     pub(crate) async fn answer(&self, request: Request) -> Outcome {
         let session = cookie(&request);
-        let is_busy = {
-            let mut state = self.state();
-            let queue = state.settings.session_queue;
-            match &session {
-                None => false,
-                Some(session) => {
-                    state.counters.cookies_seen += 1;
-                    let served = state.sessions.entry(session.clone()).or_default();
-                    let is_busy = *served > queue;
-                    if is_busy {
-                        state.counters.sessions_dropped += 1;
-                    } else {
-                        *served += 1;
-                    }
-                    is_busy
+        let turn = match &session {
+            None => None,
+            Some(session) => {
+                let mut state = self.state();
+                let state = &mut *state;
+                state.counters.cookies_seen += 1;
+                let (served, turn) = state.sessions.entry(session.clone()).or_default();
+                if *served > state.settings.session_queue {
+                    None
+                } else {
+                    *served += 1;
+                    Some(Arc::clone(turn))
                 }
             }
         };
-        if is_busy {
-            return Outcome::whole(self.turned_away(&request, Reply::empty(202), "session_busy"));
+        match (session, turn) {
+            (None, _) => self.admitted(request).await,
+            (Some(_), None) => {
+                self.state().counters.sessions_dropped += 1;
+                Outcome::whole(self.turned_away(&request, Reply::empty(202), "session_busy"))
+            }
+            (Some(session), Some(turn)) => {
+                let mine = turn.lock().await;
+                let outcome = self.admitted(request).await;
+                drop(mine);
+                if let Some((served, _)) = self.state().sessions.get_mut(&session) {
+                    *served = served.saturating_sub(1);
+                }
+                outcome
+            }
         }
-        let outcome = self.admitted(request).await;
-        if let Some(session) = session
-            && let Some(served) = self.state().sessions.get_mut(&session)
-        {
-            *served = served.saturating_sub(1);
-        }
-        outcome
     }
 
     /// Waits for a slot, if there are any, and serves.
@@ -261,18 +264,16 @@ impl Server {
     async fn tell(&self, asked: &Asked, outer: Option<&Caller>, record: &mut CallRecord) -> Told {
         let refuse = |error: ApiError| Told { reply: error.into(), struck: None };
         if asked.route == Route::Oauth {
-            let classes = Vec::new();
-            if let Some(fault) = self.strike(asked, &classes, record)
-                && let struck = Struck::new(fault)
-                && !struck.serves()
-            {
-                return Told { reply: struck.instead(), struck: Some(struck) };
-            }
+            let struck = self.strike(asked, &[], record);
             let mut state = self.state();
             let state = &mut *state;
             let now = state.clock.now();
-            let reply = auth::token(&state.instance, &mut state.tokens, &asked.request, state.settings.seed, now);
-            return Told { reply, struck: None };
+            if let Some(struck) = struck.as_ref().filter(|struck| !struck.serves()) {
+                return Told { reply: struck.instead(), struck: Some(struck.clone()) };
+            }
+            let mut reply = auth::token(&state.instance, &mut state.tokens, &asked.request, state.settings.seed, now);
+            let struck = struck.map(|struck| struck.after(&mut reply));
+            return Told { reply, struck };
         }
         let (caller, headers) = match self.let_in(asked, outer) {
             Ok(admitted) => admitted,
@@ -294,7 +295,7 @@ impl Server {
             record.relations = payload.relations.len();
         }
         let classes: Vec<String> = record.items.keys().cloned().chain(record.table.clone()).collect();
-        let struck = self.strike(asked, &classes, record).map(Struck::new);
+        let struck = self.strike(asked, &classes, record);
         if let Some(struck) = &struck {
             let mut state = self.state();
             strike::prepare(&struck.fault.effect, &mut state.instance);
@@ -319,13 +320,13 @@ impl Server {
         Told { reply, struck }
     }
 
-    fn strike(&self, asked: &Asked, classes: &[String], record: &mut CallRecord) -> Option<Fault> {
+    fn strike(&self, asked: &Asked, classes: &[String], record: &mut CallRecord) -> Option<Struck> {
         let mut state = self.state();
         let seed = state.settings.seed;
         let target = Target { api: asked.route.api(), method: &asked.request.method, classes, body: &asked.request.body };
         let fault = state.script.strike(target, seed)?;
         record.fault = Some(fault.effect.name());
-        Some(fault)
+        Some(Struck { fault, api: asked.route.api(), now: state.clock.now() })
     }
 
     /// Who calls, and the headers of the limit that counted the call.

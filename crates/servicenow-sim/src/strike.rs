@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,6 +17,9 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Struck {
     pub(crate) fault: Fault,
+    /// The interface that was called.
+    pub(crate) api: &'static str,
+    pub(crate) now: Timestamp,
 }
 
 /// What happens on the instance just before.
@@ -26,10 +30,6 @@ pub(crate) fn prepare(effect: &Effect, instance: &mut Instance) {
 }
 
 impl Struck {
-    pub(crate) fn new(fault: Fault) -> Self {
-        Self { fault }
-    }
-
     /// Whether the request is served at all.
     pub(crate) fn serves(&self) -> bool {
         self.fault.after_commit || !self.replaces()
@@ -76,8 +76,8 @@ impl Struck {
             Effect::RateLimited { retry_after_s } => {
                 let rule = RateRule { api: None, user: None, role: None, limit: 100, window_s: 3600 };
                 let wait = i64::try_from(*retry_after_s).unwrap_or(i64::MAX);
-                let reset = jiff::Timestamp::now().as_second().saturating_add(wait);
-                let mut error = quota::refusal(rule.limit, "Table API", wait);
+                let reset = self.now.as_second().saturating_add(wait);
+                let mut error = quota::refusal(rule.limit, self.api, wait);
                 error.headers.extend(quota::headers(0, &rule, reset));
                 error.into()
             }

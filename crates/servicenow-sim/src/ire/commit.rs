@@ -250,6 +250,13 @@ impl Engine<'_, '_> {
                 } else {
                     (schema.related.get(&item.class), "IDENTIFICATION_RULE_FOR_RELATED_ITEM_MISSING", "DUPLICATE_RELATED_PAYLOAD")
                 };
+                let is_dependent = schema.rule(&work.item.class).is_some_and(|(_, rule)| !rule.independent);
+                if is_lookup && is_dependent {
+                    let message = format!("no lookup rules for dependent class [{}]", work.item.class);
+                    related.error = Some(Finding::new("NO_LOOKUP_RULES_FOR_DEPENDENT_CI", message));
+                    work.related.push(related);
+                    continue;
+                }
                 let Some(keys) = keys.cloned() else {
                     related.error = Some(Finding::new(missing, format!("no rule for table [{}]", item.class)));
                     work.related.push(related);

@@ -136,7 +136,7 @@ impl Engine<'_, '_> {
                     item.source
                         .as_ref()
                         .filter(|source| source.is_complete())
-                        .map(|source| format!("{} {}", source.name, source.native_key)),
+                        .map(|source| format!("{} {} {}", item.class, source.name, source.native_key)),
                 )
                 .collect();
             let twin = own_keys.iter().find_map(|key| known.get(key).copied());

@@ -1,6 +1,6 @@
 //! The identification and reconciliation engine.
 
-use dewpoint_servicenow_sim::{Instance, ReconciliationRule, SKIP_SOURCE_MATCHING};
+use dewpoint_servicenow_sim::{Instance, ReconciliationRule, SKIP_SOURCE_MATCHING, schema::HostRule};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -487,4 +487,51 @@ fn a_payload_that_cannot_be_read_is_a_500() {
     let many: Vec<Value> = (0..1001).map(|number| machine(&format!("i-{number}"), "web")).collect();
     assert_eq!(call(&sim, "POST", target, &json!({"items": many})).status, 500);
     assert_eq!(call_as(&sim, "nobody", "POST", target, &chain(&[])).status, 403);
+}
+
+#[test]
+fn serial_numbers_are_looked_up_for_what_stands_alone() {
+    let sim = start();
+    let serial = json!([{"className": "cmdb_serial_number", "internal_id": "serial",
+        "values": {"serial_number": "s-1", "serial_number_type": "uuid", "valid": "true"}}]);
+    let server = json!({"items": [{"className": "cmdb_ci_server", "values": {"name": "web", "serial_number": "s-1"}, "lookup": serial}]});
+    assert_eq!(enhanced(&sim, VISIBLE, &server)["items"][0]["relatedItems"][0]["operation"], "INSERT");
+    assert_eq!(enhanced(&sim, VISIBLE, &server)["items"][0]["relatedItems"][0]["operation"], "NO_CHANGE");
+    let mut dependent = chain(&[("i-1", "web")]);
+    dependent["items"][2]["lookup"] = serial;
+    let result = enhanced(&sim, VISIBLE, &dependent);
+    assert_eq!(result["items"][2]["relatedItems"][0]["errors"][0]["error"], "NO_LOOKUP_RULES_FOR_DEPENDENT_CI");
+}
+
+#[test]
+fn a_circle_is_abandoned() {
+    let sim = start();
+    sim.edit(|instance| {
+        let rule = HostRule { relation: "Hosted on::Hosts".to_owned(), host: "cmdb_ci_lb_pool".to_owned(), host_is_parent: false };
+        instance.schema.hosts.insert("cmdb_ci_lb_service".to_owned(), vec![rule]);
+    });
+    let item = |class: &str, id: &str| json!({"className": class, "internal_id": id, "values": {"object_id": id}});
+    let payload = json!({"items": [item("cmdb_ci_lb_pool", "pool"), item("cmdb_ci_lb_service", "service")],
+        "relations": [hosted("pool", "service"), hosted("service", "pool")]});
+    assert_eq!(errors(&enhanced(&sim, VISIBLE, &payload)), ["ABANDONED", "ABANDONED"]);
+}
+
+#[test]
+fn without_partial_commits_one_failure_refuses_all() {
+    let sim = start();
+    let mut payload = chain(&[("i-1", "web"), ("i-2", "db")]);
+    payload["items"][3]["values"] = json!({"name": "db"});
+    let result = enhanced(&sim, "partial_payloads:false,partial_commits:false", &payload);
+    assert_eq!(errors(&result), ["", "", "", "MISSING_MATCHING_ATTRIBUTES"]);
+    assert_eq!(sim.rows("cmdb_ci", "").len() + sim.rows("cmdb_rel_ci", "").len() + sim.rows("sys_object_source", "").len(), 0);
+}
+
+#[test]
+fn one_key_for_two_classes_is_one_record_that_changes_its_class() {
+    let sim = start();
+    let item = |class: &str, name: &str| json!({"className": class, "values": {"name": name}, "sys_object_source_info": source("same")});
+    enhanced(&sim, VISIBLE, &json!({"items": [item("cmdb_ci_service", "shop")]}));
+    let result = enhanced(&sim, VISIBLE, &json!({"items": [item("cmdb_ci_business_app", "shop app")]}));
+    assert_eq!(operations(&result), ["UPDATE_WITH_SWITCH"]);
+    assert_eq!((sim.rows("cmdb_ci_service", "").len(), sim.rows("cmdb_ci_business_app", "").len()), (0, 1));
 }

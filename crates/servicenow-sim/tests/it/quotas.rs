@@ -1,6 +1,9 @@
 //! Limits, sessions, locks.
 
-use std::thread;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use dewpoint_servicenow_sim::{RateRule, Sim};
 use jiff::SignedDuration;
@@ -86,6 +89,20 @@ fn a_session_that_is_replayed_in_parallel_is_dropped() {
     assert_eq!(sim.counters().sessions_dropped, 2);
     assert!(at_once(&sim, 3, &[basic("integration")]).iter().all(|(status, _)| *status == 200));
     assert_eq!(send(&sim, "GET", TABLE, &[basic("integration"), ("Cookie", cookie)], "").status, 200, "one after the other is well");
+}
+
+#[test]
+fn requests_of_one_session_wait_for_each_other() {
+    let sim = start();
+    let cookie = get(&sim, TABLE).header("set-cookie").split(';').next().unwrap().to_owned();
+    sim.settings(|settings| {
+        settings.request_us = 50_000;
+        settings.session_queue = 10;
+    });
+    let before = Instant::now();
+    let answers = at_once(&sim, 4, &[basic("integration"), ("Cookie", cookie)]);
+    assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    assert!(before.elapsed() >= Duration::from_millis(200));
 }
 
 #[test]
