@@ -80,7 +80,7 @@ impl Engine<'_, '_> {
             FailedOperation::Absent => "",
         };
         for index in 0..self.work.len() {
-            let Some(mut work) = self.work.get(index).cloned() else { continue };
+            let Some(mut work) = self.work.get_mut(index).map(std::mem::take) else { continue };
             match (&work.error, work.fate) {
                 (Some(_), Fate::Partial) => work.operation = "INSERT_AS_PARTIAL",
                 (Some(_), Fate::Incomplete) => work.operation = "INSERT_AS_INCOMPLETE",

@@ -253,7 +253,8 @@ impl Engine<'_, '_> {
 
     /// Finds the record of one item, or says why there is none.
     fn identify(&mut self, index: usize, hosts: &[Vec<(usize, HostRule)>]) {
-        let Some(mut work) = self.work.get(index).cloned() else { return };
+        // It is out of the list while it is looked at; the list is asked for its host.
+        let Some(mut work) = self.work.get_mut(index).map(std::mem::take) else { return };
         if work.error.is_none() {
             if self.options.partial_payloads {
                 self.merge_parked(&mut work);

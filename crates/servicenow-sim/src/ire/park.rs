@@ -36,7 +36,7 @@ impl Engine<'_, '_> {
         let expires = clock::stored(clock::later(self.call.now, PARTIAL_LIFE));
         for work in &mut self.work {
             let Some(error) = &work.error else { continue };
-            let payload = serde_json::json!({"items": [work.item.raw]}).to_string();
+            let payload = serde_json::json!({"items": [*work.item.raw]}).to_string();
             let class = work.item.class.as_str();
             match work.fate {
                 Fate::Failed => {}

@@ -1,6 +1,9 @@
 //! The payload as it was sent.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use serde_json::{Map, Value};
 
@@ -29,7 +32,7 @@ pub(crate) struct Item {
     pub(crate) settings: BTreeMap<String, bool>,
     pub(crate) source: Option<SourceInfo>,
     /// As it was sent, for the tables of parked payloads.
-    pub(crate) raw: Value,
+    pub(crate) raw: Arc<Value>,
 }
 
 /// `sys_object_source_info`.
@@ -113,7 +116,7 @@ impl Payload {
 
 fn item(value: &Value) -> Result<Item, ApiError> {
     let object = value.as_object().ok_or_else(|| unreadable("MismatchedInputException", "an item is no object"))?;
-    let mut item = Item { class: text(object, "className"), raw: value.clone(), ..Item::default() };
+    let mut item = Item { class: text(object, "className"), raw: Arc::new(value.clone()), ..Item::default() };
     item.internal_id = Some(text(object, "internal_id")).filter(|id| !id.is_empty());
     match object.get("values") {
         None => {}

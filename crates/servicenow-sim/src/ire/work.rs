@@ -26,9 +26,10 @@ pub(crate) struct Attempt {
 }
 
 /// Where the record stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Located {
     /// Nothing is known yet, or it failed.
+    #[default]
     Nowhere,
     /// There is none: it is to be made, with this identifier.
     New(String),
@@ -36,18 +37,19 @@ pub(crate) enum Located {
 }
 
 /// What becomes of an item that failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// Stored, to be merged with a later payload.
     Partial,
     /// Stored, never to be looked at again.
     Incomplete,
     /// Reported, no more.
+    #[default]
     Failed,
 }
 
 /// An item of the payload, or several that are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Work {
     pub(crate) item: Item,
     /// The places in the payload.
@@ -90,26 +92,7 @@ pub(crate) struct Related {
 
 impl Work {
     pub(crate) fn new(item: Item, index: usize) -> Self {
-        Self {
-            item,
-            indices: vec![index],
-            located: Located::Nowhere,
-            host: None,
-            error: None,
-            fate: Fate::Failed,
-            looks_clean: false,
-            warnings: Vec::new(),
-            info: Vec::new(),
-            attempts: Vec::new(),
-            entry: None,
-            duplicates: Vec::new(),
-            masked: Vec::new(),
-            merged: Vec::new(),
-            parked: Vec::new(),
-            operation: "",
-            related: Vec::new(),
-            is_committed: false,
-        }
+        Self { item, indices: vec![index], ..Self::default() }
     }
 
     /// Notes an error; the first one stands.
