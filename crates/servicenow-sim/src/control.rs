@@ -69,8 +69,7 @@ fn control(server: &Server, request: &Request, path: &str) -> Result<Response, R
         ("GET", "tables") => return json(&server.state().instance.tables()),
         ("GET", "instance") => return json(&server.state().instance),
         ("PUT", "instance") => {
-            let mut instance: Instance = read(request)?;
-            instance.schema.complete();
+            let instance: Instance = read(request)?;
             server.state().instance = instance;
         }
         ("POST", "records") => {

@@ -62,10 +62,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
         None => Instance::new().with_seed(arguments.seed),
         Some(path) => {
             let text = std::fs::read(path).map_err(|error| format!("could not read {}: {error}", path.display()))?;
-            let mut instance: Instance =
-                serde_json::from_slice(&text).map_err(|error| format!("{} is not an instance: {error}", path.display()))?;
-            instance.schema.complete();
-            instance
+            serde_json::from_slice(&text).map_err(|error| format!("{} is not an instance: {error}", path.display()))?
         }
     };
     for name in &arguments.data_sources {

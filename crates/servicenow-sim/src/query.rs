@@ -1,6 +1,6 @@
 //! Encoded queries.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, ops::Bound};
 
 use crate::{
     hash::keyed,
@@ -62,6 +62,9 @@ struct Condition {
 /// Any of the sets has to hold, in a set each clause, in a clause any condition.
 type Clause = Vec<Condition>;
 
+/// Records with their identifiers.
+type Found<'a> = Vec<(&'a String, &'a Row)>;
+
 /// A query that was understood, as far as it could be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query {
@@ -118,11 +121,8 @@ impl Query {
 
     /// The matching records of a table and of those that extend it, in the order asked for. What the query leaves open is in the order of `chance`.
     pub(crate) fn run<'a>(&self, schema: &Schema, store: &'a Store, table: &str, chance: Option<u64>) -> Vec<(&'a String, &'a Row)> {
-        let mut found: Vec<(&String, &Row)> = self
-            .candidates(schema, store, table)
-            .into_iter()
-            .filter(|(sys_id, row)| schema.is_a(&row.table, table) && self.matches(schema, store, sys_id, row))
-            .collect();
+        let (mut found, is_family) = self.candidates(schema, store, table);
+        found.retain(|(sys_id, row)| (is_family || schema.is_a(&row.table, table)) && self.matches(schema, store, sys_id, row));
         if self.orders.first().is_some_and(|(path, is_descending)| path == "sys_id" && !is_descending) {
             found.sort_by_key(|(sys_id, _)| *sys_id);
             return found;
@@ -150,7 +150,8 @@ impl Query {
         })
     }
 
-    fn candidates<'a>(&self, schema: &Schema, store: &'a Store, table: &str) -> Vec<(&'a String, &'a Row)> {
+    /// Records among which all matching ones are, and whether they are of this table's family for certain.
+    fn candidates<'a>(&self, schema: &Schema, store: &'a Store, table: &str) -> (Found<'a>, bool) {
         let row_of = |sys_id: &str| store.rows().get_key_value(sys_id);
         let mut from = "";
         if let [set] = self.sets.as_slice() {
@@ -169,23 +170,19 @@ impl Query {
                     let mut ids: Vec<&str> = values;
                     ids.sort_unstable();
                     ids.dedup();
-                    return ids.into_iter().filter_map(row_of).collect();
+                    return (ids.into_iter().filter_map(row_of).collect(), false);
                 }
                 if Store::is_indexed(&condition.path) {
                     let mut rows: Vec<_> = values.into_iter().flat_map(|value| store.having(&condition.path, value)).collect();
                     rows.sort_by_key(|(sys_id, _)| *sys_id);
                     rows.dedup_by_key(|(sys_id, _)| *sys_id);
-                    return rows;
+                    return (rows, false);
                 }
             }
         }
-        let names: Vec<&str> = schema.family(table).collect();
-        names
-            .into_iter()
-            .filter_map(|name| store.ids(name))
-            .flat_map(|ids| ids.range::<str, _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded)))
-            .filter_map(|sys_id| row_of(sys_id))
-            .collect()
+        let bounds = (Bound::Included(from), Bound::Unbounded);
+        let ids = schema.family(table).filter_map(|name| store.ids(name)).flat_map(|ids| ids.range::<str, _>(bounds));
+        (ids.filter_map(|sys_id| row_of(sys_id)).collect(), true)
     }
 }
 

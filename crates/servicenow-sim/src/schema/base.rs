@@ -482,7 +482,6 @@ pub(super) fn schema(with_app: bool) -> Schema {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     schema.related.insert("cmdb_key_value".to_owned(), words(&["configuration_item", "key"]));
     schema.lookups.insert("cmdb_serial_number".to_owned(), words(&["cmdb_ci", "serial_number", "serial_number_type"]));
-    schema.complete();
     schema
 }
 

@@ -2,11 +2,14 @@
 
 mod base;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, iter::successors};
 
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::base::base_data;
+
+/// No table extends another over more steps: the end of a circle that somebody put in.
+const DEPTH_MAX: usize = 32;
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,9 +91,6 @@ pub struct Schema {
     pub related: BTreeMap<String, Vec<String>>,
     /// Tables whose rows can be sent as `lookup`, likewise.
     pub lookups: BTreeMap<String, Vec<String>>,
-    /// Who extends whom, from the top down. Derived.
-    #[serde(skip)]
-    descendants: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Schema {
@@ -104,23 +104,11 @@ impl Schema {
         base::schema(false)
     }
 
-    /// Makes what is derived from `tables` right again after they were changed.
-    pub fn complete(&mut self) {
-        let mut descendants: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for name in self.tables.keys() {
-            for above in self.lineage(name) {
-                descendants.entry(above.to_owned()).or_default().insert(name.clone());
-            }
-        }
-        self.descendants = descendants;
-    }
-
     /// Takes a class away with its rules, as on an instance that never had it.
     pub fn remove_class(&mut self, class: &str) {
         self.tables.remove(class);
         self.rules.remove(class);
         self.hosts.remove(class);
-        self.complete();
     }
 
     /// Adds a column to a table.
@@ -138,41 +126,35 @@ impl Schema {
     }
 
     /// The table and those above it, nearest first.
-    pub(crate) fn lineage<'a>(&'a self, table: &'a str) -> Vec<&'a str> {
-        let mut names = Vec::new();
-        let mut next = self.tables.contains_key(table).then_some(table);
-        while let Some(name) = next {
-            if names.contains(&name) {
-                break;
-            }
-            names.push(name);
-            next = self.tables.get(name).and_then(|table| table.extends.as_deref());
-        }
-        names
+    pub(crate) fn lineage<'a>(&'a self, table: &str) -> impl Iterator<Item = &'a str> {
+        self.line(table).map(|(name, _)| name.as_str())
+    }
+
+    fn line<'a>(&'a self, table: &str) -> impl Iterator<Item = (&'a String, &'a Table)> {
+        let above = |(_, table): &(&'a String, &'a Table)| table.extends.as_deref().and_then(|name| self.tables.get_key_value(name));
+        successors(self.tables.get_key_value(table), above).take(DEPTH_MAX)
     }
 
     /// The table and all that extend it.
-    pub(crate) fn family(&self, table: &str) -> impl Iterator<Item = &str> {
-        self.descendants.get(table).into_iter().flatten().map(String::as_str)
+    pub(crate) fn family<'a>(&'a self, table: &'a str) -> impl Iterator<Item = &'a str> {
+        self.tables.keys().map(String::as_str).filter(move |name| self.is_a(name, table))
     }
 
     /// Whether a table is the other or extends it.
     pub(crate) fn is_a(&self, table: &str, ancestor: &str) -> bool {
-        table == ancestor || self.descendants.get(ancestor).is_some_and(|family| family.contains(table))
+        table == ancestor || self.lineage(table).any(|name| name == ancestor)
     }
 
     pub(crate) fn column(&self, table: &str, name: &str) -> Option<&Column> {
-        self.lineage(table)
-            .into_iter()
-            .find_map(|table| self.tables.get(table).and_then(|table| table.columns.iter().find(|column| column.name == name)))
+        self.line(table).find_map(|(_, table)| table.columns.iter().find(|column| column.name == name))
     }
 
     /// All columns of a table, its own last, with whether they are inherited.
     pub(crate) fn columns(&self, table: &str) -> Vec<(&Column, bool)> {
         let mut columns = Vec::new();
-        for name in self.lineage(table).into_iter().rev() {
-            let own = self.tables.get(name).map(|table| table.columns.as_slice()).unwrap_or_default();
-            columns.extend(own.iter().map(|column| (column, name != table)));
+        let line: Vec<_> = self.line(table).collect();
+        for (name, own) in line.into_iter().rev() {
+            columns.extend(own.columns.iter().map(|column| (column, name != table)));
         }
         columns
     }
@@ -184,11 +166,11 @@ impl Schema {
 
     /// The rule for a class, with the class that has it.
     pub(crate) fn rule(&self, class: &str) -> Option<(&str, &IdentificationRule)> {
-        self.lineage(class).into_iter().find_map(|name| self.rules.get_key_value(name)).map(|(name, rule)| (name.as_str(), rule))
+        self.lineage(class).find_map(|name| self.rules.get_key_value(name)).map(|(name, rule)| (name.as_str(), rule))
     }
 
     pub(crate) fn host_rules(&self, class: &str) -> &[HostRule] {
-        self.lineage(class).into_iter().find_map(|name| self.hosts.get(name)).map(Vec::as_slice).unwrap_or_default()
+        self.lineage(class).find_map(|name| self.hosts.get(name)).map(Vec::as_slice).unwrap_or_default()
     }
 }
 

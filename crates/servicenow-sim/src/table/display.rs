@@ -71,9 +71,9 @@ fn display(instance: &Instance, offset_minutes: i32, table: &str, column: &Colum
 
 /// One side of a choice by the other.
 fn choice(instance: &Instance, table: &str, column: &str, is_it: impl Fn(&Row) -> bool, wanted: &str) -> Option<String> {
-    let lineage = instance.schema.lineage(table);
-    lineage
-        .iter()
+    instance
+        .schema
+        .lineage(table)
         .flat_map(|name| instance.store.having("name", name))
         .find(|(_, row)| row.table == "sys_choice" && row.get("element") == column && is_it(row))
         .map(|(_, row)| row.get(wanted).to_owned())

@@ -41,6 +41,9 @@ fn a_chain_is_inserted_once() {
     let third = enhanced(&sim, VISIBLE, &chain(&[("i-1", "web-one")]));
     assert_eq!(operations(&third), ["NO_CHANGE", "NO_CHANGE", "UPDATE"]);
     assert_eq!(sim.counters().operations["INSERT"], 3);
+    let call = &sim.calls()[0];
+    assert_eq!((call.items["cmdb_ci_vm_instance"], call.items.len(), call.relations), (1, 3, 2));
+    assert_eq!((call.user.as_str(), call.query["sysparm_data_source"].as_str(), call.status), ("integration", "CloudBridge", 200));
 }
 
 #[test]
