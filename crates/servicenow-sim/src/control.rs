@@ -52,7 +52,7 @@ fn control(server: &Server, request: &Request, path: &str) -> Result<Response, R
         ("DELETE", "calls") => {
             let mut state = server.state();
             state.calls.clear();
-            state.counters = Counters::default();
+            state.counters = Counters { in_engine: state.counters.in_engine, ..Counters::default() };
         }
         ("GET", "counters") => return json(&server.state().counters),
         ("GET", "faults") => return json(&server.state().script.faults()),

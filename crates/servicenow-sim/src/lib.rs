@@ -41,7 +41,8 @@
 //!   `RELATION_CHAIN_ENDS_AT_QUALIFIER` and `RECLASSIFICATION_NOT_ALLOWED`. A circle of hosts is `ABANDONED`.
 //! - `JOIN` and `RLQUERY` in encoded queries are dropped like any other condition that makes no sense.
 //! - Rate limits strike at once; the product counts up to 30 s late, node by node. Their windows can be shorter than the product's hour.
-//! - Payloads only meet, and wait for each other's parents, when the engine takes time: [`Settings::ire_item_us`].
+//! - Payloads only meet, and wait for each other's parents, when the engine takes time: [`Settings::ire_item_us`], or is
+//!   stopped: [`Settings::hold_engine`].
 //! - A data source that is missing on the endpoints that only ask is an error of every item.
 //!
 //! # Over HTTP

@@ -70,8 +70,10 @@ pub struct Counters {
     pub operations: BTreeMap<String, u64>,
     /// What was done to relations of payloads.
     pub relation_operations: BTreeMap<String, u64>,
-    /// Payloads that waited for another that held a shared parent.
+    /// Payloads that waited, or wait now, for another that held a shared parent.
     pub lock_waits: u64,
+    /// Payloads that are in the engine now.
+    pub in_engine: u64,
     /// Requests that were dropped because their session was busy.
     pub sessions_dropped: u64,
     /// Requests that carried a session's cookie.
@@ -89,7 +91,6 @@ impl Counters {
         self.writes += u64::from(call.is_write());
         *self.by_api.entry(call.api.clone()).or_default() += 1;
         *self.by_status.entry(call.status).or_default() += 1;
-        self.lock_waits += u64::from(call.waited_for_lock);
         count(&call.operations, &mut self.operations);
         count(&call.relation_operations, &mut self.relation_operations);
     }

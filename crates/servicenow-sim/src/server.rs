@@ -183,9 +183,17 @@ impl Server {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
+        self.hold(|settings| settings.hold_requests).await;
         let outcome = self.exchange(request, None).await;
         drop(permit);
         outcome
+    }
+
+    /// Waits until a setting is taken back.
+    async fn hold(&self, is_held: impl Fn(&Settings) -> bool) {
+        while is_held(&self.state().settings) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     fn semaphore(&self, slots: usize) -> Arc<Semaphore> {
@@ -405,7 +413,11 @@ impl Server {
             let wait = state.settings.lock_timeout_ms.map_or(Duration::from_secs(seconds), Duration::from_millis);
             let work = Duration::from_micros(state.settings.ire_item_us.saturating_mul(items));
             // Without any work no two payloads ever meet.
-            let keys = if endpoint.commits && !work.is_zero() { ire::locks(&state.instance, payload) } else { BTreeSet::new() };
+            let keys = if endpoint.commits && (!work.is_zero() || state.settings.hold_engine) {
+                ire::locks(&state.instance, payload)
+            } else {
+                BTreeSet::new()
+            };
             (work, wait, keys)
         };
         let deadline = tokio::time::Instant::now() + wait;
@@ -415,7 +427,11 @@ impl Server {
                 let mut state = self.state();
                 if state.held.is_disjoint(&keys) {
                     state.held.extend(keys.iter().cloned());
+                    state.counters.in_engine += 1;
                     break true;
+                }
+                if !record.waited_for_lock {
+                    state.counters.lock_waits += 1;
                 }
             }
             record.waited_for_lock = true;
@@ -426,10 +442,14 @@ impl Server {
         if is_held && !work.is_zero() {
             tokio::time::sleep(work).await;
         }
+        if is_held {
+            self.hold(|settings| settings.hold_engine).await;
+        }
         let mut state = self.state();
         let reply = ire::answer(&mut state.call(asked, caller), endpoint, payload, locks_out || !is_held);
         if is_held {
             state.held.retain(|key| !keys.contains(key));
+            state.counters.in_engine = state.counters.in_engine.saturating_sub(1);
         }
         drop(state);
         self.released.notify_waiters();

@@ -57,6 +57,10 @@ pub struct Settings {
     pub ire_item_us: u64,
     /// How long a request is worked on, in microseconds. Without it none ever overlaps with another.
     pub request_us: u64,
+    /// Requests that were admitted stop until this is taken back: a test can see to it that they meet.
+    pub hold_requests: bool,
+    /// The same inside the engine, where payloads hold their parents.
+    pub hold_engine: bool,
     /// How long a payload waits for locks, in milliseconds, in place of the instance's property in seconds.
     pub lock_timeout_ms: Option<u64>,
     /// The largest body. Larger ones are answered with `oversize_status`.
@@ -102,6 +106,8 @@ impl Default for Settings {
             ire_items_max: 1000,
             ire_item_us: 0,
             request_us: 0,
+            hold_requests: false,
+            hold_engine: false,
             lock_timeout_ms: None,
             body_bytes_max: 10 * 1024 * 1024,
             oversize_status: 413,

@@ -161,7 +161,7 @@ impl Sim {
     pub fn clear_calls(&self) {
         let mut state = self.server.state();
         state.calls.clear();
-        state.counters = Counters::default();
+        state.counters = Counters { in_engine: state.counters.in_engine, ..Counters::default() };
     }
 
     /// Moves the instance's time on.

@@ -4,6 +4,8 @@ use std::{
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::TcpStream,
+    thread,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -95,6 +97,16 @@ pub(crate) fn call_as(sim: &Sim, user: &str, method: &str, target: &str, body: &
 
 pub(crate) fn get(sim: &Sim, target: &str) -> Answer {
     call(sim, "GET", target, &Value::Null)
+}
+
+/// Asks again and again, for a minute at most.
+#[track_caller]
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "it never came");
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The options that the notes advise: what is good is committed, nothing is parked.
