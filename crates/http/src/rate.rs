@@ -1,0 +1,186 @@
+//! What answers say about rate limits, in whatever headers a platform has for it.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
+
+/// What one answer said about rate limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RateSignal {
+    /// Whether the request was refused for a rate limit (429, or 503 with `Retry-After`).
+    pub is_refusal: bool,
+    /// How long to stay away (`Retry-After`).
+    pub retry_after: Option<Duration>,
+    /// Calls that a full window has.
+    pub limit: Option<u64>,
+    /// Calls that are left. Of several that a platform tells, the fewest.
+    pub remaining: Option<u64>,
+    /// How long until the window is full again.
+    pub reset_after: Option<Duration>,
+    /// Which rule of the platform's counts.
+    pub rule: Option<String>,
+}
+
+/// Numbers of seconds from here on are points in time, below it they are lengths: some platforms send the one, some the other.
+const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
+/// From here on, points in time are in milliseconds.
+const EPOCH_MILLISECONDS_MIN: u64 = 100_000_000_000;
+
+impl RateSignal {
+    /// Reads an answer's headers. Points in time are taken relative to the answer's own `Date`, where it has one: the clocks may differ.
+    ///
+    /// Known are `Retry-After` (seconds or a date), `X-RateLimit-Limit`, `-Remaining`, `-Reset` (a point in time in seconds or milliseconds, a number
+    /// of seconds, or a date) and `-Rule`, the same names without `X-`, and Azure's `x-ms-ratelimit-remaining-*` and `x-ms-user-quota-*`.
+    ///
+    /// Sources: RFC 9110 §10.2.3; ServiceNow, "Inbound REST API rate limiting"; Jira Cloud platform, "Rate limiting"; Azure, "Request limits and
+    /// throttling" and "Guidance for throttled requests in Azure Resource Graph".
+    #[must_use]
+    pub fn read(status: u16, headers: &HeaderMap, now: Timestamp) -> Self {
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let now = text("date").and_then(date).unwrap_or(now);
+        let retry_after = text("retry-after").and_then(|value| length(value, now));
+        let number = |names: [&str; 2]| names.iter().find_map(|name| text(name)?.parse().ok());
+        let reset = ["x-ratelimit-reset", "ratelimit-reset"].iter().find_map(|name| length(text(name)?, now));
+        let reset_after = reset.or_else(|| text("x-ms-user-quota-resets-after").and_then(clock_length));
+        Self {
+            is_refusal: status == 429 || (status == 503 && retry_after.is_some()),
+            retry_after,
+            limit: number(["x-ratelimit-limit", "ratelimit-limit"]),
+            remaining: number(["x-ratelimit-remaining", "ratelimit-remaining"]).or_else(|| azure_remaining(headers)),
+            reset_after,
+            rule: text("x-ratelimit-rule").map(str::to_owned),
+        }
+    }
+
+    /// How long the platform wants to be left alone, as far as it says.
+    #[must_use]
+    pub fn stay_away(&self) -> Option<Duration> {
+        if !self.is_refusal {
+            return None;
+        }
+        self.retry_after.or(self.reset_after)
+    }
+}
+
+/// A number of seconds, a point in time as a number, or a date.
+fn length(text: &str, now: Timestamp) -> Option<Duration> {
+    if let Ok(number) = text.parse::<f64>()
+        && number.is_finite()
+    {
+        let seconds = Duration::try_from_secs_f64(number.max(0.0)).ok()?;
+        let at = match seconds.as_secs() {
+            ..EPOCH_SECONDS_MIN => return Some(seconds),
+            whole @ EPOCH_SECONDS_MIN..EPOCH_MILLISECONDS_MIN => Timestamp::from_second(i64::try_from(whole).ok()?).ok()?,
+            whole => Timestamp::from_millisecond(i64::try_from(whole).ok()?).ok()?,
+        };
+        return Some(crate::clock::until(now, at));
+    }
+    let at = date(text).or_else(|| text.parse::<Timestamp>().ok())?;
+    Some(crate::clock::until(now, at))
+}
+
+/// An HTTP date in the form that RFC 9110 wants sent.
+fn date(text: &str) -> Option<Timestamp> {
+    static PARSER: DateTimeParser = DateTimeParser::new();
+    PARSER.parse_timestamp(text).ok()
+}
+
+/// `hh:mm:ss`.
+fn clock_length(text: &str) -> Option<Duration> {
+    let mut seconds = 0_u64;
+    for part in text.split(':') {
+        seconds = seconds.checked_mul(60)?.checked_add(part.parse().ok()?)?;
+    }
+    Some(Duration::from_secs(seconds))
+}
+
+/// The fewest of the calls left that Azure's headers tell: plain numbers, or `policy;left` in a list.
+fn azure_remaining(headers: &HeaderMap) -> Option<u64> {
+    let told = headers.iter().filter(|(name, _)| {
+        let name = name.as_str();
+        name.starts_with("x-ms-ratelimit-remaining-") || name == "x-ms-user-quota-remaining"
+    });
+    let numbers = told
+        .filter_map(|(_, value)| value.to_str().ok())
+        .flat_map(|value| value.split(',').filter_map(|part| part.rsplit(';').next()?.trim().parse().ok()).collect::<Vec<u64>>());
+    numbers.min()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn read(status: u16, headers: &[(&str, &str)]) -> RateSignal {
+        let map =
+            headers.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())).collect();
+        RateSignal::read(status, &map, "2026-06-01T10:00:00Z".parse().unwrap())
+    }
+
+    #[track_caller]
+    fn check_retry_after(text: &str, want: Option<u64>) {
+        assert_eq!(read(429, &[("retry-after", text)]).retry_after, want.map(Duration::from_secs), "{text}");
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        check_retry_after("812", Some(812));
+        check_retry_after(" 5 ", Some(5));
+        check_retry_after("-3", Some(0));
+        check_retry_after("Mon, 01 Jun 2026 10:01:30 GMT", Some(90));
+        check_retry_after("Mon, 01 Jun 2026 09:00:00 GMT", Some(0));
+        check_retry_after("soon", None);
+        check_retry_after("NaN", None);
+        check_retry_after("1e400", None);
+    }
+
+    #[test]
+    fn resets_are_points_lengths_and_dates() {
+        for (text, want) in [("1780308017", 17), ("1780308017000", 17), ("17", 17), ("2026-06-01T10:00:17Z", 17), ("1780307000", 0)] {
+            assert_eq!(read(200, &[("x-ratelimit-reset", text)]).reset_after, Some(Duration::from_secs(want)), "{text}");
+        }
+        let azure = read(200, &[("x-ms-user-quota-remaining", "0"), ("x-ms-user-quota-resets-after", "00:01:05")]);
+        assert_eq!((azure.remaining, azure.reset_after), (Some(0), Some(Duration::from_secs(65))));
+    }
+
+    #[test]
+    fn the_servers_own_clock_counts() {
+        let signal = read(
+            429,
+            &[
+                ("date", "Mon, 01 Jun 2026 11:00:00 GMT"),
+                ("retry-after", "Mon, 01 Jun 2026 11:00:10 GMT"),
+                ("x-ratelimit-reset", "1780311620"),
+            ],
+        );
+        assert_eq!(signal.retry_after, Some(Duration::from_secs(10)));
+        assert_eq!(signal.reset_after, Some(Duration::from_secs(20)));
+    }
+
+    #[test]
+    fn azure_tells_several_and_the_fewest_counts() {
+        let signal = read(
+            200,
+            &[
+                ("x-ms-ratelimit-remaining-subscription-reads", "249"),
+                ("x-ms-ratelimit-remaining-resource", "Microsoft.Compute/HighCostGet3Min;107,Microsoft.Compute/HighCostGet30Min;827"),
+            ],
+        );
+        assert_eq!(signal.remaining, Some(107));
+    }
+
+    #[test]
+    fn a_refusal_for_the_rate_is_told_from_others() {
+        assert!(read(429, &[]).is_refusal);
+        assert!(read(503, &[("retry-after", "1")]).is_refusal);
+        assert!(!read(503, &[]).is_refusal);
+        assert!(!read(200, &[("retry-after", "1")]).is_refusal);
+        assert_eq!(read(200, &[("retry-after", "1")]).stay_away(), None);
+        assert_eq!(read(429, &[("x-ratelimit-reset", "9"), ("x-ratelimit-rule", "r1")]).stay_away(), Some(Duration::from_secs(9)));
+        assert_eq!(read(429, &[("x-ratelimit-reset", "9"), ("retry-after", "3")]).stay_away(), Some(Duration::from_secs(3)));
+    }
+}
