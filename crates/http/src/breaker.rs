@@ -153,13 +153,37 @@ impl Drop for Pass {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
-    use super::*;
-    use crate::clock::SystemClock;
+    use async_trait::async_trait;
 
-    fn breaker() -> (Breaker, Origin) {
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Hand(Mutex<Duration>);
+
+    impl Hand {
+        fn advance(&self, seconds: u64) {
+            *self.0.lock().unwrap() += Duration::from_secs(seconds);
+        }
+    }
+
+    #[async_trait]
+    impl Clock for Hand {
+        fn now(&self) -> Timestamp {
+            later(Timestamp::UNIX_EPOCH, self.elapsed())
+        }
+
+        fn elapsed(&self) -> Duration {
+            *self.0.lock().unwrap()
+        }
+
+        async fn sleep(&self, _: Duration) {}
+    }
+
+    fn breaker() -> (Breaker, Origin, Arc<Hand>) {
         let policy = BreakerPolicy { failures: 3, cooldown: Duration::from_secs(30) };
         let origin = Origin::of(&url::Url::parse("https://a.example").unwrap()).unwrap();
-        (Breaker::new(policy, Arc::new(SystemClock::new())), origin)
+        let clock = Arc::new(Hand::default());
+        (Breaker::new(policy, Arc::clone(&clock) as _), origin, clock)
     }
 
     fn fail(breaker: &Breaker, origin: &Origin, times: u32) {
@@ -168,9 +192,9 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn opens_after_failures_in_a_row_and_lets_one_through_to_see() {
-        let (breaker, origin) = breaker();
+    #[test]
+    fn opens_after_failures_in_a_row_and_lets_one_through_to_see() {
+        let (breaker, origin, clock) = breaker();
         fail(&breaker, &origin, 2);
         breaker.enter(&origin).unwrap().report(Health::Up);
         fail(&breaker, &origin, 2);
@@ -182,17 +206,17 @@ mod tests {
         assert_eq!(open.last, "failure 0");
         assert!(open.until > open.since);
 
-        tokio::time::advance(Duration::from_secs(29)).await;
+        clock.advance(29);
         assert!(breaker.enter(&origin).is_err());
         assert!(breaker.check(&origin).is_err());
-        tokio::time::advance(Duration::from_secs(1)).await;
+        clock.advance(1);
         assert!(breaker.check(&origin).is_ok());
         let probe = breaker.enter(&origin).unwrap();
         assert!(breaker.enter(&origin).is_err(), "one at a time");
         probe.report(Health::Down("still".to_owned()));
         assert_eq!(breaker.enter(&origin).unwrap_err().last, "still");
 
-        tokio::time::advance(Duration::from_secs(30)).await;
+        clock.advance(30);
         drop(breaker.enter(&origin).unwrap());
         breaker.enter(&origin).unwrap().report(Health::Up);
         assert!(breaker.enter(&origin).is_ok());
@@ -200,9 +224,9 @@ mod tests {
         assert!(breaker.enter(&origin).is_ok(), "it counts from the start again");
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn origins_fail_for_themselves() {
-        let (breaker, origin) = breaker();
+    #[test]
+    fn origins_fail_for_themselves() {
+        let (breaker, origin, _) = breaker();
         fail(&breaker, &origin, 3);
         let other = Origin::of(&url::Url::parse("https://b.example").unwrap()).unwrap();
         assert!(breaker.enter(&other).is_ok());

@@ -107,7 +107,7 @@ mod tests {
         assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(8)));
         for quarter in 0..4 {
             let (from, to) = (Duration::from_secs(2 * quarter), Duration::from_secs(2 * quarter + 2));
-            let share = pauses.iter().filter(|pause| (from..to).contains(pause)).count();
+            let share = pauses.iter().filter(|pause| (from..to).contains(*pause)).count();
             assert!((150..350).contains(&share), "{share} of 1000 pauses lie in quarter {quarter}");
         }
     }

@@ -260,8 +260,12 @@ fn connect_failure(error: &reqwest::Error) -> ConnectFailure {
         return ConnectFailure::Name;
     }
     for source in sources(error) {
-        let inner = source.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if source.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+        // An I/O error hides what is in it from the chain, and may lie in another.
+        let mut inner = source;
+        while let Some(next) = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            inner = next;
+        }
+        if inner.is::<rustls::Error>() {
             return ConnectFailure::Tls;
         }
         // Its type is private.

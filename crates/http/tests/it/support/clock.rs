@@ -4,7 +4,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dewpoint_http::Clock;
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::Instant;
 
 /// When all tests begin.
 fn start() -> Timestamp {
@@ -56,27 +55,41 @@ impl Clock for VirtualClock {
     }
 }
 
-/// Tokio's paused clock, for several tasks without sockets.
-#[derive(Debug)]
-pub(crate) struct PausedClock(Instant);
-
-impl PausedClock {
-    pub(crate) fn new() -> Self {
-        Self(Instant::now())
-    }
+/// A clock that stands still while any task has something to do, and then goes to when the next one wakes. For several tasks on one thread, without
+/// sockets.
+#[derive(Debug, Default)]
+pub(crate) struct SteppedClock {
+    now: Mutex<Duration>,
+    sleepers: Mutex<Vec<Duration>>,
 }
 
+/// More steps than any task takes between two sleeps.
+const STEPS: usize = 50;
+
 #[async_trait]
-impl Clock for PausedClock {
+impl Clock for SteppedClock {
     fn now(&self) -> Timestamp {
         plus(self.elapsed())
     }
 
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        *self.now.lock().unwrap()
     }
 
     async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time).await;
+        let wakes = self.elapsed() + time;
+        self.sleepers.lock().unwrap().push(wakes);
+        while self.elapsed() < wakes {
+            for _ in 0..STEPS {
+                tokio::task::yield_now().await;
+            }
+            if self.sleepers.lock().unwrap().iter().all(|other| *other >= wakes) {
+                let mut now = self.now.lock().unwrap();
+                *now = wakes.max(*now);
+            }
+        }
+        let mut sleepers = self.sleepers.lock().unwrap();
+        let own = sleepers.iter().position(|other| *other == wakes).unwrap();
+        sleepers.swap_remove(own);
     }
 }

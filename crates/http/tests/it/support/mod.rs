@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dewpoint_http::{BaseUrl, Builder, Client, Limits, Meter, Plaintext, RetryPolicy, Settings};
 
-pub(crate) use clock::{PausedClock, VirtualClock};
+pub(crate) use clock::{SteppedClock, VirtualClock};
 pub(crate) use server::{Reply, Seen, Server, proxy};
 pub(crate) use tls::Authority;
 
