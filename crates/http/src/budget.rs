@@ -15,7 +15,7 @@ use governor::{Quota, RateLimiter};
 use jiff::Timestamp;
 
 use crate::clock::{Clock, later, until};
-use crate::rate::RateSignal;
+use crate::rate::{RateSignal, STAY_AWAY_MAX};
 
 /// The rate budget of one credential. Everything that is sent with the credential asks the same budget, so replicas may share one.
 #[async_trait]
@@ -79,8 +79,6 @@ impl Rate {
 const PER_SECOND_MIN: f64 = 1.0 / 86_400.0;
 const PER_SECOND_MAX: f64 = 1_000_000.0;
 
-/// Longest wait that a platform can ask for: limits are counted by the hour at most, and a slip of a clock must not stop us for years.
-const STAY_AWAY_MAX: Duration = Duration::from_secs(3600);
 /// First pause after a refusal without a time; it doubles with each in a row.
 const UNTOLD_PAUSE: Duration = Duration::from_secs(1);
 /// Longest of them.
@@ -189,7 +187,7 @@ impl Budget for RateBudget {
         let Some(signal) = signal else { return };
         if signal.is_refusal {
             let pause = match signal.stay_away() {
-                Some(told) => told.min(STAY_AWAY_MAX),
+                Some(told) => told,
                 // Requests that were under way together are refused together: one lesson, not many.
                 None if state.paused_until > now => Duration::ZERO,
                 None => {

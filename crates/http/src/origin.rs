@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::{Host, Url};
 
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 
 /// Scheme, host and port: what a browser calls an origin. Hosts are compared without regard to case, `:443` is https without a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 
 /// Which proxies to go through. Requests to this machine itself never do. `Debug` shows no URL: it may hold a password.
 #[derive(Clone, Default)]

@@ -23,6 +23,9 @@ pub struct RateSignal {
     pub rule: Option<String>,
 }
 
+/// Longest wait that a platform can ask for: limits are counted by the hour at most, and a slip of a clock must not stop us for years.
+pub(crate) const STAY_AWAY_MAX: Duration = Duration::from_secs(3600);
+
 /// Numbers of seconds from here on are points in time, below it they are lengths: some platforms send the one, some the other.
 const EPOCH_SECONDS_MIN: u64 = 1_000_000_000;
 /// From here on, points in time are in milliseconds.
@@ -54,13 +57,13 @@ impl RateSignal {
         }
     }
 
-    /// How long the platform wants to be left alone, as far as it says.
+    /// How long the platform wants to be left alone, as far as it says; an hour at most.
     #[must_use]
     pub fn stay_away(&self) -> Option<Duration> {
         if !self.is_refusal {
             return None;
         }
-        self.retry_after.or(self.reset_after)
+        self.retry_after.or(self.reset_after).map(|told| told.min(STAY_AWAY_MAX))
     }
 }
 

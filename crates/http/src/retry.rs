@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::HttpError;
+use crate::error::{ConnectFailure, HttpError};
 
 /// Whether a request may reach the server twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,9 @@ impl Jitter {
 /// Whether a failed attempt may be followed by another.
 pub(crate) fn may_repeat(error: &HttpError, repeat: Repeat) -> bool {
     match error {
-        // Nothing was sent, or the server says that it did nothing.
-        HttpError::Connect { .. } | HttpError::Throttled { .. } | HttpError::TimedOut { sent: false, .. } => true,
+        // Nothing was sent, or the server says that it did nothing. But trust does not come by waiting.
+        HttpError::Connect { failure, .. } => *failure != ConnectFailure::Tls,
+        HttpError::Throttled { .. } | HttpError::TimedOut { sent: false, .. } => true,
         // It may have been carried out.
         HttpError::TimedOut { .. }
         | HttpError::Lost { .. }

@@ -7,7 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::error::BuildError;
+use crate::build_error::BuildError;
 
 /// TLS 1.2 and 1.3 over ring, with the system's certificates: administrators keep those, and put their own authorities there as well.
 /// (`SSL_CERT_FILE` and `SSL_CERT_DIR` name others.)

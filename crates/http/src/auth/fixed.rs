@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Authenticator, Credentials};
-use crate::error::{BuildError, HttpError};
+use crate::build_error::BuildError;
+use crate::error::HttpError;
 
 /// No credentials.
 #[derive(Debug, Clone, Copy, Default)]

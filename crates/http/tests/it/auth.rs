@@ -194,6 +194,20 @@ async fn many_401s_of_one_token_renew_it_once() {
 }
 
 #[tokio::test]
+async fn a_late_401_of_an_old_token_leaves_the_new_one() {
+    let server = issuer(|_| true).await;
+    let (builder, clock) = builder(&server);
+    let auth = OAuth::new(builder.build().unwrap(), settings(Grant::ClientCredentials));
+    let latest = clock.now() + SignedDuration::from_mins(1);
+    let first = auth.credentials(latest).await.unwrap();
+    for _ in 0..3 {
+        assert!(auth.refused(&first));
+        assert_eq!(auth.credentials(latest).await.unwrap().generation(), 2);
+    }
+    assert_eq!(server.lines().len(), 2);
+}
+
+#[tokio::test]
 async fn a_token_that_shrinks_is_no_storm() {
     // ServiceNow hands out the same token with what is left of its life.
     let started = Arc::new(VirtualClock::new());

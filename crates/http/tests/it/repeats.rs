@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dewpoint_http::{Client, HttpError, Repeat, Request, RetryPolicy};
+use dewpoint_http::{Client, HttpError, Rate, RateBudget, Repeat, Request, RetryPolicy};
 use tokio::net::TcpListener;
 
 use crate::support::{Counter, Reply, Server, builder, client, settings};
@@ -104,6 +104,14 @@ async fn doubt_stays_when_a_later_attempt_says_no() {
     let server = Server::replies([Reply::status(429, &[], "{}"), Reply::status(404, &[], "{}")]).await;
     let error = client(&server).send(Request::delete("/x").repeat(Repeat::Safe)).await.unwrap_err();
     assert!(!error.is_ambiguous(), "a refusal for the rate did nothing");
+
+    // Nothing more was sent, and the first attempt is in doubt all the same.
+    let server = Server::replies([Reply::none().reset()]).await;
+    let (builder, clock) = builder(&server);
+    let budget = RateBudget::new(Rate::per_second(0.001), Arc::clone(&clock) as _);
+    let error = builder.budget(Arc::new(budget)).build().unwrap().send(write().repeat(Repeat::Safe)).await.unwrap_err();
+    assert!(matches!(error, HttpError::Throttled { said: None, .. }), "{error:?}");
+    assert!(error.is_ambiguous());
 
     let server = Server::replies([Reply::status(500, &[], "{}"), Reply::json("[]")]).await;
     let answer = client(&server).send(write().repeat(Repeat::Safe)).await.unwrap();

@@ -29,6 +29,13 @@ async fn a_long_retry_after_ends_a_call_with_a_deadline_at_once() {
 }
 
 #[tokio::test]
+async fn nonsense_is_not_passed_on() {
+    let server = Server::replies([Reply::status(429, &["retry-after: 99999999999"], "")]).await;
+    let error = builder(&server).0.build().unwrap().send(Request::post("/x")).await.unwrap_err();
+    assert_eq!(error.retry_at(), Some(at("2026-06-01T11:00:00Z")));
+}
+
+#[tokio::test]
 async fn without_a_deadline_the_calls_own_limit_holds() {
     let server =
         Server::replies([Reply::status(429, &["retry-after: 599"], ""), Reply::json("[]"), Reply::status(429, &["retry-after: 601"], "")])
@@ -37,7 +44,8 @@ async fn without_a_deadline_the_calls_own_limit_holds() {
     let client = builder.build().unwrap();
     client.send(Request::post("/x")).await.unwrap();
     assert_eq!(clock.slept(), [Duration::from_secs(599)]);
-    assert!(matches!(client.send(Request::post("/x")).await.unwrap_err(), HttpError::Throttled { .. }));
+    let patient = Request::post("/x").deadline(clock.now() + SignedDuration::from_hours(1));
+    assert!(matches!(client.send(patient).await.unwrap_err(), HttpError::Throttled { .. }), "a later deadline does not widen it");
     assert_eq!(clock.slept().len(), 1);
 }
 

@@ -188,7 +188,6 @@ async fn certificates_are_checked_against_the_configured_authority() {
     let with = |ca: &Authority, url: &str| {
         let mut settings = Settings::new("snow", BaseUrl::parse(url, Plaintext::Loopback).unwrap());
         settings.ca_pem = Some(ca.pem());
-        settings.retry.attempts_max = 1;
         Client::builder(settings).build().unwrap()
     };
     assert!(with(&authority, &url).send(Request::get("/x")).await.is_ok());
@@ -196,6 +195,7 @@ async fn certificates_are_checked_against_the_configured_authority() {
     assert!(matches!(error, HttpError::Connect { failure: ConnectFailure::Tls, .. }), "another authority of the same name: {error:?}");
     let error = with(&authority, &server.url()).send(Request::get("/x")).await.unwrap_err();
     assert!(matches!(error, HttpError::Connect { failure: ConnectFailure::Tls, .. }), "another name: {error:?}");
+    assert_eq!(error.call().attempts, 1, "trust does not come by waiting");
     assert_eq!(server.lines().len(), 1);
 
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
