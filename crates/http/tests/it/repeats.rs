@@ -1,9 +1,13 @@
 //! What is sent again, how often, and what stays in doubt.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dewpoint_http::{Client, HttpError, Rate, RateBudget, Repeat, Request, RetryPolicy};
+use async_trait::async_trait;
+use dewpoint_http::auth::{Authenticator, Credentials};
+use dewpoint_http::{BaseUrl, Call, Client, HttpError, Plaintext, Rate, RateBudget, Repeat, Request, RetryPolicy};
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 
 use crate::support::{Counter, Reply, Server, builder, client, settings};
@@ -117,6 +121,33 @@ async fn doubt_stays_when_a_later_attempt_says_no() {
     let answer = client(&server).send(write().repeat(Repeat::Safe)).await.unwrap();
     assert!(answer.call().in_doubt);
     assert_eq!(answer.call().attempts, 2);
+}
+
+/// Credentials for one request, and none for the next.
+#[derive(Debug, Default)]
+struct Once(AtomicBool);
+
+#[async_trait]
+impl Authenticator for Once {
+    async fn credentials(&self, _: Timestamp) -> Result<Credentials, HttpError> {
+        if self.0.swap(true, Ordering::SeqCst) {
+            return Err(HttpError::Unsendable { call: Box::new(nobody()), why: "no token".to_owned() });
+        }
+        Ok(Credentials::default())
+    }
+}
+
+fn nobody() -> Call {
+    let origin = BaseUrl::parse("https://sso.example", Plaintext::Loopback).unwrap().origin().clone();
+    Call { operation: "token".to_owned(), origin, attempts: 0, request_id: None, in_doubt: false }
+}
+
+#[tokio::test]
+async fn doubt_stays_when_there_is_no_token_for_another_attempt() {
+    let server = Server::replies([Reply::none().reset()]).await;
+    let client = builder(&server).0.auth(Arc::new(Once::default())).build().unwrap();
+    let error = client.send(write().repeat(Repeat::Safe)).await.unwrap_err();
+    assert_eq!((error.call().operation.as_str(), error.is_ambiguous()), ("token", true), "{error:?}");
 }
 
 #[tokio::test]
