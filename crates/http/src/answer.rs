@@ -62,7 +62,8 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Errors
-    /// [`HttpErrorKind::Unexpected`] with the place in the document where it does not fit; as [`Self::check_json`] where it is none.
+    /// [`HttpErrorKind::Unexpected`] with the place in the document where it does not fit; [`HttpErrorKind::Empty`], [`HttpErrorKind::NotJson`] or
+    /// [`HttpErrorKind::Truncated`] where it is no whole document.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         self.check_kind()?;
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
