@@ -56,9 +56,9 @@ impl Response {
         serde_json::to_vec(value).map(|body| Self::of(status, "application/json", body))
     }
 
-    /// A page of HTML, as of a proxy or a server under maintenance.
+    /// A page of HTML, as of a proxy or a server under maintenance. It is no XML: an element is left open.
     pub fn page(status: u16, title: &str) -> Self {
-        let body = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>");
+        let body = format!("<html><head><title>{title}</title></head><body><h1>{title}</h1><br></body></html>");
         Self::of(status, "text/html;charset=UTF-8", body)
     }
 

@@ -55,7 +55,11 @@ fn answers_that_are_not_what_they_should_be() {
     let empty = struck(&sim, Mishap::Empty { status: 200 }).unwrap();
     assert_eq!((empty.status, empty.text.as_str(), empty.headers["content-length"].as_str()), (200, "", "0"));
     let page = struck(&sim, Mishap::Html { status: 502 }).unwrap();
-    assert!(page.status == 502 && page.headers["content-type"].starts_with("text/html") && page.text.contains("<h1>Bad Gateway</h1>"));
+    assert!(
+        page.status == 502
+            && page.headers["content-type"].starts_with("text/html")
+            && page.text.contains("<h1>Bad Gateway</h1><br></body>")
+    );
     assert_eq!(sim.product().orders(), 0, "none of them was carried out");
     assert_eq!(sim.calls().iter().map(|call| call.status).collect::<Vec<_>>(), [429, 200, 502]);
 }
