@@ -35,6 +35,7 @@ use self::given::Given;
 use self::parse::Spans;
 use self::quick::Quick;
 pub use self::subject::Subject;
+use self::vocabulary::Object;
 pub use self::vocabulary::Vocabulary;
 use crate::told;
 
@@ -235,7 +236,7 @@ impl Expression {
 }
 
 fn asks_group(tree: &IdedExpr) -> bool {
-    tree.references().has_variable(vocabulary::Object::Group.name())
+    tree.references().has_variable(Object::Group.name())
 }
 
 /// `has(resource.name)` asks for a value: every field is there, and may be null. (Of a map, `has` asks for the key.)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Action, Origin, Rule, Rules};
 use crate::estate::Disposition;
-use crate::expression::{Expression, Subject};
+use crate::expression::Subject;
 use crate::lifecycle::{RuleOutcome, Timers};
 use crate::model::{Key, Kind, Resource};
 
@@ -231,29 +231,21 @@ fn can_be_fleet(machine: &Resource, name: &str) -> bool {
 
 /// What an action comes to for a resource; `None` where it has nothing to say of its kind.
 fn decide(action: &Action, subject: &Subject<'_>) -> Result<Option<(Disposition, Option<Fleet>)>, String> {
+    let fold = |fleet| Ok(Some((Disposition::Fold, Some(fleet))));
     match action {
         Action::Record => Ok(Some((Disposition::Record, None))),
         Action::Defer => Ok(Some((Disposition::Defer, None))),
         Action::Ignore => Ok(Some((Disposition::Ignore, None))),
-        Action::Fold { into } => match subject.resource().filter(|resource| resource.kind == Kind::Instance) {
-            Some(machine) => fleet(machine, into.as_deref(), subject).map(|fleet| Some((Disposition::Fold, Some(fleet)))),
-            None => Ok(None),
-        },
-    }
-}
-
-/// What a machine is folded into.
-fn fleet(machine: &Resource, into: Option<&Expression>, subject: &Subject<'_>) -> Result<Fleet, String> {
-    match into {
-        Some(into) => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
+        Action::Fold { .. } if subject.resource().is_none_or(|resource| resource.kind != Kind::Instance) => Ok(None),
+        Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
             "" => Err("`into` gives an empty name".to_owned()),
-            name if !can_be_fleet(machine, name) => {
+            name if !subject.resource().is_some_and(|machine| can_be_fleet(machine, name)) => {
                 Err("`into` gives a name that no fleet can have: it is too long, or has control characters".to_owned())
             }
-            name => Ok(Fleet::Named(name.to_owned())),
+            name => fold(Fleet::Named(name.to_owned())),
         },
-        None => match subject.group() {
-            Some(group) => Ok(Fleet::Group(group.key.clone())),
+        Action::Fold { into: None } => match subject.group() {
+            Some(group) => fold(Fleet::Group(group.key.clone())),
             None => Err("it is in no scaling group, and the rule has no `into`".to_owned()),
         },
     }
