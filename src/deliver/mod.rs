@@ -132,6 +132,8 @@ struct Engine<'a, 'd> {
     records: BTreeMap<Key, RecordBrief>,
     edges: BTreeMap<EdgeId, RecordEdge>,
     born: BTreeMap<Key, Addressed>,
+    /// What other records give way to and that does not stand yet.
+    awaited: BTreeSet<Key>,
     outcome: Outcome,
     silences: u32,
 }
@@ -144,6 +146,7 @@ impl Delivery<'_> {
             records: state.records,
             edges: state.edges,
             born: BTreeMap::new(),
+            awaited: changes.iter().flat_map(|change| &change.gives_way_to).cloned().collect(),
             outcome: Outcome::default(),
             silences: 0,
         };
@@ -410,6 +413,9 @@ impl Engine<'_, '_> {
 
     fn done(&mut self, change: &Change, delivered: Delivered) -> Answer {
         *self.outcome.done.entry(change.change).or_default() += 1;
+        if matches!(change.change, ChangeKind::Adopt | ChangeKind::Create | ChangeKind::Revive) {
+            self.awaited.remove(&change.key);
+        }
         if change.relation.is_some() {
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
@@ -452,6 +458,9 @@ impl Engine<'_, '_> {
     }
 
     fn write_of(&self, change: &Change) -> Sendable {
+        if change.gives_way_to.iter().any(|key| self.awaited.contains(key)) {
+            return Sendable::Waits;
+        }
         if let Some(refusal) = self.refusal(change) {
             let parked = refusal.attempts >= ATTEMPTS_MAX;
             if parked || refusal.next_try_at.is_some_and(|due| due > self.delivery.at) {

@@ -103,6 +103,7 @@ fn create(target: &TargetName, number: usize) -> Change {
         people: BTreeSet::new(),
         recreates: false,
         contributed: false,
+        gives_way_to: BTreeSet::new(),
         reason: Reason { rule: "default".to_owned(), text: "seen".to_owned() },
         basis: Digest::of_parts([]),
     }
@@ -258,4 +259,40 @@ async fn what_was_refused_holds_up_the_same_wish_only() {
     let waits: Vec<_> = outcome.failed.iter().map(|failure| (failure.change, failure.parked)).collect();
     assert_eq!(waits, [(ChangeKind::Update, true), (ChangeKind::Update, false)]);
     assert_eq!((outcome.done, batches), ([(ChangeKind::Retire, 2)].into(), vec![2]));
+}
+
+#[tokio::test]
+async fn what_gives_way_to_a_record_goes_only_once_that_stands() {
+    let target: TargetName = "moody".parse().unwrap();
+    let retire = |number: usize, fleets: &[usize]| Change {
+        id: Digest::of_parts([b"retire".as_slice(), number.to_le_bytes().as_slice()]),
+        change: ChangeKind::Retire,
+        record: Some(RecordId(format!("r-{number}"))),
+        gives_way_to: fleets.iter().copied().map(key).collect(),
+        ..create(&target, number)
+    };
+    let retirements = [retire(10, &[0]), retire(11, &[1]), retire(12, &[0, 1]), retire(13, &[])];
+    let row =
+        |change: &Change| RecordBrief { record: change.record.clone(), state: DeliveryState::Delivered, ..RecordBrief::unborn(change) };
+    let records: BTreeMap<_, _> = retirements.iter().map(|change| (change.key.clone(), row(change))).collect();
+    let changes = |first: Change| [first, create(&target, 1)].into_iter().chain(retirements.clone()).collect::<Vec<_>>();
+
+    // The target does not take the first of two fleets.
+    let (outcome, _, ledger, _folder) = send_changes(Mood::Poisoned(0), 200, changes(create(&target, 0)), records.clone()).await;
+    assert_eq!(outcome.done, [(ChangeKind::Create, 1), (ChangeKind::Retire, 2)].into());
+    assert_eq!((outcome.waiting, outcome.failed.len()), (2, 1), "what waits has not failed");
+    let troubled: Vec<_> = ledger.troubles().await.unwrap().into_iter().map(|trouble| trouble.key).collect();
+    assert_eq!(troubled, [key(0)], "nothing is noted against what waits");
+
+    // It is not asked again yet: the same.
+    let refused = create(&target, 0);
+    let refusal = Refusal { change: refused.id, attempts: 1, next_try_at: Some(Timestamp::MAX), error: "no".to_owned() };
+    let row = RecordBrief { state: DeliveryState::Failed, refusal: Some(Box::new(refusal)), ..RecordBrief::unborn(&refused) };
+    let backing_off = records.clone().into_iter().chain([(key(0), row)]).collect();
+    let (outcome, ..) = send_changes(Mood::Poisoned(1000), 200, changes(refused), backing_off).await;
+    assert_eq!((outcome.done.get(&ChangeKind::Retire), outcome.waiting, outcome.failed.len()), (Some(&2), 2, 1));
+
+    // Both stand: all go.
+    let (outcome, ..) = send_changes(Mood::Poisoned(1000), 200, changes(create(&target, 0)), records).await;
+    assert_eq!((outcome.done.get(&ChangeKind::Retire), outcome.waiting, outcome.failed.len()), (Some(&4), 0, 0));
 }

@@ -136,6 +136,7 @@ pub(crate) fn change(n: u32, kind: ChangeKind) -> Change {
         people: std::collections::BTreeSet::new(),
         recreates: false,
         contributed: false,
+        gives_way_to: std::collections::BTreeSet::new(),
         reason: Reason { rule: "default".to_owned(), text: "it is there".to_owned() },
         basis: digest(n),
     }

@@ -23,7 +23,7 @@ pub(super) enum Prospect {
 }
 
 /// The fleet that each machine is in: a fleet of its own before the cloud's group, and none that has ended.
-pub(super) fn placed(estate: &Estate) -> BTreeMap<&Key, &Key> {
+pub(crate) fn placed(estate: &Estate) -> BTreeMap<&Key, &Key> {
     let mut placed = groups(estate);
     let named = estate.edges.iter().filter(|(id, edge)| id.relation == RelationType::MemberOf && edge.derived);
     let stands = |fleet: &Key| estate.resources.get(fleet).is_some_and(|fleet| fleet.end.is_none());

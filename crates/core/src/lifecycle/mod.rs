@@ -21,6 +21,7 @@ pub(crate) use decide::decide_with;
 pub use decide::{Decisions, decide, decide_traced, reason};
 pub(crate) use decide::{RETIRED_SCOPE, age_seen};
 pub use explain::{Because, Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain};
+pub(crate) use fleets::placed;
 pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;

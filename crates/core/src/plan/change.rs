@@ -86,6 +86,9 @@ pub struct Change {
     /// For `adopt`: whether only our fields are written, and the record stays a stranger's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub contributed: bool,
+    /// For `retire`: whose records, made or revived by the same plan, this one gives way to. It is sent only once all of them stand.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gives_way_to: BTreeSet<Key>,
     /// Why.
     pub reason: Reason,
     /// Digest of everything the desired record was made from; stored with the record, so that the next plan can skip what did not change.

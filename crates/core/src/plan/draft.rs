@@ -379,6 +379,7 @@ impl<'a> Drafter<'a> {
             people: written.people,
             recreates: false,
             contributed: false,
+            gives_way_to: BTreeSet::new(),
             reason: why,
             basis,
         }

@@ -140,6 +140,7 @@ impl<'a> Drafter<'a> {
             people: BTreeSet::new(),
             recreates: false,
             contributed: false,
+            gives_way_to: BTreeSet::new(),
             reason: wish.why,
             basis: wish.basis,
         };

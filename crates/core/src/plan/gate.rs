@@ -8,10 +8,11 @@ use super::change::{Change, ChangeKind};
 use super::draft::{Draft, Wish, fill};
 use super::guard::{Guardrail, Hold, HoldId, Limits, VerdictKind};
 use super::input::Input;
-use super::record::{RecordBrief, TargetState};
+use super::record::{DeliveryState, RecordBrief, TargetState};
 use super::standing::Evidence;
 use crate::estate::{Disposition, EndCause, EstateId, Known};
 use crate::inventory::{emptied, last_members, members_scope};
+use crate::lifecycle;
 use crate::model::{Digest, EdgeId, Key, Kind, RelationType, Scope, TargetName};
 use crate::target::Adopt;
 
@@ -92,7 +93,7 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
     add_riders(&mut gates, &wishes, &open);
     let stopped: BTreeSet<usize> = gates.iter().flat_map(|gate| gate.stopped.iter().copied()).collect();
     gates.extend(budget(&wishes, input, &draft.bindings, &stopped, &open));
-    let waiting = keep_unfolded(&mut gates, &wishes, input, &absent, &open);
+    let waiting = keep_unfolded(&mut gates, &mut wishes, input, &absent, &open);
 
     let mut guarded = Guarded {
         target: draft.target,
@@ -283,50 +284,56 @@ fn by_record(wishes: &[Wish]) -> BTreeMap<&Key, Vec<usize>> {
     by_record
 }
 
-/// A record gives way to its fleet's only together with that: where a gate stops the fleet's create, the members' ends share the hold, with
-/// what ends with them, and their edges. Returns those of fleets whose create is left out for another reason: they wait.
+/// A record gives way to its fleet's only together with that. Where a gate stops what makes the fleet's record, the members' ends share the
+/// hold, with what ends with them. Where it is not made for another reason (left out, or refused and not to be tried again yet), and
+/// where what was approved of them would go without it, they wait: those places are returned. All others note whose record they give way
+/// to, so that they are not sent if it is refused in this run.
 fn keep_unfolded(
     gates: &mut [Gate],
-    wishes: &[Wish],
+    wishes: &mut [Wish],
     input: &Input<'_>,
     absent: &BTreeSet<Key>,
     open: &impl Fn(&usize) -> bool,
 ) -> BTreeSet<usize> {
     let mut waiting = BTreeSet::new();
-    let creates: BTreeMap<&Key, usize> = places(wishes, |wish| wish.change.change == ChangeKind::Create)
+    let makers: BTreeMap<&Key, usize> = places(wishes, |wish| wish.change.kind == Kind::ScalingGroup && makes_record(wish.change.change))
         .filter_map(|place| Some((&wishes.get(place)?.change.key, place)))
-        .filter(|(key, _)| input.estate.resources.get(*key).is_some_and(|known| known.resource.kind == Kind::ScalingGroup))
         .collect();
-    let stopping = |fleet: &Key| {
-        let create = creates.get(fleet)?;
-        gates.iter().position(|gate| gate.stopped.contains(create))
-    };
-    let folded: BTreeMap<&Key, usize> = places(wishes, |wish| wish.evidence == Some(Evidence::Unwanted))
-        .filter_map(|place| Some((&wishes.get(place)?.change.key, place)))
-        .filter(|(key, _)| input.estate.resources.get(*key).is_some_and(|known| known.disposition == Disposition::Fold))
-        .collect();
-    if folded.is_empty() || (!gates.iter().any(|gate| !gate.stopped.is_empty()) && absent.is_empty()) {
+    if makers.is_empty() && absent.is_empty() {
         return waiting;
     }
-    // By machine, and by what ends with one.
-    let owners = |key: &Key, relation: RelationType| {
-        let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
-        let own = input.estate.edges.range(start..).map(|(id, _)| id).take_while(|id| id.from == *key);
-        own.filter(|id| id.relation == relation).map(|id| id.to.clone()).collect::<Vec<_>>()
+    let folded: BTreeMap<&Key, &Known> = places(wishes, |wish| wish.evidence == Some(Evidence::Unwanted))
+        .filter_map(|place| input.estate.resources.get_key_value(&wishes.get(place)?.change.key))
+        .filter(|(_, known)| known.disposition == Disposition::Fold)
+        .collect();
+    if folded.is_empty() {
+        return waiting;
+    }
+    let placed = lifecycle::placed(input.estate);
+    let gate_of = |fleet: &Key| {
+        let maker = makers.get(fleet)?;
+        gates.iter().position(|gate| gate.stopped.contains(maker))
     };
+    let is_refused =
+        |fleet: &Key| makers.get(fleet).and_then(|place| wishes.get(*place)).is_some_and(|wish| waits_after_refusal(input, &wish.change));
     let by_record = by_record(wishes);
     let mut riders: Vec<(usize, usize)> = Vec::new();
-    for key in folded.keys() {
-        let machines = match input.estate.resources.get(*key).map(|known| known.resource.kind) {
-            Some(Kind::Instance) => vec![(*key).clone()],
-            _ => owners(key, RelationType::AttachedTo),
+    let mut gives_way: Vec<(usize, BTreeSet<Key>)> = Vec::new();
+    for (key, known) in folded {
+        let machines = match known.resource.kind {
+            Kind::Instance => vec![key],
+            _ => machines_of(input, key),
         };
-        let fleets: Vec<Key> = machines.iter().flat_map(|machine| owners(machine, RelationType::MemberOf)).collect();
-        let places = || by_record.get(key).into_iter().flatten().copied().filter(|place| open(place));
-        if let Some(gate) = fleets.iter().find_map(stopping) {
-            riders.extend(places().map(|place| (gate, place)));
-        } else if fleets.iter().any(|fleet| absent.contains(fleet)) {
+        let fleets: BTreeSet<&Key> = machines.into_iter().filter_map(|machine| placed.get(machine).copied()).collect();
+        let places = || by_record.get(key).into_iter().flatten().copied();
+        if let Some(gate) = fleets.iter().find_map(|fleet| gate_of(fleet)) {
+            riders.extend(places().filter(|place| open(place)).map(|place| (gate, place)));
+            waiting.extend(places().filter(|place| !open(place)));
+        } else if fleets.iter().any(|fleet| absent.contains(*fleet) || is_refused(fleet)) {
             waiting.extend(places());
+        } else {
+            let made: BTreeSet<Key> = fleets.into_iter().filter(|fleet| makers.contains_key(fleet)).cloned().collect();
+            gives_way.extend(places().filter(|_| !made.is_empty()).map(|place| (place, made.clone())));
         }
     }
     for (gate, place) in riders {
@@ -334,7 +341,31 @@ fn keep_unfolded(
             gate.stopped.insert(place);
         }
     }
+    for (place, fleets) in gives_way {
+        if let Some(wish) = wishes.get_mut(place) {
+            wish.change.gives_way_to = fleets;
+        }
+    }
     waiting
+}
+
+/// Whether a live record of ours stands once it is done that did not before.
+fn makes_record(change: ChangeKind) -> bool {
+    matches!(change, ChangeKind::Adopt | ChangeKind::Create | ChangeKind::Revive)
+}
+
+/// Whether the target refused this very wish, and it is not to be sent again yet.
+fn waits_after_refusal(input: &Input<'_>, change: &Change) -> bool {
+    let Some(row) = input.state.records.get(&change.key) else { return false };
+    let Some(refusal) = row.refusal.as_ref().filter(|refusal| refusal.change == change.id) else { return false };
+    row.state == DeliveryState::Parked || refusal.next_try_at.is_some_and(|due| due > input.at)
+}
+
+/// The machines that something is attached to.
+fn machines_of<'a>(input: &Input<'a>, key: &Key) -> Vec<&'a Key> {
+    let start = EdgeId { from: key.clone(), relation: RelationType::LocatedIn, to: key.clone() };
+    let own = input.estate.edges.range(start..).map(|(id, _)| id).take_while(|id| id.from == *key);
+    own.filter(|id| id.relation == RelationType::AttachedTo).map(|id| &id.to).collect()
 }
 
 /// Puts each wish where it belongs: into its first gate's hold, among what waits, or among what may be sent.

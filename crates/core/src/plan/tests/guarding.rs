@@ -592,12 +592,87 @@ fn members_give_way_to_their_fleet_and_to_nothing_else() {
     assert_eq!(held, ["create fleet", "retire i-000", "retire i-001", "retire vol-1"].map(str::to_owned).into());
     world.say(&plan.holds[0], VerdictKind::Approved);
     assert_eq!(world.plan().changes.len(), 4);
+    // What was approved was the fleet in their place. It is another one by now, and not approved yet.
+    world.set("fleet", "size", json!("m"));
+    let plan = world.plan();
+    assert_eq!((words(&plan.changes), words(&plan.holds[0].changes)), (Vec::new(), vec!["create fleet".to_owned()]));
 
     // The target cannot say whether it stands there already: it is not made now, and they wait.
     let mut world = folded();
     world.answers.insert(key("fleet"), Err(world.target.no()));
     let plan = world.plan();
     assert_eq!((words(&plan.changes), plan.holds.len()), (Vec::new(), 0));
+}
+
+/// Notes that the target refused to make a record, and when it is asked again; parked where that is `None`.
+fn refuse(world: &mut World, name: &str, next_try_at: Option<jiff::Timestamp>) {
+    let plan = world.plan();
+    let make = plan.changes.iter().find(|change| change.key == key(name)).unwrap();
+    let refusal = Refusal { change: make.id, attempts: 5, next_try_at, error: "the name is taken".to_owned() };
+    let before = world.state.records.remove(&key(name)).unwrap_or_else(|| RecordBrief::unborn(make));
+    let state = if next_try_at.is_some() { DeliveryState::Failed } else { DeliveryState::Parked };
+    world.state.records.insert(key(name), RecordBrief { state, refusal: Some(Box::new(refusal)), ..before });
+}
+
+#[test]
+fn members_keep_their_records_while_the_target_refuses_their_fleets() {
+    let later = Some(at(60));
+    for next_try_at in [later, None] {
+        let mut world = folded();
+        refuse(&mut world, "fleet", next_try_at);
+        let plan = world.plan();
+        assert_eq!((words(&plan.changes), plan.holds.len()), (vec!["create fleet".to_owned()], 0), "next try {next_try_at:?}");
+    }
+
+    // It is due again: whether the rest is sent is for delivery to see.
+    let mut world = folded();
+    refuse(&mut world, "fleet", later);
+    world.now = at(60);
+    let plan = world.plan();
+    assert_eq!(words(&plan.changes), ["create fleet", "retire i-000", "retire i-001", "retire vol-1"]);
+    let waits_for = |change: &Change| change.gives_way_to.contains(&key("fleet"));
+    assert_eq!(plan.changes.iter().map(waits_for).collect::<Vec<_>>(), [false, true, true, true]);
+
+    // Another wish than the one that was refused.
+    let mut world = folded();
+    refuse(&mut world, "fleet", None);
+    world.set("fleet", "size", json!("m"));
+    assert_eq!(world.plan().changes.len(), 4);
+}
+
+#[test]
+fn a_fleet_record_that_comes_back_is_waited_for_as_well() {
+    let mut world = folded();
+    let members: BTreeSet<Key> = [key("i-000"), key("i-001"), key("vol-1")].into();
+    let dispose = |world: &mut World, disposition| {
+        members.iter().for_each(|member| world.estate.resources.get_mut(member).unwrap().disposition = disposition);
+    };
+    world.sync();
+    world.terminate("fleet");
+    dispose(&mut world, Disposition::Record);
+    world.now = at(hours(1));
+    world.sync();
+    world.show_again("fleet");
+    dispose(&mut world, Disposition::Fold);
+    let plan = world.plan();
+    assert_eq!(words(&plan.changes), ["revive fleet", "retire i-000", "retire i-001", "retire vol-1"]);
+    assert!(plan.changes[1..].iter().all(|change| change.gives_way_to == [key("fleet")].into()));
+    refuse(&mut world, "fleet", None);
+    assert_eq!(words(&world.plan().changes), ["revive fleet"]);
+}
+
+#[test]
+fn who_gives_way_to_whom_changes_no_wish() {
+    let mut world = folded();
+    let ids = |plan: &Guarded| plan.changes.iter().filter(|c| c.change == ChangeKind::Retire).map(|c| c.id).collect::<Vec<_>>();
+    let before = ids(&world.plan());
+    // The fleet's record is there by now, and the members' ends are what is left.
+    let mut made = world.plan();
+    made.changes.retain(|change| change.change == ChangeKind::Create);
+    world.apply(&made);
+    let after = world.plan();
+    assert_eq!(ids(&after), before);
+    assert!(after.changes.iter().all(|change| change.gives_way_to.is_empty()));
 }
 
 #[test]
