@@ -4,6 +4,7 @@ mod authority;
 mod blast;
 mod delivery;
 mod evidence;
+mod fleets;
 mod holds;
 mod one_writer;
 mod ownership;

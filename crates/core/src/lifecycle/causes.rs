@@ -20,8 +20,8 @@ pub(super) fn of_stage(known: &Known, stage: Stage, verdict: &Verdict, at: Times
     }
 }
 
-/// Complete listings without it.
-pub(super) fn absence(known: &Known) -> String {
+/// Complete listings without it, or of what is derived without a member.
+pub(crate) fn absence(known: &Known) -> String {
     match known.resource.derived {
         true => format!("no member is left, by {}", listings(known.missing)),
         false => format!("absent from {}", listings(known.missing)),

@@ -10,7 +10,7 @@ use super::dependents;
 use super::fleets;
 use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
-use super::words::{after, elapsed, listings, spelt};
+use super::words::{after, elapsed, spelt};
 use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
 };
@@ -410,12 +410,7 @@ fn next_step(known: &Known, verdict: &Verdict, at: Timestamp, unproven: impl FnO
     if !is_due(known, timers, at) {
         return Step::Stage(Stage::Missing);
     }
-    let text = format!(
-        "absent from {}, last seen {}, {} or more ago",
-        listings(known.missing),
-        told::time(known.last_seen),
-        spelt(timers.retire_after)
-    );
+    let text = format!("{}, last seen {}, {} or more ago", causes::absence(known), told::time(known.last_seen), spelt(timers.retire_after));
     let reason = Reason { rule: "retire_after".to_owned(), text };
     match unproven() {
         Some(scope) => Step::Frozen(scope),
@@ -519,11 +514,10 @@ fn unproven(key: &Key, known: &Known, open: &BTreeMap<Key, Scope>, scopes: &BTre
 #[must_use]
 pub fn reason(known: &Known) -> Reason {
     let reason = |rule: &str, text: String| Reason { rule: rule.to_owned(), text };
+    let absent = || format!("{}, last seen {}", causes::absence(known), told::time(known.last_seen));
     let Some(end) = &known.end else {
         return match known.stage {
-            Stage::Missing => {
-                reason("confirm_missing", format!("absent from {}, last seen {}", listings(known.missing), told::time(known.last_seen)))
-            }
+            Stage::Missing => reason("confirm_missing", absent()),
             Stage::Deferred => reason("min_age", "too young for a record".to_owned()),
             _ => reason("default", format!("seen {}", told::time(known.last_seen))),
         };
@@ -531,9 +525,9 @@ pub fn reason(known: &Known) -> Reason {
     match end.cause {
         EndCause::Stated => stated(known),
         EndCause::Absent => {
-            let text =
-                format!("absent from {}, last seen {}, and a look-up found it gone", listings(known.missing), told::time(known.last_seen));
-            reason("retire_after", text)
+            // Nobody looks up what is derived, nor what never had a record.
+            let is_looked_up = !known.resource.derived && known.disposition != Disposition::Defer;
+            reason("retire_after", if is_looked_up { format!("{}, and a look-up found it gone", absent()) } else { absent() })
         }
         EndCause::AccountClosed => closed_with(&known.resource.account),
         EndCause::LookedUp => reason("looked_up", "a look-up found it gone".to_owned()),

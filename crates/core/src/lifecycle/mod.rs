@@ -6,6 +6,7 @@
 mod causes;
 mod confirm;
 mod decide;
+mod decider;
 mod dependents;
 mod explain;
 mod fleets;
@@ -15,11 +16,13 @@ mod policy;
 mod stages;
 mod words;
 
+pub(crate) use causes::absence;
 pub use confirm::{Confirmed, conclude, confirm, purged};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use decide::decide_with;
 pub use decide::{Decisions, decide, decide_traced, reason};
 pub(crate) use decide::{RETIRED_SCOPE, age_seen};
+pub(crate) use decider::{Through, decider};
 pub use explain::{Because, Evidence, Explanation, RuleOutcome, RuleTrace, Timer, explain};
 pub(crate) use fleets::placed;
 pub use moves::{conclude_moved, successors};

@@ -262,18 +262,23 @@ fn next_of_missing(estate: &Estate, known: &Known, timers: &Timers, at: Timestam
             None => return format!("nothing: frozen, because {own} has never been listed"),
         }
     }
-    // What never had a record ends without a look-up.
+    // What never had a record ends without a look-up; what is derived has nothing that could be looked up.
     let is_deferred = known.disposition == Disposition::Defer;
+    let derived = known.resource.derived;
     if is_due(known, timers, at) {
-        let due =
-            if is_deferred { "retired by the next run" } else { "retired when the next run's look-up says gone and no guardrail holds it" };
+        let due = match (is_deferred, derived) {
+            (true, _) => "retired by the next run",
+            (false, true) => "retired by the next run that finds no member and that no guardrail holds",
+            (false, false) => "retired when the next run's look-up says gone and no guardrail holds it",
+        };
         return due.to_owned();
     }
+    let one = if derived { "a member" } else { "it" };
     let left = timers.confirm_missing.max(1).saturating_sub(known.missing);
     let due = due_by_time(known, timers);
     let time = (due > at).then(|| format!("not before {}", told::time(due)));
-    let count = (left > 0).then(|| format!("after {} more without it", listings(left)));
+    let count = (left > 0).then(|| format!("after {} more without {one}", listings(left)));
     let conditions: Vec<String> = count.into_iter().chain(time).collect();
     let what = if is_deferred { "retired" } else { "proposed for retirement" };
-    format!("{what} {}, unless it is seen", conditions.join(" and "))
+    format!("{what} {}, unless {one} is seen", conditions.join(" and "))
 }

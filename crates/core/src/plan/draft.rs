@@ -264,7 +264,7 @@ impl<'a> Drafter<'a> {
         };
         let is_correction = !is_revival && written.fields.iter().all(was_wanted);
         let (change, why) = match (is_revival, is_correction) {
-            (true, _) => (ChangeKind::Revive, reason("returned", format!("seen again {}", told::time(known.last_seen)))),
+            (true, _) => (ChangeKind::Revive, standing::return_reason(self.input, known, row)),
             (false, true) => (ChangeKind::Update, reason("drift", "the target shows other values than were written".to_owned())),
             (false, false) => (ChangeKind::Update, reason("observed", "differs from what was last delivered".to_owned())),
         };

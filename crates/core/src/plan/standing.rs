@@ -7,8 +7,9 @@ use super::change::Reason;
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use crate::estate::{Disposition, EndCause, Known, Stage};
-use crate::lifecycle;
+use crate::lifecycle::{self, Through};
 use crate::model::{Key, Kind};
+use crate::rules::DEFAULT;
 use crate::told;
 
 /// What a record's end rests on.
@@ -95,26 +96,65 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
             Some(EndCause::AccountClosed) => crate::lifecycle::reason(known),
             _ => reason("state", format!("the provider says `{state}`, last seen {last_seen}")),
         },
-        Evidence::Unwanted => {
-            let rule = input.verdicts.of(key).rule.to_string();
-            match known.disposition {
-                Disposition::Fold => Reason { rule, text: "counted in its fleet's record".to_owned() },
-                Disposition::Ignore => Reason { rule, text: "the rule wants no record".to_owned() },
-                Disposition::Record | Disposition::Defer => reason("unwanted", "no record is wanted any more".to_owned()),
-            }
-        }
+        Evidence::Unwanted => unwanted(input, known),
         Evidence::Excluded => reason("include", format!("this target does not include kind {} any more", known.resource.kind)),
     }
 }
 
 fn absence(known: &Known) -> Reason {
-    let listings = if known.missing == 1 { "1 complete listing".to_owned() } else { format!("{} complete listings", known.missing) };
-    reason("retire_after", format!("absent from {listings}, last seen {}", told::time(known.last_seen)))
+    reason("retire_after", format!("{}, last seen {}", lifecycle::absence(known), told::time(known.last_seen)))
+}
+
+/// Why nobody wants a record of what lives, with the rule that says so, of itself or of what it goes with.
+fn unwanted(input: &Input<'_>, known: &Known) -> Reason {
+    let (rule, through) = lifecycle::decider(input.estate, input.verdicts, known);
+    let by = (rule != DEFAULT).then(|| format!("rule `{rule}`"));
+    let text = match (known.disposition, through, by) {
+        (Disposition::Record | Disposition::Defer, ..) => return reason("unwanted", "no record is wanted any more".to_owned()),
+        (Disposition::Fold, Through::Machine, Some(by)) => format!("it ends with its machine, which {by} counts in its fleet's record"),
+        (Disposition::Fold, Through::Machine, None) => "it ends with its machine, which is counted in its fleet's record".to_owned(),
+        (Disposition::Fold, _, Some(by)) => format!("{by} counts it in its fleet's record"),
+        (Disposition::Fold, _, None) => "counted in its fleet's record".to_owned(),
+        (Disposition::Ignore, Through::Machine, Some(by)) => format!("it ends with its machine, of which {by} wants no record"),
+        (Disposition::Ignore, Through::Machine, None) => "it ends with its machine, of which no record is wanted".to_owned(),
+        (Disposition::Ignore, Through::Fleet, Some(by)) => format!("{by} wants no record of the fleet that it is folded into"),
+        (Disposition::Ignore, Through::UnbornFleet, Some(by)) => format!("{by} folds it into a fleet of which no record is wanted"),
+        (Disposition::Ignore, _, Some(by)) => format!("{by} wants no record of it"),
+        (Disposition::Ignore, _, None) => "no record of it is wanted".to_owned(),
+    };
+    reason(rule, text)
+}
+
+/// Why a record that was retired, or removed, is wanted again.
+pub(super) fn return_reason(input: &Input<'_>, known: &Known, row: &RecordBrief) -> Reason {
+    let removed = if row.state == DeliveryState::Purged { " after its record was removed" } else { "" };
+    if !was_let_go(known, row) {
+        let what = if known.resource.derived { "a member is seen again" } else { "seen again" };
+        return reason("returned", format!("{what} {}{removed}", told::time(known.last_seen)));
+    }
+    let since = told::time(known.disposition_since);
+    match recording(input, known) {
+        None => reason(DEFAULT, format!("no rule keeps it from a record any more, since {since}")),
+        Some(rule) => reason(rule, format!("rule `{rule}` wants a record of it, since {since}")),
+    }
+}
+
+/// The rule that says to record it, if one does.
+fn recording<'a>(input: &Input<'a>, known: &Known) -> Option<&'a str> {
+    let verdict = input.verdicts.of(&known.resource.key);
+    (verdict.is_own && verdict.disposition == Disposition::Record).then_some(&*verdict.rule)
+}
+
+/// Whether it is the rules that want a record again, and not that it came back: only what a rule kept from a record gets another disposition after that
+/// record's end. A new life begins its own.
+fn was_let_go(known: &Known, row: &RecordBrief) -> bool {
+    let changed = |retired_at| known.disposition_since > retired_at && known.life_since <= retired_at;
+    known.disposition == Disposition::Record && row.retired_at.is_some_and(changed)
 }
 
 pub(super) fn create_reason(input: &Input<'_>, known: &Known, row: Option<&RecordBrief>) -> Reason {
-    if row.is_some_and(|row| row.state == DeliveryState::Purged) {
-        return reason("returned", format!("seen again {} after its record was removed", told::time(known.last_seen)));
+    if let Some(row) = row.filter(|row| row.state == DeliveryState::Purged) {
+        return return_reason(input, known, row);
     }
     if row.is_some_and(is_gone) {
         return reason("recreate", "a complete read and a look-up show its record no more".to_owned());
@@ -124,7 +164,11 @@ pub(super) fn create_reason(input: &Input<'_>, known: &Known, row: Option<&Recor
         let (word, birth) = known.resource.created_at.map_or(("first seen", known.first_seen), |birth| ("created", birth));
         return reason("min_age", format!("{word} {}, older than min_age {}", told::time(birth), duration(min_age)));
     }
-    reason("default", format!("first seen {}", told::time(known.first_seen)))
+    let first_seen = told::time(known.first_seen);
+    match recording(input, known) {
+        None => reason(DEFAULT, format!("first seen {first_seen}")),
+        Some(rule) => reason(rule, format!("rule `{rule}` wants a record of it, first seen {first_seen}")),
+    }
 }
 
 /// Whether a read proved a record gone that was there before.

@@ -9,4 +9,5 @@ mod doubting;
 mod drifting;
 mod guarding;
 mod properties;
+mod reasons;
 mod telling;

@@ -1,0 +1,38 @@
+//! Which rule a disposition comes from, where that is not the resource's own.
+
+use super::decide::fleet_key;
+use super::dependents;
+use super::policy::Verdicts;
+use crate::estate::{Disposition, Estate, Known};
+use crate::model::Kind;
+
+/// What a rule decided about, so that a resource's disposition follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Through {
+    /// The resource itself.
+    Itself,
+    /// The machine that it ends with.
+    Machine,
+    /// The fleet that it would be folded into, of which no record is wanted.
+    Fleet,
+    /// The machine itself, but the fleet that it would be folded into is not wanted, and never was.
+    UnbornFleet,
+}
+
+/// The rule that a resource's disposition comes from (`default` where none spoke), and what that rule decided about.
+pub(crate) fn decider<'a>(estate: &Estate, verdicts: &'a Verdicts, known: &Known) -> (&'a str, Through) {
+    let key = &known.resource.key;
+    let verdict = verdicts.of(key);
+    if known.resource.kind != Kind::Instance && !verdict.is_own {
+        let machine = dependents::machine_of(estate, key, verdicts).filter(|(_, disposition)| *disposition == known.disposition);
+        return match machine.and_then(|(machine, _)| estate.resources.get(machine)) {
+            Some(machine) => (decider(estate, verdicts, machine).0, Through::Machine),
+            None => (&verdict.rule, Through::Itself),
+        };
+    }
+    if (known.disposition, verdict.disposition) == (Disposition::Ignore, Disposition::Fold) {
+        let fleet = fleet_key(known, verdict).map(|fleet| verdicts.of(&fleet)).filter(|fleet| fleet.disposition == Disposition::Ignore);
+        return fleet.map_or((&verdict.rule, Through::UnbornFleet), |fleet| (&fleet.rule, Through::Fleet));
+    }
+    (&verdict.rule, Through::Itself)
+}
