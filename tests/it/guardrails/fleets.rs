@@ -73,11 +73,11 @@ fn the_end_of_a_fleet_and_of_its_rule_are_told_as_what_they_are() {
     let planned = world.run(&["plan", "--at", &at(3, 0)]).out;
     assert_eq!(planned.matches(": no rule keeps it from a record any more, since 2026-02-03T00:00:00Z\n").count(), 3, "{planned}");
     world.sync_at(&at(3, 0), 0);
-    world.sync_at(&at(4, 0), 0);
-    let planned = world.run(&["plan", "--at", &at(5, 0)]).out;
-    assert!(planned.contains("no member is left, by "), "{planned}");
-    world.sync_at(&at(5, 0), 0);
+    let planned = world.run(&["plan", "--at", &at(4, 0)]).out;
+    let why = "no member is left, by 2 complete listings, last seen 2026-02-02T00:00:00Z";
+    assert!(planned.contains(&format!(" blue: {why}\n")), "{planned}");
+    let document = world.sync_at(&at(4, 0), 0);
+    assert_eq!((World::counts(&document), live(&world)), (vec![("retire".to_owned(), 1)], 3));
     let explained = world.run(&["explain", "blue"]).out;
-    assert!(explained.contains("retired: no member is left, by ") || explained.contains("no member is left, by "), "{explained}");
-    assert!(!explained.contains("look-up"), "{explained}");
+    assert!(explained.contains(&format!(": {why}\n")) && !explained.contains("look-up"), "{explained}");
 }
