@@ -5,6 +5,7 @@ use super::dependents;
 use super::policy::Verdicts;
 use crate::estate::{Disposition, Estate, Known};
 use crate::model::Kind;
+use crate::rules::DEFAULT;
 
 /// What a rule decided about, so that a resource's disposition follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +20,7 @@ pub(crate) enum Through {
     UnbornFleet,
 }
 
-/// The rule that a resource's disposition comes from (`default` where none spoke), and what that rule decided about.
+/// The rule that a resource's disposition comes from (`default` where none spoke, or does no longer), and what that rule decided about.
 pub(crate) fn decider<'a>(estate: &Estate, verdicts: &'a Verdicts, known: &Known) -> (&'a str, Through) {
     let key = &known.resource.key;
     let verdict = verdicts.of(key);
@@ -30,9 +31,14 @@ pub(crate) fn decider<'a>(estate: &Estate, verdicts: &'a Verdicts, known: &Known
             None => (&verdict.rule, Through::Itself),
         };
     }
-    if (known.disposition, verdict.disposition) == (Disposition::Ignore, Disposition::Fold) {
-        let fleet = fleet_key(known, verdict).map(|fleet| verdicts.of(&fleet)).filter(|fleet| fleet.disposition == Disposition::Ignore);
-        return fleet.map_or((&verdict.rule, Through::UnbornFleet), |fleet| (&fleet.rule, Through::Fleet));
+    match (known.disposition, verdict.disposition) {
+        (is, says) if is == says => (&verdict.rule, Through::Itself),
+        (Disposition::Ignore, Disposition::Fold) => match fleet_key(known, verdict) {
+            Some(fleet) if verdicts.of(&fleet).disposition == Disposition::Ignore => (&verdicts.of(&fleet).rule, Through::Fleet),
+            Some(fleet) if estate.resources.get(&fleet).is_none_or(|fleet| fleet.end.is_some()) => (&verdict.rule, Through::UnbornFleet),
+            Some(_) | None => (DEFAULT, Through::Itself),
+        },
+        // It stays what it is for a while, and what the rule says now is not why.
+        _ => (DEFAULT, Through::Itself),
     }
-    (&verdict.rule, Through::Itself)
 }

@@ -9,7 +9,7 @@ use super::super::*;
 use crate::estate::{Disposition, Fence, KnownEdge, Stage};
 use crate::expression::{Expression, Vocabulary, Wanted};
 use crate::lifecycle::{self, Policy, Timers};
-use crate::model::{Attributes, EdgeId, Kind, RelationType};
+use crate::model::{Attributes, EdgeId, Key, Kind, RelationType};
 use crate::rules::{Action, Origin, Rule, Settings};
 
 fn text(source: &str, wanted: Wanted) -> Expression {
@@ -108,6 +108,26 @@ fn a_fleet_that_is_not_wanted_takes_its_members_along() {
     let mut world = world();
     let told = told(&mut world, "node", &[("i-000", Disposition::Ignore)]);
     assert_eq!(told, [pair("pools are one record", "rule `pools are one record` folds it into a fleet of which no record is wanted")]);
+
+    // The fleet stands in the ledger: its own rule is the reason.
+    let mut world = self::world();
+    let machine = world.known("i-000").resource.clone();
+    let fleet = world.add("fleet", Kind::ScalingGroup);
+    Arc::make_mut(&mut fleet.resource).key = Key::fleet(machine.provider, &machine.account, &machine.region, "blue").unwrap();
+    fleet.disposition = Disposition::Ignore;
+    let mut fleet = world.estate.resources.remove(&key("fleet")).unwrap();
+    Arc::make_mut(&mut fleet.resource).tags.insert("is".to_owned(), "agent".to_owned());
+    world.estate.resources.insert(fleet.resource.key.clone(), fleet);
+    let told = self::told(&mut world, "node", &[("i-000", Disposition::Ignore)]);
+    assert_eq!(told, [pair("agents leave no trace", "rule `agents leave no trace` wants no record of the fleet that it is folded into")]);
+}
+
+#[test]
+fn a_rule_that_says_otherwise_by_now_is_not_the_reason() {
+    let mut world = world();
+    // Both stay what they were for a while, by `min_dwell` or for their age.
+    let told = told(&mut world, "dear", &[("i-000", Disposition::Ignore), ("i-001", Disposition::Fold)]);
+    assert_eq!(told, [pair("default", "no record of it is wanted"), pair("default", "counted in its fleet's record")]);
 }
 
 #[test]
