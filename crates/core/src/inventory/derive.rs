@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::derived::{self, Sort, can_serve, dependencies, is_listed, is_live, is_seen, relate, unrelate};
+use super::derived::{self, Sighting, Sort, can_serve, dependencies, is_listed, is_live, relate, unrelate};
 use super::observe::Observing;
 use crate::estate::{Estate, Fence};
 use crate::model::{Account, Attributes, EdgeId, Key, Kind, Provider, Region, RelationType, Resource};
@@ -23,8 +23,7 @@ pub struct Derived {
 struct Service {
     name: String,
     members: BTreeSet<Key>,
-    /// A member was read under this fence.
-    is_seen: bool,
+    sighting: Sighting,
 }
 
 /// Derives services and their `depends_on` edges from the tags of live instances, pools and load balancers.
@@ -37,7 +36,7 @@ pub fn derive(estate: &mut Estate, ownership: &Ownership, observing: &Observing<
     let services = wanted(estate, ownership, observing.fence);
     let mut new: BTreeSet<&Key> = BTreeSet::new();
     for (key, service) in &services {
-        if derived::upsert(estate, Sort::Service, row(key, service), service.is_seen, observing) {
+        if derived::upsert(estate, Sort::Service, row(key, service), service.sighting, observing) {
             new.insert(key);
         }
     }
@@ -55,13 +54,16 @@ fn wanted(estate: &Estate, ownership: &Ownership, fence: Fence) -> BTreeMap<Key,
         }
         let Some(name) = ownership.service.resolve(&known.resource.tags) else { continue };
         let Some(service) = Key::service(name) else { continue };
-        let service =
-            services.entry(service).or_insert_with(|| Service { name: name.to_owned(), members: BTreeSet::new(), is_seen: false });
+        let service = services.entry(service).or_insert_with(|| Service {
+            name: name.to_owned(),
+            members: BTreeSet::new(),
+            sighting: Sighting::default(),
+        });
         // Spellings differ; the smallest does not depend on who comes first.
         if name < service.name.as_str() {
             name.clone_into(&mut service.name);
         }
-        service.is_seen |= is_seen(known, fence);
+        service.sighting.add(known, fence);
         service.members.insert(key.clone());
     }
     services

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::edges::journal;
@@ -47,13 +48,8 @@ impl Sort {
 
 /// Whether a resource lives, as this run's decisions will have it: those come after, and must not make a second pass differ. What is
 /// missing before it ever had a record may be retired by them without a look-up.
-pub(super) fn is_live(known: &Known) -> bool {
+pub(crate) fn is_live(known: &Known) -> bool {
     !known.is_ended() && (known.missing == 0 || known.disposition != Disposition::Defer)
-}
-
-/// Whether a read under this fence showed a member.
-pub(super) fn is_seen(member: &Known, fence: Fence) -> bool {
-    member.missing == 0 && member.fence >= fence
 }
 
 /// The members that derived resources (services, named fleets) were last derived from; none where one entered by recovery. One walk over all
@@ -180,9 +176,25 @@ fn is_proven(estate: &Estate, key: &Key, observing: &Observing<'_>) -> bool {
     (is_bounded || observing.coverage.is_exhaustive()) && unlisted_members(resources, edges, scopes, key).is_none()
 }
 
-/// Takes what the members of a derived resource came to into its row. `is_seen` says that one of them was read under this fence.
-/// Returns whether the row is new.
-pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, is_seen: bool, observing: &Observing<'_>) -> bool {
+/// When the members of a derived resource were last seen.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sighting {
+    /// One of them was read under this fence.
+    is_now: bool,
+    last: Option<Timestamp>,
+}
+
+impl Sighting {
+    /// Takes one member in.
+    pub(super) fn add(&mut self, member: &Known, fence: Fence) {
+        self.is_now |= member.missing == 0 && member.fence >= fence;
+        self.last = self.last.max(Some(member.last_seen));
+    }
+}
+
+/// Takes what the members of a derived resource came to into its row. It was last seen when any of them was, so that what they wait for before
+/// they end is not waited for again. Returns whether the row is new.
+pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, sighting: Sighting, observing: &Observing<'_>) -> bool {
     let key = resource.key.clone();
     let dirty = &mut estate.dirty;
     let Some(known) = estate.resources.get_mut(&key) else {
@@ -191,7 +203,9 @@ pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, is_see
         let mut fields = BTreeMap::from([("kind".to_owned(), change(resource.kind.as_str()))]);
         fields.extend(resource.name.as_deref().map(|name| ("name".to_owned(), change(name))));
         note(dirty, observing, JournalKind::Observed, &key, sort.cause(), fields);
-        estate.resources.insert(key, Known::new(resource, observing.at, observing.fence));
+        let mut known = Known::new(resource, observing.at, observing.fence);
+        known.last_seen = sighting.last.filter(|_| !sighting.is_now).unwrap_or(observing.at);
+        estate.resources.insert(key, known);
         return true;
     };
     let mut taken = take(known, resource.into(), Proven::ALL);
@@ -206,10 +220,19 @@ pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, is_see
         note(dirty, observing, JournalKind::Observed, &key, sort.cause(), taken.fields);
     }
     // What a recovery doubts stays in doubt until a member is seen.
-    let in_doubt = known.recovered && !is_seen;
+    let in_doubt = known.recovered && !sighting.is_now;
+    let is_news = known.fence < observing.fence;
     // The row follows from the merged view, which is right under any fence; only the time of the sighting may be an old one.
-    let (at, fence) = if known.fence <= observing.fence { (observing.at, observing.fence) } else { (known.last_seen, known.fence) };
-    known.sighted(at, fence);
+    let seen = if sighting.is_now && known.fence <= observing.fence {
+        observing.at
+    } else {
+        sighting.last.map_or(known.last_seen, |last| last.max(known.last_seen))
+    };
+    if is_news && !sighting.is_now && !observing.narrow {
+        // The ledger takes derived rows that nothing missed for seen in every run.
+        dirty.resources.insert(key.clone());
+    }
+    known.sighted(seen, known.fence.max(observing.fence));
     known.recovered = in_doubt;
     false
 }
@@ -231,10 +254,10 @@ pub(super) fn miss(estate: &mut Estate, sort: Sort, has_members: impl Fn(&Key) -
             continue;
         }
         if !is_proven {
-            // Frozen, and as such still standing: the ledger takes derived rows that nothing missed for seen in every run.
-            if known.missing == 0 {
-                known.last_seen = observing.at;
+            // Frozen, and as such still standing. The ledger takes derived rows that nothing missed for seen in every run.
+            if known.missing == 0 && known.fence < observing.fence {
                 known.fence = observing.fence;
+                dirty.resources.insert(key.clone());
             }
             continue;
         }

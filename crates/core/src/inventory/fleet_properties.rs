@@ -199,9 +199,10 @@ proptest! {
         let has_members = live_members(&estate, rules);
         let fleets: Vec<&Key> = estate.dirty.resources.iter().filter(|key| has_members.contains_key(*key)).collect();
         let groups: Vec<_> = estate.dirty.journal.iter().filter(|entry| has_members.contains_key(&entry.key)).collect();
-        // A group that its listing shows no more is absent more often.
+        // A group that its listing shows no more is absent more often, and a fleet of which no member is shown was last seen when they were.
         let absent: BTreeSet<&Key> = estate.resources.iter().filter(|(_, known)| known.missing > 0).map(|(key, _)| key).collect();
-        prop_assert!(fleets.iter().all(|key| absent.contains(key)), "{:?}", fleets);
+        let is_absent = |key: &Key| absent.contains(key) || (key.is_derived() && has_members[key].iter().all(|member| absent.contains(member)));
+        prop_assert!(fleets.iter().all(|key| is_absent(key)), "{:?}", fleets);
         prop_assert!(groups.is_empty() && estate.dirty.edges.is_empty(), "{:?}", estate.dirty);
     }
 
@@ -247,7 +248,12 @@ proptest! {
             if key.as_fleet().is_some() {
                 prop_assert_eq!(known.stage, Stage::Retired, "{}", key);
             } else if known.resource.kind == Kind::ScalingGroup {
-                prop_assert!(known.resource.extra.is_empty());
+                let is_member = |id: &&EdgeId| id.to == *key && id.relation == RelationType::MemberOf;
+                let of = estate.edges.keys().filter(is_member).filter_map(|id| estate.resources.get(&id.from));
+                let has_members = known.missing == 0 && of.clone().any(|member| member.missing == 0 && !member.is_ended());
+                let told = known.resource.extra.get("added_by_members");
+                let counts_none = |told: &serde_json::Value| told.get("member_count").is_none_or(|count| *count == serde_json::json!(0));
+                prop_assert!(told.is_none_or(|told| !has_members && counts_none(told)), "{}", key);
             }
         }
     }

@@ -9,6 +9,7 @@ use crate::estate::{Dirty, Disposition, EndCause, Estate, Fence, JournalKind, Kn
 use crate::lifecycle::{confirm, explain};
 use crate::model::{Account, EdgeId, Key, Kind, Outcome, Provider, Region, Relation, RelationType, Resource, Scope};
 use crate::ownership::Ownership;
+use crate::plan::Reason;
 use crate::source::{Presence, Pull};
 use crate::testing::{coverage, decide_again, key, minute, policy, pull, relation, resource, scope};
 
@@ -240,6 +241,45 @@ fn a_group_without_a_count_has_that_of_its_members() {
         assert_eq!(attributes(&estate, &bare.key), json!({"member_count": 2, "member_count_min": 2, "member_count_max": 2}));
     }
     is_clean(&estate);
+}
+
+#[test]
+fn a_fleet_without_members_counts_none_and_keeps_its_peaks() {
+    let mut estate = Estate::default();
+    let asg = resource(&of(Kind::ScalingGroup), "asg");
+    let member_of = |name: &str| relation(RelationType::MemberOf, &machine(name), &asg.key);
+    let shown = |names: &[&str], outcome| {
+        let machines = names.iter().map(|name| spot(name, "a", "1a", "spot"));
+        let related = names.iter().map(|name| member_of(name)).collect();
+        seen_but(outcome, &[Kind::Instance], machines.chain([asg.clone()]).collect(), related)
+    };
+    let folding: Folding = into(&asg.key, &["i-1", "i-2"]).into_iter().chain(into(&web(), &["i-3"])).collect();
+    let _ = run(&mut estate, &shown(&["i-1", "i-2", "i-3"], Outcome::Complete), &folding, 1);
+    let full = |count: u64| json!({"sizes": ["a"], "zones": ["1a"], "spot_share": 1.0, "member_count": count, "member_count_min": count, "member_count_max": count});
+    assert_eq!([attributes(&estate, &asg.key), attributes(&estate, &web())], [full(2), full(1)]);
+    for name in ["i-1", "i-2", "i-3"] {
+        let given_up = Reason { rule: "test".to_owned(), text: "given up".to_owned() };
+        let _ = crate::lifecycle::conclude(&mut estate, &machine(name), EndCause::Disowned, &given_up, minute(15));
+    }
+    // Nobody could look.
+    let _ = run(&mut estate, &shown(&[], Outcome::Truncated), &folding, 2);
+    assert_eq!([attributes(&estate, &asg.key), attributes(&estate, &web())], [full(2), full(1)]);
+    let emptied = |max: u64| json!({"sizes": ["a"], "zones": ["1a"], "spot_share": 1.0, "member_count": 0, "member_count_min": 0, "member_count_max": max});
+    for fence in [3, 3, 4] {
+        let _ = run(&mut estate, &shown(&[], Outcome::Complete), &folding, fence);
+        assert_eq!([attributes(&estate, &asg.key), attributes(&estate, &web())], [emptied(2), emptied(1)]);
+        assert!(estate.dirty.journal.iter().all(|entry| entry.entry == JournalKind::Absent), "{:?}", estate.dirty.journal);
+    }
+    // The next ones are sampled with those before.
+    let _ = run(&mut estate, &shown(&["i-4"], Outcome::Complete), &into(&asg.key, &["i-4"]), 5);
+    let counts = json!({"member_count": 1, "member_count_min": 0, "member_count_max": 2});
+    let now = attributes(&estate, &asg.key);
+    assert!(counts.as_object().expect("counts").iter().all(|(name, count)| now[name] == *count), "{now}");
+    // The rule is gone, but the group cannot be read, or only what waits for its age is shown.
+    let _ = run(&mut estate, &shown(&["i-4"], Outcome::Truncated), &Folding::new(), 6);
+    assert_eq!(attributes(&estate, &asg.key), now);
+    let _ = run(&mut estate, &shown(&["i-4"], Outcome::Complete), &Folding::new(), 7);
+    assert_eq!(attributes(&estate, &asg.key), json!({}));
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::derived::{self, Sort, is_listed, is_live, is_seen, members_scope, note, relate, unrelate};
+use super::derived::{self, Sighting, Sort, is_listed, is_live, members_scope, note, relate, unlisted_members, unrelate};
 use super::lift;
-use super::members::{self, Told};
+use super::members::{self, Part, Told};
 use super::merge::replace;
 use super::observe::Observing;
-use crate::estate::{Estate, JournalKind, Known};
+use crate::estate::{Disposition, Estate, JournalKind, Known};
 use crate::model::{Attributes, EdgeId, Key, Kind, RelationType, Resource};
 
 /// Which members are folded now, and into what: the key of a scaling group that the cloud shows, or of a named fleet.
@@ -34,7 +34,7 @@ struct Fleet {
     members: BTreeSet<Key>,
     told: Told,
     /// A member was read under this fence.
-    is_seen: bool,
+    sighting: Sighting,
 }
 
 /// Makes the named fleets, gives every fleet what its members tell, and lifts their edges to it. Call after dispositions are decided, before
@@ -46,19 +46,20 @@ struct Fleet {
 ///   account and region is complete, so that the usual timers retire it; narrow reads count nothing. Members point to it by derived
 ///   `member_of` edges. What has ended keeps its edge, what left for another fleet or a record of its own does not.
 /// - Counts are of the members that no complete listing misses. Lists (`sizes`, `images`, `zones`) come from all live members, and lose
-///   nothing where the members' listing is not complete. What a group says of itself stands; what its members add goes with the last of them.
+///   nothing where the members' listing is not complete. What a group says of itself stands. A fleet that is left without members counts none
+///   and is described by its last ones; a group whose members live and are folded no more loses what they added.
 /// - Edges are lifted as [`lift`] says.
 pub fn fold(estate: &mut Estate, folding: &Folding, observing: &Observing<'_>) -> Folded {
     let fleets = gather(estate, folding, observing);
     let mut new = BTreeSet::new();
     for (key, fleet) in &fleets {
         if let Some(resource) = named(estate, key, fleet, observing)
-            && derived::upsert(estate, Sort::Fleet, resource, fleet.is_seen, observing)
+            && derived::upsert(estate, Sort::Fleet, resource, fleet.sighting, observing)
         {
             new.insert(key.clone());
         }
     }
-    tell_groups(estate, &fleets, observing);
+    tell_fleets(estate, &fleets, observing);
 
     let fleet_of = fleets.iter().flat_map(|(key, fleet)| fleet.members.iter().map(move |member| (member, key))).collect();
     name_members(estate, &fleet_of, &new, observing);
@@ -79,7 +80,7 @@ fn gather(estate: &Estate, folding: &Folding, observing: &Observing<'_>) -> BTre
         }
         let fleet = fleets.entry(key.clone()).or_default();
         fleet.told.add(&known.resource, known.missing == 0);
-        fleet.is_seen |= is_seen(known, observing.fence);
+        fleet.sighting.add(known, observing.fence);
         fleet.members.insert(member.clone());
     }
     fleets
@@ -134,19 +135,36 @@ fn bare(key: &Key) -> Option<Resource> {
     })
 }
 
-/// Gives the groups that the cloud shows what their members add, and takes it from those that have none any more.
-fn tell_groups(estate: &mut Estate, fleets: &BTreeMap<Key, Fleet>, observing: &Observing<'_>) {
-    let is_group = |known: &Known| known.resource.kind == Kind::ScalingGroup && !known.resource.derived;
-    let concerned = estate.resources.iter().filter(|(key, known)| {
-        let has_members = || fleets.contains_key(*key);
-        is_group(known) && (members::adds_to(&known.resource) || has_members())
-    });
-    let views: Vec<(Key, Resource)> = concerned
-        .map(|(key, known)| {
-            let told = fleets.get(key).map(|fleet| &fleet.told);
-            (key.clone(), members::of_group(&known.resource, told, are_members_listed(estate, &known.resource, observing)))
-        })
-        .collect();
+/// Gives the groups that the cloud shows what their members add. What is left without any counts none, the named fleets too; only a group
+/// whose members live and are not folded any more loses what they added.
+fn tell_fleets(estate: &mut Estate, fleets: &BTreeMap<Key, Fleet>, observing: &Observing<'_>) {
+    let loose = loose_members(estate, fleets);
+    let is_fleet = |known: &Known| known.resource.kind == Kind::ScalingGroup;
+    let mut views: Vec<(Key, Resource)> = Vec::new();
+    for (key, known) in estate.resources.iter().filter(|(_, known)| is_fleet(known)) {
+        let resource = &*known.resource;
+        match fleets.get(key) {
+            // Derived from its members already.
+            Some(_) if resource.derived => {}
+            Some(fleet) => {
+                let proven = are_members_listed(estate, resource, observing);
+                views.push((key.clone(), members::of_group(resource, Part::Members(&fleet.told), proven)));
+            }
+            // What has ended keeps its last attributes.
+            None if known.end.is_some() => {}
+            None if resource.derived => {
+                let Estate { resources, edges, scopes, .. } = &*estate;
+                if !observing.narrow && unlisted_members(resources, edges, scopes, key).is_none() {
+                    views.push((key.clone(), members::of_emptied(resource)));
+                }
+            }
+            None if members::adds_to(resource) => {
+                let part = loose.get(key).copied().unwrap_or(Part::Emptied);
+                views.push((key.clone(), members::of_group(resource, part, are_members_listed(estate, resource, observing))));
+            }
+            None => {}
+        }
+    }
     let Estate { resources, dirty, .. } = estate;
     for (key, view) in views {
         let Some(known) = resources.get_mut(&key) else { continue };
@@ -159,6 +177,27 @@ fn tell_groups(estate: &mut Estate, fleets: &BTreeMap<Key, Fleet>, observing: &O
             note(dirty, observing, JournalKind::Observed, &key, TOLD_BY_MEMBERS, taken.fields);
         }
     }
+}
+
+/// Groups that had folded members, have none, and whose listing shows some that live.
+fn loose_members<'a>(estate: &'a Estate, fleets: &BTreeMap<Key, Fleet>) -> HashMap<&'a Key, Part<'static>> {
+    // The edges of a group that a listing lacks are its last ones.
+    let is_concerned = |known: &Known| known.missing == 0 && !known.resource.derived && members::adds_to(&known.resource);
+    let groups = estate.resources.iter().filter(|(key, known)| !fleets.contains_key(*key) && is_concerned(known));
+    let groups: HashSet<&Key> = groups.map(|(key, _)| key).collect();
+    let mut loose = HashMap::new();
+    if groups.is_empty() {
+        return loose;
+    }
+    for (id, _) in estate.edges.iter().filter(|(id, edge)| id.relation == RelationType::MemberOf && !edge.derived) {
+        let Some(&group) = groups.get(&id.to) else { continue };
+        match estate.resources.get(&id.from).filter(|member| member.missing == 0 && is_live(member)) {
+            Some(member) if member.disposition == Disposition::Defer => drop(loose.entry(group).or_insert(Part::Undecided)),
+            Some(_) => drop(loose.insert(group, Part::Released)),
+            None => {}
+        }
+    }
+    loose
 }
 
 /// Keeps the derived `member_of` edges: of what is folded into a named fleet, and of what ended there.

@@ -91,17 +91,43 @@ pub(super) fn of_named(told: &Told, before: &Attributes, proven: bool) -> Attrib
     told.added(&Attributes::new(), before, proven)
 }
 
-/// A group that the cloud shows as it is with what its members tell. `None` for `told`: it has no folded members any more.
-pub(super) fn of_group(group: &Resource, told: Option<&Told>, proven: bool) -> Resource {
+/// What folding makes of a group that the cloud shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// These are folded into it.
+    Members(&'a Told),
+    /// None is left of those that were.
+    Emptied,
+    /// It has members, and they are not folded into it any more.
+    Released,
+    /// Whether its members will be folded into it is not decided.
+    Undecided,
+}
+
+/// A group that the cloud shows as it is with what its members tell. Where their listing is not `proven` whole, nothing is taken from it.
+pub(super) fn of_group(group: &Resource, part: Part<'_>, proven: bool) -> Resource {
     let mut group = group.clone();
     let before = take_added(&mut group);
-    let added = match told {
-        Some(told) => told.added(&group.attributes, &before, proven),
-        None if proven => Attributes::new(),
-        None => before,
+    let added = match part {
+        Part::Members(told) => told.added(&group.attributes, &before, proven),
+        Part::Emptied if proven => emptied(&group.attributes, before),
+        Part::Released if proven => Attributes::new(),
+        Part::Emptied | Part::Released | Part::Undecided => before,
     };
     put_added(&mut group, added);
     group
+}
+
+/// A named fleet without members, whose listing proves that.
+pub(super) fn of_emptied(fleet: &Resource) -> Resource {
+    Resource { attributes: emptied(&Attributes::new(), fleet.attributes.clone()), ..fleet.clone() }
+}
+
+/// What the last members of a fleet added, now that there are none: they are counted no more, and what they were describes it still. A fleet that
+/// is scaled to nothing every night would otherwise change twice a day.
+fn emptied(own: &Attributes, before: Attributes) -> Attributes {
+    let counts = Told::default().added(own, &before, true);
+    before.into_iter().chain(counts).collect()
 }
 
 /// Whether folded members add something to what a resource says of itself.
