@@ -17,7 +17,7 @@ mod observe;
 mod scopes;
 
 pub use derive::{Derived, derive};
-pub(crate) use derived::{given_up, unlisted_members};
+pub(crate) use derived::{given_up, is_live, unlisted_members};
 pub use derived::{last_members, members_scope};
 pub use edges::release_edges;
 pub use emptied::{EMPTIED_MIN, emptied};

@@ -38,12 +38,16 @@ pub(super) fn says(known: &Known) -> String {
     known.resource.state.as_ref().map(|state| format!(": its provider says {state}")).unwrap_or_default()
 }
 
+/// Why a named fleet is no longer deferred that waited for its members' age.
+pub(super) const OF_GROWN_FLEET: &str = "min_age: a member was seen at the age that a rule sets for it, or older";
+
 /// Why it is no longer deferred.
 fn recorded(known: &Known, verdict: &Verdict) -> String {
     match &*verdict.rule {
         _ if known.resource.kind == Kind::Instance && known.disposition == Disposition::Record => {
             format!("min_age: a listing shows it at an age of {} or more", spelt(verdict.timers.min_age))
         }
+        DEFAULT if known.resource.derived => OF_GROWN_FLEET.to_owned(),
         DEFAULT => "it ends with a machine that is no longer deferred".to_owned(),
         rule => format!("rule {}: {}", told::printable(rule), known.disposition),
     }

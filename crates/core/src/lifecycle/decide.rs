@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::causes;
 use super::dependents;
-use super::fleets;
+use super::fleets::{self, Age};
 use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
 use super::words::{after, elapsed, spelt};
@@ -53,6 +53,7 @@ pub struct Decisions {
 /// Decides dispositions and stages of all resources, and proposes retirements.
 ///
 /// - An instance younger than `min_age` is deferred as long as it never had another disposition; what ends with it is deferred with it.
+///   So is a named fleet whose members are all younger than what rules set for them.
 ///   Its age is what was *seen* of it (from its birth to its last sighting), so a machine that is not listed does not grow old.
 /// - What the provider says has ended is retired at once. An absence is proposed after `confirm_missing` complete listings and
 ///   `retire_after` since it was last seen, and only while the scope's latest receipt is complete. What was never recorded needs no
@@ -203,29 +204,31 @@ fn dispose(
     policy.judge(verdicts, estate, at, |_| true, trace);
     let fleets = fleets::prospects(estate, policy, verdicts, at);
     let placed = fleets::placed(estate).into_keys().cloned().collect();
+    let mut ages = BTreeMap::new();
     let Estate { resources, dirty, scopes, .. } = estate;
-    let around = Around { scopes, placed: &placed };
+    let around = Around { scopes, placed: &placed, ages: &ages };
     for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind == Kind::Instance) {
         let verdict = verdicts.of(key);
         let shared = fleet_key(known, verdict).and_then(|fleet| fleets::overruled(known, fleets.get(&fleet).copied()));
         dispose_one(key, known, verdict, shared, &around, at, dirty);
     }
     let shared = dependents::shared(estate, verdicts);
+    let is_named_fleet = |known: &Known| known.resource.derived && known.resource.kind == Kind::ScalingGroup;
     let Estate { resources, dirty, scopes, .. } = estate;
-    let around = Around { scopes, placed: &placed };
-    for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind != Kind::Instance) {
+    let around = Around { scopes, placed: &placed, ages: &ages };
+    for (key, known) in resources.iter_mut().filter(|(_, known)| known.resource.kind != Kind::Instance && !is_named_fleet(known)) {
         let shared = shared.get(key).filter(|_| !verdicts.of(key).is_own);
         let shared = shared.map(|disposition| (*disposition, "it ends with its machine and shares its disposition"));
         dispose_one(key, known, verdicts.of(key), shared, &around, at, dirty);
     }
     let folding = folding(estate, verdicts);
     fold(estate, &folding);
-    // Fleets that came into being by that.
-    let is_new_fleet = |known: &Known| known.resource.derived && known.resource.kind == Kind::ScalingGroup && known.first_seen == at;
-    policy.judge(verdicts, estate, at, is_new_fleet, trace);
+    // Some came into being by that.
+    policy.judge(verdicts, estate, at, |known| is_named_fleet(known) && known.first_seen == at, trace);
+    ages = fleets::ages(estate, verdicts, &folding);
     let Estate { resources, dirty, scopes, .. } = estate;
-    let around = Around { scopes, placed: &placed };
-    for (key, known) in resources.iter_mut().filter(|(_, known)| is_new_fleet(known)) {
+    let around = Around { scopes, placed: &placed, ages: &ages };
+    for (key, known) in resources.iter_mut().filter(|(_, known)| is_named_fleet(known)) {
         dispose_one(key, known, verdicts.of(key), None, &around, at, dirty);
     }
 }
@@ -240,7 +243,7 @@ pub(super) fn fleet_key(known: &Known, verdict: &Verdict) -> Option<Key> {
 }
 
 /// Every machine that is folded now, and into what. One that the rules would record, and that waits for `min_dwell`, stays where it is.
-fn folding(estate: &Estate, verdicts: &Verdicts) -> Folding {
+pub(super) fn folding(estate: &Estate, verdicts: &Verdicts) -> Folding {
     let folded: Vec<_> = estate
         .resources
         .iter()
@@ -286,6 +289,9 @@ fn dispose_one(
         (None, Disposition::Defer) if known.resource.kind == Kind::Instance && next == Disposition::Record => {
             format!("min_age: seen at an age of {} or more", spelt(verdict.timers.min_age))
         }
+        (None, Disposition::Defer) if next == Disposition::Record && around.ages.get(key) == Some(&Age::Grown { is_set: true }) => {
+            causes::OF_GROWN_FLEET.to_owned()
+        }
         (None, _) => causes::rule(verdict),
     };
     let is_plain = is_new(known, at) && next == Disposition::Record;
@@ -303,6 +309,8 @@ pub(super) struct Around<'a> {
     pub(super) scopes: &'a BTreeMap<Scope, KnownScope>,
     /// Machines that are in a fleet that stands.
     pub(super) placed: &'a BTreeSet<Key>,
+    /// How old the members of named fleets without a record are.
+    pub(super) ages: &'a BTreeMap<Key, Age>,
 }
 
 impl Around<'_> {
@@ -317,7 +325,7 @@ impl Around<'_> {
 pub(super) enum Staying {
     /// Ended, or not seen alive now.
     Gone,
-    /// Too young for a record.
+    /// Too young for a record, or a fleet of nothing but what rules say is too young for one.
     Young,
     /// What once had a record is not deferred any more.
     Recorded,
@@ -327,7 +335,10 @@ pub(super) enum Staying {
 
 /// What keeps a resource from what rules and machines want of it; `None` where it becomes, or is, just that.
 pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, around: &Around<'_>, at: Timestamp) -> Option<Staying> {
-    let is_young = || known.resource.kind == Kind::Instance && age_seen(known) < timers.min_age;
+    let is_young = || match known.resource.kind {
+        Kind::Instance => age_seen(known) < timers.min_age,
+        _ => matches!(around.ages.get(&known.resource.key), Some(Age::Young(_))),
+    };
     let is_recent = || elapsed(known.disposition_since, at) < timers.min_dwell;
     let is_placed = || known.resource.kind != Kind::Instance || around.placed.contains(&known.resource.key);
     match (known.disposition, wanted) {

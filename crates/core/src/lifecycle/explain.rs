@@ -126,6 +126,7 @@ pub fn explain(estate: &Estate, key: &Key, policy: &Policy, at: Timestamp) -> Op
     let unread = rules.iter().find(is_unread).map(|rule| rule.name.clone());
     let outlook = Outlook::new(estate, known, &verdict, unread.as_deref(), policy, at);
     let mut timers = timers(known, &verdict);
+    timers.extend(outlook.grows_until().map(|due| Timer { name: "min_age", due: Some(due) }));
     timers.extend(outlook.dwells_until().map(|due| Timer { name: "min_dwell", due: Some(due) }));
     Some(Explanation {
         key: key.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::rule_tests::{IS_MACHINE, at, disposition, does, group, into, machine, member, rule, shown, step, under};
 use super::*;
-use crate::estate::{Disposition, Estate, Stage};
+use crate::estate::{Disposition, Estate, JournalKind, Stage};
 use crate::model::{EdgeId, Key, Kind, Outcome, RelationType, Resource};
 use crate::rules::{Action, Rule, Settings};
 use crate::source::{Presence, Pull};
@@ -174,6 +174,150 @@ fn a_machine_does_not_dwell_in_a_fleet_that_it_left() {
     let _ = step(&mut estate, &shown(&[&one, &two, &web], vec![member(&one, &web), member(&two, &web)]), &fleets(), 1);
     let _ = step(&mut estate, &shown(&[&one, &two, &web], vec![member(&two, &web)]), &fleets(), 5);
     assert_eq!((disposition(&estate, &one.key), disposition(&estate, &two.key)), (Disposition::Record, Disposition::Fold));
+}
+
+#[test]
+fn a_fleet_was_last_seen_when_its_members_were() {
+    let policy = Policy {
+        timers: Timers { retire_after: Duration::from_secs(3600), confirm_missing: 2, ..policy().timers },
+        ..under(vec![pools()])
+    };
+    let (one, two) = (machine("i-1", &[("pool", "blue")]), machine("i-2", &[("pool", "blue")]));
+    let blue = fleet(&one, "blue");
+    let mut estate = Estate::default();
+    settled(&mut estate, &shown(&[&one, &two], Vec::new()), &policy, 1);
+    settled(&mut estate, &shown(&[&two], Vec::new()), &policy, 10);
+    // Nobody looks for a while: it stands, and was not seen either.
+    let denied = pull([(at(Kind::Instance), Outcome::Denied)], Vec::<Resource>::new(), Vec::new());
+    settled(&mut estate, &denied, &policy, 15);
+    let is = |estate: &Estate, stage, last_seen| {
+        let known = &estate.resources[&blue];
+        assert_eq!((known.stage, known.last_seen), (stage, crate::testing::minute(last_seen)));
+    };
+    is(&estate, Stage::Active, 10);
+    settled(&mut estate, &shown(&[], Vec::new()), &policy, 20);
+    is(&estate, Stage::Active, 10);
+    // The last member's end is concluded, and with it the fleet has no members for the first time.
+    settled(&mut estate, &shown(&[], Vec::new()), &policy, 75);
+    is(&estate, Stage::Active, 10);
+    settled(&mut estate, &shown(&[], Vec::new()), &policy, 76);
+    let due = explain(&estate, &blue, &policy, crate::testing::minute(76)).expect("an explanation");
+    assert_eq!(due.stage, Stage::Missing, "{due:?}");
+    settled(&mut estate, &shown(&[], Vec::new()), &policy, 77);
+    is(&estate, Stage::Retired, 10);
+    // It comes back with a member, and is seen then.
+    settled(&mut estate, &shown(&[&two], Vec::new()), &policy, 80);
+    is(&estate, Stage::Active, 80);
+}
+
+/// Pools whose fleets wait until a member is two hours old.
+fn slow_pools() -> Rule {
+    Rule { set: Settings { min_age: Some(Duration::from_secs(7200)), ..Settings::default() }, ..pools() }
+}
+
+fn born(machine: Resource, minutes: i64) -> Resource {
+    Resource { created_at: Some(crate::testing::minute(minutes)), ..machine }
+}
+
+#[test]
+fn a_fleet_waits_for_the_age_that_rules_set_for_its_members() {
+    let one = born(machine("i-1", &[("pool", "blue")]), 0);
+    let (two, blue) = (born(machine("i-2", &[("pool", "blue")]), 115), fleet(&one, "blue"));
+    let policy = under(vec![slow_pools()]);
+    let mut estate = Estate::default();
+    for minutes in [20, 119] {
+        let decisions = step(&mut estate, &shown(&[&one], Vec::new()), &policy, minutes);
+        assert_eq!((decisions.deferred, decisions.folded), (1, 1), "at minute {minutes}");
+        assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Defer, Stage::Deferred));
+        assert!(is_member(&estate, &one.key, &blue));
+    }
+    let waiting = explain(&estate, &blue, &policy, crate::testing::minute(119)).expect("an explanation");
+    assert_eq!(waiting.because.disposition, "each of its members was last seen younger than the min_age that rules set for it");
+    assert_eq!(waiting.timers, [Timer { name: "min_age", due: Some(crate::testing::minute(120)) }]);
+    let due = crate::told::time(crate::testing::minute(120));
+    assert_eq!(waiting.next, format!("recorded when a listing shows a member at {due} or later, 2h after its birth"));
+    let counted = explain(&estate, &one.key, &policy, crate::testing::minute(119)).expect("an explanation");
+    assert!(counted.next.ends_with("which has no record yet"), "{}", counted.next);
+
+    let _ = step(&mut estate, &shown(&[&one, &two], Vec::new()), &policy, 120);
+    assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Record, Stage::Active));
+    let causes: Vec<&str> = estate
+        .dirty
+        .journal
+        .iter()
+        .filter(|entry| entry.key == blue && entry.entry == JournalKind::Decided)
+        .map(|entry| &*entry.cause)
+        .collect();
+    assert_eq!(causes, ["min_age: a member was seen at the age that a rule sets for it, or older"; 2]);
+    // Only the young one is left, and then none and another young one: what has a record waits no more.
+    for minutes in [121, 122, 200] {
+        settled(&mut estate, &shown(&[&two], Vec::new()), &policy, minutes);
+        assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Record, Stage::Active));
+    }
+    for minutes in [300, 400, 500, 600] {
+        settled(&mut estate, &shown(&[], Vec::new()), &policy, minutes);
+    }
+    assert_eq!(estate.resources[&blue].stage, Stage::Retired);
+    let three = born(machine("i-3", &[("pool", "blue")]), 690);
+    settled(&mut estate, &shown(&[&three], Vec::new()), &policy, 700);
+    assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Record, Stage::Active));
+}
+
+#[test]
+fn a_young_fleet_leaves_no_trace() {
+    let one = born(machine("i-1", &[("pool", "blue")]), 0);
+    let (policy, blue) = (under(vec![slow_pools()]), fleet(&one, "blue"));
+    let mut estate = Estate::default();
+    for (minutes, shown) in [(20, shown(&[&one], Vec::new())), (60, shown(&[], Vec::new())), (200, shown(&[], Vec::new()))] {
+        settled(&mut estate, &shown, &policy, minutes);
+    }
+    for minutes in [300, 400, 500] {
+        settled(&mut estate, &shown(&[], Vec::new()), &policy, minutes);
+    }
+    let known = &estate.resources[&blue];
+    assert_eq!((known.disposition, known.stage), (Disposition::Defer, Stage::Retired));
+    // One of that name that is made again waits again.
+    let two = born(machine("i-2", &[("pool", "blue")]), 550);
+    settled(&mut estate, &shown(&[&two], Vec::new()), &policy, 600);
+    assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Defer, Stage::Deferred));
+    // The rule that sets the age goes: only machines' own records wait for the default.
+    settled(&mut estate, &shown(&[&two], Vec::new()), &under(vec![pools()]), 601);
+    assert_eq!(disposition(&estate, &blue), Disposition::Record);
+}
+
+#[test]
+fn no_record_is_given_up_for_a_fleet_that_waits() {
+    let (one, two) = (born(machine("i-1", &[("pool", "blue")]), 0), born(machine("i-2", &[("pool", "blue")]), 60));
+    let (blue, both) = (fleet(&one, "blue"), shown(&[&one, &two], Vec::new()));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy(), 50);
+    assert_eq!(disposition(&estate, &one.key), Disposition::Record);
+    let slow = under(vec![slow_pools()]);
+    let _ = step(&mut estate, &both, &slow, 100);
+    let of = |estate: &Estate| [&one.key, &two.key, &blue].map(|key| disposition(estate, key));
+    assert_eq!(of(&estate), [Disposition::Record, Disposition::Fold, Disposition::Defer], "the one without a record has none to lose");
+    let why = explain(&estate, &one.key, &slow, crate::testing::minute(100)).expect("an explanation").because.disposition;
+    assert!(why.contains("which has no record yet"), "{why}");
+    let _ = step(&mut estate, &both, &slow, 121);
+    assert_eq!(of(&estate), [Disposition::Fold, Disposition::Fold, Disposition::Record]);
+}
+
+#[test]
+fn a_member_that_dwells_makes_no_fleet_for_others() {
+    // Old enough, but with a record since a few minutes only: it cannot be folded yet.
+    let (old, young) = (born(machine("i-1", &[("pool", "blue")]), -600), born(machine("i-2", &[("pool", "blue")]), 0));
+    let (blue, both) = (fleet(&old, "blue"), shown(&[&old, &young], Vec::new()));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&young], Vec::new()), &policy(), 20);
+    let _ = step(&mut estate, &both, &policy(), 58);
+    let _ = step(&mut estate, &both, &under(vec![slow_pools()]), 60);
+    assert_eq!([&old.key, &young.key].map(|key| disposition(&estate, key)), [Disposition::Record; 2]);
+    assert!(!estate.resources.contains_key(&blue));
+    let _ = step(&mut estate, &both, &under(vec![slow_pools()]), 80);
+    assert_eq!(
+        [&old.key, &young.key, &blue].map(|key| disposition(&estate, key)),
+        [Disposition::Fold, Disposition::Fold, Disposition::Record]
+    );
 }
 
 #[test]

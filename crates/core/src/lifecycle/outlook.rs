@@ -1,10 +1,12 @@
 //! What the rules want of one resource, what keeps it from that, and what comes next, in words.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
-use super::decide::{Around, Staying, born, due_by_time, fleet_key, is_due, reason, staying};
+use super::decide::{Around, Staying, born, due_by_time, fleet_key, folding, is_due, reason, staying};
 use super::dependents;
-use super::fleets;
+use super::fleets::{self, Age, Growing};
 use super::policy::{Policy, Timers, Verdicts};
 use super::words::{after, listings, spelt};
 use crate::estate::{Disposition, Estate, Known, Stage};
@@ -21,6 +23,8 @@ pub(super) struct Outlook<'a> {
     wanted: Disposition,
     by: By<'a>,
     kept: Option<Kept<'a>>,
+    /// Of a fleet that waits for its members' age, the first that will have it.
+    growing: Option<Growing>,
 }
 
 /// What a disposition rests on.
@@ -74,15 +78,27 @@ impl<'a> Outlook<'a> {
             (None, None) => (verdict.disposition, By::Rule(&verdict.rule)),
         };
         let placed = fleets::placed(estate).contains_key(key).then(|| key.clone()).into_iter().collect();
-        let around = Around { scopes: &estate.scopes, placed: &placed };
+        let is_unrecorded_fleet = key.as_fleet().is_some() && known.disposition != Disposition::Record;
+        let ages = if is_unrecorded_fleet { ages(estate, policy, at) } else { BTreeMap::new() };
+        let around = Around { scopes: &estate.scopes, placed: &placed, ages: &ages };
         let kept = kept(known, wanted, verdict, unread, &around, at);
-        Self { estate, known, verdict, wanted, by, kept }
+        let growing = match ages.get(key) {
+            Some(Age::Young(growing)) => *growing,
+            Some(Age::Grown { .. }) | None => None,
+        };
+        Self { estate, known, verdict, wanted, by, kept, growing }
     }
 
     /// When `min_dwell` lets its disposition change, where that is what it waits for.
     pub(super) fn dwells_until(&self) -> Option<Timestamp> {
         let due = after(self.known.disposition_since, self.verdict.timers.min_dwell);
         matches!(self.kept, Some(Kept::Stays(Staying::Dwell))).then_some(due)
+    }
+
+    /// When it will be old enough for a record, where that is what it waits for.
+    pub(super) fn grows_until(&self) -> Option<Timestamp> {
+        let is_young = matches!(self.kept, Some(Kept::Stays(Staying::Young)));
+        self.growing.filter(|_| is_young).map(|growing| growing.due)
     }
 
     fn by(&self) -> String {
@@ -101,6 +117,9 @@ impl<'a> Outlook<'a> {
         match &self.kept {
             Some(Kept::Frozen { rule, text }) => format!("kept, because rule `{rule}` could not be asked: {text}"),
             Some(Kept::GroupUnread) => "kept, because whether it is in a scaling group could not be read".to_owned(),
+            Some(Kept::Stays(Staying::Young)) if self.known.resource.derived => {
+                "each of its members was last seen younger than the min_age that rules set for it".to_owned()
+            }
             Some(Kept::Stays(Staying::Young)) => format!("it was last seen younger than min_age, {}", spelt(self.verdict.timers.min_age)),
             Some(Kept::Stays(Staying::Dwell)) => {
                 format!("kept by min_dwell, {}; wanted is {wanted}: {}", spelt(self.verdict.timers.min_dwell), self.by())
@@ -160,6 +179,12 @@ impl<'a> Outlook<'a> {
                 "decided when scaling groups are listed: whether it is in one could not be read".to_owned()
             }
             Some(Kept::GroupUnread) => format!("it stays {} until scaling groups are listed", known.disposition),
+            Some(Kept::Stays(Staying::Young)) if known.resource.derived => match self.growing {
+                Some(Growing { due, min_age }) => {
+                    format!("recorded when a listing shows a member at {} or later, {} after its birth", told::time(due), spelt(min_age))
+                }
+                None => "decided when the rules can be asked about its members".to_owned(),
+            },
             Some(Kept::Stays(Staying::Young)) => {
                 let due = told::time(after(born(known), min_age));
                 format!("recorded when a listing shows it at {due} or later, {} after its birth", spelt(min_age))
@@ -181,6 +206,9 @@ impl<'a> Outlook<'a> {
                 }
                 (Disposition::Defer, _) => format!("nothing, as long as {} defers it", self.by()),
                 (Disposition::Fold, By::Machine(_)) => "nothing, as long as its machine is folded".to_owned(),
+                (Disposition::Fold, _) if self.waits_with_fleet() => {
+                    format!("nothing: it is counted in {}, which has no record yet", self.fleet())
+                }
                 (Disposition::Fold, _) => format!("nothing: it is counted in the record of {}", self.fleet()),
                 (Disposition::Ignore, _) => format!("nothing, it has no record: {}", self.by()),
             },
@@ -210,15 +238,30 @@ impl<'a> Outlook<'a> {
 
     /// The fleet that it is folded into, or is to be.
     fn fleet(&self) -> String {
-        let key = &self.known.resource.key;
-        let members = || self.estate.edges.iter().filter(|(id, _)| id.relation == RelationType::MemberOf && id.from == *key);
-        // A fleet of its own before the cloud's group.
-        let present = || members().max_by_key(|(_, edge)| edge.derived).map(|(id, _)| id.to.clone());
-        match fleet_key(self.known, self.verdict).or_else(present) {
+        match self.fleet_key() {
             Some(fleet) => format!("scaling_group {}", told::known(self.estate, &fleet)),
             None => "its fleet".to_owned(),
         }
     }
+
+    fn fleet_key(&self) -> Option<Key> {
+        let key = &self.known.resource.key;
+        let members = || self.estate.edges.iter().filter(|(id, _)| id.relation == RelationType::MemberOf && id.from == *key);
+        // A fleet of its own before the cloud's group.
+        let present = || members().max_by_key(|(_, edge)| edge.derived).map(|(id, _)| id.to.clone());
+        fleet_key(self.known, self.verdict).or_else(present)
+    }
+
+    fn waits_with_fleet(&self) -> bool {
+        let fleet = self.fleet_key().and_then(|fleet| self.estate.resources.get(&fleet));
+        fleet.is_some_and(|fleet| fleet.disposition == Disposition::Defer)
+    }
+}
+
+/// How old the members of fleets are, as they are folded now.
+fn ages(estate: &Estate, policy: &Policy, at: Timestamp) -> BTreeMap<Key, Age> {
+    let verdicts = policy.verdicts(estate, at);
+    fleets::ages(estate, &verdicts, &folding(estate, &verdicts))
 }
 
 fn kept<'a>(

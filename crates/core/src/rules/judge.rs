@@ -37,6 +37,8 @@ pub struct Verdict {
     pub is_own: bool,
     /// Its timers.
     pub timers: Arc<Timers>,
+    /// Whether a rule set `min_age` for it: then a named fleet waits for it as well.
+    pub is_age_set: bool,
     /// Whether a rule set `retire_after` for it: then what its provider says has ended waits as well.
     pub is_retirement_set: bool,
     /// What it is folded into, where it is.
@@ -66,6 +68,7 @@ impl Verdict {
             rule: DEFAULT.into(),
             is_own: false,
             timers,
+            is_age_set: false,
             is_retirement_set: false,
             fleet: None,
             flag: None,
@@ -176,6 +179,7 @@ impl<'a> Making<'a> {
     fn set(&mut self, rule: &Rule) {
         rule.set.apply(&mut self.timers);
         self.has_timers |= rule.set.has_timers();
+        self.verdict.is_age_set |= rule.set.min_age.is_some();
         self.verdict.is_retirement_set |= rule.set.retire_after.is_some();
         if let Some(flag) = &rule.set.flag {
             self.verdict.flag = Some(flag.as_str().into());
