@@ -150,7 +150,8 @@ pub(super) struct RawLifecycle {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Timers")]
 pub(super) struct RawTimers {
-    /// Instances younger than this are deferred: no record for machines that live ten minutes. `0s` defers none.
+    /// Instances younger than this are deferred: no record for machines that live ten minutes. `0s` defers none. It
+    /// delays no fleet; what a rule sets does.
     pub(super) min_age: Written<AnyDuration>,
     /// Complete listings without a resource before its record may be retired.
     #[schemars(range(min = 1, max = 1000))]

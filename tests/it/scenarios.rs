@@ -75,6 +75,7 @@ stories! {
     image_builders
     karpenter_pool
     kept_volume_of_an_agent
+    long_lived_cluster
     long_stopped
     look_up_says_gone
     member_leaves_its_fleet
@@ -87,6 +88,7 @@ stories! {
     pets_among_cattle
     production_in_no_hurry
     purged_in_the_end
+    record_waits_for_its_fleet
     recreated_under_its_name
     region_denied
     region_disabled
@@ -108,6 +110,7 @@ stories! {
     ten_minute_machines
     terminated_at_once
     too_many_at_once
+    transient_cluster
     truncated_listing
 }
 

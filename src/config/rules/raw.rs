@@ -63,7 +63,7 @@ impl From<RawAction> for ActionWord {
 #[serde(default, deny_unknown_fields)]
 #[schemars(rename = "Settings")]
 pub(super) struct RawSettings {
-    /// Instances younger than this are deferred.
+    /// Instances younger than this are deferred. A fleet that `into` names waits until one of its members is as old as rules set it.
     pub(super) min_age: Option<Written<AnyDuration>>,
     /// Complete listings without a resource before its record may be retired.
     #[schemars(range(min = 1, max = 1000))]

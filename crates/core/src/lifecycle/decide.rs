@@ -339,6 +339,8 @@ pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, aroun
         Kind::Instance => age_seen(known) < timers.min_age,
         _ => matches!(around.ages.get(&known.resource.key), Some(Age::Young(_))),
     };
+    // A named fleet that lost its members where nobody can say so yet gets no record for what it was.
+    let is_bare = || known.resource.key.as_fleet().is_some() && !around.ages.contains_key(&known.resource.key);
     let is_recent = || elapsed(known.disposition_since, at) < timers.min_dwell;
     let is_placed = || known.resource.kind != Kind::Instance || around.placed.contains(&known.resource.key);
     match (known.disposition, wanted) {
@@ -346,7 +348,7 @@ pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, aroun
         // Neither grows old enough for a record, ...
         (Disposition::Defer, _) if known.is_ended() || known.missing > 0 => Some(Staying::Gone),
         // ... nor is a record due to what vanished: a complete listing of its group lacks it as well, and what ends with it may lag behind.
-        (_, Disposition::Record) if known.missing > 0 => Some(Staying::Gone),
+        (_, Disposition::Record) if known.missing > 0 || is_bare() => Some(Staying::Gone),
         // Nor is one made for what leaves a fleet, or a rule that ignored it, while nobody sees it.
         (Disposition::Fold | Disposition::Ignore, Disposition::Record) if !around.shows(known) => Some(Staying::Gone),
         // Nor to what is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.

@@ -286,6 +286,55 @@ fn a_young_fleet_leaves_no_trace() {
 }
 
 #[test]
+fn a_fleet_waits_on_while_its_members_ages_are_not_known() {
+    // Whether the patience is asked for, nobody could read, and until then nothing is known of the timers.
+    let patience = rule(
+        "patience",
+        "group != null && group.max_size > 2",
+        None,
+        Settings { retire_after: Some(Duration::from_secs(60)), ..Settings::default() },
+    );
+    let policy = under(vec![slow_pools(), patience]);
+    let one = born(machine("i-1", &[("pool", "blue")]), 0);
+    let blue = fleet(&one, "blue");
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 20);
+    let denied = pull([(at(Kind::Instance), Outcome::Complete), (at(Kind::ScalingGroup), Outcome::Denied)], [one.clone()], Vec::new());
+    for minutes in [40, 150] {
+        let decisions = step(&mut estate, &denied, &policy, minutes);
+        assert_eq!(
+            disposition(&estate, &blue),
+            Disposition::Defer,
+            "at minute {minutes}: {:?} {:?}",
+            decisions.verdicts.of(&one.key),
+            estate.edges
+        );
+    }
+    let next = explain(&estate, &blue, &policy, crate::testing::minute(150)).expect("an explanation").next;
+    assert_eq!(next, "decided when the rules can be asked about its members");
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 151);
+    assert_eq!(disposition(&estate, &blue), Disposition::Record);
+}
+
+#[test]
+fn a_young_fleet_that_lost_its_members_unread_gets_no_record() {
+    let one = born(machine("i-1", &[("pool", "blue")]), 0);
+    let (policy, blue) = (under(vec![slow_pools()]), fleet(&one, "blue"));
+    let ended = Resource { state: Some("terminated".to_owned()), ..one.clone() };
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 20);
+    let cut = pull([(at(Kind::Instance), Outcome::Truncated)], [ended.clone()], Vec::new());
+    let _ = step(&mut estate, &cut, &policy, 40);
+    assert_eq!((disposition(&estate, &blue), estate.resources[&blue].missing), (Disposition::Defer, 0));
+    let next = explain(&estate, &blue, &policy, crate::testing::minute(40)).expect("an explanation").next;
+    assert!(next.contains("is truncated"), "{next}");
+    for minutes in [60, 80, 100] {
+        settled(&mut estate, &shown(&[&ended], Vec::new()), &policy, minutes);
+    }
+    assert_eq!((disposition(&estate, &blue), estate.resources[&blue].stage), (Disposition::Defer, Stage::Retired));
+}
+
+#[test]
 fn no_record_is_given_up_for_a_fleet_that_waits() {
     let (one, two) = (born(machine("i-1", &[("pool", "blue")]), 0), born(machine("i-2", &[("pool", "blue")]), 60));
     let (blue, both) = (fleet(&one, "blue"), shown(&[&one, &two], Vec::new()));

@@ -204,6 +204,8 @@ impl<'a> Outlook<'a> {
                 (Disposition::Defer, By::Machine(machine)) => {
                     format!("recorded together with {}, which it ends with", told::known_with_kind(self.estate, machine))
                 }
+                // Its members are gone, and no listing counts that.
+                (Disposition::Defer, _) if self.known.resource.derived && self.kept.is_some() => self.next_of_record(),
                 (Disposition::Defer, _) => format!("nothing, as long as {} defers it", self.by()),
                 (Disposition::Fold, By::Machine(_)) => "nothing, as long as its machine is folded".to_owned(),
                 (Disposition::Fold, _) if self.waits_with_fleet() => {

@@ -12,7 +12,7 @@ use super::truth::{MACHINES, MIN_AGE, SLOW_MIN_AGE, State, Story, place, stories
 use super::{Decisions, conclude, confirm, decide};
 use crate::estate::{Disposition, EndCause, Estate, Fence, Known, Stage};
 use crate::inventory::{Observing, derive, last_members, observe, release_edges};
-use crate::model::{Key, Kind, Outcome, Provider, RelationType, Resource};
+use crate::model::{Key, Kind, Outcome, RelationType, Resource};
 use crate::ownership::{FactTags, Ownership};
 use crate::plan::testing::World;
 use crate::plan::{Change, ChangeKind, Guarded, Limits, Reason, VerdictKind};
@@ -36,6 +36,8 @@ struct Teller<'a> {
     told: BTreeMap<Key, Told>,
     /// Machines that were once seen at their `min_age`.
     grown: BTreeSet<Key>,
+    /// Named fleets that each machine may have been in.
+    pools: BTreeMap<Key, BTreeSet<Key>>,
     /// What ends with a machine and was seen long enough without it.
     outlived: BTreeSet<Key>,
     /// Lives that the provider, or a look-up, said had ended.
@@ -46,6 +48,12 @@ struct Teller<'a> {
 fn ownership() -> Ownership {
     let service = FactTags { tags: vec!["service".to_owned()], ..FactTags::default() };
     Ownership { service, ..Ownership::default() }
+}
+
+/// The fleet that the rule for pools folds a machine into.
+fn pool_of(machine: &Resource) -> Option<Key> {
+    let Resource { provider, account, region, tags, .. } = machine;
+    Key::fleet(*provider, account, region, &format!("pool/{}", tags.get("pool")?))
 }
 
 impl<'a> Teller<'a> {
@@ -62,6 +70,7 @@ impl<'a> Teller<'a> {
             changes: Vec::new(),
             told: BTreeMap::new(),
             grown: BTreeSet::new(),
+            pools: BTreeMap::new(),
             outlived: BTreeSet::new(),
             stated: BTreeMap::new(),
             reached: BTreeSet::new(),
@@ -182,6 +191,9 @@ impl<'a> Teller<'a> {
         let born = resource.created_at.unwrap_or(at);
         let told = self.told.entry(resource.key.clone()).or_insert(Told { born, last: at });
         (told.born, told.last) = (told.born.min(born), told.last.max(at));
+        if let (Kind::Instance, Some(pool)) = (resource.kind, pool_of(resource)) {
+            self.pools.entry(resource.key.clone()).or_default().insert(pool);
+        }
     }
 
     /// Minutes between its birth and its last sighting, at most.
@@ -301,9 +313,8 @@ impl<'a> Teller<'a> {
             }
             let tags = &known.resource.tags;
             let is_plain = !tags.contains_key("role") && !tags.contains_key("until") && self.story.has("pools");
-            if let Some(pool) = tags.get("pool").filter(|_| is_plain) {
-                let Resource { account, region, .. } = &*known.resource;
-                let fleet = Key::fleet(Provider::Aws, account, region, &format!("pool/{pool}")).expect("a key");
+            if is_plain && tags.contains_key("pool") {
+                let fleet = pool_of(&known.resource).expect("a pool");
                 prop_assert!(stands(&fleet), "{} lives, and its fleet {} does not", key, fleet);
                 prop_assert_eq!(members.get(key), Some(&&fleet));
             }
@@ -323,6 +334,14 @@ impl<'a> Teller<'a> {
             for dependent in self.story.dependents(machine).filter(|dependent| !self.outlived.contains(*dependent)) {
                 prop_assert!(!self.target.state.records.contains_key(dependent), "{dependent} has a record, its machine none");
             }
+        }
+        let is_young = |machine: &Key| {
+            let is_slow = Story::machine_of(machine).is_some_and(|machine| self.min_age(machine) == SLOW_MIN_AGE);
+            is_slow && !self.grown.contains(machine)
+        };
+        let young = |fleet: &Key| self.pools.iter().all(|(machine, pools)| !pools.contains(fleet) || is_young(machine));
+        for fleet in self.target.state.records.keys().filter(|key| key.as_fleet().is_some()) {
+            prop_assert!(!young(fleet), "{} has a record, and no member was seen at the age that the rule sets", fleet);
         }
         Ok(())
     }
@@ -400,6 +419,8 @@ fn the_stories_reach_the_interesting_ends() {
             teller.estate.resources.contains_key(key) && !teller.grown.contains(key)
         };
         let young: Vec<usize> = (0..MACHINES).filter(is_young).collect();
+        let waits = |known: &Known| known.resource.key.as_fleet().is_some() && known.disposition == Disposition::Defer;
+        reached.extend(teller.estate.resources.values().any(waits).then_some("fleet deferred"));
         reached.extend((!young.is_empty()).then_some("never grown"));
         reached.extend(young.iter().any(|machine| teller.min_age(*machine) == SLOW_MIN_AGE).then_some("slow and never grown"));
         let died = |machine: &usize| story.truth[story.truth.len() - 1][*machine].state == State::Gone;
@@ -409,7 +430,16 @@ fn the_stories_reach_the_interesting_ends() {
     for end in
         ["stated", "absent", "looked_up", "deferred", "active", "inactive", "missing", "retired", "record", "defer", "fold", "ignore"]
             .into_iter()
-            .chain(["late", "look-up failed", "look-up: gone", "look-up: there", "alive and missed", "fleet retired", "service retired"])
+            .chain([
+                "late",
+                "look-up failed",
+                "look-up: gone",
+                "look-up: there",
+                "alive and missed",
+                "fleet retired",
+                "fleet deferred",
+                "service retired",
+            ])
             .chain(["frozen by a rule", "group unread", "ended and shown", "never grown", "slow and never grown", "died young", "orphaned"])
     {
         assert!(reached.contains(end), "no story reached `{end}`: {reached:?}");
