@@ -132,6 +132,52 @@ fn every_mistake_of_every_rule_is_told_at_once() {
     ");
 }
 
+/// Warnings of a configuration whose rules begin in line 3.
+#[track_caller]
+fn warnings(rules: &str) -> String {
+    let config = load(&format!("  rules:\n{rules}"));
+    let lines = config.warnings.iter().map(|warning| {
+        let help = warning.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+        format!("{}:{}: {}{help}", warning.line, warning.column, warning.text)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_a_rule_will_hardly_be_meant_to_do_is_warned_of() {
+    let told = warnings(
+        r#"    - name: machines are not named
+      when: '"farm" in resource.tags'
+      do: fold
+      into: resource.tags["farm"]
+      set: { flag: farm }
+    - name: no group is asked for
+      when: resource.kind == "instance"
+      do: fold
+    - name: never asked
+      when: |
+        resource.kind == "instance"
+      do: ignore
+    - name: still asked of what is no machine
+      when: '"farm" in resource.tags'
+      do: record
+    - name: only sets
+      when: resource.kind == "instance"
+      set: { flag: seen }
+    - name: as it is meant
+      when: group != null && group.max_size > 1
+      do: fold
+    - name: expired
+      when: '"expires-at" in resource.tags && timestamp(resource.tags["expires-at"]) < now'
+      set: { flag: expired }
+    - name: first address
+      when: resource.kind == "instance" && resource.private_addresses != null && resource.private_addresses[0] == "10.0.0.1"
+      do: record
+"#,
+    );
+    insta::assert_snapshot!(told, @"");
+}
+
 #[test]
 fn presets_are_known_by_name_and_listed_once() {
     insta::assert_snapshot!(told(&try_load("  presets: [spott, spot, spot, nothing-like-it]").unwrap_err()), @r"

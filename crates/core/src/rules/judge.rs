@@ -9,7 +9,7 @@ use super::{Action, Origin, Rule, Rules};
 use crate::estate::Disposition;
 use crate::expression::Subject;
 use crate::lifecycle::{RuleOutcome, Timers};
-use crate::model::{Key, Kind, Resource};
+use crate::model::{Key, Resource};
 
 /// The name of what decides where no rule does.
 pub const DEFAULT: &str = "default";
@@ -161,11 +161,14 @@ impl<'a> Making<'a> {
     }
 
     fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> Result<RuleOutcome, String> {
-        if let (Some(action), None) = (&rule.action, &self.decided) {
+        // Only machines are folded. What else the rule sets applies to every kind that it matches.
+        let action = rule.action.as_ref().filter(|action| action.speaks_of(subject.known().resource.kind));
+        if action.is_none() && rule.set.is_empty() {
+            return Ok(RuleOutcome::NotMatched);
+        }
+        if let (Some(action), None) = (action, &self.decided) {
             match decide(action, subject) {
-                Ok(Some((disposition, fleet))) => self.decided = Some((rule, disposition, fleet)),
-                // Only machines are folded.
-                Ok(None) => return Ok(RuleOutcome::NotMatched),
+                Ok((disposition, fleet)) => self.decided = Some((rule, disposition, fleet)),
                 Err(text) => return Err(self.fail(rule, text)),
             }
         }
@@ -229,14 +232,13 @@ fn can_be_fleet(machine: &Resource, name: &str) -> bool {
     Key::fleet(machine.provider, &machine.account, &machine.region, name).is_some()
 }
 
-/// What an action comes to for a resource; `None` where it has nothing to say of its kind.
-fn decide(action: &Action, subject: &Subject<'_>) -> Result<Option<(Disposition, Option<Fleet>)>, String> {
-    let fold = |fleet| Ok(Some((Disposition::Fold, Some(fleet))));
+/// What an action comes to for a resource of a kind that it speaks of.
+fn decide(action: &Action, subject: &Subject<'_>) -> Result<(Disposition, Option<Fleet>), String> {
+    let fold = |fleet| Ok((Disposition::Fold, Some(fleet)));
     match action {
-        Action::Record => Ok(Some((Disposition::Record, None))),
-        Action::Defer => Ok(Some((Disposition::Defer, None))),
-        Action::Ignore => Ok(Some((Disposition::Ignore, None))),
-        Action::Fold { .. } if subject.known().resource.kind != Kind::Instance => Ok(None),
+        Action::Record => Ok((Disposition::Record, None)),
+        Action::Defer => Ok((Disposition::Defer, None)),
+        Action::Ignore => Ok((Disposition::Ignore, None)),
         Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
             "" => Err("`into` gives an empty name".to_owned()),
             name if !can_be_fleet(&subject.known().resource, name) => {

@@ -416,7 +416,10 @@ impl Checker<'_> {
         }
         let (gives, wanted) = match &of_container {
             Type::Map(value) => (value.as_ref().clone(), Some(Type::Text)),
-            Type::List(element) => (element.as_ref().clone(), Some(Type::Int)),
+            Type::List(element) => {
+                self.doubt_element(node, container, index, here);
+                (element.as_ref().clone(), Some(Type::Int))
+            }
             Type::Dyn => (Type::Dyn, None),
             other => {
                 let text = format!("{} cannot be looked into with `[…]`", with_article(other));
@@ -485,6 +488,7 @@ impl Checker<'_> {
                 // What went wrong within is told already.
                 if self.mistakes.len() == before {
                     self.literals(node, call);
+                    self.doubt_reading(node, call, here);
                 }
                 gives
             }
