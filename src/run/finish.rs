@@ -235,6 +235,7 @@ pub(super) async fn report(
         calls,
         waited_s,
         deferred: stand.decisions.deferred,
+        deferred_by: stand.decisions.deferred_by,
         folded: stand.decisions.folded,
         ignored: stand.decisions.ignored,
         rejected: standings.iter().map(Standing::rejected).sum(),

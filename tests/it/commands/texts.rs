@@ -41,7 +41,7 @@ fn first_sync() {
     run RUN: partly in N s
     scopes    2 complete, 1 denied
     gap       aws 123456789012 eu-west-1 volume denied
-    deferred  1 resource
+    deferred  1 resource: 1 for age
     target    cmdb: 4 create, 1 relate; 4 records
     "#);
 }

@@ -228,7 +228,11 @@ fn same_as_planned(plan: &Value, document: &Value, wrong: &mut Vec<String>) {
     if planned != sent {
         wrong.push(format!("the plan had {planned:?}, the sync sent {sent:?}"));
     }
-    for name in ["deferred", "folded", "ignored"] {
+    let by: u64 = document["deferred_by"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum();
+    if document["deferred"] != by {
+        wrong.push(format!("{} are deferred, and {by} for some reason", document["deferred"]));
+    }
+    for name in ["deferred", "deferred_by", "folded", "ignored"] {
         if plan[name] != document[name] {
             wrong.push(format!("{name}: {} in the plan, {} in the sync", plan[name], document[name]));
         }

@@ -13,6 +13,7 @@ mod moves;
 mod outlook;
 mod policy;
 mod stages;
+mod waiting;
 mod words;
 
 pub use confirm::{Confirmed, conclude, confirm, purged};
@@ -24,6 +25,7 @@ pub use explain::{Because, Evidence, Explanation, RuleOutcome, RuleTrace, Timer,
 pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;
+pub use waiting::DeferredBy;
 
 #[cfg(test)]
 mod fleet_rule_tests;

@@ -275,6 +275,30 @@ fn what_a_fold_sets_applies_to_every_kind_that_it_matches() {
 }
 
 #[test]
+fn what_is_deferred_is_counted_by_what_it_waits_for() {
+    let policy = under(vec![
+        does("fails", r#""built" in resource.tags && timestamp(resource.tags["built"]) < now"#, Action::Ignore),
+        does("drafts", r#""draft" in resource.tags"#, Action::Defer),
+    ]);
+    let mut young = machine("i-young", &[]);
+    young.created_at = Some(minute(0));
+    let mut disks = Vec::new();
+    let mut edges = Vec::new();
+    let machines = [young, machine("i-built", &[("built", "lately")]), machine("i-draft", &[("draft", "")]), machine("i-old", &[])];
+    for machine in &machines {
+        let mut disk = resource(&at(Kind::Volume), &format!("vol-{}", machine.native_id));
+        disk.attributes.insert("delete_on_termination".to_owned(), json!(true));
+        edges.push(relation(RelationType::AttachedTo, &disk.key, &machine.key));
+        disks.push(disk);
+    }
+    let mut estate = Estate::default();
+    let all: Vec<&Resource> = machines.iter().chain(&disks).collect();
+    let decisions = step(&mut estate, &shown(&all, edges), &policy, 1);
+    assert_eq!(decisions.deferred, 6);
+    assert_eq!(decisions.deferred_by, DeferredBy { age: 2, rule: 2, frozen: 2 });
+}
+
+#[test]
 fn folding_into_what_is_ignored_is_ignoring() {
     let policy = under(vec![
         does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None }),
