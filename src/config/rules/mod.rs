@@ -94,7 +94,8 @@ fn doubt_decision(node: &Node, when: &Expression, deciding: &mut BTreeMap<String
     let leaves_some = is_fold && !when.holds_of_machines_only();
     match deciding.get(when.source().trim()) {
         Some(first) => {
-            let text = format!("{rule}`do: {action}` never decides: the rule in line {} has the same `when` and decides first", first.start.line);
+            let text =
+                format!("{rule}`do: {action}` never decides: the rule in line {} has the same `when` and decides first", first.start.line);
             report.warning(decides, text).help("remove one of the two, or say in `when` what sets them apart");
         }
         None if leaves_some => {}

@@ -72,7 +72,7 @@ fn a_change_a_hold_and_the_way_on() {
         stage: "missing" → "retired"
       retire … and 7 more: 7 instance (`-v` shows all)
     "#);
-    insta::assert_snapshot!(alike(&world, &world.run(&["explain", "i-0000"]).out), @r#"
+    insta::assert_snapshot!(alike(&world, &world.run(&["explain", "i-0000", "--at", "2026-02-02T13:00:00Z"]).out), @r#"
     instance i-0000
     aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-0000
 

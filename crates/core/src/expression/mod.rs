@@ -33,8 +33,8 @@ pub use self::failure::EvaluationError;
 use self::parse::Spans;
 use self::quick::Quick;
 pub use self::subject::Subject;
-use self::vocabulary::{Kinds, Object};
 pub use self::vocabulary::Vocabulary;
+use self::vocabulary::{Kinds, Object};
 use crate::model::Kind;
 use crate::told;
 
@@ -216,11 +216,11 @@ impl Expression {
             .map_err(|error| EvaluationError::of(&self.source, &self.tree, &self.spans, context, &error))?;
         take(value.as_ref()).ok_or_else(|| {
             let is_null = value.downcast_ref::<CelNull>().is_some();
-            EvaluationError::new(match facts::path(&self.tree).filter(|_| is_null) {
-                Some(path) => format!("{path} has no value"),
-                None if is_null => format!("`{}` has no value", self.source),
-                None => format!("`{}` gave {} and not {wanted}", self.source, value.get_type().name()),
-            })
+            match facts::path(&self.tree).filter(|_| is_null) {
+                Some(path) => EvaluationError::null(&path, format!("{path} has no value")),
+                None if is_null => EvaluationError::new(format!("`{}` has no value", self.source)),
+                None => EvaluationError::new(format!("`{}` gave {} and not {wanted}", self.source, value.get_type().name())),
+            }
         })
     }
 }

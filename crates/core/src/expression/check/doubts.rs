@@ -6,6 +6,7 @@ use cel::common::ast::{CallExpr, LiteralValue};
 use super::{Checker, Typed};
 use crate::expression::Mistake;
 use crate::expression::facts::{self, Facts, Form};
+use crate::expression::library;
 use crate::expression::types::Type;
 use crate::expression::vocabulary::{self, Field, Object};
 
@@ -38,15 +39,18 @@ impl Checker<'_> {
         let ([argument], None) = (call.args.as_slice(), &call.target) else { return };
         let Some(value) = facts::value(argument) else { return };
         let tag = self.written(argument).to_owned();
-        let asked = |pattern: &str| (Form::Pattern, format!("ask for its form first: `{tag}.matches(\"{pattern}\") && …`"));
-        let (what, (form, help)) = match call.func_name.as_str() {
-            "timestamp" => {
-                ("no time with seconds and offset", (Form::Pattern, format!("write `isExpiry({tag}) && expiry({tag})`, which takes dates as people write them")))
-            }
+        let name = call.func_name.as_str();
+        let pattern = library::form(name).unwrap_or_default();
+        let asked = || (Form::Pattern, format!("ask for its form first: `{tag}.matches(\"{pattern}\") && …`"));
+        let (what, (form, help)) = match name {
+            "timestamp" => (
+                "no time with seconds and offset",
+                (Form::Pattern, format!("write `isExpiry({tag}) && expiry({tag})`, which takes dates as people write them")),
+            ),
             "expiry" => ("no date or time", (Form::Expiry, format!("ask for it first: `isExpiry({tag}) && …`"))),
-            "duration" => ("no duration", asked("^[0-9]{1,6}[smh]$")),
-            "int" => ("no whole number", asked("^[0-9]{1,9}$")),
-            "double" => ("no number", asked("^[0-9]{1,9}([.][0-9]+)?$")),
+            "duration" => ("no duration", asked()),
+            "int" => ("no whole number", asked()),
+            "double" => ("no number", asked()),
             _ => return,
         };
         // A text that `isExpiry` takes may still be no time in full, and a pattern may be any.
