@@ -252,7 +252,7 @@ fn hints_of_rules_that_could_not_be_asked() {
             "",
             r#"let `when` ask first: `"role" in resource.tags && …`"#,
         ),
-        ("null", r#"resource.kind == "instance" && resource.vcpus > 2"#, "", "let `when` ask first: `resource.vcpus != null && …`"),
+        ("empty", r#"resource.kind == "instance" && resource.vcpus > 2"#, "", "let `when` ask first: `resource.vcpus != null && …`"),
         (
             "time",
             r#""until" in resource.tags && timestamp(resource.tags["until"]) < now"#,

@@ -175,7 +175,18 @@ fn what_a_rule_will_hardly_be_meant_to_do_is_warned_of() {
       do: record
 "#,
     );
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    4:14: rule `machines are not named`: `do: fold` speaks of machines only, and `when` can hold of other kinds: of those it only sets
+      help: say so: `resource.kind == "instance" && …`
+    9:13: rule `no group is asked for`: `do: fold` without `into` fails on every machine that is in no scaling group, and freezes it
+      help: ask for the group first: `group != null && …`; or name a fleet by `into`
+    14:11: rule `never asked`: `do: ignore` never decides: the rule in line 8 has the same `when` and decides first
+      help: remove one of the two, or say in `when` what sets them apart
+    25:47: rule `expired`: `when`: `timestamp(resource.tags["expires-at"])` fails where the tag's value is no time with seconds and offset
+      help: write `isExpiry(resource.tags["expires-at"]) && expiry(resource.tags["expires-at"])`, which takes dates as people write them
+    28:82: rule `first address`: `when`: `resource.private_addresses[0]` fails where the list is shorter
+      help: ask for its length first: `size(resource.private_addresses) > 0 && …`
+    "#);
 }
 
 #[test]

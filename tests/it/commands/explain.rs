@@ -351,7 +351,7 @@ lifecycle:
 fn text() {
     let slow = json!({ "tags": { "slow": "1" }, "attributes": { "vcpus": 8 } });
     let world = world(&Inventory::new().instance("i-1", slow), 0);
-    insta::assert_snapshot!(world.run(&["explain", "i-1"]).out, @"
+    insta::assert_snapshot!(world.run(&["explain", "i-1", "--at", "2026-02-01T00:00:00Z"]).out, @"
     instance i-1
     aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-1
 

@@ -61,7 +61,9 @@ impl Telling {
             wrong.push(format!("exit code {}, expected {}", ran.code, step.then.exit));
         }
         // The rules of a story are read as examples.
-        wrong.extend(ran.err.lines().filter(|line| line.contains(" WARN ") && line.contains("dewpoint.yaml:")).map(str::to_owned));
+        let is_warning = |line: &&str| line.contains(" WARN ") && line.contains("dewpoint.yaml:");
+        let is_meant = |line: &str| self.settings.warned.iter().flatten().any(|text| line.contains(text.as_str()));
+        wrong.extend(ran.err.lines().filter(is_warning).filter(|line| !is_meant(line)).map(str::to_owned));
         let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| json!({ "error": { "text": ran.err } }));
         if let Some(text) = document["error"]["text"].as_str() {
             wrong.push(format!("the run failed: {text}"));
