@@ -136,8 +136,8 @@ fn what_happened_at_once_stands_together() {
     let entries = world.json(&["history", "i-0000"], 0)["entries"].as_array().unwrap().clone();
     assert_eq!(entries.iter().filter(|entry| entry["change"] == "related").count(), 12);
     let text = world.run(&["history", "i-0000"]).out;
-    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by ").count()), (1, 10), "{text}");
+    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by to ").count()), (1, 10), "{text}");
     assert!(text.contains("\n    … and 2 more (`-v` shows all)\n"), "{text}");
     let text = world.run(&["history", "i-0000", "-v"]).out;
-    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by ").count()), (1, 12), "{text}");
+    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by to ").count()), (1, 12), "{text}");
 }
