@@ -102,7 +102,7 @@ fn judge(rules: &Rules, case: &Case) {
 }
 
 fn expression(source: &str) {
-    for wanted in [Wanted::Condition, Wanted::Text] {
+    for wanted in [Wanted::Condition, Wanted::Text, Wanted::Value] {
         match Expression::compile(source, &Vocabulary::rules(), wanted) {
             Ok(expression) => {
                 expression.doubts().iter().for_each(|doubt| lies_within(source, doubt));
@@ -113,6 +113,7 @@ fn expression(source: &str) {
                     let failure = match wanted {
                         Wanted::Condition => expression.holds(&subject).err(),
                         Wanted::Text => expression.text(&subject).err(),
+                        Wanted::Value => expression.value(&subject).err(),
                     };
                     assert!(failure.is_none_or(|failure| !failure.to_string().is_empty()));
                 }

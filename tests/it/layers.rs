@@ -65,6 +65,17 @@ fn sources_and_targets_do_not_know_each_other() {
 }
 
 #[test]
+fn simulators_share_no_misunderstanding_with_what_they_judge() {
+    check("crates/sim-kit/src", &["dewpoint_"]);
+    for simulator in ["aws", "servicenow"] {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crates/{simulator}-sim/Cargo.toml"));
+        let manifest = std::fs::read_to_string(manifest).unwrap();
+        let ours: Vec<&str> = manifest.lines().filter(|line| line.starts_with("dewpoint-")).collect();
+        assert_eq!(ours, ["dewpoint-sim-kit = { path = \"../sim-kit\" }"], "{simulator}-sim");
+    }
+}
+
+#[test]
 fn the_engine_knows_no_target_and_the_ledger_no_flow() {
     check("src/deliver", &["target::local", "crate::run", "crate::cli", "crate::source", "crate::config"]);
     check("src/ledger", &["crate::run", "crate::deliver", "crate::cli", "crate::source", "crate::config"]);

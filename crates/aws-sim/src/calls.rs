@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::{Counters, Record};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,4 +27,12 @@ pub struct CallRecord {
     pub error: Option<String>,
     /// The parameters, without tokens of sessions.
     pub parameters: BTreeMap<String, String>,
+}
+
+impl Record for CallRecord {
+    type Sums = Counters;
+
+    fn add_to(&self, sums: &mut Counters) {
+        sums.add(format!("{}:{}", self.service, self.action), self.status);
+    }
 }

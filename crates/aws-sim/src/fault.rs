@@ -1,5 +1,7 @@
 //! Faults by script.
 
+use dewpoint_sim_kit::{Mishap, Rule, Timing};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::world::ALWAYS_PERMITTED;
@@ -29,6 +31,9 @@ pub struct Fault {
     /// How many calls are struck from then on; all when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
+    /// No call is struck from this simulated time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// What happens to them.
     pub effect: Effect,
 }
@@ -117,10 +122,27 @@ pub enum Effect {
     },
 }
 
+impl Effect {
+    /// What befalls the answer on its way, where it is nothing of AWS's own.
+    pub(crate) fn mishap(&self) -> Option<Mishap> {
+        Some(match *self {
+            Self::Empty { status } => Mishap::Empty { status },
+            Self::Html { status } => Mishap::Html { status },
+            Self::CutBody { share } => Mishap::CutBody { share },
+            Self::CutConnection { share } => Mishap::CutConnection { share },
+            Self::Reset => Mishap::Reset,
+            Self::Hang => Mishap::Hang,
+            Self::Slow { bytes, pause_ms } => Mishap::Slow { bytes, pause_ms },
+            Self::Latency { ms } => Mishap::Latency { ms },
+            _ => return None,
+        })
+    }
+}
+
 impl Fault {
     /// A fault of every call.
     pub fn new(effect: Effect) -> Self {
-        Self { account: None, region: None, service: None, action: None, page: None, nth: None, times: None, effect }
+        Self { account: None, region: None, service: None, action: None, page: None, nth: None, times: None, until: None, effect }
     }
 
     /// Only calls of this account (for `AssumeRole`: or for a role of it).
@@ -171,11 +193,18 @@ impl Fault {
         self.times = Some(times);
         self
     }
+
+    /// None from this simulated time on.
+    #[must_use]
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.until = Some(end);
+        self
+    }
 }
 
 /// What a rule is matched against.
 #[derive(Clone, Debug)]
-pub(crate) struct Target<'a> {
+pub struct Target<'a> {
     pub(crate) account: &'a str,
     /// The account of the role that is asked for.
     pub(crate) role_account: Option<&'a str>,
@@ -185,52 +214,37 @@ pub(crate) struct Target<'a> {
     pub(crate) page: u32,
 }
 
-/// The rules, and how often each was met.
-#[derive(Debug, Default)]
-pub(crate) struct Script {
-    rules: Vec<(Fault, u64)>,
-}
+impl Rule for Fault {
+    type Target<'a> = Target<'a>;
 
-impl Script {
-    pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self { rules: faults.into_iter().map(|fault| (fault, 0)).collect() }
-    }
-
-    pub(crate) fn faults(&self) -> Vec<Fault> {
-        self.rules.iter().map(|(fault, _)| fault.clone()).collect()
-    }
-
-    /// The effect on this call. Rules before the one that strikes count the call; those behind it do not see it.
-    pub(crate) fn strike(&mut self, target: &Target<'_>) -> Option<Effect> {
+    fn is_about(&self, target: &Target<'_>) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        for (fault, met) in &mut self.rules {
-            let account =
-                same(&fault.account, target.account) || (fault.account.is_some() && fault.account.as_deref() == target.role_account);
-            let matches = account
-                && same(&fault.region, target.region)
-                && same(&fault.service, target.service)
-                && same(&fault.action, target.action)
-                && fault.page.is_none_or(|page| page == target.page)
-                && !(target.action == ALWAYS_PERMITTED && matches!(fault.effect, Effect::Deny | Effect::ScpDeny));
-            if !matches {
-                continue;
-            }
-            *met += 1;
-            let first = fault.nth.unwrap_or(1).max(1);
-            if *met >= first && fault.times.is_none_or(|times| *met - first < times) {
-                return Some(fault.effect.clone());
-            }
-        }
-        None
+        let account = same(&self.account, target.account) || (self.account.is_some() && self.account.as_deref() == target.role_account);
+        account
+            && same(&self.region, target.region)
+            && same(&self.service, target.service)
+            && same(&self.action, target.action)
+            && self.page.is_none_or(|page| page == target.page)
+            && !(target.action == ALWAYS_PERMITTED && matches!(self.effect, Effect::Deny | Effect::ScpDeny))
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { nth: self.nth, times: self.times, until: self.until, probability: None }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dewpoint_sim_kit::Script;
+
     use super::*;
 
     fn target(action: &str, page: u32) -> Target<'_> {
         Target { account: "1", role_account: None, region: "r", service: "ec2", action, page }
+    }
+
+    fn strike(script: &mut Script<Fault>, target: &Target<'_>) -> Option<Effect> {
+        script.strike(target, Timestamp::UNIX_EPOCH, 1).map(|fault| fault.effect)
     }
 
     #[test]
@@ -240,18 +254,26 @@ mod tests {
             Fault::new(Effect::Deny).action("A").page(2),
             Fault::new(Effect::Hang).account("2"),
         ]);
-        let struck: Vec<_> = [1, 1, 2, 2, 1].into_iter().map(|page| script.strike(&target("A", page))).collect();
+        let struck: Vec<_> = [1, 1, 2, 2, 1].into_iter().map(|page| strike(&mut script, &target("A", page))).collect();
         assert_eq!(struck, [None, Some(Effect::Throttle), Some(Effect::Throttle), Some(Effect::Deny), None]);
-        assert_eq!(script.strike(&target("B", 1)), None);
-        assert_eq!(script.strike(&Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Hang));
+        assert_eq!(strike(&mut script, &target("B", 1)), None);
+        assert_eq!(strike(&mut script, &Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Hang));
+    }
+
+    #[test]
+    fn a_rule_ends_when_it_says() {
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        let mut script = Script::new(vec![Fault::new(Effect::Throttle).until(at(2))]);
+        let struck = [0, 1, 2].map(|second| script.strike(&target("A", 1), at(second), 1).is_some());
+        assert_eq!(struck, [true, true, false]);
     }
 
     #[test]
     fn who_one_is_cannot_be_denied() {
         for denial in [Effect::Deny, Effect::ScpDeny] {
             let mut script = Script::new(vec![Fault::new(denial.clone()).times(1), Fault::new(Effect::Throttle)]);
-            assert_eq!(script.strike(&target(ALWAYS_PERMITTED, 1)), Some(Effect::Throttle));
-            assert_eq!(script.strike(&target("A", 1)), Some(denial), "it is not used up");
+            assert_eq!(strike(&mut script, &target(ALWAYS_PERMITTED, 1)), Some(Effect::Throttle));
+            assert_eq!(strike(&mut script, &target("A", 1)), Some(denial), "it is not used up");
         }
     }
 

@@ -52,6 +52,7 @@
 //! |---|---|
 //! | `GET health` | 204 as soon as it serves |
 //! | `GET`, `DELETE calls` | the log of calls ([`CallRecord`]); empties it |
+//! | `GET counters` | sums over the same ([`Counters`]); an operation is `ec2:DescribeVpcs` |
 //! | `GET`, `PUT`, `DELETE faults` | the list of [`Fault`]s |
 //! | `GET`, `PUT world` | the whole [`world::World`] |
 //! | `POST generate` | adds what a [`world::Spec`] says |
@@ -59,11 +60,11 @@
 //! | `GET`, `PUT settings` | the [`Settings`] |
 //! | `POST advance` | `{"seconds": 60}` moves the time on |
 //! | `POST expire-sessions` | ends all temporary credentials |
+//! | `GET certificate` | the certificate to trust, when it speaks TLS |
 
 mod autoscaling;
 mod call;
 mod calls;
-mod clock;
 mod control;
 mod ec2;
 mod elb;
@@ -72,7 +73,6 @@ mod error;
 mod fault;
 mod filter;
 mod hash;
-mod http;
 mod organizations;
 mod page;
 mod params;
@@ -89,7 +89,7 @@ pub mod world;
 mod xml;
 
 pub use calls::CallRecord;
-pub use clock::Clock;
+pub use dewpoint_sim_kit::{Clock, Counters, Handle};
 pub use fault::{Effect, Fault};
 pub use rates::{Bucket, Rates};
 pub use service::Service;

@@ -1,12 +1,13 @@
 //! The simulator as a program of its own.
 
-use std::{io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use dewpoint_aws_sim::{
     Rates, Sim, Start,
     world::{Spec, World},
 };
+use dewpoint_sim_kit::program;
 
 /// Simulates the AWS query protocols: EC2, Elastic Load Balancing of both generations, Auto Scaling, STS and Organizations.
 ///
@@ -15,9 +16,8 @@ use dewpoint_aws_sim::{
 #[derive(Debug, Parser)]
 #[command(name = "aws-sim", version)]
 struct Arguments {
-    /// Where to listen; port 0 takes any that is free
-    #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    options: program::Options,
     /// A world as JSON, as `GET /_sim/world` gives it
     #[arg(long, value_name = "FILE")]
     world: Option<PathBuf>,
@@ -48,31 +48,20 @@ struct Arguments {
     /// Scaling groups to generate
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     scaling_groups: usize,
-    /// What is drawn by chance is drawn from this
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
     /// Never answer that there were too many calls
     #[arg(long)]
     no_rate_limits: bool,
 }
 
 fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(why) => {
-            let _ = writeln!(std::io::stderr(), "aws-sim: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit("aws-sim", run(Arguments::parse()))
 }
 
 fn run(arguments: Arguments) -> Result<(), String> {
-    let mut world = match &arguments.world {
+    let options = &arguments.options;
+    let mut world: World = match &arguments.world {
         None => World::new(),
-        Some(path) => {
-            let text = std::fs::read(path).map_err(|error| format!("could not read {}: {error}", path.display()))?;
-            serde_json::from_slice(&text).map_err(|error| format!("{} is not a world: {error}", path.display()))?
-        }
+        Some(path) => program::read_json(path, "a world")?,
     };
     let spec = Spec {
         account: arguments.account,
@@ -84,22 +73,19 @@ fn run(arguments: Arguments) -> Result<(), String> {
         balancers: arguments.balancers,
         classic_balancers: arguments.classic_balancers,
         scaling_groups: arguments.scaling_groups,
-        seed: arguments.seed,
+        seed: options.seed,
         ..Spec::default()
     };
     if arguments.world.is_none() || arguments.instances > 0 {
         world.add(&spec);
     }
     let mut start = Start::new(world);
-    start.address = arguments.listen;
-    start.settings.seed = arguments.seed;
+    start.address = options.address();
+    start.tls = options.tls;
+    start.settings.seed = options.seed;
     if arguments.no_rate_limits {
         start.settings.rates = Rates::unlimited();
     }
-    let sim = Sim::start_with(start).map_err(|error| format!("could not listen on {}: {error}", arguments.listen))?;
-    writeln!(std::io::stdout(), "{}", sim.url()).map_err(|error| error.to_string())?;
-    // Whoever started it ends it.
-    loop {
-        std::thread::park_timeout(Duration::from_secs(3600));
-    }
+    let sim = Sim::start_with(start).map_err(|error| options.cannot_listen(&error))?;
+    program::serve(&sim, options, &[])
 }

@@ -3,12 +3,10 @@
 //! Each listing has a seed, and its items the order of their hashes under that seed. A token carries seed and last hash, so that a chain of pages keeps one order and
 //! loses nothing when something else comes or goes between two pages, while the next listing has another order.
 
+use dewpoint_sim_kit::hash::{keyed, mix};
 use jiff::Timestamp;
 
-use crate::{
-    hash::{keyed, mix},
-    sigv4,
-};
+use crate::sigv4;
 
 /// Where an item stands in a listing: items of one group (a reservation's instances) stand together.
 type Place = (u64, u64);

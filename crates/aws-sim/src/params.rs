@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::form;
+
 use crate::{error::ApiError, service::Service};
 
 /// The parameters of one request that nobody has taken yet.
@@ -69,9 +71,8 @@ impl Params {
 pub(crate) fn parse_form(body: &[u8]) -> Option<BTreeMap<String, String>> {
     let body = std::str::from_utf8(body).ok()?;
     let mut found = BTreeMap::new();
-    for pair in body.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if found.insert(decode(name)?, decode(value)?).is_some() {
+    for (name, value) in form::pairs(body) {
+        if found.insert(form::decode(name)?, form::decode(value)?).is_some() {
             return None;
         }
     }
@@ -88,23 +89,6 @@ pub(crate) fn parse_json(body: &[u8]) -> Option<BTreeMap<String, String>> {
         _ => None,
     };
     object.into_iter().map(|(name, value)| Some((name, plain(value)?))).collect()
-}
-
-fn decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let high = char::from(rest.next()?).to_digit(16)?;
-                let low = char::from(rest.next()?).to_digit(16)?;
-                u8::try_from(high * 16 + low).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]

@@ -3,21 +3,22 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
+use dewpoint_sim_kit::{
+    Clock, Common, Outcome, Product, Request, Response,
+    clock::{self, http_date},
+    hash::{keyed, mix},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     autoscaling,
     call::{Call, Handler},
     calls::CallRecord,
-    clock::{self, Clock},
-    ec2, elb, elbv2,
+    control, ec2, elb, elbv2,
     error::ApiError,
-    fault::{Effect, Script, Target},
-    hash::{keyed, mix},
-    http::{Delivery, Outcome, Request, Response},
+    fault::{Effect, Fault, Target},
     organizations,
     page::{Cursor, Tokens},
     params::{self, Params},
@@ -40,10 +41,7 @@ pub(crate) struct State {
     pub(crate) world: Arc<World>,
     /// Earlier worlds, and until when each stood. Kept only while there is a lag.
     pub(crate) history: VecDeque<(Timestamp, Arc<World>)>,
-    pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
-    pub(crate) script: Script,
-    pub(crate) calls: Vec<CallRecord>,
+    pub(crate) common: Common<Server>,
     pub(crate) sessions: Sessions,
     pub(crate) levels: Levels,
     requests_count: u64,
@@ -55,10 +53,7 @@ impl State {
         Self {
             world: Arc::new(world),
             history: VecDeque::new(),
-            settings,
-            clock,
-            script: Script::default(),
-            calls: Vec::new(),
+            common: Common::new(settings, clock),
             sessions: Sessions::default(),
             levels: Levels::default(),
             requests_count: 0,
@@ -67,11 +62,11 @@ impl State {
 
     /// Changes the world; with a lag its old state stays in sight for a while.
     pub(crate) fn edit<T>(&mut self, change: impl FnOnce(&mut World, Timestamp) -> T) -> T {
-        let now = self.clock.now();
-        if self.settings.lag_s > 0 {
+        let now = self.common.clock.now();
+        if self.common.settings.lag_s > 0 {
             self.history.push_back((now, Arc::clone(&self.world)));
         }
-        let oldest = clock::later(now, -clock::seconds(self.settings.lag_s));
+        let oldest = clock::later(now, -clock::seconds(self.common.settings.lag_s));
         self.history.retain(|(until, _)| *until > oldest);
         let world = Arc::make_mut(&mut self.world);
         let result = change(world, now);
@@ -81,17 +76,17 @@ impl State {
 
     /// The world that services with a lag show.
     fn visible(&self, now: Timestamp) -> Arc<World> {
-        let at = clock::later(now, -clock::seconds(self.settings.lag_s));
+        let at = clock::later(now, -clock::seconds(self.common.settings.lag_s));
         self.history
             .iter()
-            .find(|(until, _)| self.settings.lag_s > 0 && *until > at)
+            .find(|(until, _)| self.common.settings.lag_s > 0 && *until > at)
             .map_or_else(|| Arc::clone(&self.world), |(_, world)| Arc::clone(world))
     }
 }
 
 /// The simulator behind its socket.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     state: Mutex<State>,
 }
 
@@ -114,19 +109,19 @@ impl Server {
     }
 
     /// Answers a call of AWS's.
-    pub(crate) fn answer(&self, request: &Request) -> Outcome {
+    pub(crate) fn answer_call(&self, request: &Request) -> Outcome {
         let (request_id, ahead) = {
             let mut state = self.state();
             state.requests_count += 1;
-            (request_id(state.settings.seed, state.requests_count), SignedDuration::from_secs(state.settings.clock_ahead_s))
+            (request_id(state.common.settings.seed, state.requests_count), SignedDuration::from_secs(state.common.settings.clock_ahead_s))
         };
         let server_time = clock::later(clock::wall(), ahead);
         let mut outcome = match understand(request) {
             Ok((authorization, asked)) => self.answer_asked(request, authorization.as_ref(), asked, &request_id, server_time),
-            Err((service, error)) => whole(error_response(service, &error, &request_id)),
+            Err((service, error)) => Outcome::whole(error_response(service, &error, &request_id)),
         };
-        outcome.response.headers.push(("Date", server_time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()));
-        outcome.response.headers.push(("x-amzn-RequestId", request_id));
+        outcome.response.headers.push(("Date".to_owned(), http_date(server_time)));
+        outcome.response.headers.push(("x-amzn-RequestId".to_owned(), request_id));
         outcome
     }
 
@@ -159,10 +154,10 @@ impl Server {
         };
         let outcome = outcome.unwrap_or_else(|error| {
             record.error = Some(error.code.clone());
-            whole(error_response(service, &error, request_id))
+            Outcome::whole(error_response(service, &error, request_id))
         });
         record.status = outcome.response.status;
-        self.state().calls.push(record);
+        self.state().common.log.add(record);
         outcome
     }
 
@@ -189,7 +184,7 @@ impl Server {
                 (None, Some(session)) => (
                     session.secret.clone(),
                     session.caller.clone(),
-                    Some((session.token.clone(), session.expires <= state.clock.credentials_now())),
+                    Some((session.token.clone(), session.expires <= state.common.clock.moving_now())),
                 ),
                 (None, None) => return Err(ApiError::unknown_key(service)),
             }
@@ -217,9 +212,9 @@ impl Server {
         let (world, settings, effect, tokens, binding, token, position, now) = {
             let mut state = self.state();
             let state = &mut *state;
-            let now = state.clock.now();
+            let now = state.common.clock.now();
             record.at = now;
-            let settings = state.settings.clone();
+            let settings = state.common.settings.clone();
             let world =
                 if matches!(service, Service::Sts | Service::Organizations) { Arc::clone(&state.world) } else { state.visible(now) };
 
@@ -247,7 +242,7 @@ impl Server {
             let place = Place { account: caller.account.clone(), region: region.clone(), service, action: action.clone(), unpaged };
             // A call that is refused here was not met by any fault, and one that a fault throttles costs nothing.
             let leave = state.levels.ask(&settings.rates, place, now).ok_or_else(|| ApiError::throttled(service))?;
-            let effect = state.script.strike(&target);
+            let effect = state.common.script.strike(&target, now, settings.seed).map(|fault| fault.effect);
             if effect != Some(Effect::Throttle) {
                 leave.take();
             }
@@ -264,13 +259,9 @@ impl Server {
         if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {
             return Err(error);
         }
-        if let Some(Effect::Empty { status }) = effect {
-            return Ok(whole(Response { status, ..Response::default() }));
-        }
-        if let Some(Effect::Html { status }) = effect {
-            let body =
-                b"<html><head><title>Service Unavailable</title></head><body><h1>Service Unavailable</h1><br></body></html>".to_vec();
-            return Ok(whole(Response { status, headers: vec![("Content-Type", "text/html".to_owned())], body }));
+        let mishap = effect.as_ref().and_then(Effect::mishap);
+        if let Some(mishap) = mishap.as_ref().filter(|mishap| mishap.replaces()) {
+            return Ok(mishap.befall(Response::new(200)));
         }
 
         let place = account.places.get(&region).unwrap_or(&EMPTY_REGION);
@@ -295,7 +286,12 @@ impl Server {
             call.params.take(name);
         }
         let body = self.run(&mut call, caller).unwrap_or_else(|| Err(ApiError::unknown_action(service, &action)))?;
-        Ok(deliver(service, body.into_bytes(), effect.as_ref()))
+        let content_type = if service == Service::Organizations { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
+        let response = Response::of(200, content_type, body);
+        Ok(match mishap {
+            Some(mishap) => mishap.befall(response),
+            None => Outcome::whole(response),
+        })
     }
 
     /// Runs the call's action; `None` when the service has none of that name.
@@ -303,10 +299,29 @@ impl Server {
         if call.service == Service::Sts {
             let handler = named(sts::ACTIONS, call.action)?;
             let mut state = self.state();
-            let now = state.clock.credentials_now();
+            let now = state.common.clock.moving_now();
             return Some(handler(call, caller, &mut state.sessions, now));
         }
         named(actions(call.service), call.action).map(|handler| handler(call))
+    }
+}
+
+impl Product for Server {
+    const NAME: &'static str = "aws-sim";
+    type Fault = Fault;
+    type Call = CallRecord;
+    type Settings = Settings;
+
+    fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
+        look(&mut self.state().common)
+    }
+
+    async fn answer(&self, request: Request) -> Outcome {
+        self.answer_call(&request)
+    }
+
+    fn control(&self, request: &Request, path: &str) -> Result<Response, Response> {
+        control::answer(self, request, path)
     }
 }
 
@@ -397,35 +412,6 @@ fn refusal(effect: &Effect, service: Service, caller: &Caller, action: &str) -> 
     }
 }
 
-/// Sends a good answer on its way, which may be a bad one.
-fn deliver(service: Service, body: Vec<u8>, effect: Option<&Effect>) -> Outcome {
-    let content_type = if service == Service::Organizations { "application/x-amz-json-1.1" } else { "text/xml;charset=UTF-8" };
-    let mut outcome = whole(Response { status: 200, headers: vec![("Content-Type", content_type.to_owned())], body });
-    let body = &mut outcome.response.body;
-    match effect {
-        Some(Effect::CutBody { share }) => body.truncate(part(body.len(), *share)),
-        Some(Effect::CutConnection { share }) => outcome.delivery = Delivery::CutConnection(part(body.len(), *share)),
-        Some(Effect::Reset) => outcome.delivery = Delivery::Reset,
-        Some(Effect::Hang) => outcome.delivery = Delivery::Hang,
-        Some(Effect::Slow { bytes, pause_ms }) => {
-            outcome.delivery = Delivery::Trickle { bytes: *bytes, pause: Duration::from_millis(*pause_ms) }
-        }
-        Some(Effect::Latency { ms }) => outcome.latency = Duration::from_millis(*ms),
-        _ => {}
-    }
-    outcome
-}
-
-/// A share of a length, and always less than the whole.
-fn part(length: usize, share: f64) -> usize {
-    let thousandths = (0..1000_u16).rev().find(|thousandths| f64::from(*thousandths) <= share * 1000.0).unwrap_or(0);
-    length.saturating_mul(usize::from(thousandths)) / 1000
-}
-
-pub(crate) fn whole(response: Response) -> Outcome {
-    Outcome { response, latency: Duration::ZERO, delivery: Delivery::Whole }
-}
-
 fn error_response(service: Service, error: &ApiError, request_id: &str) -> Response {
     let mut xml = crate::xml::Xml::new();
     let (content_type, body) = match service {
@@ -450,7 +436,7 @@ fn error_response(service: Service, error: &ApiError, request_id: &str) -> Respo
             ("text/xml", xml.into_string())
         }
     };
-    Response { status: error.status, headers: vec![("Content-Type", content_type.to_owned())], body: body.into_bytes() }
+    Response::of(error.status, content_type, body)
 }
 
 fn write_error(xml: &mut crate::xml::Xml, error: &ApiError) {

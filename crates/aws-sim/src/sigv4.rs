@@ -4,11 +4,10 @@
 
 use std::fmt::Write as _;
 
+use dewpoint_sim_kit::{Request, clock};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use sha2::{Digest, Sha256};
-
-use crate::{clock, http::Request};
 
 /// How far a client's clock may be off.
 /// Source: IAM User Guide, "Signature Version 4": a request must reach AWS within five minutes of its time stamp.

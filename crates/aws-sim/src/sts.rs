@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
+use dewpoint_sim_kit::{clock, hash::keyed};
 use jiff::Timestamp;
 
 use crate::{
     call::Call,
-    clock,
     error::ApiError,
-    hash::{hex16, keyed},
+    hash::hex16,
     service::Service,
     settings::Settings,
     sigv4::{hex, hmac},

@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::{Request, Response, Script, clock};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
-    Bucket, Clock, Effect, Fault, Rates, Service, Settings, clock, control,
-    fault::Script,
-    http::{Request, Response},
+    Bucket, Clock, Effect, Fault, Rates, Service, Settings,
     server::{Server, State, actions},
     sigv4, sts,
     world::{Denial, Region, Spec, World},
@@ -48,7 +47,7 @@ fn call_as(account: &str, server: &Server, service: &str, version: &str, action:
         (account.key_id(), account.secret())
     };
     sigv4::sign(&mut request, &key, &secret, REGION, service);
-    control::answer(server, &request).response
+    server.answer_call(&request).response
 }
 
 /// A listing: where, its action, the names of its page size and of its tokens in and out, and what stands before an item's name and after it.
@@ -226,7 +225,7 @@ fn buckets_are_of_aws_s_sizes_by_default() {
     assert!(
         String::from_utf8(refused.body).unwrap().contains("<Code>RequestLimitExceeded</Code><Message>Request limit exceeded.</Message>")
     );
-    server.state().clock.advance(SignedDuration::from_secs(2));
+    server.state().common.clock.advance(SignedDuration::from_secs(2));
     assert_eq!(until_refused(&[("MaxResults", "1000")]), 40);
     let elsewhere = || call(&server, "elasticloadbalancing", "2015-12-01", "DescribeLoadBalancers", &[]);
     assert_eq!((0..1000).take_while(|_| elsewhere().status == 200).count(), 40);
@@ -246,30 +245,33 @@ fn answers_have_their_headers() {
 #[test]
 fn every_call_is_logged_with_its_end() {
     let server = server(World::generate(&Spec::default()), Rates::default());
-    server.state().script = Script::new(vec![Fault::new(Effect::ScpDeny).action("DescribeVpcs").nth(2)]);
+    server.state().common.script = Script::new(vec![Fault::new(Effect::ScpDeny).action("DescribeVpcs").nth(2)]);
     for _ in 0..2 {
         call(&server, "ec2", "2016-11-15", "DescribeVpcs", &[("MaxResults", "5")]);
     }
-    let calls = server.state().calls.clone();
+    let calls = server.state().common.log.calls.clone();
     let seen: Vec<_> = calls.iter().map(|call| (call.account.as_str(), call.action.as_str(), call.status, call.error.as_deref())).collect();
     assert_eq!(seen, [(ACCOUNT, "DescribeVpcs", 200, None), (ACCOUNT, "DescribeVpcs", 403, Some("UnauthorizedOperation"))]);
     assert_eq!(calls[0].parameters["MaxResults"], "5");
+    let sums = server.state().common.log.sums.clone();
+    assert_eq!((sums.requests, sums.by_operation["ec2:DescribeVpcs"], sums.by_status[&403]), (2, 2, 1));
 }
 
 #[test]
 fn a_fault_is_not_used_up_by_a_call_that_its_bucket_refuses() {
     let one = Bucket { capacity: 1, refill_per_s: 1.0 };
     let server = server(World::generate(&Spec::default()), Rates { ec2: one, ..Rates::default() });
-    server.state().script = Script::new(vec![Fault::new(Effect::Throttle).nth(2).times(1), Fault::new(Effect::Deny).nth(2).times(1)]);
+    server.state().common.script =
+        Script::new(vec![Fault::new(Effect::Throttle).nth(2).times(1), Fault::new(Effect::Deny).nth(2).times(1)]);
     let status = || call(&server, "ec2", "2016-11-15", "DescribeVpcs", &[]).status;
     assert_eq!([status(), status(), status()], [200, 503, 503], "refused by the bucket");
-    server.state().clock.advance(SignedDuration::from_secs(1));
+    server.state().common.clock.advance(SignedDuration::from_secs(1));
     assert_eq!(
         [status(), status(), status()],
         [503, 403, 503],
         "by the first fault, which costs no call, by the second, and by the bucket"
     );
-    server.state().clock.advance(SignedDuration::from_secs(1));
+    server.state().common.clock.advance(SignedDuration::from_secs(1));
     assert_eq!([status(), status()], [200, 503]);
 }
 
@@ -294,7 +296,7 @@ fn service_control_policies_bind_members_only() {
 fn a_client_whose_clock_is_off_is_told_so_and_told_the_time() {
     let server = server(World::generate(&Spec::default()), Rates::default());
     let skewed = |ahead: i64, service, version, action| {
-        server.state().settings.clock_ahead_s = ahead;
+        server.state().common.settings.clock_ahead_s = ahead;
         let before = clock::wall();
         let response = call(&server, service, version, action, &[]);
         let date = &response.headers.iter().find(|(name, _)| *name == "Date").unwrap().1;

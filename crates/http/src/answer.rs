@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use crate::error::{Call, HttpError, Instead};
+use crate::error::{Call, HttpError, HttpErrorKind, Instead};
 use crate::rate::RateSignal;
 use crate::redact::Redactor;
 use crate::words::{is_html, title};
@@ -62,7 +62,8 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Errors
-    /// [`HttpError::Unexpected`] with the place in the document where it does not fit; as [`Self::check_json`] where it is none.
+    /// [`HttpErrorKind::Unexpected`] with the place in the document where it does not fit; [`HttpErrorKind::Empty`], [`HttpErrorKind::NotJson`] or
+    /// [`HttpErrorKind::Truncated`] where it is no whole document.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, HttpError> {
         self.check_kind()?;
         let mut reader = serde_json::Deserializer::from_slice(&self.body);
@@ -86,17 +87,17 @@ impl Answer {
         match serde_json::from_slice::<IgnoredAny>(&self.body) {
             Ok(_) => Ok(()),
             Err(error) if error.is_eof() => Err(self.misfit(".", &error)),
-            Err(_) => Err(HttpError::NotJson { call: self.call.clone(), status: self.status, instead: Instead::Other }),
+            Err(_) => Err(self.error(HttpErrorKind::NotJson { status: self.status, instead: Instead::Other })),
         }
     }
 
     fn check_kind(&self) -> Result<(), HttpError> {
         if self.body.trim_ascii().is_empty() {
-            return Err(HttpError::Empty { call: self.call.clone(), status: self.status });
+            return Err(self.error(HttpErrorKind::Empty { status: self.status }));
         }
         if is_html(self.header("content-type"), &self.body) {
             let instead = Instead::Html(self.redactor.words(&title(&self.body)));
-            return Err(HttpError::NotJson { call: self.call.clone(), status: self.status, instead });
+            return Err(self.error(HttpErrorKind::NotJson { status: self.status, instead }));
         }
         Ok(())
     }
@@ -104,13 +105,17 @@ impl Answer {
     fn misfit(&self, path: &str, error: &serde_json::Error) -> HttpError {
         if error.is_eof() {
             let text = format!("its JSON ends in the middle, after {} bytes", self.body.len());
-            return HttpError::Truncated { call: self.call.clone(), text };
+            return self.error(HttpErrorKind::Truncated { text });
         }
         self.unexpected(path, &self.redactor.words(&error.to_string()))
     }
 
     pub(crate) fn unexpected(&self, path: &str, text: &str) -> HttpError {
-        HttpError::Unexpected { call: self.call.clone(), path: path.to_owned(), text: text.to_owned() }
+        self.error(HttpErrorKind::Unexpected { path: path.to_owned(), text: text.to_owned() })
+    }
+
+    fn error(&self, kind: HttpErrorKind) -> HttpError {
+        HttpError::new(self.call.clone(), kind)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::breaker::{Breaker, Open};
 use crate::budget::{Budget, Unlimited};
 use crate::build_error::BuildError;
 use crate::clock::{Clock, SystemClock, later, until};
-use crate::error::{Call, HttpError, Limit};
+use crate::error::{Call, HttpError, HttpErrorKind, Limit};
 use crate::meter::{Meter, NoMeter};
 use crate::origin::Origin;
 use crate::rate::RateSignal;
@@ -184,7 +184,7 @@ impl Client {
                 "Trying again: {error}"
             );
             tries.call.in_doubt |= error.leaves_doubt();
-            let is_throttle = matches!(error, HttpError::Throttled { .. });
+            let is_throttle = matches!(error.kind, HttpErrorKind::Throttled { .. });
             tries.last = Some(error);
             self.shared.clock.sleep(pause).await;
             if is_throttle {
@@ -195,7 +195,7 @@ impl Client {
 
     /// Where the request goes. Credentials leave for configured origins only.
     fn address(&self, request: &Request, call: &mut Call) -> Result<Url, HttpError> {
-        let unsendable = |call: &Call, why: &str| HttpError::Unsendable { call: Box::new(call.clone()), why: why.to_owned() };
+        let unsendable = |call: &Call, why: &str| HttpError::new(call.clone(), HttpErrorKind::Unsendable { why: why.to_owned() });
         if let Some(flaw) = &request.flaw {
             return Err(unsendable(call, flaw));
         }
@@ -212,7 +212,7 @@ impl Client {
                     Some(origin) if self.shared.origins.contains(&origin) => call.origin = origin,
                     other => {
                         let named = other.map_or_else(|| format!("a `{}` URL", url.scheme()), |origin| origin.to_string());
-                        return Err(HttpError::ForeignOrigin { call: Box::new(call.clone()), named });
+                        return Err(HttpError::new(call.clone(), HttpErrorKind::ForeignOrigin { named }));
                     }
                 }
                 url
@@ -224,10 +224,10 @@ impl Client {
     async fn attempt(&self, request: &Request, url: &Url, latest: Timestamp, tries: &mut Tries) -> Result<Answer, Stop> {
         let shared = &*self.shared;
         let origin = tries.call.origin.clone();
-        let call = |tries: &Tries| Box::new(tries.call.clone());
+        let done = |tries: &Tries, kind: HttpErrorKind| Stop::Done(HttpError::new(tries.call.clone(), kind));
         let left_alone = |tries: &Tries, open: Open| {
             let Open { since, until, last } = open;
-            Stop::Done(HttpError::CircuitOpen { call: call(tries), since, until, last })
+            done(tries, HttpErrorKind::CircuitOpen { origin: origin.clone(), since, until, last })
         };
         shared.breaker.check(&origin).map_err(|open| left_alone(tries, open))?;
         match shared.budget.acquire(request.weight, latest).await {
@@ -235,7 +235,7 @@ impl Client {
             Err(exhausted) => {
                 let said = tries.last.as_ref().and_then(HttpError::said).filter(|said| matches!(said.status, 429 | 503));
                 let said = said.cloned().map(Box::new);
-                return Err(Stop::Done(HttpError::Throttled { call: call(tries), until: exhausted.until, said }));
+                return Err(done(tries, HttpErrorKind::Throttled { until: exhausted.until, said }));
             }
         }
         let taken = Taken(&*shared.budget);
@@ -243,7 +243,7 @@ impl Client {
         let now = shared.clock.now();
         let left = until(now, latest);
         if left.is_zero() {
-            return Err(Stop::Done(HttpError::TimedOut { call: call(tries), limit: Limit::Deadline, sent: false }));
+            return Err(done(tries, HttpErrorKind::TimedOut { limit: Limit::Deadline, sent: false }));
         }
         let pass = shared.breaker.enter(&origin).map_err(|open| left_alone(tries, open))?;
         tries.call.attempts += 1;
@@ -285,7 +285,7 @@ impl Client {
         match outcome.result {
             Ok(answer) => Ok(answer),
             // It was not carried out, whatever it was.
-            Err(HttpError::Unauthorised { .. }) if !tries.is_renewed && self.auth.refused(&credentials) => {
+            Err(HttpError { kind: HttpErrorKind::Unauthorised { .. }, .. }) if !tries.is_renewed && self.auth.refused(&credentials) => {
                 tries.is_renewed = true;
                 Err(Stop::Renewed)
             }
@@ -310,11 +310,11 @@ impl Client {
     /// How long to wait before the next attempt; `None` where there should be none.
     fn pause(&self, request: &Request, error: &HttpError, latest: Timestamp, tries: &mut Tries) -> Option<Duration> {
         let policy = &self.shared.settings.retry;
-        if !may_repeat(error, request.repeat) {
+        if !may_repeat(&error.kind, request.repeat) {
             return None;
         }
         let now = self.shared.clock.now();
-        let pause = if let HttpError::Throttled { until: told, said, .. } = error {
+        let pause = if let HttpErrorKind::Throttled { until: told, said } = &error.kind {
             tries.throttles += 1;
             if tries.throttles > policy.throttles_max {
                 return None;
@@ -364,16 +364,16 @@ impl Tries {
     /// The call's error, where something kept the next attempt from being made: that the origin is left alone by now, or that time is over, says less than
     /// why the last attempt failed. What was in doubt stays so.
     fn last_word(self, stop: HttpError) -> HttpError {
-        let says_less = match &stop {
-            HttpError::CircuitOpen { .. } => true,
-            HttpError::TimedOut { limit, .. } => *limit == Limit::Deadline,
+        let says_less = match &stop.kind {
+            HttpErrorKind::CircuitOpen { .. } => true,
+            HttpErrorKind::TimedOut { limit, .. } => *limit == Limit::Deadline,
             _ => false,
         };
         match self.last {
             Some(last) if says_less => last,
             _ => {
                 let mut stop = stop;
-                stop.call_mut().in_doubt |= self.call.in_doubt;
+                stop.call.in_doubt |= self.call.in_doubt;
                 stop
             }
         }

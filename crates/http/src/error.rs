@@ -142,30 +142,35 @@ impl fmt::Display for Instead {
     }
 }
 
-/// Why a request came to no answer that can be used. One variant for each way to react.
+/// Why a request came to no answer that can be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HttpError {
+#[error("{call}: {kind}")]
+pub struct HttpError {
+    pub(crate) call: Box<Call>,
+    /// What to react to.
+    pub kind: HttpErrorKind,
+}
+
+/// What kept a request from an answer that can be used. One variant for each way to react.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpErrorKind {
     /// The request cannot be sent as it is. Nothing was sent.
-    #[error("{call}: cannot be sent: {why}")]
+    #[error("cannot be sent: {why}")]
     Unsendable {
-        /// The request.
-        call: Box<Call>,
         /// What is wrong with it.
         why: String,
     },
     /// A response named a URL at another origin than the configured ones. Nothing was sent.
-    #[error("{call}: the server refers to {named}, which is not a configured address")]
+    #[error("the server refers to {named}, which is not a configured address")]
     ForeignOrigin {
-        /// The request.
-        call: Box<Call>,
         /// The origin it named.
         named: String,
     },
     /// The origin failed so often that it is left alone for a while. Nothing was sent.
-    #[error("{call}: not tried until {until}: {origin} has failed since {since}: {last}", origin = call.origin)]
+    #[error("not tried until {until}: {origin} has failed since {since}: {last}")]
     CircuitOpen {
-        /// The request.
-        call: Box<Call>,
+        /// Which.
+        origin: Origin,
         /// When it began to be left alone.
         since: Timestamp,
         /// When it will be tried again.
@@ -174,134 +179,104 @@ pub enum HttpError {
         last: String,
     },
     /// No connection. Nothing was sent.
-    #[error("{call}: {failure}: {text}")]
+    #[error("{failure}: {text}")]
     Connect {
-        /// The request.
-        call: Box<Call>,
         /// What it failed at.
         failure: ConnectFailure,
         /// In the words of whoever saw it.
         text: String,
     },
     /// Time ran out.
-    #[error("{call}: {limit}")]
+    #[error("{limit}")]
     TimedOut {
-        /// The request.
-        call: Box<Call>,
         /// Which limit.
         limit: Limit,
         /// Whether (part of) the request may have been sent.
         sent: bool,
     },
     /// The connection broke before the answer began.
-    #[error("{call}: the connection broke before the answer: {text}")]
+    #[error("the connection broke before the answer: {text}")]
     Lost {
-        /// The request.
-        call: Box<Call>,
         /// How.
         text: String,
     },
     /// The answer ended early.
-    #[error("{call}: the answer is cut off: {text}")]
+    #[error("the answer is cut off: {text}")]
     Truncated {
-        /// The request.
-        call: Box<Call>,
         /// What shows it.
         text: String,
     },
     /// The answer is larger than allowed (unpacked).
-    #[error("{call}: the answer is larger than {limit_bytes} bytes")]
+    #[error("the answer is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// The request.
-        call: Box<Call>,
         /// The limit.
         limit_bytes: usize,
     },
     /// An answer without a body, where there should be one.
-    #[error("{call}: the answer is empty (status {status})")]
+    #[error("the answer is empty (status {status})")]
     Empty {
-        /// The request.
-        call: Box<Call>,
         /// HTTP status.
         status: u16,
     },
     /// An answer that is not JSON at all.
-    #[error("{call}: the answer is {instead}, not JSON (status {status})")]
+    #[error("the answer is {instead}, not JSON (status {status})")]
     NotJson {
-        /// The request.
-        call: Box<Call>,
         /// HTTP status.
         status: u16,
         /// What it is.
         instead: Instead,
     },
     /// JSON, but not of the form that was expected.
-    #[error("{call}: the answer does not fit at `{path}`: {text}")]
+    #[error("the answer does not fit at `{path}`: {text}")]
     Unexpected {
-        /// The request.
-        call: Box<Call>,
         /// Where in the document.
         path: String,
         /// What is wrong there.
         text: String,
     },
     /// The server points elsewhere; nobody follows with credentials.
-    #[error("{call}: redirected (status {status}) to {to}")]
+    #[error("redirected (status {status}) to {to}")]
     Redirected {
-        /// The request.
-        call: Box<Call>,
         /// HTTP status.
         status: u16,
         /// The origin it points to, or what else it says.
         to: String,
     },
     /// The credentials were not accepted (401, or what the token endpoint said).
-    #[error("{call}: the credentials were not accepted ({said})")]
+    #[error("the credentials were not accepted ({said})")]
     Unauthorised {
-        /// The request.
-        call: Box<Call>,
         /// The server's answer.
         said: Box<Said>,
     },
     /// The credentials are good, but not for this (403).
-    #[error("{call}: not permitted ({said})")]
+    #[error("not permitted ({said})")]
     Forbidden {
-        /// The request.
-        call: Box<Call>,
         /// The server's answer.
         said: Box<Said>,
     },
     /// Nothing there, or hidden (404).
-    #[error("{call}: not found ({said})")]
+    #[error("not found ({said})")]
     NotFound {
-        /// The request.
-        call: Box<Call>,
         /// The server's answer.
         said: Box<Said>,
     },
     /// The server does not take the request (any other 4xx).
-    #[error("{call}: refused ({said})")]
+    #[error("refused ({said})")]
     Refused {
-        /// The request.
-        call: Box<Call>,
         /// The server's answer.
         said: Box<Said>,
     },
     /// A rate limit, the platform's or the configured one, leaves no call within the caller's time.
-    #[error("{call}: throttled until {until}{}", words_of(said.as_deref()))]
+    #[error("throttled until {until}{}", words_of(said.as_deref()))]
     Throttled {
-        /// The request.
-        call: Box<Call>,
         /// When it makes sense to come again.
         until: Timestamp,
         /// The server's answer; `None` where our own budget said so.
         said: Option<Box<Said>>,
     },
     /// The server failed (5xx). It may have carried the request out all the same.
-    #[error("{call}: the server failed ({said})")]
+    #[error("the server failed ({said})")]
     Unavailable {
-        /// The request.
-        call: Box<Call>,
         /// The server's answer.
         said: Box<Said>,
     },
@@ -312,64 +287,28 @@ fn words_of(said: Option<&Said>) -> String {
 }
 
 impl HttpError {
+    /// An error of this request.
+    #[must_use]
+    pub fn new(call: impl Into<Box<Call>>, kind: HttpErrorKind) -> Self {
+        Self { call: call.into(), kind }
+    }
+
     /// The request that failed.
     #[must_use]
     pub fn call(&self) -> &Call {
-        match self {
-            Self::Unsendable { call, .. }
-            | Self::ForeignOrigin { call, .. }
-            | Self::CircuitOpen { call, .. }
-            | Self::Connect { call, .. }
-            | Self::TimedOut { call, .. }
-            | Self::Lost { call, .. }
-            | Self::Truncated { call, .. }
-            | Self::TooLarge { call, .. }
-            | Self::Empty { call, .. }
-            | Self::NotJson { call, .. }
-            | Self::Unexpected { call, .. }
-            | Self::Redirected { call, .. }
-            | Self::Unauthorised { call, .. }
-            | Self::Forbidden { call, .. }
-            | Self::NotFound { call, .. }
-            | Self::Refused { call, .. }
-            | Self::Throttled { call, .. }
-            | Self::Unavailable { call, .. } => call,
-        }
-    }
-
-    pub(crate) fn call_mut(&mut self) -> &mut Call {
-        match self {
-            Self::Unsendable { call, .. }
-            | Self::ForeignOrigin { call, .. }
-            | Self::CircuitOpen { call, .. }
-            | Self::Connect { call, .. }
-            | Self::TimedOut { call, .. }
-            | Self::Lost { call, .. }
-            | Self::Truncated { call, .. }
-            | Self::TooLarge { call, .. }
-            | Self::Empty { call, .. }
-            | Self::NotJson { call, .. }
-            | Self::Unexpected { call, .. }
-            | Self::Redirected { call, .. }
-            | Self::Unauthorised { call, .. }
-            | Self::Forbidden { call, .. }
-            | Self::NotFound { call, .. }
-            | Self::Refused { call, .. }
-            | Self::Throttled { call, .. }
-            | Self::Unavailable { call, .. } => call,
-        }
+        &self.call
     }
 
     /// The server's answer, where it gave one that says no.
     #[must_use]
     pub fn said(&self) -> Option<&Said> {
-        match self {
-            Self::Unauthorised { said, .. }
-            | Self::Forbidden { said, .. }
-            | Self::NotFound { said, .. }
-            | Self::Refused { said, .. }
-            | Self::Unavailable { said, .. } => Some(said),
-            Self::Throttled { said, .. } => said.as_deref(),
+        match &self.kind {
+            HttpErrorKind::Unauthorised { said, .. }
+            | HttpErrorKind::Forbidden { said, .. }
+            | HttpErrorKind::NotFound { said, .. }
+            | HttpErrorKind::Refused { said, .. }
+            | HttpErrorKind::Unavailable { said, .. } => Some(said),
+            HttpErrorKind::Throttled { said, .. } => said.as_deref(),
             _ => None,
         }
     }
@@ -377,8 +316,10 @@ impl HttpError {
     /// HTTP status of the answer, where one came.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Empty { status, .. } | Self::NotJson { status, .. } | Self::Redirected { status, .. } => Some(*status),
+        match &self.kind {
+            HttpErrorKind::Empty { status, .. } | HttpErrorKind::NotJson { status, .. } | HttpErrorKind::Redirected { status, .. } => {
+                Some(*status)
+            }
             _ => self.said().map(|said| said.status),
         }
     }
@@ -392,33 +333,33 @@ impl HttpError {
 
     /// [`Self::is_ambiguous`], of the last attempt alone.
     pub(crate) fn leaves_doubt(&self) -> bool {
-        match self {
-            Self::Lost { .. }
-            | Self::Truncated { .. }
-            | Self::TooLarge { .. }
-            | Self::Empty { .. }
-            | Self::NotJson { .. }
-            | Self::Unexpected { .. }
-            | Self::Unavailable { .. } => true,
-            Self::TimedOut { sent, .. } => *sent,
-            Self::Unsendable { .. }
-            | Self::ForeignOrigin { .. }
-            | Self::CircuitOpen { .. }
-            | Self::Connect { .. }
-            | Self::Redirected { .. }
-            | Self::Unauthorised { .. }
-            | Self::Forbidden { .. }
-            | Self::NotFound { .. }
-            | Self::Refused { .. }
-            | Self::Throttled { .. } => false,
+        match &self.kind {
+            HttpErrorKind::Lost { .. }
+            | HttpErrorKind::Truncated { .. }
+            | HttpErrorKind::TooLarge { .. }
+            | HttpErrorKind::Empty { .. }
+            | HttpErrorKind::NotJson { .. }
+            | HttpErrorKind::Unexpected { .. }
+            | HttpErrorKind::Unavailable { .. } => true,
+            HttpErrorKind::TimedOut { sent, .. } => *sent,
+            HttpErrorKind::Unsendable { .. }
+            | HttpErrorKind::ForeignOrigin { .. }
+            | HttpErrorKind::CircuitOpen { .. }
+            | HttpErrorKind::Connect { .. }
+            | HttpErrorKind::Redirected { .. }
+            | HttpErrorKind::Unauthorised { .. }
+            | HttpErrorKind::Forbidden { .. }
+            | HttpErrorKind::NotFound { .. }
+            | HttpErrorKind::Refused { .. }
+            | HttpErrorKind::Throttled { .. } => false,
         }
     }
 
     /// When it makes sense to come again, where somebody said so.
     #[must_use]
     pub fn retry_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Throttled { until, .. } | Self::CircuitOpen { until, .. } => Some(*until),
+        match &self.kind {
+            HttpErrorKind::Throttled { until, .. } | HttpErrorKind::CircuitOpen { until, .. } => Some(*until),
             _ => None,
         }
     }
@@ -426,53 +367,57 @@ impl HttpError {
     /// What kind of outcome it is, in one word: for metrics' labels and traces.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
-        match self {
-            Self::Unsendable { .. } => "unsendable",
-            Self::ForeignOrigin { .. } => "foreign_origin",
-            Self::CircuitOpen { .. } => "circuit_open",
-            Self::Connect { .. } => "connect",
-            Self::TimedOut { .. } => "timed_out",
-            Self::Lost { .. } => "lost",
-            Self::Truncated { .. } => "truncated",
-            Self::TooLarge { .. } => "too_large",
-            Self::Empty { .. } => "empty",
-            Self::NotJson { .. } => "not_json",
-            Self::Unexpected { .. } => "unexpected",
-            Self::Redirected { .. } => "redirected",
-            Self::Unauthorised { .. } => "unauthorised",
-            Self::Forbidden { .. } => "forbidden",
-            Self::NotFound { .. } => "not_found",
-            Self::Refused { .. } => "refused",
-            Self::Throttled { .. } => "throttled",
-            Self::Unavailable { .. } => "unavailable",
+        match &self.kind {
+            HttpErrorKind::Unsendable { .. } => "unsendable",
+            HttpErrorKind::ForeignOrigin { .. } => "foreign_origin",
+            HttpErrorKind::CircuitOpen { .. } => "circuit_open",
+            HttpErrorKind::Connect { .. } => "connect",
+            HttpErrorKind::TimedOut { .. } => "timed_out",
+            HttpErrorKind::Lost { .. } => "lost",
+            HttpErrorKind::Truncated { .. } => "truncated",
+            HttpErrorKind::TooLarge { .. } => "too_large",
+            HttpErrorKind::Empty { .. } => "empty",
+            HttpErrorKind::NotJson { .. } => "not_json",
+            HttpErrorKind::Unexpected { .. } => "unexpected",
+            HttpErrorKind::Redirected { .. } => "redirected",
+            HttpErrorKind::Unauthorised { .. } => "unauthorised",
+            HttpErrorKind::Forbidden { .. } => "forbidden",
+            HttpErrorKind::NotFound { .. } => "not_found",
+            HttpErrorKind::Refused { .. } => "refused",
+            HttpErrorKind::Throttled { .. } => "throttled",
+            HttpErrorKind::Unavailable { .. } => "unavailable",
         }
     }
 
     /// The user's next step.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::ForeignOrigin { .. } => Some("if that address is right, configure it; credentials go nowhere else"),
-            Self::Connect { failure, .. } => Some(match failure {
+        match &self.kind {
+            HttpErrorKind::ForeignOrigin { .. } => Some("if that address is right, configure it; credentials go nowhere else"),
+            HttpErrorKind::Connect { failure, .. } => Some(match failure {
                 ConnectFailure::Name => "check the host's name in `url`, and the name server",
                 ConnectFailure::Network => "check host and port in `url`, firewalls, and whether a proxy is needed (HTTPS_PROXY)",
                 ConnectFailure::Tls => "if the server's certificate comes from your own authority, set `ca_file`",
                 ConnectFailure::Proxy => "check HTTPS_PROXY and the proxy's rules and credentials",
             }),
-            Self::Unauthorised { .. } => Some("check the credentials, then run `dewpoint doctor`"),
-            Self::Forbidden { .. } => Some("grant the user what this needs; `dewpoint doctor` says what is missing"),
-            Self::Throttled { .. } => Some("run again later, lower `rate`, or have the limit raised"),
-            Self::Redirected { .. } => Some("set `url` to where the API is; a login page in front of it does not work"),
-            Self::NotJson { .. } => Some("check `url`: a login page, a proxy or a server under maintenance answers there"),
-            Self::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers"),
-            Self::CircuitOpen { .. } | Self::Unavailable { .. } => Some("run again later; if it stays, ask who runs the server"),
-            Self::TimedOut { .. } | Self::Lost { .. } => Some("run again; if it stays, check what lies between here and the server"),
-            Self::Unsendable { .. }
-            | Self::TooLarge { .. }
-            | Self::Empty { .. }
-            | Self::Unexpected { .. }
-            | Self::NotFound { .. }
-            | Self::Refused { .. } => None,
+            HttpErrorKind::Unauthorised { .. } => Some("check the credentials, then run `dewpoint doctor`"),
+            HttpErrorKind::Forbidden { .. } => Some("grant the user what this needs; `dewpoint doctor` says what is missing"),
+            HttpErrorKind::Throttled { .. } => Some("run again later, lower `rate`, or have the limit raised"),
+            HttpErrorKind::Redirected { .. } => Some("set `url` to where the API is; a login page in front of it does not work"),
+            HttpErrorKind::NotJson { .. } => Some("check `url`: a login page, a proxy or a server under maintenance answers there"),
+            HttpErrorKind::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers"),
+            HttpErrorKind::CircuitOpen { .. } | HttpErrorKind::Unavailable { .. } => {
+                Some("run again later; if it stays, ask who runs the server")
+            }
+            HttpErrorKind::TimedOut { .. } | HttpErrorKind::Lost { .. } => {
+                Some("run again; if it stays, check what lies between here and the server")
+            }
+            HttpErrorKind::Unsendable { .. }
+            | HttpErrorKind::TooLarge { .. }
+            | HttpErrorKind::Empty { .. }
+            | HttpErrorKind::Unexpected { .. }
+            | HttpErrorKind::NotFound { .. }
+            | HttpErrorKind::Refused { .. } => None,
         }
     }
 }

@@ -11,7 +11,7 @@
 //!
 //! A call is one or several attempts. Each waits for the **budget** of its credential, gets its **credentials**, and is sent unless the **breaker** says that
 //! the origin is out of order. What comes back is an [`Answer`] (a status of success and a whole body of the kind that was asked for) or an
-//! [`HttpError`], one variant for each way to react.
+//! [`HttpError`], with a [kind](HttpErrorKind) for each way to react.
 //!
 //! - **Repeats** ([`Repeat`]). Refused for the rate (429, or 503 with `Retry-After`), or no connection: the server did nothing, so anything is sent again. No answer, half
 //!   an answer, a 5xx: only what is safe to repeat is. Pauses have full jitter; attempts and time are bounded ([`RetryPolicy`], [`Limits`]). A 401
@@ -19,13 +19,13 @@
 //! - **Doubt** ([`HttpError::is_ambiguous`]). Where a request was sent and no answer says yes or no, in this attempt or one before, the server may have
 //!   carried it out. A 404 after a broken connection is in doubt as well.
 //! - **Budget** ([`Budget`], [`RateBudget`]). What the platform says about its limits slows all requests of the credential. A wait that would go beyond the
-//!   deadline is not begun: the call ends at once with [`HttpError::Throttled`], which says when to come again.
+//!   deadline is not begun: the call ends at once with [`HttpErrorKind::Throttled`], which says when to come again.
 //! - **Breaker** ([`BreakerPolicy`]). Counts attempts that came to no answer, and 5xx from whatever stands in front of the application. A 500 in the
 //!   application's own words does not count: it is about that request.
 //!
 //! # Where secrets go
 //!
-//! To configured origins only: a URL that a response named is followed when its origin is one of them ([`HttpError::ForeignOrigin`]), redirects are not
+//! To configured origins only: a URL that a response named is followed when its origin is one of them ([`HttpErrorKind::ForeignOrigin`]), redirects are not
 //! followed at all, plain http needs to be asked for. There is no cookie jar. Nothing secret is in `Debug`, logs or errors: what servers say is
 //! searched for the secrets of the request, and for what looks like one.
 //!
@@ -60,7 +60,7 @@ pub use budget::{Budget, Exhausted, Rate, RateBudget, Unlimited};
 pub use build_error::BuildError;
 pub use client::{Builder, Client};
 pub use clock::{Clock, SystemClock};
-pub use error::{Call, ConnectFailure, HttpError, Instead, Limit, Said};
+pub use error::{Call, ConnectFailure, HttpError, HttpErrorKind, Instead, Limit, Said};
 pub use http::{HeaderMap, HeaderName, Method};
 pub use meter::{Meter, NoMeter};
 pub use origin::{BaseUrl, Origin, Plaintext};

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::{ConnectFailure, HttpError};
+use crate::error::{ConnectFailure, HttpErrorKind};
 
 /// Whether a request may reach the server twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,30 +60,30 @@ impl Jitter {
 }
 
 /// Whether a failed attempt may be followed by another.
-pub(crate) fn may_repeat(error: &HttpError, repeat: Repeat) -> bool {
-    match error {
+pub(crate) fn may_repeat(kind: &HttpErrorKind, repeat: Repeat) -> bool {
+    match kind {
         // Nothing was sent, or the server says that it did nothing. But trust does not come by waiting.
-        HttpError::Connect { failure, .. } => *failure != ConnectFailure::Tls,
-        HttpError::Throttled { .. } | HttpError::TimedOut { sent: false, .. } => true,
+        HttpErrorKind::Connect { failure, .. } => *failure != ConnectFailure::Tls,
+        HttpErrorKind::Throttled { .. } | HttpErrorKind::TimedOut { sent: false, .. } => true,
         // It may have been carried out.
-        HttpError::TimedOut { .. }
-        | HttpError::Lost { .. }
-        | HttpError::Truncated { .. }
-        | HttpError::Empty { .. }
-        | HttpError::NotJson { .. } => repeat == Repeat::Safe,
+        HttpErrorKind::TimedOut { .. }
+        | HttpErrorKind::Lost { .. }
+        | HttpErrorKind::Truncated { .. }
+        | HttpErrorKind::Empty { .. }
+        | HttpErrorKind::NotJson { .. } => repeat == Repeat::Safe,
         // 501 and 505 will not be better next time.
-        HttpError::Unavailable { said, .. } => repeat == Repeat::Safe && !matches!(said.status, 501 | 505),
+        HttpErrorKind::Unavailable { said, .. } => repeat == Repeat::Safe && !matches!(said.status, 501 | 505),
         // The server gave up waiting for the request.
-        HttpError::Refused { said, .. } => repeat == Repeat::Safe && said.status == 408,
-        HttpError::Unsendable { .. }
-        | HttpError::ForeignOrigin { .. }
-        | HttpError::CircuitOpen { .. }
-        | HttpError::TooLarge { .. }
-        | HttpError::Unexpected { .. }
-        | HttpError::Redirected { .. }
-        | HttpError::Unauthorised { .. }
-        | HttpError::Forbidden { .. }
-        | HttpError::NotFound { .. } => false,
+        HttpErrorKind::Refused { said, .. } => repeat == Repeat::Safe && said.status == 408,
+        HttpErrorKind::Unsendable { .. }
+        | HttpErrorKind::ForeignOrigin { .. }
+        | HttpErrorKind::CircuitOpen { .. }
+        | HttpErrorKind::TooLarge { .. }
+        | HttpErrorKind::Unexpected { .. }
+        | HttpErrorKind::Redirected { .. }
+        | HttpErrorKind::Unauthorised { .. }
+        | HttpErrorKind::Forbidden { .. }
+        | HttpErrorKind::NotFound { .. } => false,
     }
 }
 

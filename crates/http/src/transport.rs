@@ -14,7 +14,7 @@ use crate::auth::Credentials;
 use crate::breaker::Health;
 use crate::build_error::BuildError;
 use crate::clock::later;
-use crate::error::{Call, ConnectFailure, HttpError, Instead, Limit, Said};
+use crate::error::{Call, ConnectFailure, HttpError, HttpErrorKind, Instead, Limit, Said};
 use crate::origin::Origin;
 use crate::rate::RateSignal;
 use crate::redact::Redactor;
@@ -85,18 +85,18 @@ impl Attempt<'_> {
         let (time, limit) = self.limit;
         let result = match tokio::time::timeout(time, self.exchange(&mut seen)).await {
             Ok(result) => result,
-            Err(_) => Err(HttpError::TimedOut { call: self.call(), limit, sent: true }),
+            Err(_) => Err(self.error(HttpErrorKind::TimedOut { limit, sent: true })),
         };
         let Seen { signal, request_id, status } = seen;
         let mut outcome = Outcome { result, signal, request_id, status };
         if let Err(error) = &mut outcome.result {
-            error.call_mut().request_id.clone_from(&outcome.request_id);
+            error.call.request_id.clone_from(&outcome.request_id);
         }
         outcome
     }
 
     async fn exchange(&self, seen: &mut Seen) -> Result<Answer, HttpError> {
-        let request = self.wire().map_err(|why| HttpError::Unsendable { call: self.call(), why })?;
+        let request = self.wire().map_err(|why| self.error(HttpErrorKind::Unsendable { why }))?;
         let mut response = self.pool.execute(request).await.map_err(|error| self.no_answer(&error.without_url()))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
@@ -120,8 +120,8 @@ impl Attempt<'_> {
         Ok(answer)
     }
 
-    fn call(&self) -> Box<Call> {
-        Box::new(self.call.clone())
+    fn error(&self, kind: HttpErrorKind) -> HttpError {
+        HttpError::new(self.call.clone(), kind)
     }
 
     /// The request as it goes out.
@@ -140,7 +140,7 @@ impl Attempt<'_> {
 
     /// Reads the whole body of a success, within its limit.
     async fn read(&self, response: &mut reqwest::Response, headers: &HeaderMap) -> Result<Bytes, HttpError> {
-        let too_large = || HttpError::TooLarge { call: self.call(), limit_bytes: self.body_bytes_max };
+        let too_large = || self.error(HttpErrorKind::TooLarge { limit_bytes: self.body_bytes_max });
         let told = headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
         if told.is_some_and(|told| told > self.body_bytes_max) {
             return Err(too_large());
@@ -152,11 +152,11 @@ impl Attempt<'_> {
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => return Ok(body.freeze()),
                 Err(error) if error.is_timeout() => {
-                    return Err(HttpError::TimedOut { call: self.call(), limit: Limit::Idle, sent: true });
+                    return Err(self.error(HttpErrorKind::TimedOut { limit: Limit::Idle, sent: true }));
                 }
                 Err(error) => {
                     let text = format!("after {} bytes: {}", body.len(), self.redactor.words(&cause(&error.without_url())));
-                    return Err(HttpError::Truncated { call: self.call(), text });
+                    return Err(self.error(HttpErrorKind::Truncated { text }));
                 }
             }
         }
@@ -164,14 +164,13 @@ impl Attempt<'_> {
 
     /// No status line came.
     fn no_answer(&self, error: &reqwest::Error) -> HttpError {
-        let call = self.call();
-        match (error.is_connect(), error.is_timeout()) {
-            (true, true) => HttpError::TimedOut { call, limit: Limit::Connect, sent: false },
-            (true, false) => HttpError::Connect { call, failure: connect_failure(error), text: self.redactor.words(&cause(error)) },
-            (false, true) => HttpError::TimedOut { call, limit: Limit::Idle, sent: true },
-            (false, false) if error.is_builder() => HttpError::Unsendable { call, why: self.redactor.words(&cause(error)) },
-            (false, false) => HttpError::Lost { call, text: self.redactor.words(&cause(error)) },
-        }
+        self.error(match (error.is_connect(), error.is_timeout()) {
+            (true, true) => HttpErrorKind::TimedOut { limit: Limit::Connect, sent: false },
+            (true, false) => HttpErrorKind::Connect { failure: connect_failure(error), text: self.redactor.words(&cause(error)) },
+            (false, true) => HttpErrorKind::TimedOut { limit: Limit::Idle, sent: true },
+            (false, false) if error.is_builder() => HttpErrorKind::Unsendable { why: self.redactor.words(&cause(error)) },
+            (false, false) => HttpErrorKind::Lost { text: self.redactor.words(&cause(error)) },
+        })
     }
 
     fn redirected(&self, status: StatusCode, headers: &HeaderMap) -> HttpError {
@@ -182,7 +181,7 @@ impl Attempt<'_> {
             Some(Err(_)) => "no address".to_owned(),
             None => "nowhere".to_owned(),
         };
-        HttpError::Redirected { call: self.call(), status: status.as_u16(), to }
+        self.error(HttpErrorKind::Redirected { status: status.as_u16(), to })
     }
 
     fn refused(&self, status: StatusCode, headers: &HeaderMap, body: Bytes, rate: &RateSignal) -> HttpError {
@@ -191,18 +190,17 @@ impl Attempt<'_> {
         let words = if is_html { Some(title(&body)) } else { (self.words)(&body) };
         let words = words.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
         let said = Box::new(Said { status: status.as_u16(), words: self.redactor.words(&words), is_html, body });
-        let call = self.call();
         if rate.is_refusal {
             let pause = rate.stay_away().unwrap_or(self.untold_pause);
-            return HttpError::Throttled { call, until: later(self.now, pause), said: Some(said) };
+            return self.error(HttpErrorKind::Throttled { until: later(self.now, pause), said: Some(said) });
         }
-        match status.as_u16() {
-            401 => HttpError::Unauthorised { call, said },
-            403 => HttpError::Forbidden { call, said },
-            404 => HttpError::NotFound { call, said },
-            400..500 => HttpError::Refused { call, said },
-            _ => HttpError::Unavailable { call, said },
-        }
+        self.error(match status.as_u16() {
+            401 => HttpErrorKind::Unauthorised { said },
+            403 => HttpErrorKind::Forbidden { said },
+            404 => HttpErrorKind::NotFound { said },
+            400..500 => HttpErrorKind::Refused { said },
+            _ => HttpErrorKind::Unavailable { said },
+        })
     }
 }
 
@@ -231,27 +229,27 @@ async fn read_some(response: &mut reqwest::Response) -> Bytes {
 pub(crate) fn health(result: &Result<Answer, HttpError>, words: Words) -> Health {
     match result {
         Ok(_) => Health::Up,
-        Err(error) => match error {
-            HttpError::TimedOut { limit: Limit::Deadline, .. }
-            | HttpError::Unsendable { .. }
-            | HttpError::ForeignOrigin { .. }
-            | HttpError::CircuitOpen { .. }
-            | HttpError::Empty { .. }
-            | HttpError::NotJson { instead: Instead::Html(_) | Instead::Other, .. } => Health::Unknown,
-            HttpError::Connect { failure, text, .. } => Health::Down(format!("{failure}: {text}")),
-            HttpError::TimedOut { limit, .. } => Health::Down(limit.to_string()),
-            HttpError::Lost { text, .. } => Health::Down(format!("the connection broke: {text}")),
-            HttpError::Truncated { text, .. } => Health::Down(format!("the answer is cut off: {text}")),
-            HttpError::Unavailable { said, .. } if !said.is_html && words(&said.body).is_some() => Health::Unknown,
-            HttpError::Unavailable { said, .. } => Health::Down(said.to_string()),
-            HttpError::TooLarge { .. }
-            | HttpError::Unexpected { .. }
-            | HttpError::Redirected { .. }
-            | HttpError::Unauthorised { .. }
-            | HttpError::Forbidden { .. }
-            | HttpError::NotFound { .. }
-            | HttpError::Refused { .. }
-            | HttpError::Throttled { .. } => Health::Up,
+        Err(error) => match &error.kind {
+            HttpErrorKind::TimedOut { limit: Limit::Deadline, .. }
+            | HttpErrorKind::Unsendable { .. }
+            | HttpErrorKind::ForeignOrigin { .. }
+            | HttpErrorKind::CircuitOpen { .. }
+            | HttpErrorKind::Empty { .. }
+            | HttpErrorKind::NotJson { instead: Instead::Html(_) | Instead::Other, .. } => Health::Unknown,
+            HttpErrorKind::Connect { failure, text } => Health::Down(format!("{failure}: {text}")),
+            HttpErrorKind::TimedOut { limit, .. } => Health::Down(limit.to_string()),
+            HttpErrorKind::Lost { text } => Health::Down(format!("the connection broke: {text}")),
+            HttpErrorKind::Truncated { text } => Health::Down(format!("the answer is cut off: {text}")),
+            HttpErrorKind::Unavailable { said } if !said.is_html && words(&said.body).is_some() => Health::Unknown,
+            HttpErrorKind::Unavailable { said } => Health::Down(said.to_string()),
+            HttpErrorKind::TooLarge { .. }
+            | HttpErrorKind::Unexpected { .. }
+            | HttpErrorKind::Redirected { .. }
+            | HttpErrorKind::Unauthorised { .. }
+            | HttpErrorKind::Forbidden { .. }
+            | HttpErrorKind::NotFound { .. }
+            | HttpErrorKind::Refused { .. }
+            | HttpErrorKind::Throttled { .. } => Health::Up,
         },
     }
 }

@@ -1,13 +1,12 @@
 //! Who calls, and may they: basic authentication, tokens, API keys.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dewpoint_sim_kit::{Request, clock::later, hash::mix};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::{
-    clock::later,
-    hash::{mix, sys_id},
-    http::Request,
+    hash::sys_id,
     instance::{CLIENT_CREDENTIALS, Instance, PASSWORD_GRANT_OFF},
     reply::{ApiError, Reply, pairs},
 };

@@ -1,12 +1,10 @@
 //! The Batch API: several requests in one, served one after the other.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use dewpoint_sim_kit::{Request, Response, reason};
 use serde_json::{Value, json};
 
-use crate::{
-    http::{Request, Response, reason},
-    reply::ApiError,
-};
+use crate::reply::ApiError;
 
 /// The largest body of one request in a batch, unless the instance's property says otherwise.
 pub(crate) const INPUT_BYTES_MAX: usize = 5 * 1024 * 1024;

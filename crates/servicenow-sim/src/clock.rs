@@ -1,40 +1,7 @@
-//! The simulator's time.
+//! Times as the instance writes them.
 
+use dewpoint_sim_kit::clock::later;
 use jiff::{SignedDuration, Timestamp, tz::Offset};
-
-/// Where the simulator's time comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
-    frozen_at: Option<Timestamp>,
-    advanced: SignedDuration,
-}
-
-impl Clock {
-    /// The machine's clock, plus whatever [`Clock::advance`] added.
-    pub fn real() -> Self {
-        Self { frozen_at: None, advanced: SignedDuration::ZERO }
-    }
-
-    /// A clock that stands at `start` and moves by [`Clock::advance`] only.
-    pub fn manual(start: Timestamp) -> Self {
-        Self { frozen_at: Some(start), advanced: SignedDuration::ZERO }
-    }
-
-    /// Moves the time on.
-    pub fn advance(&mut self, by: SignedDuration) {
-        self.advanced = self.advanced.checked_add(by).unwrap_or(SignedDuration::MAX);
-    }
-
-    /// The time on the instance.
-    pub fn now(&self) -> Timestamp {
-        later(self.frozen_at.unwrap_or_else(Timestamp::now), self.advanced)
-    }
-}
-
-/// `at` plus `by`, at the end of time at most.
-pub(crate) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
-    at.checked_add(by).unwrap_or(Timestamp::MAX)
-}
 
 /// The time as the instance stores it: UTC, without a zone.
 pub(crate) fn stored(at: Timestamp) -> String {

@@ -1,8 +1,8 @@
 //! Faults by script.
 
+use dewpoint_sim_kit::{Mishap, Rule, Timing};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::hash::share;
 
 /// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides. Requests that authentication or a rate limit refuses meet no
 /// rule.
@@ -27,6 +27,9 @@ pub struct Fault {
     /// How many requests are struck from then on; all when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
+    /// No request is struck from this time of the instance on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
     /// Of those, this share by chance; all when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
@@ -132,6 +135,22 @@ impl Effect {
             _ => String::new(),
         }
     }
+
+    /// What befalls the answer on its way, where it is nothing of the product's own.
+    pub(crate) fn mishap(&self) -> Option<Mishap> {
+        Some(match *self {
+            Self::Html { status } => Mishap::Html { status },
+            Self::Empty { status } => Mishap::Empty { status },
+            Self::CutBody { share } => Mishap::CutBody { share },
+            Self::CutConnection { share } => Mishap::CutConnection { share },
+            Self::ResetBody { share } => Mishap::ResetBody { share },
+            Self::Reset => Mishap::Reset,
+            Self::Hang => Mishap::Hang,
+            Self::Slow { bytes, pause_ms } => Mishap::Slow { bytes, pause_ms },
+            Self::Latency { ms } => Mishap::Latency { ms },
+            _ => return None,
+        })
+    }
 }
 
 impl Fault {
@@ -144,6 +163,7 @@ impl Fault {
             body_contains: None,
             nth: None,
             times: None,
+            until: None,
             probability: None,
             after_commit: false,
             effect,
@@ -192,6 +212,13 @@ impl Fault {
         self
     }
 
+    /// None from this time of the instance on.
+    #[must_use]
+    pub fn until(mut self, end: Timestamp) -> Self {
+        self.until = Some(end);
+        self
+    }
+
     /// This share of them, by chance.
     #[must_use]
     pub fn probability(mut self, share: f64) -> Self {
@@ -209,53 +236,34 @@ impl Fault {
 
 /// What a rule is matched against.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Target<'a> {
+pub struct Target<'a> {
     pub(crate) api: &'a str,
     pub(crate) method: &'a str,
     pub(crate) classes: &'a [String],
     pub(crate) body: &'a [u8],
 }
 
-/// The rules, and how often each was met.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Script {
-    rules: Vec<(Fault, u64)>,
-}
+impl Rule for Fault {
+    type Target<'a> = Target<'a>;
 
-impl Script {
-    pub(crate) fn new(faults: Vec<Fault>) -> Self {
-        Self { rules: faults.into_iter().map(|fault| (fault, 0)).collect() }
-    }
-
-    pub(crate) fn faults(&self) -> Vec<Fault> {
-        self.rules.iter().map(|(fault, _)| fault.clone()).collect()
-    }
-
-    /// The fault of this request. Rules before the one that strikes count the request; those behind it do not see it.
-    pub(crate) fn strike(&mut self, target: Target<'_>, seed: u64) -> Option<Fault> {
+    fn is_about(&self, target: &Target<'_>) -> bool {
         let same = |wanted: &Option<String>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
-        for (at, (fault, met)) in (0_u64..).zip(&mut self.rules) {
-            let has_text = |text: &String| !text.is_empty() && target.body.windows(text.len()).any(|window| window == text.as_bytes());
-            let matches = same(&fault.api, target.api)
-                && same(&fault.method, target.method)
-                && fault.class.as_ref().is_none_or(|class| target.classes.contains(class))
-                && fault.body_contains.as_ref().is_none_or(has_text);
-            if !matches {
-                continue;
-            }
-            *met += 1;
-            let first = fault.nth.unwrap_or(1).max(1);
-            let is_due = *met >= first && fault.times.is_none_or(|times| *met - first < times);
-            if is_due && fault.probability.is_none_or(|wanted| share(seed ^ at, *met) < wanted) {
-                return Some(fault.clone());
-            }
-        }
-        None
+        let has_text = |text: &String| !text.is_empty() && target.body.windows(text.len()).any(|window| window == text.as_bytes());
+        same(&self.api, target.api)
+            && same(&self.method, target.method)
+            && self.class.as_ref().is_none_or(|class| target.classes.contains(class))
+            && self.body_contains.as_ref().is_none_or(has_text)
+    }
+
+    fn timing(&self) -> Timing {
+        Timing { nth: self.nth, times: self.times, until: self.until, probability: self.probability }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dewpoint_sim_kit::Script;
+
     use super::*;
 
     fn target<'a>(api: &'a str, classes: &'a [String], body: &'a str) -> Target<'a> {
@@ -269,7 +277,8 @@ mod tests {
             Fault::new(Effect::Reset).class("a"),
             Fault::new(Effect::Forbidden).body_contains("poison"),
         ]);
-        let mut strike = |api, classes: &[String], body| script.strike(target(api, classes, body), 1).map(|fault| fault.effect);
+        let mut strike =
+            |api, classes: &[String], body| script.strike(&target(api, classes, body), Timestamp::UNIX_EPOCH, 1).map(|fault| fault.effect);
         assert_eq!(strike("table", &[], ""), None);
         assert_eq!(strike("table", &[], ""), Some(Effect::Hang));
         assert_eq!(strike("table", &["a".to_owned()], ""), Some(Effect::Reset));
@@ -278,10 +287,18 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_ends_when_it_says() {
+        let at = |second| Timestamp::from_second(second).unwrap_or_default();
+        let mut script = Script::new(vec![Fault::new(Effect::Hibernating).until(at(2))]);
+        let struck = [0, 1, 2].map(|second| script.strike(&target("table", &[], ""), at(second), 1).is_some());
+        assert_eq!(struck, [true, true, false]);
+    }
+
+    #[test]
     fn chance_is_drawn_from_the_seed() {
         let count = |seed| {
             let mut script = Script::new(vec![Fault::new(Effect::Reset).probability(0.3)]);
-            (0..1000).filter(|_| script.strike(target("table", &[], ""), seed).is_some()).count()
+            (0..1000).filter(|_| script.strike(&target("table", &[], ""), Timestamp::UNIX_EPOCH, seed).is_some()).count()
         };
         assert_eq!(count(7), count(7));
         assert!((250..350).contains(&count(7)), "{}", count(7));

@@ -73,7 +73,6 @@ mod cmdb_instance;
 mod control;
 mod fault;
 mod hash;
-mod http;
 mod instance;
 mod ire;
 mod log;
@@ -89,9 +88,8 @@ mod sim;
 mod store;
 mod strike;
 mod table;
-mod tls;
 
-pub use clock::Clock;
+pub use dewpoint_sim_kit::{Clock, Handle};
 pub use fault::{Effect, Fault};
 pub use instance::{
     ApiKey, CLIENT_CREDENTIALS, INVALID_QUERY_FINDS_NOTHING, Instance, MUTEX_EXPIRATION_S, OauthClient, PASSWORD_GRANT_OFF, RateRule,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::Record;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -80,18 +81,24 @@ pub struct Counters {
     pub cookies_seen: u64,
 }
 
-impl Counters {
-    pub(crate) fn add(&mut self, call: &CallRecord) {
+impl Record for CallRecord {
+    type Sums = Counters;
+
+    fn add_to(&self, sums: &mut Counters) {
         let count = |map: &BTreeMap<String, usize>, sums: &mut BTreeMap<String, u64>| {
             for (name, number) in map {
                 *sums.entry(name.clone()).or_default() += u64::try_from(*number).unwrap_or(u64::MAX);
             }
         };
-        self.requests += 1;
-        self.writes += u64::from(call.is_write());
-        *self.by_api.entry(call.api.clone()).or_default() += 1;
-        *self.by_status.entry(call.status).or_default() += 1;
-        count(&call.operations, &mut self.operations);
-        count(&call.relation_operations, &mut self.relation_operations);
+        sums.requests += 1;
+        sums.writes += u64::from(self.is_write());
+        *sums.by_api.entry(self.api.clone()).or_default() += 1;
+        *sums.by_status.entry(self.status).or_default() += 1;
+        count(&self.operations, &mut sums.operations);
+        count(&self.relation_operations, &mut sums.relation_operations);
+    }
+
+    fn reset(sums: &mut Counters) {
+        *sums = Counters { in_engine: sums.in_engine, ..Counters::default() };
     }
 }

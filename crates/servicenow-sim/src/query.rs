@@ -2,8 +2,9 @@
 
 use std::{cmp::Ordering, ops::Bound};
 
+use dewpoint_sim_kit::hash::keyed;
+
 use crate::{
-    hash::keyed,
     schema::Schema,
     store::{Row, Store},
 };

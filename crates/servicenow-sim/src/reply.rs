@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::{Response, form};
 use serde_json::{Value, json};
-
-use crate::http::Response;
 
 /// An answer with a JSON body, or none.
 #[derive(Clone, Debug, Default)]
@@ -117,44 +116,7 @@ impl From<ApiError> for Reply {
 
 /// The pairs of a query or a form. Of several with one name the last stands.
 pub(crate) fn pairs(text: &str) -> BTreeMap<String, String> {
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(value))
-        })
-        .collect()
-}
-
-/// A form's text as it was meant.
-fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = [rest.next().unwrap_or_default(), rest.next().unwrap_or_default()];
-                match std::str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-                    Some(byte) => bytes.push(byte),
-                    None => bytes.extend([b'%', digits[0], digits[1]]),
-                }
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Text for the value of a query.
-pub(crate) fn encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
+    // What cannot be decoded is left as it is.
+    let decode = |text: &str| form::decode(text).unwrap_or_else(|| text.to_owned());
+    form::pairs(text).map(|(name, value)| (decode(name), decode(value))).collect()
 }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use dewpoint_sim_kit::{Clock, Common, Outcome, Product, Request, Response, clock::http_date, hash::mix};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
@@ -18,14 +19,12 @@ use crate::{
     auth::{self, Caller, Tokens},
     batch,
     call::Call,
-    clock::Clock,
-    cmdb_instance,
-    fault::{Script, Target},
-    hash::{mix, sys_id},
-    http::{Outcome, Request, Response},
+    cmdb_instance, control,
+    fault::{Fault, Target},
+    hash::sys_id,
     instance::{Instance, MUTEX_EXPIRATION_S},
     ire::{self, Payload},
-    log::{CallRecord, Counters},
+    log::CallRecord,
     meta,
     quota::Levels,
     reply::{ApiError, Reply, pairs},
@@ -39,11 +38,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) instance: Instance,
-    pub(crate) settings: Settings,
-    pub(crate) clock: Clock,
-    pub(crate) script: Script,
-    pub(crate) calls: Vec<CallRecord>,
-    pub(crate) counters: Counters,
+    common: Common<Server>,
     pub(crate) tokens: Tokens,
     levels: Levels,
     tiny: BTreeMap<String, String>,
@@ -58,11 +53,7 @@ impl State {
     pub(crate) fn new(instance: Instance, settings: Settings, clock: Clock) -> Self {
         Self {
             instance,
-            settings,
-            clock,
-            script: Script::default(),
-            calls: Vec::new(),
-            counters: Counters::default(),
+            common: Common::new(settings, clock),
             tokens: Tokens::default(),
             levels: Levels::default(),
             tiny: BTreeMap::new(),
@@ -75,14 +66,12 @@ impl State {
 
 /// The simulator behind its socket.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub struct Server {
     state: Mutex<State>,
     released: Notify,
     slots: Mutex<Option<(usize, Arc<Semaphore>)>>,
     waiting: AtomicUsize,
     is_tls: bool,
-    /// The certificate to trust, where there is one.
-    pub(crate) authority: Option<String>,
 }
 
 /// A request on its way, with what was found out about it.
@@ -105,15 +94,8 @@ struct Told {
 type Exchange<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 impl Server {
-    pub(crate) fn new(state: State, authority: Option<String>) -> Self {
-        Self {
-            state: Mutex::new(state),
-            released: Notify::new(),
-            slots: Mutex::new(None),
-            waiting: AtomicUsize::new(0),
-            is_tls: authority.is_some(),
-            authority,
-        }
+    pub(crate) fn new(state: State, is_tls: bool) -> Self {
+        Self { state: Mutex::new(state), released: Notify::new(), slots: Mutex::new(None), waiting: AtomicUsize::new(0), is_tls }
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -121,47 +103,15 @@ impl Server {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Answers a request of the product's.
-    pub(crate) async fn answer(&self, request: Request) -> Outcome {
-        let session = cookie(&request);
-        let turn = match &session {
-            None => None,
-            Some(session) => {
-                let mut state = self.state();
-                let state = &mut *state;
-                state.counters.cookies_seen += 1;
-                let (served, turn) = state.sessions.entry(session.clone()).or_default();
-                if *served > state.settings.session_queue {
-                    None
-                } else {
-                    *served += 1;
-                    Some(Arc::clone(turn))
-                }
-            }
-        };
-        match (session, turn) {
-            (None, _) => self.admitted(request).await,
-            (Some(_), None) => {
-                self.state().counters.sessions_dropped += 1;
-                Outcome::whole(self.turned_away(&request, Reply::empty(202), "session_busy"))
-            }
-            (Some(session), Some(turn)) => {
-                let mine = turn.lock().await;
-                let outcome = self.admitted(request).await;
-                drop(mine);
-                if let Some((served, _)) = self.state().sessions.get_mut(&session) {
-                    *served = served.saturating_sub(1);
-                }
-                outcome
-            }
-        }
-    }
-
     /// Waits for a slot, if there are any, and serves.
     async fn admitted(&self, request: Request) -> Outcome {
         let (slots, queue, pause) = {
             let state = self.state();
-            (state.settings.semaphore_slots, state.settings.semaphore_queue, Duration::from_micros(state.settings.request_us))
+            (
+                state.common.settings.semaphore_slots,
+                state.common.settings.semaphore_queue,
+                Duration::from_micros(state.common.settings.request_us),
+            )
         };
         let semaphore = slots.map(|slots| self.semaphore(slots));
         let permit = match &semaphore {
@@ -191,7 +141,7 @@ impl Server {
 
     /// Waits until a setting is taken back.
     async fn hold(&self, is_held: impl Fn(&Settings) -> bool) {
-        while is_held(&self.state().settings) {
+        while is_held(&self.state().common.settings) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
@@ -212,9 +162,9 @@ impl Server {
     fn turned_away(&self, request: &Request, reply: Reply, why: &str) -> Response {
         let (route, _) = Route::of(&request.path);
         let mut state = self.state();
-        let record = CallRecord { fault: Some(why.to_owned()), status: reply.status, at: state.clock.now(), ..describe(&route, request) };
-        state.counters.add(&record);
-        state.calls.push(record);
+        let record =
+            CallRecord { fault: Some(why.to_owned()), status: reply.status, at: state.common.clock.now(), ..describe(&route, request) };
+        state.common.log.add(record);
         reply.into_response()
     }
 
@@ -227,8 +177,8 @@ impl Server {
             let number = {
                 let mut state = self.state();
                 state.requests_count += 1;
-                record.at = state.clock.now();
-                mix(state.settings.seed ^ mix(state.requests_count))
+                record.at = state.common.clock.now();
+                mix(state.common.settings.seed ^ mix(state.requests_count))
             };
             let scheme = if self.is_tls { "https" } else { "http" };
             let base_url = format!("{scheme}://{}", request.header("host").unwrap_or("localhost"));
@@ -244,14 +194,13 @@ impl Server {
             };
             record.status = outcome.response.status;
             let mut state = self.state();
-            let date = state.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            let date = http_date(state.common.clock.now());
             outcome.response.headers.push(("Date".to_owned(), date));
-            if state.settings.cookies && !asked.in_batch && asked.request.header("cookie").is_none() {
+            if state.common.settings.cookies && !asked.in_batch && asked.request.header("cookie").is_none() {
                 let session = format!("JSESSIONID={}; Path=/; HttpOnly", sys_id(asked.number, 3).to_uppercase());
                 outcome.response.headers.push(("Set-Cookie".to_owned(), session));
             }
-            state.counters.add(&record);
-            state.calls.push(record);
+            state.common.log.add(record);
             outcome
         })
     }
@@ -275,11 +224,11 @@ impl Server {
             let struck = self.strike(asked, &[], record);
             let mut state = self.state();
             let state = &mut *state;
-            let now = state.clock.now();
+            let now = state.common.clock.now();
             if let Some(struck) = struck.as_ref().filter(|struck| !struck.serves()) {
                 return Told { reply: struck.instead(), struck: Some(struck.clone()) };
             }
-            let mut reply = auth::token(&state.instance, &mut state.tokens, &asked.request, state.settings.seed, now);
+            let mut reply = auth::token(&state.instance, &mut state.tokens, &asked.request, state.common.settings.seed, now);
             let struck = struck.map(|struck| struck.after(&mut reply));
             return Told { reply, struck };
         }
@@ -330,18 +279,19 @@ impl Server {
 
     fn strike(&self, asked: &Asked, classes: &[String], record: &mut CallRecord) -> Option<Struck> {
         let mut state = self.state();
-        let seed = state.settings.seed;
+        let seed = state.common.settings.seed;
         let target = Target { api: asked.route.api(), method: &asked.request.method, classes, body: &asked.request.body };
-        let fault = state.script.strike(target, seed)?;
+        let now = state.common.clock.now();
+        let fault = state.common.script.strike(&target, now, seed)?;
         record.fault = Some(fault.effect.name());
-        Some(Struck { fault, api: asked.route.api(), now: state.clock.now() })
+        Some(Struck { fault, api: asked.route.api(), now })
     }
 
     /// Who calls, and the headers of the limit that counted the call.
     fn let_in(&self, asked: &Asked, outer: Option<&Caller>) -> Result<(Caller, Vec<(String, String)>), ApiError> {
         let mut state = self.state();
         let state = &mut *state;
-        let now = state.clock.now();
+        let now = state.common.clock.now();
         let api = asked.route.api();
         let caller = match outer {
             Some(caller) => caller.clone(),
@@ -357,7 +307,7 @@ impl Server {
     /// Sizes and media types.
     fn check_form(&self, asked: &Asked) -> Result<(), ApiError> {
         let request = &asked.request;
-        let settings = self.state().settings.clone();
+        let settings = self.state().common.settings.clone();
         if request.path.len() + request.query.len() > settings.url_bytes_max {
             return Err(ApiError::new(414, "Request-URI Too Long", None));
         }
@@ -410,10 +360,10 @@ impl Server {
             let state = self.state();
             let items = u64::try_from(payload.items.len()).unwrap_or(u64::MAX);
             let seconds = state.instance.property(MUTEX_EXPIRATION_S).and_then(|text| text.parse().ok()).unwrap_or(900);
-            let wait = state.settings.lock_timeout_ms.map_or(Duration::from_secs(seconds), Duration::from_millis);
-            let work = Duration::from_micros(state.settings.ire_item_us.saturating_mul(items));
+            let wait = state.common.settings.lock_timeout_ms.map_or(Duration::from_secs(seconds), Duration::from_millis);
+            let work = Duration::from_micros(state.common.settings.ire_item_us.saturating_mul(items));
             // Without any work no two payloads ever meet.
-            let keys = if endpoint.commits && (!work.is_zero() || state.settings.hold_engine) {
+            let keys = if endpoint.commits && (!work.is_zero() || state.common.settings.hold_engine) {
                 ire::locks(&state.instance, payload)
             } else {
                 BTreeSet::new()
@@ -427,11 +377,11 @@ impl Server {
                 let mut state = self.state();
                 if state.held.is_disjoint(&keys) {
                     state.held.extend(keys.iter().cloned());
-                    state.counters.in_engine += 1;
+                    state.common.log.sums.in_engine += 1;
                     break true;
                 }
                 if !record.waited_for_lock {
-                    state.counters.lock_waits += 1;
+                    state.common.log.sums.lock_waits += 1;
                 }
             }
             record.waited_for_lock = true;
@@ -449,7 +399,7 @@ impl Server {
         let reply = ire::answer(&mut state.call(asked, caller), endpoint, payload, locks_out || !is_held);
         if is_held {
             state.held.retain(|key| !keys.contains(key));
-            state.counters.in_engine = state.counters.in_engine.saturating_sub(1);
+            state.common.log.sums.in_engine = state.common.log.sums.in_engine.saturating_sub(1);
         }
         drop(state);
         self.released.notify_waiters();
@@ -464,7 +414,7 @@ impl Server {
         let (settings, input_max) = {
             let state = self.state();
             let property = state.instance.property(batch::INPUT_PROPERTY).and_then(|text| text.parse().ok());
-            (state.settings.clone(), property.unwrap_or(batch::INPUT_BYTES_MAX).min(batch::INPUT_BYTES_CEILING))
+            (state.common.settings.clone(), property.unwrap_or(batch::INPUT_BYTES_MAX).min(batch::INPUT_BYTES_CEILING))
         };
         let output_max = asked.request.header("x-batchrequest-max-output-size").and_then(|text| text.parse().ok());
         let output_max = output_max.unwrap_or(usize::MAX).min(settings.batch_answer_bytes_max);
@@ -495,13 +445,63 @@ impl Server {
     }
 }
 
+impl Product for Server {
+    const NAME: &'static str = "servicenow-sim";
+    type Fault = Fault;
+    type Call = CallRecord;
+    type Settings = Settings;
+
+    fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
+        look(&mut self.state().common)
+    }
+
+    async fn answer(&self, request: Request) -> Outcome {
+        let session = cookie(&request);
+        let turn = match &session {
+            None => None,
+            Some(session) => {
+                let mut state = self.state();
+                let state = &mut *state;
+                state.common.log.sums.cookies_seen += 1;
+                let (served, turn) = state.sessions.entry(session.clone()).or_default();
+                if *served > state.common.settings.session_queue {
+                    None
+                } else {
+                    *served += 1;
+                    Some(Arc::clone(turn))
+                }
+            }
+        };
+        match (session, turn) {
+            (None, _) => self.admitted(request).await,
+            (Some(_), None) => {
+                self.state().common.log.sums.sessions_dropped += 1;
+                Outcome::whole(self.turned_away(&request, Reply::empty(202), "session_busy"))
+            }
+            (Some(session), Some(turn)) => {
+                let mine = turn.lock().await;
+                let outcome = self.admitted(request).await;
+                drop(mine);
+                if let Some((served, _)) = self.state().sessions.get_mut(&session) {
+                    *served = served.saturating_sub(1);
+                }
+                outcome
+            }
+        }
+    }
+
+    fn control(&self, request: &Request, path: &str) -> Result<Response, Response> {
+        control::answer(self, request, path)
+    }
+}
+
 impl State {
     fn call<'a>(&'a mut self, asked: &'a Asked, caller: &'a Caller) -> Call<'a> {
         Call {
             instance: &mut self.instance,
-            settings: &self.settings,
+            settings: &self.common.settings,
             caller,
-            now: self.clock.now(),
+            now: self.common.clock.now(),
             base_url: &asked.base_url,
             path: &asked.request.path,
             query: &asked.query,

@@ -1,13 +1,11 @@
 //! What a fault does to a request and its answer.
 
-use std::time::Duration;
-
+use dewpoint_sim_kit::{Outcome, Response, part};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
     fault::{Effect, Fault},
-    http::{Delivery, Outcome, Response},
     instance::{Instance, RateRule},
     quota,
     reply::{ApiError, Reply},
@@ -54,19 +52,8 @@ impl Struck {
             | Effect::RevokeToken
             | Effect::Forbidden
             | Effect::Error { .. }
-            | Effect::Html { .. }
-            | Effect::Hibernating
-            | Effect::Empty { .. }
-            | Effect::Reset
-            | Effect::Hang => true,
-            Effect::PartialResult { .. }
-            | Effect::CutBody { .. }
-            | Effect::CutConnection { .. }
-            | Effect::ResetBody { .. }
-            | Effect::Slow { .. }
-            | Effect::Latency { .. }
-            | Effect::LockTimeout
-            | Effect::RemoveDataSource { .. } => false,
+            | Effect::Hibernating => true,
+            effect => effect.mishap().is_some_and(|mishap| mishap.replaces()),
         }
     }
 
@@ -91,8 +78,6 @@ impl Struck {
                 ApiError::new(403, "Operation Failed", Some("ACL Exception: access denied due to security constraints")).into()
             }
             Effect::Error { status, message, detail } => ApiError::new(*status, message, detail.as_deref()).into(),
-            Effect::Empty { status } => Reply::empty(*status),
-            Effect::Html { status } => Reply::empty(*status),
             _ => Reply::empty(200),
         }
     }
@@ -113,25 +98,14 @@ impl Struck {
         if let Effect::PartialResult { share } = &self.fault.effect {
             cut_result(&mut reply, *share);
         }
-        let mut response = reply.into_response();
-        let mut delivery = Delivery::Whole;
-        let mut latency = Duration::ZERO;
-        match &self.fault.effect {
-            Effect::Html { status } => page(&mut response, "The service is temporarily unavailable", *status),
-            Effect::Hibernating => page(&mut response, "Your instance is hibernating", 200),
-            Effect::CutBody { share } => response.body.truncate(part(response.body.len(), *share)),
-            Effect::CutConnection { share } => delivery = Delivery::Cut(part(response.body.len(), *share)),
-            Effect::ResetBody { share } => delivery = Delivery::CutAndReset(part(response.body.len(), *share)),
-            Effect::Reset => delivery = Delivery::Reset,
-            Effect::Hang => delivery = Delivery::Hang,
-            Effect::Slow { bytes, pause_ms } => {
-                delivery = Delivery::Trickle { bytes: *bytes, pause: Duration::from_millis(*pause_ms) };
-            }
-            Effect::Latency { ms } => latency = Duration::from_millis(*ms),
-            _ => {}
-        }
-        response.headers.push(("X-Transaction-ID".to_owned(), format!("{number:016x}")));
-        Outcome { response, latency, delivery }
+        let response = reply.into_response();
+        let mut outcome = match (&self.fault.effect, self.fault.effect.mishap()) {
+            (_, Some(mishap)) => mishap.befall(response),
+            (Effect::Hibernating, None) => Outcome::whole(Response::page(200, "Your instance is hibernating")),
+            (_, None) => Outcome::whole(response),
+        };
+        outcome.response.headers.push(("X-Transaction-ID".to_owned(), format!("{number:016x}")));
+        outcome
     }
 }
 
@@ -150,18 +124,4 @@ fn cut_result(reply: &mut Reply, share: f64) {
     let error = "Transaction cancelled: maximum execution time exceeded";
     body.insert("error".to_owned(), json!({"message": error, "detail": "maximum execution time exceeded, check logs for error trace"}));
     body.insert("status".to_owned(), json!("failure"));
-}
-
-/// This share of a length.
-fn part(length: usize, share: f64) -> usize {
-    // In ten-thousandths, so that no cast is needed.
-    let parts = (0..=10_000_u32).take_while(|part| f64::from(*part) <= share * 10_000.0).last().unwrap_or_default();
-    usize::try_from(u64::try_from(length).unwrap_or(u64::MAX).saturating_mul(u64::from(parts)) / 10_000).unwrap_or(length)
-}
-
-fn page(response: &mut Response, text: &str, status: u16) {
-    response.status = status;
-    response.headers.retain(|(name, _)| name != "Content-Type");
-    response.headers.push(("Content-Type".to_owned(), "text/html;charset=UTF-8".to_owned()));
-    response.body = format!("<html><head><title>{text}</title></head><body><h1>{text}</h1></body></html>").into_bytes();
 }

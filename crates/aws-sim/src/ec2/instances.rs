@@ -1,9 +1,10 @@
 //! `DescribeInstances`.
 
+use dewpoint_sim_kit::clock;
+
 use super::{Listed, Row, Spec, list, write_operator, write_tags};
 use crate::{
     call::{Call, Quirks},
-    clock,
     error::ApiError,
     filter::Values,
     hash::shuffle,

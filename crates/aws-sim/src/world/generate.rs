@@ -1,9 +1,9 @@
 //! Worlds of any size.
 
+use dewpoint_sim_kit::hash::{keyed, mix};
 use serde::{Deserialize, Serialize};
 
 use super::{BalancerKind, ClassicMember, InstanceState, LaunchTemplate, Member, Target, TargetKind, World, build::private_ip};
-use crate::hash::{keyed, mix};
 
 /// What a generated world has, in one account and region. The same numbers make the same world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,8 +1,7 @@
 //! Instance types: real figures for the common families, made-up ones for other names.
 
+use dewpoint_sim_kit::hash::keyed;
 use serde::{Deserialize, Serialize};
-
-use crate::hash::keyed;
 
 /// An instance type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

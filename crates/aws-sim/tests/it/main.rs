@@ -84,4 +84,6 @@ fn it_runs_stand_alone() {
     let mut url = String::new();
     BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
     assert_eq!(ask(url.trim(), &["world", "5"]), Ok(()));
+    let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", program.0.id())]).status().unwrap();
+    assert!(told.success() && program.0.wait().unwrap().success(), "it ends in order when it is told to");
 }

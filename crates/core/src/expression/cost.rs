@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::parse::{Macro, parts};
 use super::subject::{Fact, View};
-use super::vocabulary::{self, Field, Object};
+use super::vocabulary::{self, Field, Object, Vocabulary};
 use crate::model::attributes::Shape;
 
 /// Most steps of one evaluation: about a tenth of a second.
@@ -31,13 +31,13 @@ pub(super) enum Length {
 }
 
 impl Length {
-    fn of(range: &IdedExpr) -> Self {
+    fn of(range: &IdedExpr, vocabulary: &Vocabulary) -> Self {
         match &range.expr {
             Expr::List(list) => Self::Fixed(list.elements.len() as u64),
-            Expr::Comprehension(inner) => Self::of(&inner.iter_range),
+            Expr::Comprehension(inner) => Self::of(&inner.iter_range, vocabulary),
             Expr::Select(select) => match &select.operand.expr {
                 Expr::Ident(name) => {
-                    let object = Object::called(name);
+                    let object = vocabulary.object(name);
                     object
                         .and_then(|object| Some(Self::Of(object, vocabulary::field(object, &select.field)?)))
                         .unwrap_or(Self::Fixed(LENGTH_ASSUMED))
@@ -70,23 +70,24 @@ impl Length {
 }
 
 impl Cost {
-    pub(super) fn of(node: &IdedExpr) -> Self {
-        let of_parts = || Self::Sum(std::iter::once(Self::Steps(1)).chain(parts(node).into_iter().map(Self::of)).collect());
+    pub(super) fn of(node: &IdedExpr, vocabulary: &Vocabulary) -> Self {
+        let of = |node| Self::of(node, vocabulary);
+        let of_parts = || Self::Sum(std::iter::once(Self::Steps(1)).chain(parts(node).into_iter().map(of)).collect());
         match &node.expr {
             Expr::Comprehension(inner) => {
-                let length = Length::of(&inner.iter_range);
-                let bodies = Macro::of(inner).into_iter().flat_map(Macro::bodies).map(Self::of);
+                let length = Length::of(&inner.iter_range, vocabulary);
+                let bodies = Macro::of(inner).into_iter().flat_map(Macro::bodies).map(of);
                 // What a macro expands to around its body: the loop's condition, its step and its result.
                 let body = Self::Sum(bodies.chain([Self::Steps(6)]).collect());
-                Self::Sum(vec![Self::Steps(4), Self::of(&inner.iter_range), Self::Times(length, Box::new(body))])
+                Self::Sum(vec![Self::Steps(4), of(&inner.iter_range), Self::Times(length, Box::new(body))])
             }
             // Looking for something in a list reads the list.
             Expr::Call(CallExpr { func_name, args, .. }) if func_name == operators::IN => match args.as_slice() {
-                [_, list] => Self::Sum(vec![of_parts(), Self::Times(Length::of(list), Box::new(Self::Steps(1)))]),
+                [_, list] => Self::Sum(vec![of_parts(), Self::Times(Length::of(list, vocabulary), Box::new(Self::Steps(1)))]),
                 _ => of_parts(),
             },
             // A list is copied when it is read.
-            Expr::Select(_) => match Length::of(node) {
+            Expr::Select(_) => match Length::of(node, vocabulary) {
                 Length::Of(object, field @ Field::Attribute(_, Shape::Texts | Shape::Structure)) => {
                     Self::Sum(vec![of_parts(), Self::Times(Length::Of(object, field), Box::new(Self::Steps(1)))])
                 }

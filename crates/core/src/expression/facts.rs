@@ -10,7 +10,7 @@ use super::vocabulary::Kinds;
 /// Facts at one place.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    /// What `resource.kind` can be.
+    /// What `resource.kind`, or a record's `ci.kind`, can be.
     pub(super) kinds: Kinds,
     /// Paths (`group`, `resource.vcpus`) that are not null, and tags (`resource.tags["role"]`) that are there.
     pub(super) present: BTreeSet<String>,
@@ -33,6 +33,11 @@ impl Facts {
     /// Nothing is known.
     pub(super) fn none() -> Self {
         Self { kinds: Kinds::all(), present: BTreeSet::new(), formed: BTreeSet::new(), lengths: BTreeMap::new() }
+    }
+
+    /// Only these kinds are asked about.
+    pub(super) fn of_kinds(kinds: Kinds) -> Self {
+        Self { kinds, ..Self::none() }
     }
 
     fn impossible() -> Self {
@@ -146,7 +151,7 @@ impl Facts {
             };
         }
         let Some(path) = path(subject) else { return facts };
-        if let (LiteralValue::String(word), "resource.kind") = (literal, path.as_str()) {
+        if let (LiteralValue::String(word), true) = (literal, is_kind(&path)) {
             let kinds = Kinds::word(word.inner());
             facts.kinds = if is_equal { kinds } else { kinds.not() };
         }
@@ -167,7 +172,7 @@ impl Facts {
         let (Some(path), Expr::List(list)) = (path(item), &list.expr) else { return facts };
         let words: Option<Vec<_>> = list.elements.iter().map(|element| literal(element)).collect();
         let Some(words) = words else { return facts };
-        if path == "resource.kind" {
+        if is_kind(&path) {
             let kinds = words.iter().fold(Kinds::NONE, |kinds, word| match word {
                 LiteralValue::String(word) => kinds.or(Kinds::word(word.inner())),
                 _ => kinds,
@@ -179,6 +184,11 @@ impl Facts {
         }
         facts
     }
+}
+
+/// Whether it is the kind of what is asked about. The ledger's `ci` has none.
+fn is_kind(path: &str) -> bool {
+    matches!(path, "resource.kind" | "ci.kind")
 }
 
 /// `a` or `a.b`, if that is what it is.

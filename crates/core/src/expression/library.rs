@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use cel::common::types::{CelBool, CelList, CelString, STRING_TYPE};
+use cel::common::types::{CelBool, CelInt, CelList, CelString, INT_TYPE, LIST_TYPE, STRING_TYPE};
 use cel::common::value::CowVal;
 use cel::{Env, ExecutionError};
 use jiff::civil;
@@ -25,10 +25,11 @@ pub(super) enum Param {
     Time,
     Duration,
     List,
+    Texts,
     Map,
 }
 
-use Param::{Bool, Double, Duration, Int, List, Map, Text, Time};
+use Param::{Bool, Double, Duration, Int, List, Map, Text, Texts, Time};
 
 impl Param {
     fn takes(self, ty: &Type) -> bool {
@@ -39,7 +40,7 @@ impl Param {
             Type::Text => self == Text,
             Type::Time => self == Time,
             Type::Duration => self == Duration,
-            Type::List(_) => self == List,
+            Type::List(item) => self == List || (self == Texts && matches!(**item, Type::Text | Type::Dyn)),
             Type::Map(_) => self == Map,
             Type::Dyn => true,
             Type::Null | Type::Object(_) => false,
@@ -55,6 +56,7 @@ impl Param {
             Time => "timestamp",
             Duration => "duration",
             List => "list",
+            Texts => "list(string)",
             Map => "map",
         }
     }
@@ -113,7 +115,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("duration", &[&[Text], &[Duration]], Gives::Duration),
     function("int", &[&[Text], &[Double], &[Int], &[Time]], Gives::Int),
     function("double", &[&[Text], &[Int], &[Double]], Gives::Double),
-    function("string", &[&[Int], &[Double], &[Bool], &[Time], &[Duration]], Gives::Text),
+    function("string", &[&[Text], &[Int], &[Double], &[Bool], &[Time], &[Duration]], Gives::Text),
     method("size", &[&[Text], &[List], &[Map]], Gives::Int),
     method("contains", &[&[Text, Text]], Gives::Bool),
     method("startsWith", &[&[Text, Text]], Gives::Bool),
@@ -124,6 +126,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     method("trim", &[&[Text]], Gives::Text),
     method("replace", &[&[Text, Text, Text]], Gives::Text),
     method("split", &[&[Text, Text]], Gives::Texts),
+    method("join", &[&[Texts], &[Texts, Text]], Gives::Text),
+    method("substring", &[&[Text, Int], &[Text, Int, Int]], Gives::Text),
     method("getFullYear", OF_TIME, Gives::Int),
     method("getMonth", OF_TIME, Gives::Int),
     method("getDate", OF_TIME, Gives::Int),
@@ -139,7 +143,7 @@ const MACROS: &[(&str, &str)] = &[
     ("exists_one", "x.exists_one(item, condition)"),
     ("filter", "x.filter(item, condition)"),
     ("map", "x.map(item, result)"),
-    ("has", "has(resource.name)"),
+    ("has", "has(x.name)"),
 ];
 
 /// What functions are called in other languages, in small letters, and how to write it here.
@@ -242,6 +246,10 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
         environment.add_member_overload("trim", "dewpoint_trim", STRING_TYPE, of_text(0), trim),
         environment.add_member_overload("replace", "dewpoint_replace", STRING_TYPE, of_text(2), replace),
         environment.add_member_overload("split", "dewpoint_split", STRING_TYPE, of_text(1), split),
+        environment.add_member_overload("join", "dewpoint_join", LIST_TYPE, of_text(0), join),
+        environment.add_member_overload("join", "dewpoint_join_with", LIST_TYPE, of_text(1), join),
+        environment.add_member_overload("substring", "dewpoint_substring", STRING_TYPE, vec![INT_TYPE], substring),
+        environment.add_member_overload("substring", "dewpoint_substring_to", STRING_TYPE, vec![INT_TYPE, INT_TYPE], substring),
     ];
     debug_assert!(added.iter().all(Result::is_ok), "a function of ours has a namesake in the standard library");
     Arc::new(environment)
@@ -252,8 +260,8 @@ pub(super) fn environment() -> Arc<Env> {
     Arc::clone(&ENVIRONMENT)
 }
 
-/// Longest text that `replace` makes, in bytes: it alone can make a text longer than all that went into it.
-const REPLACED_BYTES_MAX: usize = 64 << 10;
+/// Longest text that `replace` and `join` make, in bytes: they alone can make a text longer than all that was written and read for it.
+const MADE_BYTES_MAX: usize = 64 << 10;
 
 /// Largest compiled pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -291,7 +299,7 @@ fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
     let (text, from, to) = (argument(&arguments, 0), argument(&arguments, 1), argument(&arguments, 2));
     let found = if to.len() > from.len() { text.matches(from).count() } else { 0 };
     let longest = found.saturating_mul(to.len() - from.len().min(to.len())).saturating_add(text.len());
-    if longest > REPLACED_BYTES_MAX.max(text.len()) {
+    if longest > MADE_BYTES_MAX.max(text.len()) {
         return Err(ExecutionError::function_error("replace", "the result would be longer than 64 KiB"));
     }
     Ok(text_value(text.replace(from, to)))
@@ -308,6 +316,43 @@ fn split<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
         text.split(at).map(part).collect()
     };
     Ok(CowVal::owned(CelList::from(parts)))
+}
+
+/// The texts of a list in one, with nothing or a text between them.
+#[expect(clippy::needless_pass_by_value, reason = "the interpreter's signature")]
+fn join<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    let between = argument(&arguments, 1);
+    let mut joined = String::new();
+    let mut items = arguments.first().and_then(|list| list.as_iterable()).map(cel::common::traits::Iterable::iter);
+    let mut is_first = true;
+    while let Some(item) = items.as_mut().and_then(|items| items.next()) {
+        let text = values::text(item).ok_or_else(|| ExecutionError::function_error("join", "the list does not hold texts alone"))?;
+        joined.push_str(if is_first { "" } else { between });
+        joined.push_str(text);
+        is_first = false;
+        if joined.len() > MADE_BYTES_MAX {
+            return Err(ExecutionError::function_error("join", "the result would be longer than 64 KiB"));
+        }
+    }
+    Ok(text_value(joined))
+}
+
+/// The characters of a text from one position to before another, or to its end. As the language's own extension: both count from 0, and lie in the
+/// text.
+#[expect(clippy::needless_pass_by_value, reason = "the interpreter's signature")]
+fn substring<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Answer<'b, 'v> {
+    let text = argument(&arguments, 0);
+    let offset = |at: i64| {
+        let at = usize::try_from(at).ok()?;
+        text.char_indices().map(|(offset, _)| offset).chain([text.len()]).nth(at)
+    };
+    let given = |at: usize| arguments.get(at).and_then(|argument| argument.downcast_ref::<CelInt>()).map(|number| *number.inner());
+    let from = given(1).and_then(offset);
+    let to = given(2).map_or(Some(text.len()), offset);
+    match from.zip(to).and_then(|(from, to)| text.get(from..to)) {
+        Some(part) => Ok(text_value(part.to_owned())),
+        None => Err(ExecutionError::function_error("substring", "the text has no such part")),
+    }
 }
 
 /// Compiles a pattern, within limits.

@@ -8,6 +8,7 @@ mod check;
 mod cost;
 mod facts;
 mod failure;
+mod given;
 mod library;
 mod parse;
 mod quick;
@@ -30,6 +31,7 @@ use self::check::Findings;
 use self::cost::{Cost, STEPS_MAX};
 use self::facts::Facts;
 pub use self::failure::EvaluationError;
+use self::given::Given;
 use self::parse::Spans;
 use self::quick::Quick;
 pub use self::subject::Subject;
@@ -45,6 +47,7 @@ pub struct Expression {
     tree: IdedExpr,
     spans: Spans,
     quick: Quick,
+    given: Given,
     cost: Cost,
     loops: bool,
     asks_group: bool,
@@ -58,6 +61,8 @@ pub enum Wanted {
     Condition,
     /// A text.
     Text,
+    /// The value of a field: a text, a number, true or false, a time, null, or a list or structure of these. Null may be handed on as it is.
+    Value,
 }
 
 /// A mistake in an expression's source.
@@ -92,7 +97,7 @@ impl Expression {
     /// # Errors
     /// All its mistakes, in the order of the source, each once. Never empty.
     pub fn compile(source: &str, vocabulary: &Vocabulary, wanted: Wanted) -> Result<Self, Vec<Mistake>> {
-        Self::compile_given(source, vocabulary, wanted, &Facts::none())
+        Self::compile_given(source, vocabulary, wanted, &Facts::of_kinds(vocabulary.kinds()))
     }
 
     /// Parses and checks an expression that is only asked where a condition holds: what the condition tests need not be tested again.
@@ -100,42 +105,46 @@ impl Expression {
     /// # Errors
     /// All its mistakes, in the order of the source, each once. Never empty.
     pub fn compile_where(source: &str, vocabulary: &Vocabulary, wanted: Wanted, holds: &Self) -> Result<Self, Vec<Mistake>> {
-        Self::compile_given(source, vocabulary, wanted, &Facts::of(&holds.tree, true))
+        let given = Facts::of_kinds(vocabulary.kinds()).and(&Facts::of(&holds.tree, true));
+        Self::compile_given(source, vocabulary, wanted, &given)
     }
 
     fn compile_given(source: &str, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Result<Self, Vec<Mistake>> {
-        let (mut tree, spans) = parse::parse(source)?;
+        let (tree, spans) = parse::parse(source, vocabulary)?;
         let Findings { mut mistakes, doubts } = check::check(source, &tree, &spans, vocabulary, wanted, given);
-        let cost = Cost::of(&tree);
+        let cost = Cost::of(&tree, vocabulary);
         if mistakes.is_empty() && cost.assumed() > STEPS_MAX {
-            let text = format!("this could take {} steps on one resource, at most {STEPS_MAX} are allowed", cost.assumed());
+            let text =
+                format!("this could take {} steps on one {}, at most {STEPS_MAX} are allowed", cost.assumed(), vocabulary.main().noun());
             mistakes.push(Mistake::new(0..source.len(), text).with_help("do less within macros that stand in one another"));
         }
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        ask_for_values(&mut tree);
-        let asks_group = asks_group(&tree);
-        let quick = if wanted == Wanted::Condition { Quick::of(&tree) } else { Quick::Ask };
-        Ok(Self { source: source.to_owned(), quick, loops: cost.loops(), cost, asks_group, tree, spans, doubts })
+        Ok(Self { doubts, ..Self::checked(source, tree, spans, vocabulary, wanted) })
     }
 
-    /// Without the checks, for tests of what comes after them.
-    #[cfg(test)]
-    fn unchecked(source: &str) -> Option<Self> {
-        let (mut tree, spans) = parse::parse(source).ok()?;
-        let cost = Cost::of(&tree);
-        ask_for_values(&mut tree);
-        Some(Self {
+    fn checked(source: &str, mut tree: IdedExpr, spans: Spans, vocabulary: &Vocabulary, wanted: Wanted) -> Self {
+        let cost = Cost::of(&tree, vocabulary);
+        ask_for_values(&mut tree, vocabulary);
+        Self {
             source: source.to_owned(),
-            quick: Quick::of(&tree),
+            quick: if wanted == Wanted::Condition { Quick::of(&tree, vocabulary) } else { Quick::Ask },
+            given: if wanted == Wanted::Value { Given::of(&tree, vocabulary) } else { Given::Ask },
             loops: cost.loops(),
             cost,
             asks_group: asks_group(&tree),
             tree,
             spans,
             doubts: Vec::new(),
-        })
+        }
+    }
+
+    /// Without the checks, for tests of what comes after them.
+    #[cfg(test)]
+    fn unchecked(source: &str, vocabulary: &Vocabulary, wanted: Wanted) -> Option<Self> {
+        let (tree, spans) = parse::parse(source, vocabulary).ok()?;
+        Some(Self::checked(source, tree, spans, vocabulary, wanted))
     }
 
     /// As it was written.
@@ -203,9 +212,28 @@ impl Expression {
         self.evaluate(subject, "a text", |value| values::text(value).map(str::to_owned))
     }
 
+    /// The value that the expression, compiled as [`Wanted::Value`], makes of a subject. Times are RFC 3339 texts in UTC, whole numbers stay whole; null
+    /// is a value.
+    ///
+    /// # Errors
+    /// [`EvaluationError`] where the subject lacks what the expression asks for, or the result is nothing that can be written: a duration, a number
+    /// without end.
+    pub fn value(&self, subject: &Subject<'_>) -> Result<serde_json::Value, EvaluationError> {
+        match self.given.of_subject(subject.view()) {
+            Some(value) => Ok(value),
+            None => self.interpreted_value(subject),
+        }
+    }
+
+    /// [`Self::value`] by the interpreter alone.
+    fn interpreted_value(&self, subject: &Subject<'_>) -> Result<serde_json::Value, EvaluationError> {
+        self.evaluate(subject, "what can be written", given::json)
+    }
+
     fn evaluate<T>(&self, subject: &Subject<'_>, wanted: &str, take: impl Fn(&dyn Val) -> Option<T>) -> Result<T, EvaluationError> {
         if self.loops && self.cost.actual(subject.view()) > STEPS_MAX {
-            let text = format!("the lists of this resource are too long for `{}`: more than {STEPS_MAX} steps", self.source);
+            let noun = subject.view().noun();
+            let text = format!("the lists of this {noun} are too long for `{}`: more than {STEPS_MAX} steps", self.source);
             return Err(EvaluationError::new(text));
         }
         let context = subject.context();
@@ -234,14 +262,15 @@ fn asks_group(tree: &IdedExpr) -> bool {
 }
 
 /// `has(resource.name)` asks for a value: every field is there, and may be null. (Of a map, `has` asks for the key.)
-fn ask_for_values(node: &mut IdedExpr) {
+fn ask_for_values(node: &mut IdedExpr, vocabulary: &Vocabulary) {
+    let of_part = |part: &mut IdedExpr| ask_for_values(part, vocabulary);
     match &mut node.expr {
         Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
-        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(ask_for_values),
-        Expr::List(list) => list.elements.iter_mut().for_each(ask_for_values),
+        Expr::Call(call) => call.target.as_deref_mut().into_iter().chain(&mut call.args).for_each(of_part),
+        Expr::List(list) => list.elements.iter_mut().for_each(of_part),
         Expr::Select(select) => {
-            ask_for_values(&mut select.operand);
-            let is_field = matches!(&select.operand.expr, Expr::Ident(name) if Object::called(name).is_some());
+            of_part(&mut select.operand);
+            let is_field = matches!(&select.operand.expr, Expr::Ident(name) if vocabulary.object(name).is_some());
             if select.test && is_field {
                 select.test = false;
                 let null = IdedExpr { id: node.id, expr: Expr::Literal(LiteralValue::Null) };
@@ -253,15 +282,15 @@ fn ask_for_values(node: &mut IdedExpr) {
         Expr::Map(map) => {
             for entry in &mut map.entries {
                 if let EntryExpr::MapEntry(entry) = &mut entry.expr {
-                    ask_for_values(&mut entry.key);
-                    ask_for_values(&mut entry.value);
+                    of_part(&mut entry.key);
+                    of_part(&mut entry.value);
                 }
             }
         }
         Expr::Struct(_) => {}
         Expr::Comprehension(inner) => {
-            ask_for_values(&mut inner.iter_range);
-            ask_for_values(&mut inner.loop_step);
+            of_part(&mut inner.iter_range);
+            of_part(&mut inner.loop_step);
         }
     }
 }

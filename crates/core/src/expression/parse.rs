@@ -9,6 +9,7 @@ use cel::common::ast::{ComprehensionExpr, EntryExpr, Expr, SourceInfo, operators
 use cel::parser::Parser;
 
 use super::Mistake;
+use super::vocabulary::{Object, Vocabulary};
 
 /// Longest source, in bytes.
 pub(super) const SOURCE_BYTES_MAX: usize = 4096;
@@ -30,7 +31,7 @@ pub(super) struct Spans {
 }
 
 /// Parses in a thread of its own: the generated parser needs more stack than a worker has, and a panic in it is an answer, not an end.
-pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
+pub(super) fn parse(source: &str, vocabulary: &Vocabulary) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
     if source.len() > SOURCE_BYTES_MAX {
         let text = format!("an expression has at most {SOURCE_BYTES_MAX} bytes, and this one has {}", source.len());
         return Err(vec![Mistake::new(0..source.len(), text)]);
@@ -41,7 +42,7 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
     let whole = || 0..source.len();
     let outcome = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("expression parser".to_owned()).stack_size(PARSER_STACK_BYTES);
-        thread.spawn_scoped(scope, || parse_here(source)).map(std::thread::ScopedJoinHandle::join)
+        thread.spawn_scoped(scope, || parse_here(source, vocabulary)).map(std::thread::ScopedJoinHandle::join)
     });
     match outcome {
         Ok(Ok(result)) => result,
@@ -50,7 +51,7 @@ pub(super) fn parse(source: &str) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
     }
 }
 
-fn parse_here(source: &str) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
+fn parse_here(source: &str, vocabulary: &Vocabulary) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
     let parser = Parser::new().max_recursion_depth(BRACKETS_MAX);
     let (tree, info) = parser.parse_with_source_info(source).map_err(|errors| syntax(source, &errors))?;
     let spans = Spans::of(source, &info);
@@ -58,7 +59,11 @@ fn parse_here(source: &str) -> Result<(IdedExpr, Spans), Vec<Mistake>> {
     let size = size(&tree);
     if size.nodes > NODES_MAX {
         let text = format!("this expression has {} parts, at most {NODES_MAX} are allowed", size.nodes);
-        return Err(vec![Mistake::new(whole(), text).with_help("split it into several rules")]);
+        let help = match vocabulary.main() {
+            Object::Record => "let lifecycle rules set an attribute, and read that",
+            _ => "split it into several rules",
+        };
+        return Err(vec![Mistake::new(whole(), text).with_help(help)]);
     }
     if size.depth > DEPTH_MAX {
         let text = format!("this expression is nested {} levels deep, at most {DEPTH_MAX} are allowed", size.depth);
@@ -309,7 +314,7 @@ fn one_error(source: &str, (line, column): (isize, isize), message: &str) -> Mis
     let text = match found {
         "\"" | "'" => "this text has no end, or holds an escape that CEL does not know".to_owned(),
         _ if message.starts_with("argument must be a simple name") => "a macro's first argument is the name for an element".to_owned(),
-        _ if message.starts_with("invalid argument to has()") => "`has` takes a field, such as `has(resource.name)`".to_owned(),
+        _ if message.starts_with("invalid argument to has()") => "`has` takes a field, such as `has(x.name)`".to_owned(),
         _ if message.starts_with("reserved identifier") => format!("`{found}` is a reserved word of CEL"),
         _ if message.starts_with("invalid") => format!("{message}: `{found}`"),
         _ if message.starts_with("unsupported syntax") => message.replace('\'', "`"),

@@ -15,15 +15,37 @@ use super::facts;
 use super::library;
 use super::parse::Macro;
 use super::subject::{Fact, View};
+use super::types::Type;
 use super::values;
-use super::vocabulary::{self, Field, Object};
+use super::vocabulary::{self, Field, Object, Vocabulary};
 use crate::model::attributes::Shape;
+
+/// The names that an expression may use: the vocabulary's, and that of the element within a macro.
+#[derive(Clone, Copy)]
+pub(super) struct Names<'n> {
+    vocabulary: &'n Vocabulary,
+    item: Option<&'n str>,
+}
+
+impl<'n> Names<'n> {
+    /// Outside of all macros.
+    pub(super) const fn of(vocabulary: &'n Vocabulary) -> Self {
+        Self { vocabulary, item: None }
+    }
+}
 
 /// What is asked about, and the element that a macro is at.
 #[derive(Clone, Copy)]
-struct Asked<'v> {
+pub(super) struct Asked<'v> {
     view: View<'v>,
     item: Option<&'v str>,
+}
+
+impl<'v> Asked<'v> {
+    /// Outside of all macros.
+    pub(super) const fn about(view: View<'v>) -> Self {
+        Self { view, item: None }
+    }
 }
 
 /// A condition as far as it can be tested natively.
@@ -128,30 +150,34 @@ impl Constant {
 }
 
 impl Operand {
-    fn of(node: &IdedExpr, item: Option<&str>) -> Option<Self> {
+    pub(super) fn of(node: &IdedExpr, names: Names<'_>) -> Option<Self> {
         if let Some(constant) = Constant::of(node) {
             return Some(Self::Constant(constant));
         }
-        let tags_of = |node: &IdedExpr| match Self::of(node, item) {
+        let tags_of = |node: &IdedExpr| match Self::of(node, names) {
             Some(Self::Field(object, Field::Tags)) => Some(object),
             _ => None,
         };
         match &node.expr {
-            Expr::Ident(name) if item.is_some_and(|item| item == name) => Some(Self::Item),
-            Expr::Ident(name) if name == "now" => Some(Self::Now),
-            Expr::Ident(name) => Object::called(name).map(Self::Object),
-            Expr::Select(select) if !select.test => match Self::of(&select.operand, item)? {
+            Expr::Ident(name) if names.item.is_some_and(|item| item == name) => Some(Self::Item),
+            Expr::Ident(name) => match names.vocabulary.variable(name)? {
+                Type::Object(object) => Some(Self::Object(*object)),
+                // There is one time: now.
+                Type::Time => Some(Self::Now),
+                _ => None,
+            },
+            Expr::Select(select) if !select.test => match Self::of(&select.operand, names)? {
                 Self::Object(object) => vocabulary::field(object, &select.field).map(|field| Self::Field(object, field)),
                 Self::Field(object, Field::Tags) => Some(Self::Tag(object, select.field.clone())),
                 _ => None,
             },
             Expr::Call(CallExpr { func_name, target: None, args }) => match (func_name.as_str(), args.as_slice()) {
-                (operators::INDEX, [tags, key]) => match (tags_of(tags)?, Self::of(key, item)?) {
+                (operators::INDEX, [tags, key]) => match (tags_of(tags)?, Self::of(key, names)?) {
                     (object, Self::Constant(Constant::Text(key))) => Some(Self::Tag(object, key)),
                     (object, Self::Item) => Some(Self::TagOfItem(object)),
                     _ => None,
                 },
-                ("expiry", [text]) => Self::of(text, item).map(|text| Self::Expiry(Box::new(text))),
+                ("expiry", [text]) => Self::of(text, names).map(|text| Self::Expiry(Box::new(text))),
                 _ => None,
             },
             _ => None,
@@ -159,11 +185,11 @@ impl Operand {
     }
 
     /// The value; `None` where reading it is an error or needs the interpreter.
-    fn read<'v>(&'v self, asked: Asked<'v>) -> Option<Fact<'v>> {
+    pub(super) fn read<'v>(&'v self, asked: Asked<'v>) -> Option<Fact<'v>> {
         match self {
             Self::Constant(constant) => Some(constant.fact()),
-            Self::Now => Some(Fact::Time(asked.view.at)),
-            Self::Object(object) => Some(asked.view.object(*object)),
+            Self::Now => asked.view.now().map(Fact::Time),
+            Self::Object(object) => asked.view.object(*object),
             Self::Field(object, field) => asked.view.fact(*object, *field),
             Self::Item => asked.item.map(Fact::Text),
             Self::TagOfItem(object) => match (asked.view.fact(*object, Field::Tags)?, asked.item?) {
@@ -184,68 +210,68 @@ impl Operand {
 
 impl Quick {
     /// The native part of a checked condition.
-    pub(super) fn of(node: &IdedExpr) -> Self {
-        Self::of_part(node, None)
+    pub(super) fn of(node: &IdedExpr, vocabulary: &Vocabulary) -> Self {
+        Self::of_part(node, Names::of(vocabulary))
     }
 
     /// The answer, unless the interpreter has to be asked.
     pub(super) fn answer_about(&self, view: View<'_>) -> Option<bool> {
-        self.answer(Asked { view, item: None })
+        self.answer(Asked::about(view))
     }
 
-    fn of_part(node: &IdedExpr, item: Option<&str>) -> Self {
-        Self::tested(node, item).unwrap_or(Self::Ask)
+    fn of_part(node: &IdedExpr, names: Names<'_>) -> Self {
+        Self::tested(node, names).unwrap_or(Self::Ask)
     }
 
-    fn tested(node: &IdedExpr, item: Option<&str>) -> Option<Self> {
+    pub(super) fn tested(node: &IdedExpr, names: Names<'_>) -> Option<Self> {
         let call = match &node.expr {
             Expr::Call(call) => call,
-            Expr::Comprehension(inner) if item.is_none() => return Self::of_macro(inner),
+            Expr::Comprehension(inner) if names.item.is_none() => return Self::of_macro(inner, names),
             Expr::Select(select) if select.test => {
-                return match Operand::of(&select.operand, item)? {
+                return match Operand::of(&select.operand, names)? {
                     Operand::Field(object, Field::Tags) => {
                         Some(Self::HasTag(object, Operand::Constant(Constant::Text(select.field.clone()))))
                     }
                     _ => None,
                 };
             }
-            _ => return Operand::of(node, item).map(Self::Flag),
+            _ => return Operand::of(node, names).map(Self::Flag),
         };
         if let Some(target) = &call.target {
-            return Self::of_method(target, &call.func_name, &call.args, item);
+            return Self::of_method(target, &call.func_name, &call.args, names);
         }
         let ordered = |orders| match call.args.as_slice() {
-            [left, right] => Some(Self::Order(Operand::of(left, item)?, orders, Operand::of(right, item)?)),
+            [left, right] => Some(Self::Order(Operand::of(left, names)?, orders, Operand::of(right, names)?)),
             _ => None,
         };
         match (call.func_name.as_str(), call.args.as_slice()) {
-            (operators::LOGICAL_AND, [left, right]) => Some(Self::All(flattened(left, right, operators::LOGICAL_AND, item))),
-            (operators::LOGICAL_OR, [left, right]) => Some(Self::Any(flattened(left, right, operators::LOGICAL_OR, item))),
-            (operators::LOGICAL_NOT, [inner]) => Some(Self::Not(Box::new(Self::tested(inner, item)?))),
+            (operators::LOGICAL_AND, [left, right]) => Some(Self::All(flattened(left, right, operators::LOGICAL_AND, names))),
+            (operators::LOGICAL_OR, [left, right]) => Some(Self::Any(flattened(left, right, operators::LOGICAL_OR, names))),
+            (operators::LOGICAL_NOT, [inner]) => Some(Self::Not(Box::new(Self::tested(inner, names)?))),
             (operators::CONDITIONAL, [condition, yes, no]) => {
-                Some(Self::If(Box::new((Self::tested(condition, item)?, Self::of_part(yes, item), Self::of_part(no, item)))))
+                Some(Self::If(Box::new((Self::tested(condition, names)?, Self::of_part(yes, names), Self::of_part(no, names)))))
             }
-            (operators::EQUALS, [left, right]) => Some(Self::Equal(Operand::of(left, item)?, Operand::of(right, item)?)),
+            (operators::EQUALS, [left, right]) => Some(Self::Equal(Operand::of(left, names)?, Operand::of(right, names)?)),
             (operators::NOT_EQUALS, [left, right]) => {
-                Some(Self::Not(Box::new(Self::Equal(Operand::of(left, item)?, Operand::of(right, item)?))))
+                Some(Self::Not(Box::new(Self::Equal(Operand::of(left, names)?, Operand::of(right, names)?))))
             }
             (operators::LESS, _) => ordered(&[Ordering::Less]),
             (operators::LESS_EQUALS, _) => ordered(&[Ordering::Less, Ordering::Equal]),
             (operators::GREATER, _) => ordered(&[Ordering::Greater]),
             (operators::GREATER_EQUALS, _) => ordered(&[Ordering::Greater, Ordering::Equal]),
-            (operators::IN, [element, container]) => Self::of_membership(element, container, item),
-            ("isExpiry", [text]) => Some(Self::IsExpiry(Operand::of(text, item)?)),
+            (operators::IN, [element, container]) => Self::of_membership(element, container, names),
+            ("isExpiry", [text]) => Some(Self::IsExpiry(Operand::of(text, names)?)),
             _ => None,
         }
     }
 
-    fn of_membership(element: &IdedExpr, container: &IdedExpr, item: Option<&str>) -> Option<Self> {
-        let element = Operand::of(element, item)?;
+    fn of_membership(element: &IdedExpr, container: &IdedExpr, names: Names<'_>) -> Option<Self> {
+        let element = Operand::of(element, names)?;
         if let Expr::List(list) = &container.expr {
             let literals: Option<Vec<Constant>> = list.elements.iter().map(Constant::of).collect();
             return literals.map(|literals| Self::OneOf(element, literals));
         }
-        match Operand::of(container, item)? {
+        match Operand::of(container, names)? {
             Operand::Field(object, Field::Tags) => Some(Self::HasTag(object, element)),
             list @ Operand::Field(..) => Some(Self::Holds(list, element)),
             _ => None,
@@ -253,22 +279,22 @@ impl Quick {
     }
 
     /// `exists` and `all`, over keys or texts, one deep.
-    fn of_macro(inner: &ComprehensionExpr) -> Option<Self> {
+    fn of_macro(inner: &ComprehensionExpr, names: Names<'_>) -> Option<Self> {
         let (Expr::Call(step), Some(Macro::Test(body))) = (&inner.loop_step.expr, Macro::of(inner)) else { return None };
         let deciding = match step.func_name.as_str() {
             operators::LOGICAL_OR => true,
             operators::LOGICAL_AND => false,
             _ => return None,
         };
-        let list = match Operand::of(&inner.iter_range, None)? {
+        let list = match Operand::of(&inner.iter_range, names)? {
             list @ Operand::Field(_, Field::Tags | Field::Attribute(_, Shape::Texts)) => list,
             _ => return None,
         };
-        let body = Box::new(Self::tested(body, Some(&inner.iter_var))?);
+        let body = Box::new(Self::tested(body, Names { item: Some(&inner.iter_var), ..names })?);
         Some(Self::Each { list, deciding, body })
     }
 
-    fn of_method(target: &IdedExpr, name: &str, arguments: &[IdedExpr], item: Option<&str>) -> Option<Self> {
+    fn of_method(target: &IdedExpr, name: &str, arguments: &[IdedExpr], names: Names<'_>) -> Option<Self> {
         let [argument] = arguments else { return None };
         let Constant::Text(text) = Constant::of(argument)? else { return None };
         let test = match name {
@@ -278,10 +304,10 @@ impl Quick {
             "matches" => TextTest::Matches(library::pattern(&text).ok()?),
             _ => return None,
         };
-        Some(Self::Text(Operand::of(target, item)?, test))
+        Some(Self::Text(Operand::of(target, names)?, test))
     }
 
-    fn answer(&self, asked: Asked<'_>) -> Option<bool> {
+    pub(super) fn answer(&self, asked: Asked<'_>) -> Option<bool> {
         match self {
             Self::All(parts) => decided(parts.iter().map(|part| part.answer(asked)), false),
             Self::Any(parts) => decided(parts.iter().map(|part| part.answer(asked)), true),
@@ -337,13 +363,13 @@ impl Quick {
 }
 
 /// The parts of a chain of one operator, which the parser balances into a tree.
-fn flattened(left: &IdedExpr, right: &IdedExpr, operator: &str, item: Option<&str>) -> Vec<Quick> {
+fn flattened(left: &IdedExpr, right: &IdedExpr, operator: &str, names: Names<'_>) -> Vec<Quick> {
     let of_one = |node: &IdedExpr| match &node.expr {
         Expr::Call(CallExpr { func_name, target: None, args }) if func_name == operator => match args.as_slice() {
-            [left, right] => flattened(left, right, operator, item),
-            _ => vec![Quick::of_part(node, item)],
+            [left, right] => flattened(left, right, operator, names),
+            _ => vec![Quick::of_part(node, names)],
         },
-        _ => vec![Quick::of_part(node, item)],
+        _ => vec![Quick::of_part(node, names)],
     };
     let mut parts = of_one(left);
     parts.extend(of_one(right));

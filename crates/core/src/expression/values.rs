@@ -189,7 +189,7 @@ pub(super) fn text<'b>(value: &'b (dyn Val + '_)) -> Option<&'b str> {
 /// `resource`, `group` or `ci` as a variable.
 pub(super) fn boxed_object<'a>(view: View<'a>, object: Object) -> Boxed<'a> {
     match view.object(object) {
-        Fact::Object(thing) => Box::new(thing),
+        Some(Fact::Object(thing)) => Box::new(thing),
         _ => Box::new(CelNull),
     }
 }

@@ -8,11 +8,14 @@ use super::types::Type;
 use crate::estate::{Disposition, Stage};
 use crate::model::attributes::{self, Shape};
 use crate::model::{Kind, Provider};
+use crate::ownership::Fact;
 
 /// The variables that an expression may name, and of which types they are.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     variables: &'static [(&'static str, Type)],
+    /// The kind of all that is asked about, where it is known.
+    kind: Option<Kind>,
 }
 
 impl Vocabulary {
@@ -26,7 +29,22 @@ impl Vocabulary {
                 ("ci", Type::Object(Object::Ci)),
                 ("now", Type::Time),
             ],
+            kind: None,
         }
+    }
+
+    /// What targets speak about: `ci`, the record we want ([`crate::target::Ci`]), never null. It has the fields that every kind has, with the stage, the
+    /// attributes of all kinds, the facts about ownership and `flag`. The rules' `ci`, the ledger's view, is another object. There is no clock: a
+    /// record must not change by the time alone.
+    #[must_use]
+    pub const fn records() -> Self {
+        Self { variables: &[("ci", Type::Object(Object::Record))], kind: None }
+    }
+
+    /// The same of one kind: an attribute that it has not is a mistake.
+    #[must_use]
+    pub const fn records_of(kind: Kind) -> Self {
+        Self { kind: Some(kind), ..Self::records() }
     }
 
     pub(super) fn variable(&self, name: &str) -> Option<&'static Type> {
@@ -36,6 +54,34 @@ impl Vocabulary {
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.variables.iter().map(|(name, _)| *name)
     }
+
+    /// The object that a name stands for.
+    pub(super) fn object(&self, name: &str) -> Option<Object> {
+        match self.variable(name) {
+            Some(Type::Object(object)) => Some(*object),
+            _ => None,
+        }
+    }
+
+    /// The object that it is all about.
+    pub(super) fn main(&self) -> Object {
+        if self.object(Object::Resource.name()).is_some() { Object::Resource } else { Object::Record }
+    }
+
+    /// The kinds that are asked about.
+    pub(super) fn kinds(&self) -> Kinds {
+        self.kind.map_or_else(Kinds::all, Kinds::one)
+    }
+
+    /// What to write in place of a name that another vocabulary has.
+    pub(super) fn instead_of(&self, name: &str) -> Option<&'static str> {
+        match (self.main(), name) {
+            (Object::Record, "resource") => Some("the record is `ci`, such as `ci.kind`"),
+            (Object::Record, "group") => Some("a record knows its own fields alone, such as `ci.name`"),
+            (Object::Record, "now") => Some("there is no clock here: a record does not change by the time alone"),
+            _ => None,
+        }
+    }
 }
 
 /// An object with fields.
@@ -43,7 +89,10 @@ impl Vocabulary {
 pub(super) enum Object {
     Resource,
     Group,
+    /// The ledger's view.
     Ci,
+    /// The record we want. To whom writes a mapping it is `ci` as well.
+    Record,
 }
 
 impl Object {
@@ -51,17 +100,26 @@ impl Object {
         match self {
             Self::Resource => "resource",
             Self::Group => "group",
-            Self::Ci => "ci",
+            Self::Ci | Self::Record => "ci",
         }
     }
 
-    pub(super) fn called(name: &str) -> Option<Self> {
-        [Self::Resource, Self::Group, Self::Ci].into_iter().find(|object| object.name() == name)
+    /// What one of them is, in a sentence.
+    pub(super) const fn noun(self) -> &'static str {
+        match self {
+            Self::Resource | Self::Group | Self::Ci => "resource",
+            Self::Record => "record",
+        }
+    }
+
+    /// Whether what it is can be of any kind, by its field `kind`.
+    pub(super) const fn is_of_any_kind(self) -> bool {
+        matches!(self, Self::Resource | Self::Record)
     }
 
     /// Whether the variable may be null.
     pub(super) const fn is_nullable(self) -> bool {
-        !matches!(self, Self::Resource)
+        matches!(self, Self::Group | Self::Ci)
     }
 }
 
@@ -142,6 +200,7 @@ pub(super) enum Field {
     Age,
     StateFor,
     Attribute(&'static str, Shape),
+    Ownership(Fact),
     Stage,
     Disposition,
     FirstSeen,
@@ -183,6 +242,8 @@ const OF_CI: &[(&str, Field)] = &[
     ("flag", Field::Flag),
 ];
 
+const OF_RECORD: &[(&str, Field)] = &[("stage", Field::Stage), ("flag", Field::Flag)];
+
 /// Every attribute of every kind: its shape (the same in all kinds that have it) and those kinds.
 static ATTRIBUTES: LazyLock<BTreeMap<&'static str, (Shape, Kinds)>> = LazyLock::new(|| {
     let mut all = BTreeMap::new();
@@ -200,16 +261,18 @@ static ATTRIBUTES: LazyLock<BTreeMap<&'static str, (Shape, Kinds)>> = LazyLock::
 pub(super) fn is_null_where(object: Object, field: Field, kinds: Kinds) -> Option<&'static str> {
     let kinds = if object == Object::Group { Kinds::one(Kind::ScalingGroup) } else { kinds };
     match field {
+        Field::Name if object == Object::Record => None,
         Field::Name => Some("where nobody gave a name"),
         Field::CreatedAt => Some("where nobody tells a birth"),
         Field::State if kinds.lies_in(Kinds::one(Kind::Instance)) => None,
         Field::State => Some("where its provider has no word for it"),
         Field::Flag => Some("where no rule set one"),
+        Field::Ownership(_) => Some("where nobody tells it"),
         Field::Attribute(name, _) => {
             // A fleet that a rule names is of this kind and tells next to nothing, but it is nobody's `group`.
             let is_sure = |kind: Kind| {
                 let is_always = attributes::find(kind, name).is_some_and(|attribute| attribute.always);
-                is_always && !(object == Object::Resource && kind == Kind::ScalingGroup)
+                is_always && !(object.is_of_any_kind() && kind == Kind::ScalingGroup)
             };
             (!kinds.iter().all(is_sure)).then_some("where nobody tells it")
         }
@@ -224,6 +287,10 @@ pub(super) fn field(object: Object, name: &str) -> Option<Field> {
         Object::Ci => of(OF_CI),
         Object::Resource => of(OF_EVERY_KIND).or_else(|| of(OF_RESOURCE)).or_else(|| attribute(name)),
         Object::Group => of(OF_EVERY_KIND).or_else(|| attribute(name)),
+        Object::Record => {
+            let ownership = || Fact::ALL.iter().find(|fact| fact.as_str() == name).map(|fact| Field::Ownership(*fact));
+            of(OF_EVERY_KIND).or_else(|| of(OF_RECORD)).or_else(ownership).or_else(|| attribute(name))
+        }
     }
 }
 
@@ -243,7 +310,7 @@ pub(super) fn typed_field(object: Object, name: &str) -> Option<FieldType> {
     }
     let ty = match field {
         Field::Key | Field::Kind | Field::Provider | Field::NativeId | Field::Account | Field::Region => Type::Text,
-        Field::Stage | Field::Disposition | Field::Name | Field::State | Field::Flag => Type::Text,
+        Field::Stage | Field::Disposition | Field::Name | Field::State | Field::Flag | Field::Ownership(_) => Type::Text,
         Field::Tags => Type::Map(Box::new(Type::Text)),
         Field::CreatedAt | Field::FirstSeen | Field::LastSeen => Type::Time,
         Field::Age | Field::StateFor => Type::Duration,
@@ -271,8 +338,10 @@ pub(super) fn field_names(object: Object) -> Vec<&'static str> {
         Object::Resource => &[OF_EVERY_KIND, OF_RESOURCE],
         Object::Group => &[OF_EVERY_KIND],
         Object::Ci => &[OF_CI],
+        Object::Record => &[OF_EVERY_KIND, OF_RECORD],
     };
-    let base = tables.iter().flat_map(|table| table.iter().map(|(name, _)| *name));
+    let ownership = Fact::ALL.iter().filter(|_| object == Object::Record).map(|fact| fact.as_str());
+    let base = tables.iter().flat_map(|table| table.iter().map(|(name, _)| *name)).chain(ownership);
     let attributes = ATTRIBUTES.keys().copied().filter(|name| object != Object::Ci && typed_field(object, name).is_some());
     base.chain(attributes).collect()
 }
@@ -315,7 +384,9 @@ mod tests {
         for kind in Kind::ALL {
             for attribute in attributes::of(*kind) {
                 let here = Some(Field::Attribute(attribute.name, attribute.shape));
-                assert_eq!(field(Object::Resource, attribute.name), here, "{kind}.{}", attribute.name);
+                for object in [Object::Resource, Object::Record] {
+                    assert_eq!(field(object, attribute.name), here, "{kind}.{}", attribute.name);
+                }
             }
         }
     }

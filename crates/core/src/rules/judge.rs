@@ -185,7 +185,7 @@ impl<'a> Making<'a> {
 
     fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> Result<RuleOutcome, String> {
         // Only machines are folded. What else the rule sets applies to every kind that it matches.
-        let action = rule.action.as_ref().filter(|action| action.speaks_of(subject.known().resource.kind));
+        let action = rule.action.as_ref().filter(|action| subject.resource().is_some_and(|resource| action.speaks_of(resource.kind)));
         if action.is_none() && rule.set.is_empty() {
             return Ok(RuleOutcome::NotMatched);
         }
@@ -264,7 +264,7 @@ fn decide(action: &Action, subject: &Subject<'_>) -> Result<(Disposition, Option
         Action::Ignore => Ok((Disposition::Ignore, None)),
         Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| Unasked::into(&error))?.trim() {
             "" => Err(Unasked::new("`into` gives an empty name", "let `when` hold only where the name is not empty")),
-            name if !can_be_fleet(&subject.known().resource, name) => {
+            name if !subject.resource().is_some_and(|machine| can_be_fleet(machine, name)) => {
                 let text = "`into` gives a name that no fleet can have: it is too long, or has control characters";
                 Err(Unasked::new(text, "let `when` hold only where the name can be one"))
             }

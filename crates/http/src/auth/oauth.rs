@@ -18,7 +18,7 @@ use tracing::Instrument;
 use super::{Authenticator, Credentials};
 use crate::client::Client;
 use crate::clock::until;
-use crate::error::{Call, HttpError, Limit};
+use crate::error::{Call, HttpError, HttpErrorKind, Limit};
 use crate::request::Request;
 use crate::retry::Repeat;
 
@@ -119,7 +119,7 @@ impl Authenticator for OAuth {
         let renewed = match tokio::time::timeout(left, renewal).await {
             Ok(renewed) => renewed,
             // It goes on for those who have more time.
-            Err(_) => Err(HttpError::TimedOut { call: Box::new(self.0.call()), limit: Limit::Deadline, sent: false }),
+            Err(_) => Err(HttpError::new(self.0.call(), HttpErrorKind::TimedOut { limit: Limit::Deadline, sent: false })),
         };
         match (renewed, old) {
             (Ok(token), _) => Ok(token.credentials),
@@ -175,7 +175,8 @@ impl Inner {
         let task = tokio::spawn(task.in_current_span());
         let call = self.call();
         let ended = async move {
-            task.await.unwrap_or_else(|_| Err(HttpError::Unsendable { call: Box::new(call), why: "the renewal was given up".to_owned() }))
+            let given_up = |_| Err(HttpError::new(call, HttpErrorKind::Unsendable { why: "the renewal was given up".to_owned() }));
+            task.await.unwrap_or_else(given_up)
         };
         ended.boxed().shared()
     }
@@ -261,14 +262,15 @@ impl Answered {
 
 /// A token endpoint says no to credentials with 400 as well (RFC 6749 §5.2): it is the same to whoever has to mend it.
 fn as_refusal(error: HttpError) -> HttpError {
-    match error {
-        HttpError::Refused { call, said } if said.json::<ErrorDocument>().is_some() => HttpError::Unauthorised { call, said },
-        error => error,
-    }
+    let kind = match error.kind {
+        HttpErrorKind::Refused { said } if said.json::<ErrorDocument>().is_some() => HttpErrorKind::Unauthorised { said },
+        kind => kind,
+    };
+    HttpError { kind, ..error }
 }
 
 fn is_refusal(error: &HttpError) -> bool {
-    matches!(error, HttpError::Unauthorised { .. } | HttpError::Forbidden { .. } | HttpError::Refused { .. })
+    matches!(error.kind, HttpErrorKind::Unauthorised { .. } | HttpErrorKind::Forbidden { .. } | HttpErrorKind::Refused { .. })
 }
 
 /// RFC 6749 §5.2.

@@ -1,6 +1,6 @@
 //! What a server answers, and what is made of it.
 
-use dewpoint_http::{Client, HttpError, Instead, Repeat, Request};
+use dewpoint_http::{Client, HttpError, HttpErrorKind, Instead, Repeat, Request};
 use serde::Deserialize;
 
 use crate::support::{Reply, Server, client, settings};
@@ -63,7 +63,7 @@ async fn a_web_page_is_told_by_its_title() {
     assert!(error.to_string().ends_with("(status 503, a web page: Instance is hibernating)"), "{error}");
 
     let error = get(Reply::status(200, &["content-type: text/html"], page)).await.unwrap_err();
-    let HttpError::NotJson { instead: Instead::Html(title), status: 200, .. } = &error else { panic!("{error:?}") };
+    let HttpErrorKind::NotJson { instead: Instead::Html(title), status: 200, .. } = &error.kind else { panic!("{error:?}") };
     assert_eq!(title, "Instance is hibernating");
     assert!(error.is_ambiguous(), "a page says nothing about what was asked for");
 }
@@ -85,23 +85,23 @@ async fn an_errors_body_is_not_read_for_ever() {
     let error = get(Reply::raw(endless).hang()).await.unwrap_err();
     assert_eq!(error.said().unwrap().body.len(), 64 * 1024);
     let error = get(Reply::raw("HTTP/1.1 403 X\r\ncontent-length: 99\r\n\r\nonly this").close()).await.unwrap_err();
-    assert!(matches!(&error, HttpError::Forbidden { said, .. } if said.words == "only this"), "{error:?}");
+    assert!(matches!(&error.kind, HttpErrorKind::Forbidden { said, .. } if said.words == "only this"), "{error:?}");
 }
 
 #[tokio::test]
 async fn empty_is_not_a_list_without_entries() {
     for body in ["", " \r\n"] {
         let error = get(Reply::json(body)).await.unwrap_err();
-        assert!(matches!(error, HttpError::Empty { status: 200, .. }), "{error:?}");
+        assert!(matches!(error.kind, HttpErrorKind::Empty { status: 200, .. }), "{error:?}");
         assert!(error.is_ambiguous());
     }
     // A proxy's favourite: done, without a word.
     let error = get(Reply::status(202, &[], "")).await.unwrap_err();
-    assert!(matches!(error, HttpError::Empty { status: 202, .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Empty { status: 202, .. }), "{error:?}");
 
     let deleted = get(Reply::raw("HTTP/1.1 204 No Content\r\n\r\n")).await.unwrap();
     assert_eq!(deleted.status(), 204);
-    assert!(matches!(deleted.json::<()>().unwrap_err(), HttpError::Empty { .. }));
+    assert!(matches!(deleted.json::<()>().unwrap_err().kind, HttpErrorKind::Empty { .. }));
 
     let server = Server::replies([Reply::status(200, &[], ""), Reply::status(200, &["content-type: text/html"], "<html>")]).await;
     let client = client(&server);
@@ -125,15 +125,15 @@ async fn what_does_not_fit_is_told_with_its_place() {
     let page: Page = get(Reply::json(r#"{"result":[{"count":1}],"more":true}"#)).await.unwrap().json().unwrap();
     assert_eq!(page.result[0].count, 1);
     let error = get(Reply::json(r#"{"result":[{"count":1},{"count":"x"}]}"#)).await.unwrap().json::<Page>().unwrap_err();
-    let HttpError::Unexpected { path, .. } = &error else { panic!("{error:?}") };
+    let HttpErrorKind::Unexpected { path, .. } = &error.kind else { panic!("{error:?}") };
     assert_eq!(path, "result[1].count");
     for other in ["[1] [2]", "{\"a\":1}}", "hello", "[1,}"] {
         let error = get(Reply::json(other)).await.unwrap_err();
-        assert!(matches!(error, HttpError::NotJson { instead: Instead::Other, .. }), "{other}: {error:?}");
+        assert!(matches!(error.kind, HttpErrorKind::NotJson { instead: Instead::Other, .. }), "{other}: {error:?}");
     }
     for cut in ["{\"result\":[", "\"abc", "[1,2", "tru"] {
         let error = get(Reply::json(cut)).await.unwrap_err();
-        assert!(matches!(error, HttpError::Truncated { .. }), "{cut}: {error:?}");
+        assert!(matches!(error.kind, HttpErrorKind::Truncated { .. }), "{cut}: {error:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dewpoint_http::{BreakerPolicy, Client, HttpError, Repeat, Request, RetryPolicy};
+use dewpoint_http::{BreakerPolicy, Client, HttpErrorKind, Repeat, Request, RetryPolicy};
 
 use crate::support::{Reply, Server, VirtualClock, settings};
 
@@ -24,15 +24,15 @@ async fn a_failing_origin_is_left_alone_until_a_probe_gets_through() {
         assert!(client.send(Request::get("/x")).await.is_err());
     }
     let error = client.send(Request::get("/x").operation("read")).await.unwrap_err();
-    let HttpError::CircuitOpen { since, until, .. } = &error else { panic!("{error:?}") };
+    let HttpErrorKind::CircuitOpen { since, until, .. } = &error.kind else { panic!("{error:?}") };
     assert_eq!((since.to_string(), until.to_string()), ("2026-06-01T10:00:00Z".to_owned(), "2026-06-01T10:00:30Z".to_owned()));
     assert!(error.to_string().ends_with("has failed since 2026-06-01T10:00:00Z: status 502, a web page: Bad gateway"), "{error}");
     assert!(!error.is_ambiguous());
     assert_eq!((error.retry_at(), server.lines().len()), (Some(*until), 3));
 
     clock.advance(Duration::from_secs(30));
-    assert!(matches!(client.send(Request::get("/x")).await.unwrap_err(), HttpError::Unavailable { .. }), "the probe");
-    assert!(matches!(client.send(Request::get("/x")).await.unwrap_err(), HttpError::CircuitOpen { .. }));
+    assert!(matches!(client.send(Request::get("/x")).await.unwrap_err().kind, HttpErrorKind::Unavailable { .. }), "the probe");
+    assert!(matches!(client.send(Request::get("/x")).await.unwrap_err().kind, HttpErrorKind::CircuitOpen { .. }));
     clock.advance(Duration::from_secs(30));
     for _ in 0..2 {
         client.send(Request::get("/x")).await.unwrap();
@@ -53,7 +53,7 @@ async fn refusals_and_the_applications_own_failures_do_not_count() {
         let (client, _) = client(&server);
         for _ in 0..5 {
             let error = client.send(Request::get("/x").repeat(Repeat::Never)).await.unwrap_err();
-            assert!(!matches!(error, HttpError::CircuitOpen { .. }), "{reply:?}: {error:?}");
+            assert!(!matches!(error.kind, HttpErrorKind::CircuitOpen { .. }), "{reply:?}: {error:?}");
         }
     }
 }
@@ -67,6 +67,6 @@ async fn a_call_ends_with_why_it_failed_not_with_what_stopped_it() {
     settings.breaker.failures = 2;
     let client = Client::builder(settings).clock(clock).build().unwrap();
     let error = client.send(Request::get("/x")).await.unwrap_err();
-    assert!(matches!(error, HttpError::Unavailable { .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Unavailable { .. }), "{error:?}");
     assert_eq!((error.call().attempts, server.lines().len()), (2, 2));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dewpoint_http::auth::{Authenticator, Credentials};
-use dewpoint_http::{BaseUrl, Call, Client, HttpError, Plaintext, Rate, RateBudget, Repeat, Request, RetryPolicy};
+use dewpoint_http::{BaseUrl, Call, Client, HttpError, HttpErrorKind, Plaintext, Rate, RateBudget, Repeat, Request, RetryPolicy};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
@@ -78,7 +78,7 @@ async fn refusals_end_as_well() {
     let server = Server::script(|_| Reply::status(429, &["retry-after: 1"], "{}")).await;
     let (builder, _) = builder(&server);
     let error = builder.build().unwrap().send(write()).await.unwrap_err();
-    assert!(matches!(error, HttpError::Throttled { .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Throttled { .. }), "{error:?}");
     assert_eq!(server.lines().len(), RetryPolicy::default().throttles_max as usize + 1);
 }
 
@@ -102,7 +102,7 @@ async fn a_connection_that_was_not_made_is_tried_again() {
 async fn doubt_stays_when_a_later_attempt_says_no() {
     let server = Server::replies([Reply::none().reset(), Reply::status(404, &[], "{}")]).await;
     let error = client(&server).send(Request::delete("/x").repeat(Repeat::Safe)).await.unwrap_err();
-    assert!(matches!(error, HttpError::NotFound { .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::NotFound { .. }), "{error:?}");
     assert!(error.is_ambiguous(), "the first attempt may have deleted it");
 
     let server = Server::replies([Reply::status(429, &[], "{}"), Reply::status(404, &[], "{}")]).await;
@@ -114,7 +114,7 @@ async fn doubt_stays_when_a_later_attempt_says_no() {
     let (builder, clock) = builder(&server);
     let budget = RateBudget::new(Rate::per_second(0.001), Arc::clone(&clock) as _);
     let error = builder.budget(Arc::new(budget)).build().unwrap().send(write().repeat(Repeat::Safe)).await.unwrap_err();
-    assert!(matches!(error, HttpError::Throttled { said: None, .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Throttled { said: None, .. }), "{error:?}");
     assert!(error.is_ambiguous());
 
     let server = Server::replies([Reply::status(500, &[], "{}"), Reply::json("[]")]).await;
@@ -131,7 +131,7 @@ struct Once(AtomicBool);
 impl Authenticator for Once {
     async fn credentials(&self, _: Timestamp) -> Result<Credentials, HttpError> {
         if self.0.swap(true, Ordering::SeqCst) {
-            return Err(HttpError::Unsendable { call: Box::new(nobody()), why: "no token".to_owned() });
+            return Err(HttpError::new(nobody(), HttpErrorKind::Unsendable { why: "no token".to_owned() }));
         }
         Ok(Credentials::default())
     }

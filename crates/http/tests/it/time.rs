@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dewpoint_http::{Client, Clock, HttpError, Limit, Rate, RateBudget, Request, RetryPolicy};
+use dewpoint_http::{Client, Clock, HttpErrorKind, Limit, Rate, RateBudget, Request, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::{Counter, Reply, Server, VirtualClock, builder, settings};
@@ -19,7 +19,7 @@ async fn a_long_retry_after_ends_a_call_with_a_deadline_at_once() {
     let (builder, clock) = builder(&server);
     let request = Request::post("/x").deadline(clock.now() + SignedDuration::from_mins(10));
     let error = builder.build().unwrap().send(request).await.unwrap_err();
-    let HttpError::Throttled { until, said: Some(said), .. } = &error else { panic!("{error:?}") };
+    let HttpErrorKind::Throttled { until, said: Some(said), .. } = &error.kind else { panic!("{error:?}") };
     assert_eq!(*until, at("2026-06-01T10:13:32Z"));
     assert_eq!(said.words, "Rate limit exceeded");
     assert_eq!(error.retry_at(), Some(*until));
@@ -45,7 +45,7 @@ async fn without_a_deadline_the_calls_own_limit_holds() {
     client.send(Request::post("/x")).await.unwrap();
     assert_eq!(clock.slept(), [Duration::from_secs(599)]);
     let patient = Request::post("/x").deadline(clock.now() + SignedDuration::from_hours(1));
-    assert!(matches!(client.send(patient).await.unwrap_err(), HttpError::Throttled { .. }), "a later deadline does not widen it");
+    assert!(matches!(client.send(patient).await.unwrap_err().kind, HttpErrorKind::Throttled { .. }), "a later deadline does not widen it");
     assert_eq!(clock.slept().len(), 1);
 }
 
@@ -61,7 +61,10 @@ async fn a_refusal_stops_every_request_of_the_credential() {
     assert_eq!(first.retry_at(), Some(at("2026-06-01T10:00:30Z")));
     // Another request knows without asking.
     let second = client.send(Request::post("/second").deadline(soon)).await.unwrap_err();
-    assert!(matches!(&second, HttpError::Throttled { said: None, until, .. } if *until == at("2026-06-01T10:00:30Z")), "{second:?}");
+    assert!(
+        matches!(&second.kind, HttpErrorKind::Throttled { said: None, until, .. } if *until == at("2026-06-01T10:00:30Z")),
+        "{second:?}"
+    );
     assert!(second.to_string().ends_with("by the rate allowed here"), "{second}");
     client.send(Request::post("/third")).await.unwrap();
     assert_eq!(clock.elapsed(), Duration::from_secs(30));
@@ -84,7 +87,7 @@ async fn the_configured_rate_is_kept_and_told() {
     assert!(clock.elapsed().abs_diff(Duration::from_secs(5)) < Duration::from_millis(20), "{:?}", clock.elapsed());
     assert!(counter.waited().abs_diff(clock.elapsed()) < Duration::from_millis(1));
     let error = client.send(Request::get("/x").deadline(clock.now() + SignedDuration::from_millis(10))).await.unwrap_err();
-    assert!(matches!(error, HttpError::Throttled { said: None, .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Throttled { said: None, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -92,7 +95,7 @@ async fn a_deadline_that_is_over_sends_nothing() {
     let server = Server::replies([]).await;
     let (builder, clock) = builder(&server);
     let error = builder.build().unwrap().send(Request::get("/x").deadline(clock.now())).await.unwrap_err();
-    assert!(matches!(error, HttpError::TimedOut { limit: Limit::Deadline, sent: false, .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::TimedOut { limit: Limit::Deadline, sent: false, .. }), "{error:?}");
     assert!(!error.is_ambiguous());
     assert!(server.lines().is_empty());
 }
@@ -106,7 +109,7 @@ async fn a_pause_beyond_the_deadline_is_not_begun() {
     let client = Client::builder(settings).clock(Arc::clone(&clock) as _).seed(1).build().unwrap();
     let request = Request::get("/x").deadline(clock.now() + SignedDuration::from_secs(5));
     let error = client.send(request).await.unwrap_err();
-    assert!(matches!(error, HttpError::Unavailable { .. }), "{error:?}");
+    assert!(matches!(error.kind, HttpErrorKind::Unavailable { .. }), "{error:?}");
     assert_eq!((clock.slept().len(), server.lines().len()), (0, 1));
 }
 

@@ -1,5 +1,6 @@
 //! Payloads and parts of payloads that are put aside.
 
+use dewpoint_sim_kit::clock::later;
 use jiff::SignedDuration;
 use serde_json::{Map, Value};
 
@@ -33,7 +34,7 @@ impl Engine<'_, '_> {
 
     /// Stores what failed and may be stored.
     pub(super) fn park_failed(&mut self) {
-        let expires = clock::stored(clock::later(self.call.now, PARTIAL_LIFE));
+        let expires = clock::stored(later(self.call.now, PARTIAL_LIFE));
         for work in &mut self.work {
             let Some(error) = &work.error else { continue };
             let payload = serde_json::json!({"items": [*work.item.raw]}).to_string();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::hash::mix;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     work::{Attempt, Fate, Finding, Link, Related, Work},
 };
 use crate::{
-    hash::{base_sys_id, mix, shuffle, sys_id},
+    hash::{base_sys_id, shuffle, sys_id},
     reply::Reply,
 };
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_sim_kit::form;
 use serde_json::{Map, Value, json};
 
 use super::display::{Mode, render};
@@ -9,7 +10,7 @@ use crate::{
     call::Call,
     instance::INVALID_QUERY_FINDS_NOTHING,
     query::Query,
-    reply::{ApiError, Reply, encode},
+    reply::{ApiError, Reply},
     store::Row,
 };
 
@@ -147,7 +148,7 @@ fn links(call: &Call<'_>, limit: usize, offset: usize, total: usize) -> String {
         let mut query = call.query.clone();
         query.insert("sysparm_offset".to_owned(), offset.to_string());
         query.insert("sysparm_limit".to_owned(), limit.to_string());
-        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        let query: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", form::encode(value))).collect();
         format!("<{}{}?{}>;rel=\"{relation}\"", call.base_url, call.path, query.join("&"))
     };
     let mut links = vec![link("first", 0)];

@@ -15,8 +15,13 @@ impl Checker<'_> {
     pub(super) fn doubt_tag(&mut self, node: &IdedExpr, container: &IdedExpr, key: &str, here: &Facts) {
         let Some(tag) = facts::tag(container, key).filter(|tag| !here.present.contains(tag)) else { return };
         let (at, tags) = (self.span(node), self.written(container).to_owned());
-        let text = format!("`{}` fails on everything without the tag {key:?}", self.written(node));
-        let doubt = Mistake::new(at, text).with_help(format!("ask for the tag first: `{key:?} in {tags} && …`"));
+        let all = match self.vocabulary.main() {
+            Object::Record => "every record",
+            _ => "everything",
+        };
+        let text = format!("`{}` fails on {all} without the tag {key:?}", self.written(node));
+        let test = self.guarded(&format!("{key:?} in {tags}"));
+        let doubt = Mistake::new(at, text).with_help(format!("ask for the tag first: `{test}`"));
         self.doubt(tag, doubt);
     }
 
@@ -24,13 +29,17 @@ impl Checker<'_> {
     pub(super) fn doubt_field(&mut self, node: &IdedExpr, path: String, typed: &Typed, here: &Facts) {
         let Some((object, field)) = typed.field else { return };
         let Some(place) = vocabulary::is_null_where(object, field, here.kinds) else { return };
-        let asked = format!("ask for it first: `{path} != null && …`");
+        let asked = format!("ask for it first: `{}`", self.guarded(&format!("{path} != null")));
         let help = match (object, field) {
             (Object::Resource, Field::CreatedAt) => format!("{asked}; or take `resource.age`, which everything has"),
             _ if typed.ty == Type::Bool => format!("write `{path} == true`"),
             _ => asked,
         };
-        let doubt = Mistake::new(self.span(node), format!("`{path}` is null {place}, and this fails there")).with_help(help);
+        let text = match object {
+            Object::Record => format!("`{path}` is null {place}, and this fails on every record without it"),
+            _ => format!("`{path}` is null {place}, and this fails there"),
+        };
+        let doubt = Mistake::new(self.span(node), text).with_help(help);
         self.doubt(path, doubt);
     }
 

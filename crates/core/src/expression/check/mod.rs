@@ -2,6 +2,7 @@
 
 mod doubts;
 mod literals;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -32,18 +33,16 @@ pub(super) struct Findings {
 
 /// Finds all mistakes of a syntax tree, of which some facts are given.
 pub(super) fn check(source: &str, tree: &IdedExpr, spans: &Spans, vocabulary: &Vocabulary, wanted: Wanted, given: &Facts) -> Findings {
-    let mut checker = Checker { source, spans, vocabulary, mistakes: Vec::new(), doubts: BTreeMap::new(), items: Vec::new() };
-    let result = checker.strict(tree, given);
-    let (ty, what) = match wanted {
-        Wanted::Condition => (Type::Bool, "a condition gives true or false"),
-        Wanted::Text => (Type::Text, "this must give a text"),
+    let mut checker = Checker {
+        source,
+        spans,
+        vocabulary,
+        mistakes: Vec::new(),
+        doubts: BTreeMap::new(),
+        items: Vec::new(),
+        is_condition: wanted != Wanted::Value,
     };
-    if result != ty && result != Type::Dyn {
-        let mistake = Mistake::new(0..source.len(), format!("{what}, and this gives {}", with_article(&result)));
-        checker
-            .mistakes
-            .push(mistake.maybe_help((wanted == Wanted::Text).then(|| "a number or time becomes a text by `string(…)`".to_owned())));
-    }
+    checker.whole(tree, wanted, given);
     checker.mistakes.sort_by_key(|mistake| (mistake.at.start, mistake.at.end));
     checker.mistakes.dedup();
     let mut doubts: Vec<Mistake> = checker.doubts.into_values().collect();
@@ -60,6 +59,8 @@ struct Checker<'c> {
     doubts: BTreeMap<String, Mistake>,
     /// The elements that macros speak about, outermost first.
     items: Vec<(String, Type)>,
+    /// Whether it is part of a condition, to which more can be added by `&&`.
+    is_condition: bool,
 }
 
 /// A value's type, and where it may be absent.
@@ -118,14 +119,15 @@ impl Checker<'_> {
         let missing = here.kinds.and(kinds.not());
         let text = format!("`{path}` has no value on {}, and this would fail there", some_kinds(missing));
         let first = if here.kinds.and(kinds).is_empty() { kinds } else { here.kinds.and(kinds) };
-        let help = match first.iter().collect::<Vec<_>>().as_slice() {
-            [only] => format!("say which kind: resource.kind == \"{only}\" && …"),
+        let main = self.vocabulary.main().name();
+        let test = match first.iter().collect::<Vec<_>>().as_slice() {
+            [only] => format!("{main}.kind == \"{only}\""),
             several => {
                 let words: Vec<String> = several.iter().map(|kind| format!("\"{kind}\"")).collect();
-                format!("say which kind: resource.kind in [{}] && …", words.join(", "))
+                format!("{main}.kind in [{}]", words.join(", "))
             }
         };
-        self.mistake(self.span(node), text, Some(help));
+        self.mistake(self.span(node), text, Some(format!("say which kind: {}", self.guarded(&test))));
     }
 
     fn null_object(&mut self, node: &IdedExpr, name: &str) {
@@ -183,8 +185,10 @@ impl Checker<'_> {
             let known: Vec<String> = self.items.iter().map(|(item, _)| item.clone()).collect();
             let mut names: Vec<&str> = self.vocabulary.names().collect();
             names.extend(known.iter().map(String::as_str));
-            let of_resource = vocabulary::typed_field(Object::Resource, name).map(|_| format!("write `resource.{name}`"));
-            let help = of_resource.or_else(|| did_you_mean(name, names));
+            let main = self.vocabulary.main();
+            let instead = self.vocabulary.instead_of(name).map(str::to_owned);
+            let of_main = vocabulary::typed_field(main, name).map(|_| format!("write `{}.{name}`", main.name()));
+            let help = instead.or(of_main).or_else(|| did_you_mean(name, names));
             let help = help
                 .or_else(|| Some(format!("there are {}; a text stands in quotes", self.vocabulary.names().collect::<Vec<_>>().join(", "))));
             self.mistake(self.span(node), format!("unknown name `{name}`"), help);
@@ -218,23 +222,27 @@ impl Checker<'_> {
         let Some(found) = vocabulary::typed_field(object, name) else {
             let owner = object.name();
             // A tag is the likeliest thing to be looked for among the fields.
-            let elsewhere = (object != Object::Ci && vocabulary::typed_field(Object::Ci, name).is_some())
-                .then(|| format!("`{name}` is a field of `ci`"));
+            let is_of = |other: Object| vocabulary::typed_field(other, name).is_some();
+            let elsewhere = match object {
+                Object::Resource | Object::Group if is_of(Object::Ci) => Some(format!("`{name}` is a field of `ci`")),
+                Object::Record if is_of(Object::Ci) || is_of(Object::Resource) => Some(format!("only lifecycle rules know `{name}`")),
+                _ => None,
+            };
             let help = elsewhere.or_else(|| did_you_mean(name, vocabulary::field_names(object)));
             let help = help.or_else(|| (object != Object::Ci).then(|| format!("a tag is written `{owner}.tags[\"{name}\"]`")));
             self.mistake(self.name_span(node), format!("`{owner}` has no field `{name}`"), help);
             return Type::Dyn.into();
         };
-        if object == Object::Resource && !here.kinds.is_empty() && here.kinds.and(found.kinds).is_empty() {
+        if object.is_of_any_kind() && !here.kinds.is_empty() && here.kinds.and(found.kinds).is_empty() {
             let text = format!("`{name}` is an attribute of {}, and this is about {}", found.kinds, some_kinds(here.kinds));
-            let help = match found.kinds == Kinds::one(Kind::ScalingGroup) {
+            let help = match object == Object::Resource && found.kinds == Kinds::one(Kind::ScalingGroup) {
                 true => Some(format!("for an instance's group, write `group.{name}`")),
                 false => None,
             };
             self.mistake(self.name_span(node), text, help);
             return found.ty.into();
         }
-        let attribute = matches!(found.field, Field::Attribute(..)).then_some(found.kinds).filter(|_| object == Object::Resource);
+        let attribute = matches!(found.field, Field::Attribute(..)).then_some(found.kinds).filter(|_| object.is_of_any_kind());
         Typed { attribute, is_nullable_object: false, field: Some((object, found.field)), ty: found.ty }
     }
 
@@ -290,15 +298,7 @@ impl Checker<'_> {
                 self.condition(inner, here);
                 Type::Bool
             }
-            (operators::CONDITIONAL, [condition, yes, no]) => {
-                self.condition(condition, here);
-                let yes = self.strict(yes, &here.and(&Facts::of(condition, true)));
-                let no = self.strict(no, &here.and(&Facts::of(condition, false)));
-                if !is_comparable(&yes, &no) {
-                    self.mistake(self.span(node), format!("this gives {} or {}", with_article(&yes), with_article(&no)), None);
-                }
-                common(vec![yes, no])
-            }
+            (operators::CONDITIONAL, [condition, yes, no]) => self.choice(node, (condition, yes, no), here, Self::strict),
             (operators::EQUALS | operators::NOT_EQUALS, [left, right]) => self.equality(node, left, right, here),
             (operators::LESS | operators::LESS_EQUALS | operators::GREATER | operators::GREATER_EQUALS, [left, right]) => {
                 self.ordering(node, left, right, here)
@@ -321,7 +321,9 @@ impl Checker<'_> {
     }
 
     fn condition(&mut self, node: &IdedExpr, here: &Facts) {
+        let outer = std::mem::replace(&mut self.is_condition, true);
         let ty = self.strict(node, here);
+        self.is_condition = outer;
         if !matches!(ty, Type::Bool | Type::Dyn) {
             self.mistake(self.span(node), format!("true or false is wanted here, and this is {}", with_article(&ty)), None);
         }
@@ -349,7 +351,7 @@ impl Checker<'_> {
     /// A field with a closed set of words, against a literal that is none of them.
     fn word(&mut self, typed: &Typed, other: &IdedExpr, here: &Facts) {
         let (Some((object, field)), Some(LiteralValue::String(word))) = (typed.field, facts::literal(other)) else { return };
-        let is_instance = object == Object::Resource && here.kinds == Kinds::one(Kind::Instance);
+        let is_instance = object.is_of_any_kind() && here.kinds == Kinds::one(Kind::Instance);
         let words = match field {
             Field::State if is_instance => Some(InstanceState::ALL.iter().map(|state| state.as_str()).collect()),
             field => vocabulary::words(field),
@@ -501,7 +503,7 @@ impl Checker<'_> {
 
     fn comprehension(&mut self, node: &IdedExpr, inner: &ComprehensionExpr, here: &Facts) -> Type {
         let range = self.strict(&inner.iter_range, here);
-        if !is_bounded(&inner.iter_range) {
+        if !self.is_bounded(&inner.iter_range) {
             let text = "a macro goes over a field (tags, a list) or a list written out";
             self.mistake(self.span(&inner.iter_range), text, None);
         }
@@ -545,15 +547,17 @@ impl Checker<'_> {
         self.items.pop();
         gives
     }
-}
 
-/// Whether a macro may go over it: its length is that of a field, or of what is written out.
-fn is_bounded(range: &IdedExpr) -> bool {
-    match &range.expr {
-        Expr::List(_) => true,
-        Expr::Select(select) if !select.test => matches!(&select.operand.expr, Expr::Ident(name) if Object::called(name).is_some()),
-        Expr::Comprehension(inner) => matches!(inner.accu_init.expr, Expr::List(_)) && is_bounded(&inner.iter_range),
-        _ => false,
+    /// Whether a macro may go over it: its length is that of a field, or of what is written out.
+    fn is_bounded(&self, range: &IdedExpr) -> bool {
+        match &range.expr {
+            Expr::List(_) => true,
+            Expr::Select(select) if !select.test => {
+                matches!(&select.operand.expr, Expr::Ident(name) if self.vocabulary.object(name).is_some())
+            }
+            Expr::Comprehension(inner) => matches!(inner.accu_init.expr, Expr::List(_)) && self.is_bounded(&inner.iter_range),
+            _ => false,
+        }
     }
 }
 

@@ -223,6 +223,12 @@ fn functions() {
         "to look for a value: `text.contains(value)`",
     );
     check("resource.name.replace(\"\", \"a\") == \"\"", "\"\"", "what is replaced is a text in quotes, not empty", "");
+    check(
+        "[1, 2].join(\",\") == \"1,2\"",
+        "[1, 2].join(\",\")",
+        "`join` does not go with list(int) and (string)",
+        "it is `list(string).join()` or `list(string).join(string)`",
+    );
     condition("now.getHours(\"Europe/Berlin\") >= 8 && now.getDayOfWeek(\"+02:00\") in [1, 2]");
 }
 
@@ -276,7 +282,7 @@ fn syntax() {
     );
     check("package == 1", "package", "`package` is a reserved word of CEL", "");
     check("99999999999999999999 == 1", "99999999999999999999", "invalid int literal: `99999999999999999999`", "");
-    check("has(resource)", "resource", "`has` takes a field, such as `has(resource.name)`", "");
+    check("has(resource)", "resource", "`has` takes a field, such as `has(x.name)`", "");
     check("resource.?name == null", ".", "unsupported syntax `.?`", "");
 }
 

@@ -28,6 +28,8 @@ fn fields_and_operators() {
     check("resource.tags.map(k, k.endsWith(\"e\"), k + \"!\") == [\"role!\"]", true);
     check("resource.tags.exists_one(k, k == \"env\") && size(resource.tags) == 4", true);
     check("\"Ops\" in resource.tags.team.split(\", \") && resource.tags.team.lowerAscii().replace(\", \", \"+\") == \"web+ops\"", true);
+    check("resource.tags.map(k, resource.tags[k]).join() == \"prod2026-01-02ci-runnerWeb, Ops\" && [].join(\"-\") == \"\"", true);
+    check("\"Wörter\".substring(1) == \"örter\" && \"Wörter\".substring(1, 3) == \"ör\" && \"ab\".substring(2) == \"\"", true);
     check("group != null && group.max_size > 1 && group.spot_share == 0.5 && group.name == \"web\"", true);
     check("ci != null && ci.stage == \"deferred\" && ci.missing == 0 && ci.flag == null && ci.first_seen < now", true);
     check("false && resource.tags[\"nope\"] == \"x\"", false);
@@ -113,6 +115,10 @@ fn failures_say_what_is_missing() {
         "resource.tags.all(k, resource.tags[k + \"x\"] == \"a\")",
         "`resource.tags.all(k, resource.tags[k + \"x\"] == \"a\")` has no entry `teamx`",
     );
+    for part in ["substring(5)", "substring(-1)", "substring(3, 2)", "substring(0, 5)"] {
+        let source = format!("\"prod\".{part} == \"\"");
+        fails(&source, &format!("`\"prod\".{part}`: the text has no such part"));
+    }
     fails("group != null ? resource.tags[\"a\"] == \"b\" : true", "resource has no tag `a`");
     let mut odd = instance();
     odd.attributes.insert("vcpus".to_owned(), json!("four"));
@@ -120,6 +126,18 @@ fn failures_say_what_is_missing() {
     let subject = Subject::new(&known, None, true, hour(1));
     let error = condition("resource.kind == \"instance\" && resource.vcpus > 1").holds(&subject).unwrap_err();
     assert_eq!(error.to_string(), "resource.vcpus is not a whole number");
+    let mut odd = instance();
+    odd.attributes.insert("launched_at".to_owned(), json!("0000-01-01T00:00:00Z"));
+    odd.created_at = "0000-01-01T00:00:00Z".parse().ok();
+    let known = self::known(odd);
+    let subject = Subject::new(&known, None, true, hour(1));
+    for (source, field) in
+        [("resource.kind == \"instance\" && resource.launched_at < now", "launched_at"), ("resource.created_at < now", "created_at")]
+    {
+        let error = condition(source).holds(&subject).unwrap_err();
+        assert_eq!(error.to_string(), format!("resource.{field} is not a time between the years 1 and 9999"));
+        assert_eq!(condition(source).interpreted(&subject), Err(error));
+    }
 }
 
 #[test]
@@ -195,7 +213,7 @@ fn every_signature_can_be_called() {
         Param::Text => "\"2026-11-30T18:00:00Z\"",
         Param::Time => "now",
         Param::Duration => "duration(\"90m\")",
-        Param::List => "[\"a\"]",
+        Param::List | Param::Texts => "[\"a\"]",
         Param::Map => "resource.tags",
     };
     for function in FUNCTIONS {

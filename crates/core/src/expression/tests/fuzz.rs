@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::ci::ci;
+use crate::estate::Stage;
+use crate::ownership::Ownership;
+use crate::rules::Verdict;
 use crate::testing::cases;
 
 const SAMPLES: &[&str] = &[
@@ -67,7 +71,11 @@ fn mutated() -> impl Strategy<Value = String> {
 
 /// Compiles either way; a mistake lies in the source.
 fn compiles(source: &str) -> Option<Expression> {
-    match Expression::compile(source, &Vocabulary::rules(), Wanted::Condition) {
+    compiles_as(source, &Vocabulary::rules(), Wanted::Condition)
+}
+
+pub(super) fn compiles_as(source: &str, vocabulary: &Vocabulary, wanted: Wanted) -> Option<Expression> {
+    match Expression::compile(source, vocabulary, wanted) {
         Ok(expression) => Some(expression),
         Err(mistakes) => {
             assert!(!mistakes.is_empty());
@@ -229,8 +237,14 @@ proptest! {
 
     #[test]
     fn no_source_makes_it_panic(source in prop_oneof![mutated(), "\\PC{0,60}", prop::collection::vec(any::<u8>(), 0..60).prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned())], scene in scene()) {
+        let known = known(scene.resource);
+        // The same of the record.
+        let mapping = source.replace("resource", "ci").replace("now", "ci.created_at");
+        if let Some(expression) = compiles_as(&mapping, &Vocabulary::records(), Wanted::Value) {
+            let ci = ci(&known, Stage::Active, &Ownership::default(), &Verdict::default_of(Arc::default()));
+            let _ = expression.value(&Subject::of_record(&ci));
+        }
         if let Some(expression) = compiles(&source) {
-            let known = known(scene.resource);
             let _ = expression.holds(&Subject::new(&known, scene.group.as_ref(), scene.ci, minute(scene.minutes)));
         }
     }
@@ -238,7 +252,7 @@ proptest! {
     #[test]
     fn native_tests_answer_as_the_interpreter_does(source in any_condition(), scenes in prop::collection::vec(scene(), 8)) {
         // What the checks refuse is compared as well: the two must agree on anything that can be parsed.
-        let expression = compiles(&source).map_or_else(|| Expression::unchecked(&source), Some);
+        let expression = compiles(&source).map_or_else(|| Expression::unchecked(&source, &Vocabulary::rules(), Wanted::Condition), Some);
         let Some(expression) = expression else { return Ok(()) };
         for scene in scenes {
             let mut known = known(scene.resource);

@@ -99,6 +99,12 @@ fn a_text_does_not_grow_without_end() {
     let expression = condition(&format!("resource.tags.a{}.size() > 0", grow.repeat(6)));
     let error = expression.holds(&subject).unwrap_err();
     assert!(error.to_string().contains("longer than 64 KiB"), "{error}");
+    let expression = condition("[1, 2, 3].map(a, resource.tags.a).join([1, 2, 3].map(b, resource.tags.a).join()).size() == 2304");
+    assert_eq!(expression.holds(&subject), Ok(true));
+    let wide = format!("[{}]", vec!["1"; 100].join(", "));
+    let expression = condition(&format!("{wide}.map(a, {wide}.map(b, resource.tags.a).join()).join(\",\").size() > 0"));
+    let error = expression.holds(&subject).unwrap_err();
+    assert!(error.to_string().contains("longer than 64 KiB"), "{error}");
 }
 
 /// Chrono, underneath, panics where a sum cannot be told.

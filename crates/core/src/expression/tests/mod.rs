@@ -4,6 +4,7 @@ mod checks;
 mod evaluation;
 mod fuzz;
 mod limits;
+mod records;
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
-//! The simulator's time.
+//! The simulated time.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Where the simulator's time comes from. Signatures are always judged by the machine's own clock, since clients sign by it.
+/// Where a simulator's time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clock {
     frozen_at: Option<Timestamp>,
@@ -25,28 +25,33 @@ impl Clock {
         self.advanced = self.advanced.checked_add(by).unwrap_or(SignedDuration::MAX);
     }
 
-    /// The time in the simulated cloud.
+    /// The simulated time.
     pub fn now(&self) -> Timestamp {
         later(self.frozen_at.unwrap_or_else(wall), self.advanced)
     }
 
-    /// The time by which temporary credentials end: clients compare it with their own clock, so it never stands still.
-    pub(crate) fn credentials_now(&self) -> Timestamp {
+    /// The machine's time plus whatever [`Clock::advance`] added, also on a clock that stands: for what clients compare with a clock of their own.
+    pub fn moving_now(&self) -> Timestamp {
         later(wall(), self.advanced)
     }
 }
 
 /// The machine's time.
-pub(crate) fn wall() -> Timestamp {
+pub fn wall() -> Timestamp {
     Timestamp::now()
 }
 
 /// `at` plus `by`, at the end of time at most.
-pub(crate) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
+pub fn later(at: Timestamp, by: SignedDuration) -> Timestamp {
     at.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
 /// A number of seconds, as settings have it, as a duration.
-pub(crate) fn seconds(count: u64) -> SignedDuration {
+pub fn seconds(count: u64) -> SignedDuration {
     SignedDuration::from_secs(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// A time as the header `Date` has it.
+pub fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

@@ -9,10 +9,10 @@ use tokio_rustls::{
 };
 
 /// An acceptor for `localhost` and the loopback addresses, and the certificate (PEM) of the authority that vouches for it.
-pub(crate) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
+pub(crate) fn acceptor(name: &str) -> io::Result<(TlsAcceptor, String)> {
     let failed = |error: rcgen::Error| io::Error::other(error);
     let mut authority = CertificateParams::default();
-    authority.distinguished_name.push(DnType::CommonName, "servicenow-sim authority");
+    authority.distinguished_name.push(DnType::CommonName, format!("{name} authority"));
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     let authority_key = KeyPair::generate().map_err(failed)?;
@@ -21,7 +21,7 @@ pub(crate) fn acceptor() -> io::Result<(TlsAcceptor, String)> {
 
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let mut server = CertificateParams::new(names).map_err(failed)?;
-    server.distinguished_name.push(DnType::CommonName, "servicenow-sim");
+    server.distinguished_name.push(DnType::CommonName, name);
     server.use_authority_key_identifier_extension = true;
     let server_key = KeyPair::generate().map_err(failed)?;
     let server_certificate = server.signed_by(&server_key, &issuer).map_err(failed)?;

@@ -1,6 +1,6 @@
 //! HTTP/1.1 over a socket, by hand: the faults need command of every byte, which no server library leaves to its user.
 
-use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -9,112 +9,64 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
+use crate::{
+    control,
+    message::{Delivery, Outcome, Request, Response, reason},
+    product::Product,
+};
+
 /// The largest request head that is read. Clients with a long query have to exchange it for a short one.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// The largest request body that is read: a whole instance may be put over HTTP.
 const BODY_BYTES_MAX: usize = 512 * 1024 * 1024;
 const HEADERS_MAX: usize = 64;
 
-/// A request, read to its end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) method: String,
-    /// As it was sent, without the query.
-    pub(crate) path: String,
-    pub(crate) query: String,
-    /// Names in lower case.
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
+/// What is served.
+pub(crate) struct Site<P> {
+    pub(crate) product: Arc<P>,
+    pub(crate) acceptor: Option<TlsAcceptor>,
+    /// The certificate to trust, where there is one.
+    pub(crate) authority: Option<Arc<str>>,
 }
-
-impl Request {
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// A response in full.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) body: Vec<u8>,
-}
-
-/// How a response goes out.
-#[derive(Clone, Debug)]
-pub(crate) struct Outcome {
-    pub(crate) response: Response,
-    /// To wait first.
-    pub(crate) latency: Duration,
-    pub(crate) delivery: Delivery,
-}
-
-impl Outcome {
-    pub(crate) fn whole(response: Response) -> Self {
-        Self { response, latency: Duration::ZERO, delivery: Delivery::Whole }
-    }
-}
-
-/// What happens to a response on its way.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Delivery {
-    Whole,
-    /// The length of all of it is announced, and the connection closed after so many bytes of the body.
-    Cut(usize),
-    /// The same, and the connection is reset.
-    CutAndReset(usize),
-    /// The connection is reset before the first byte.
-    Reset,
-    /// Nothing is ever sent.
-    Hang,
-    /// So many bytes at a time, with a pause after each.
-    Trickle {
-        bytes: usize,
-        pause: Duration,
-    },
-}
-
-/// What makes a response of a request.
-pub(crate) type Answer = Arc<dyn Fn(Request) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
 
 /// Serves until `stop` changes.
-pub(crate) async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, answer: Answer, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve<P: Product>(listener: TcpListener, site: Site<P>, mut stop: watch::Receiver<bool>) {
+    let site = Arc::new(site);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             _ = stop.changed() => return,
         };
         let Ok((socket, _)) = accepted else { continue };
-        let (answer, tls, mut stop) = (Arc::clone(&answer), tls.clone(), stop.clone());
+        let (site, mut stop) = (Arc::clone(&site), stop.clone());
         tokio::spawn(async move {
             tokio::select! {
                 // A client that goes away in the middle is its own affair.
-                _ = connection(socket, tls, answer) => {}
+                _ = connection(socket, &site) => {}
                 _ = stop.changed() => {}
             }
         });
     }
 }
 
-async fn connection(socket: TcpStream, tls: Option<TlsAcceptor>, answer: Answer) -> io::Result<()> {
+async fn connection<P: Product>(socket: TcpStream, site: &Site<P>) -> io::Result<()> {
     socket.set_nodelay(true)?;
-    match tls {
-        None => converse(socket, &answer, |socket| socket.set_zero_linger()).await,
-        Some(tls) => converse(tls.accept(socket).await?, &answer, |stream| stream.get_ref().0.set_zero_linger()).await,
+    match &site.acceptor {
+        None => converse(socket, site, |socket| socket.set_zero_linger()).await,
+        Some(tls) => converse(tls.accept(socket).await?, site, |stream| stream.get_ref().0.set_zero_linger()).await,
     }
 }
 
-async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+async fn converse<P: Product, S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: S,
-    answer: &Answer,
+    site: &Site<P>,
     reset: impl Fn(&S) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(8 * 1024);
     while let Some(request) = read_request(&mut socket, &mut buffer).await? {
         let close = request.header("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let head_only = request.method == "HEAD";
-        let Outcome { response, latency, delivery } = answer(request).await;
+        let Outcome { response, latency, delivery } = control::answer(&*site.product, site.authority.as_deref(), request).await;
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
@@ -162,30 +114,6 @@ fn head(response: &Response, close: bool) -> Vec<u8> {
     }
     head.push_str(if close { "Connection: close\r\n\r\n" } else { "Connection: keep-alive\r\n\r\n" });
     head.into_bytes()
-}
-
-/// The words that go with a status.
-pub(crate) fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        204 => "No Content",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        413 => "Content Too Large",
-        414 => "URI Too Long",
-        415 => "Unsupported Media Type",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        _ => "Unknown",
-    }
 }
 
 /// The next request on a connection; `None` when the client is done.
