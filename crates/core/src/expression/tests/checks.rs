@@ -195,7 +195,7 @@ fn functions() {
     );
     check("now.size() > 1", "now.size()", "`size` cannot be called on timestamp", "it is `string.size()` or `list.size()` or `map.size()`");
     check("resource.tags.exists(k)", "resource.tags.exists(k)", "`exists` is not written so", "it is `x.exists(item, condition)`");
-    check("resource.tags.any(k, true)", "any", "unknown function `any`", "");
+    check("resource.tags.any(k, true)", "any", "unknown function `any`", "it is `x.exists(item, condition)` here");
     check(
         "timestamp(\"2026-13-01\") < now",
         "\"2026-13-01\"",
