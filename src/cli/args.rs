@@ -1,12 +1,14 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::estate::Stage;
-use crate::model::{Digest, Kind, SourceName, TargetName};
+use crate::model::{Digest, Kind, SourceName, TargetName, UnknownWord};
 
 /// Names the configuration file where the command line does not.
 pub const CONFIG_VARIABLE: &str = "DEWPOINT_CONFIG";
@@ -90,6 +92,10 @@ pub enum Command {
     Explain {
         /// A key, or a native id or name that only one resource has.
         key: String,
+        /// Explain as if it were this time, such as `2026-02-01T00:00:00Z` (RFC 3339), for what was synced by `--at`; only where all sources are
+        /// files. Without: now, or the time of the last sync where that is later.
+        #[arg(long, value_name = "TIME")]
+        at: Option<Timestamp>,
     },
     /// What was seen, decided and delivered about a resource.
     History {
@@ -160,6 +166,22 @@ pub enum Command {
     },
 }
 
+/// One of the words of a closed set; a slip of the pen is told with the nearest.
+fn word<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = UnknownWord> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+}
+
+fn kinds() -> impl TypedValueParser<Value = Kind> {
+    word(Kind::ALL.iter().map(|kind| kind.as_str()))
+}
+
+fn stages() -> impl TypedValueParser<Value = Stage> {
+    word(Stage::ALL.iter().map(|stage| stage.as_str()))
+}
+
 /// Which sources and targets take part, and at what time.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Selection {
@@ -169,7 +191,7 @@ pub struct Selection {
     /// Only this target; repeatable.
     #[arg(long = "target", value_name = "NAME")]
     pub targets: Vec<TargetName>,
-    /// Run as if it were this time (RFC 3339); only where all sources are files.
+    /// Run as if it were this time, such as `2026-02-01T00:00:00Z` (RFC 3339); only where all sources are files.
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
 }
@@ -206,10 +228,10 @@ pub struct PlanArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct ListArgs {
     /// Only these kinds.
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = kinds())]
     pub kind: Vec<Kind>,
     /// Only these stages.
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", value_parser = stages())]
     pub stage: Vec<Stage>,
     /// Only these accounts.
     #[arg(long, value_name = "ACCOUNT")]
@@ -278,7 +300,7 @@ pub enum CoverageCommand {
         #[arg(long)]
         region: Option<String>,
         /// Only this kind.
-        #[arg(long)]
+        #[arg(long, value_parser = kinds())]
         kind: Option<Kind>,
         /// Take acceptances back instead.
         #[arg(long)]
@@ -300,7 +322,7 @@ pub enum ScopesCommand {
         #[arg(long)]
         region: Option<String>,
         /// Only this kind.
-        #[arg(long)]
+        #[arg(long, value_parser = kinds())]
         kind: Option<Kind>,
     },
 }
@@ -342,7 +364,7 @@ pub enum RulesCommand {
     },
     /// What the rules would have made of what was seen: replays the ledger's journal through them, guardrails aside. Writes nothing.
     Backtest {
-        /// From when on: a duration before the last sync, such as `14d`, or a time (RFC 3339).
+        /// From when on: a duration before the last sync, such as `14d`, or a time, such as `2026-02-01T00:00:00Z` (RFC 3339).
         #[arg(long, default_value = "14d", value_name = "SINCE")]
         since: Since,
         /// The same through this configuration's rules, timers and ownership as well, and what would have differed.

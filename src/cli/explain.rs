@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use dewpoint_core::target::Purge;
 use jiff::Timestamp;
@@ -10,20 +11,31 @@ use serde_json::Value;
 
 use super::holds::{open, silent};
 use super::output::CommandError;
+use super::sync::only_files;
 use super::{App, ledger_error, resolve};
-use crate::clock::later;
+use crate::clock::{later, to_microseconds};
 use crate::config::Config;
 use crate::estate::Disposition;
+use crate::ledger::Mode;
 use crate::lifecycle::{self, Explanation, Policy, RuleOutcome, RuleTrace, Timer};
 use crate::model::{Digest, TargetName};
 use crate::plan::{DeliveryState, Hold, RecordBrief};
 use crate::told;
+
+/// Where only files are read: a last sync longer ago than this may have run by `--at`.
+const SYNC_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// An explanation, with what guardrails hold back of it.
 #[derive(Serialize)]
 struct Document {
     #[serde(flatten)]
     explanation: Explanation,
+    /// The time that ages and timers go by.
+    at: Timestamp,
+    /// The last sync's clock.
+    last_sync: Option<Timestamp>,
+    /// What is to be known about `at`, where it may not be what is meant.
+    note: Option<String>,
     holds: Vec<Held>,
     rejected: Vec<Held>,
 }
@@ -37,12 +49,20 @@ struct Held {
 
 impl App {
     /// Says why a resource stands where it stands, and what will happen next.
-    pub(super) async fn explain(&self, text: &str) -> Result<(), CommandError> {
-        let (config, ledger) = self.reading().await?;
+    pub(super) async fn explain(&self, text: &str, at: Option<Timestamp>) -> Result<(), CommandError> {
+        let config = self.config()?;
+        let can_choose = match only_files(&config, &[]) {
+            Ok(()) => true,
+            Err(_) if at.is_none() => false,
+            Err(error) => return Err(error.hint("a cloud shows the present only: leave `--at` out")),
+        };
+        let ledger = self.ledger(&config, Mode::Read).await?;
+        let last_sync = ledger.runs(1).await.map_err(ledger_error)?.first().map(|run| run.started_at);
+        let (at, note) = as_of(at, last_sync, to_microseconds(Timestamp::now()), can_choose);
         let key = resolve(ledger.as_ref(), text).await?;
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
         let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
-        let mut explanation = lifecycle::explain(&estate, &key, &policy, Timestamp::now())
+        let mut explanation = lifecycle::explain(&estate, &key, &policy, at)
             .ok_or_else(|| CommandError::usage(format!("nothing is known under `{text}`")))?;
         add_records(&mut explanation, &config, &ledger.records_of(&key).await.map_err(ledger_error)?);
         let about = |holds: Vec<Hold>| -> Vec<Held> {
@@ -57,8 +77,25 @@ impl App {
                 first.target, first.id
             );
         }
-        let explanation = Document { explanation, holds, rejected };
+        let explanation = Document { explanation, at, last_sync, note, holds, rejected };
         self.output.answer(&explanation, || explain_text(&explanation, &told::known_with_kind(&estate, &key)))
+    }
+}
+
+/// The time to explain by, and what is to be known about it: the time that is asked for, else now, or the last sync's where that is later, since
+/// nothing of what it left has a past before it.
+fn as_of(asked: Option<Timestamp>, last_sync: Option<Timestamp>, now: Timestamp, can_choose: bool) -> (Timestamp, Option<String>) {
+    if let Some(at) = asked {
+        let is_before = last_sync.filter(|last| *last > at);
+        return (at, is_before.map(|last| format!("the last sync's clock stood at {}, which is later", told::time(last))));
+    }
+    match last_sync {
+        Some(last) if last > now => (last, Some(format!("this is the last sync's clock, which is later than now, {}", told::time(now)))),
+        Some(last) if can_choose && later(last, SYNC_AGE_MAX) < now => {
+            let text = format!("the last sync's clock stood at {}; `--at {}` explains as of then", told::time(last), told::time(last));
+            (now, Some(text))
+        }
+        _ => (now, None),
     }
 }
 
@@ -110,6 +147,9 @@ fn explain_text(document: &Document, name: &str) -> String {
         explanation.because.disposition,
         explanation.next
     );
+    if let Some(note) = &document.note {
+        let _ = writeln!(text, "as of        {}: {note}", told::time(document.at));
+    }
     for hold in &document.holds {
         let _ = writeln!(text, "held         at {}: {}", hold.target, hold.text);
     }

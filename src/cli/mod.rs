@@ -133,7 +133,7 @@ impl App {
             Command::Doctor => self.doctor().await,
             Command::List(args) => self.list(args).await.map(done),
             Command::Show { key } => self.show(&key).await.map(done),
-            Command::Explain { key } => self.explain(&key).await.map(done),
+            Command::Explain { key, at } => self.explain(&key, at).await.map(done),
             Command::History { key } => self.history(&key).await.map(done),
             Command::Holds { command } => self.holds(command.unwrap_or(HoldsCommand::List { rejected: false })).await.map(done),
             Command::Retry { keys, target, list } => self.retry(&keys, target, list).await.map(done),
@@ -253,7 +253,11 @@ async fn resolve(ledger: &dyn Ledger, text: &str) -> Result<Key, CommandError> {
     {
         return Ok(key);
     }
-    let found = ledger.search(text, CANDIDATES_MAX).await.map_err(ledger_error)?;
+    let mut found = ledger.search(text, CANDIDATES_MAX).await.map_err(ledger_error)?;
+    // What has ended answers only where nothing that lives does: a machine that moved has left its name to its new key.
+    if found.iter().any(|candidate| candidate.is_live) {
+        found.retain(|candidate| candidate.is_live);
+    }
     match found.as_slice() {
         [] => Err(CommandError::usage(format!("nothing is known under `{text}`")).hint("`dewpoint list` shows what is known")),
         [one] => Ok(one.key.clone()),

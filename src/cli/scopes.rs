@@ -45,15 +45,31 @@ impl App {
                 let orphaned = alone(&ledger, async {
                     let estate = ledger.load_estate().await?.estate;
                     let orphaned = orphaned(estate.scopes.iter().filter(|(scope, _)| fits(scope)), &account);
-                    if let Ok(orphaned) = &orphaned {
-                        ledger.retire_scopes(orphaned).await?;
+                    let is_asked = |scope: &Scope| estate.scopes.get(scope).is_some_and(|known| known.retire);
+                    let split = orphaned.map(|orphaned| orphaned.into_iter().partition::<Vec<_>, _>(is_asked));
+                    if let Ok((_, new)) = &split
+                        && !new.is_empty()
+                    {
+                        ledger.retire_scopes(new).await?;
                     }
-                    Ok(orphaned)
+                    Ok(split)
                 });
-                let orphaned = Box::pin(orphaned).await??;
-                self.output.answer(&json!({ "scopes": orphaned }), || {
-                    let scopes = told::count(orphaned.len(), "scope", "scopes");
-                    format!("the next sync proposes to retire what {scopes} held, and holds it until you approve")
+                let (already, new) = Box::pin(orphaned).await??;
+                let mut scopes: Vec<&Scope> = already.iter().chain(&new).collect();
+                scopes.sort();
+                self.output.answer(&json!({ "scopes": scopes, "already": already }), || {
+                    let count = |scopes: &[Scope]| told::count(scopes.len(), "scope", "scopes");
+                    let mut lines = Vec::new();
+                    if !new.is_empty() {
+                        lines.push(format!("the next sync proposes to retire what {} held, and holds it until you approve", count(&new)));
+                    }
+                    if !already.is_empty() {
+                        let held = count(&already);
+                        lines.push(format!(
+                            "of {held} it was asked before and stands: `dewpoint holds list` shows what a sync has made of it"
+                        ));
+                    }
+                    lines.join("\n")
                 })
             }
         }

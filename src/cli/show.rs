@@ -164,7 +164,7 @@ impl App {
             .map(|entry| Entry { at: entry.at, cause: entry.cause, change: entry.entry, fields: entry.fields })
             .collect();
         let document = HistoryDocument { key, entries };
-        self.output.answer(&document, || history_text(&document, &name))
+        self.output.answer(&document, || history_text(&document, &name, self.output.verbose > 0))
     }
 }
 
@@ -250,17 +250,27 @@ fn section(text: &mut String, title: &str, rows: &[Vec<String>]) {
     }
 }
 
-fn history_text(document: &HistoryDocument, name: &str) -> String {
+/// Lines of what happened at one time for one cause, unless `-v` asks for all: of a fleet that grows, each member is an entry of its own.
+const FIELDS_LISTED: usize = 10;
+
+fn history_text(document: &HistoryDocument, name: &str, verbose: bool) -> String {
     let mut text = format!("{name}\n{}\n", document.key);
-    for entry in &document.entries {
-        let _ = writeln!(text, "\n{}  {}: {}", told::time(entry.at), entry.change, told::printable(&entry.cause));
-        for (name, field) in &entry.fields {
+    for entries in document.entries.chunk_by(|a, b| (a.at, a.change, &a.cause) == (b.at, b.change, &b.cause)) {
+        let Some(first) = entries.first() else { continue };
+        let _ = writeln!(text, "\n{}  {}: {}", told::time(first.at), first.change, told::printable(&first.cause));
+        let count = entries.iter().map(|entry| entry.fields.len()).sum::<usize>();
+        // The fields of one entry are never cut.
+        let listed = if verbose || entries.len() == 1 { count } else { FIELDS_LISTED };
+        for (name, field) in entries.iter().flat_map(|entry| &entry.fields).take(listed) {
             let name = told::printable(name);
             let _ = match (&field.from, &field.to) {
                 (Value::Null, Value::Object(edge)) if edge.is_empty() => writeln!(text, "    {name}"),
                 (Value::Null, to) => writeln!(text, "    {name}: {}", plain(to)),
                 (from, to) => writeln!(text, "    {name}: {} → {}", plain(from), plain(to)),
             };
+        }
+        if count > listed {
+            let _ = writeln!(text, "    … and {} more (`-v` shows all)", count - listed);
         }
     }
     if document.entries.is_empty() {

@@ -12,11 +12,12 @@ use super::args::{PlanArgs, Selection, SyncArgs};
 use super::output::CommandError;
 use super::{App, secret_error};
 use crate::clock::{Began, RunClock};
-use crate::config::{Config, SourceKind};
+use crate::config::{Config, SourceConfig, SourceKind};
 use crate::deliver;
 use crate::estate::Estate;
 use crate::exit::Exit;
 use crate::ledger::{Ledger, Mode as Open, RunId};
+use crate::model::SourceName;
 use crate::plan::{Plan, document, render};
 use crate::run::progress::Meter;
 use crate::run::report::{self, Failure, Report};
@@ -173,15 +174,20 @@ impl App {
 
 fn clock(config: &Config, selection: &Selection) -> Result<Arc<RunClock>, CommandError> {
     if selection.at.is_some() {
-        let live = config.sources.iter().find(|source| {
-            !matches!(source.kind, SourceKind::File { .. }) && (selection.sources.is_empty() || selection.sources.contains(&source.name))
-        });
-        if let Some(source) = live {
-            return Err(CommandError::usage(format!("`--at` needs all sources to be files, and `{}` is not", source.name))
-                .hint("a cloud shows the present only; leave `--at` out, or choose file sources with `--source`"));
-        }
+        let hint = "a cloud shows the present only; leave `--at` out, or choose file sources with `--source`";
+        only_files(config, &selection.sources).map_err(|error| error.hint(hint))?;
     }
     Ok(Arc::new(RunClock::new(selection.at)))
+}
+
+/// `--at` asks that all sources are files: those that are named, or all.
+pub(super) fn only_files(config: &Config, named: &[SourceName]) -> Result<(), CommandError> {
+    let is_live =
+        |source: &&SourceConfig| !matches!(source.kind, SourceKind::File { .. }) && (named.is_empty() || named.contains(&source.name));
+    match config.sources.iter().find(is_live) {
+        Some(source) => Err(CommandError::usage(format!("`--at` needs all sources to be files, and `{}` is not", source.name))),
+        None => Ok(()),
+    }
 }
 
 fn context<'a>(

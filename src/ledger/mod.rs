@@ -285,6 +285,8 @@ pub struct Candidate {
     pub kind: Kind,
     /// Its name.
     pub name: Option<String>,
+    /// Its life has not ended.
+    pub is_live: bool,
 }
 
 /// What [`Ledger::prune`] removed.

@@ -9,7 +9,7 @@ use super::codec::{Reader, json};
 use super::keys::{self, AllKeys};
 use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table, Type, cells, row, write_rows};
 use super::{Candidate, LedgerError, Loaded, OnEntry, RunId};
-use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Settler};
+use crate::estate::{End, Estate, EstateId, Fence, JournalEntry, JournalKind, Known, KnownEdge, KnownScope, Settler, Stage};
 use crate::model::{Digest, EdgeId, Key, Outcome, Provider, RelationType, Resource, Scope};
 
 /// Columns of `resource` as [`read_known`] reads them.
@@ -327,14 +327,19 @@ pub(super) async fn edges_of(db: &dyn Database, key: &Key) -> Result<BTreeMap<Ed
 pub(super) async fn search(db: &dyn Database, text: &str, limit: u32) -> Result<Vec<Candidate>, LedgerError> {
     let read = &mut *db.read().await?;
     let mut found = Vec::new();
-    let select = "SELECT known_key.key, resource.kind, resource.payload FROM resource JOIN known_key ON known_key.id = resource.key_id \
+    let select = "SELECT known_key.key, resource.kind, resource.payload, resource.stage, resource.end_at \
+         FROM resource JOIN known_key ON known_key.id = resource.key_id \
          WHERE resource.native_digest IN ($1, $2) OR resource.name_digest = $3 \
-         OR resource.key_id = (SELECT id FROM known_key WHERE known_key.key = $4) ORDER BY known_key.key LIMIT $5";
+         OR resource.key_id = (SELECT id FROM known_key WHERE known_key.key = $4) \
+         ORDER BY CASE WHEN resource.end_at IS NULL AND resource.stage NOT IN ('retired', 'purged') THEN 0 ELSE 1 END, known_key.key LIMIT $5";
     let key = text.parse::<Key>().map_or_else(|_| text.to_owned(), |key| key.as_str().to_owned());
     let cells = cells![exact_digest(text), folded_digest(text), exact_digest(text), key, limit];
     read.each("search", select, cells, &mut |row| {
         let (key, kind) = (row.parse()?, row.parse()?);
-        found.push(Candidate { key, kind, name: row.json::<Resource>()?.name });
+        let name = row.json::<Resource>()?.name;
+        let stage: Stage = row.parse()?;
+        let is_live = row.opt_time()?.is_none() && !matches!(stage, Stage::Retired | Stage::Purged);
+        found.push(Candidate { key, kind, name, is_live });
         Ok(())
     })
     .await?;

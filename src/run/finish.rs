@@ -235,6 +235,7 @@ pub(super) async fn report(
         calls,
         waited_s,
         deferred: stand.decisions.deferred,
+        deferred_by: stand.decisions.deferred_by,
         folded: stand.decisions.folded,
         ignored: stand.decisions.ignored,
         rejected: standings.iter().map(Standing::rejected).sum(),
@@ -341,7 +342,8 @@ fn rule_problems<'a>(failures: impl Iterator<Item = (&'a Key, &'a RuleFailure)>)
             failed.len(),
             first.text
         );
-        let hint = format!("let `when` ask whether the value is there first, or see `dewpoint explain {key}`");
+        let mend = first.hint.as_deref().unwrap_or("let `when` ask whether the value is there first");
+        let hint = format!("{mend}; `dewpoint explain {key}` says more");
         Some(Problem { subject: format!("rule `{rule}`"), text, hint: Some(hint) })
     };
     by_rule.into_iter().filter_map(problem).collect()

@@ -485,6 +485,7 @@ impl Stand {
             changes,
             holds: standings.iter().flat_map(|standing| standing.holds().to_vec()).collect(),
             deferred: self.decisions.deferred,
+            deferred_by: self.decisions.deferred_by,
             folded: self.decisions.folded,
             ignored: self.decisions.ignored,
             forecast: standings.iter().map(|standing| (standing.ready.configured.name.clone(), standing.forecast())).collect(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::estate::KnownScope;
 use crate::exit::Exit;
+use crate::lifecycle::DeferredBy;
 use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
 use crate::plan::ChangeKind;
 use crate::source::Remark;
@@ -101,8 +102,11 @@ pub struct Report {
     pub calls: BTreeMap<String, BTreeMap<String, u64>>,
     /// Seconds spent waiting for rate limits, by source or target.
     pub waited_s: BTreeMap<String, f64>,
-    /// Resources that wait for their age.
+    /// Resources that wait: for their age, because a rule defers them, or because they are frozen.
     pub deferred: u64,
+    /// The same by what they wait for.
+    #[serde(default)]
+    pub deferred_by: DeferredBy,
     /// Resources folded into fleets.
     pub folded: u64,
     /// Resources ignored by rule.
@@ -182,7 +186,12 @@ pub fn text(report: &Report, verbose: bool) -> String {
     receipts(&mut text, &report.receipts, verbose);
     for (name, count) in [("deferred", report.deferred), ("folded", report.folded), ("ignored", report.ignored)] {
         if count > 0 {
-            let _ = writeln!(text, "{name:<10}{}", counted(count, "resource"));
+            let parts: Vec<String> = match name {
+                "deferred" => report.deferred_by.told().map(|(count, how)| format!("{count} {how}")).collect(),
+                _ => Vec::new(),
+            };
+            let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
+            let _ = writeln!(text, "{name:<10}{}{parts}", counted(count, "resource"));
         }
     }
     rejected(&mut text, report);

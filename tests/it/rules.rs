@@ -242,6 +242,54 @@ fn a_tag_that_nothing_asked_for_is_warned_of() {
     assert_eq!(world.run(&["list"]).err, "");
 }
 
+/// The way on fits what went wrong.
+#[test]
+fn hints_of_rules_that_could_not_be_asked() {
+    let rules = [
+        (
+            "tag",
+            r#"resource.kind == "instance" && resource.tags["role"] == "ci""#,
+            "",
+            r#"let `when` ask first: `"role" in resource.tags && …`"#,
+        ),
+        ("empty", r#"resource.kind == "instance" && resource.vcpus > 2"#, "", "let `when` ask first: `resource.vcpus != null && …`"),
+        (
+            "time",
+            r#""until" in resource.tags && timestamp(resource.tags["until"]) < now"#,
+            "",
+            r#"let `when` ask first: `isExpiry(resource.tags["until"]) && expiry(resource.tags["until"])`"#,
+        ),
+        (
+            "number",
+            r#""until" in resource.tags && int(resource.tags["until"]) < 3"#,
+            "",
+            r#"let `when` ask first: `resource.tags["until"].matches("^[0-9]{1,9}$") && …`"#,
+        ),
+        (
+            "element",
+            r#"resource.kind == "instance" && has(resource.macs) && resource.macs[1] == "a""#,
+            "",
+            "let `when` ask first: `size(resource.macs) > 1 && …`",
+        ),
+        (
+            "group",
+            r#"resource.kind == "instance""#,
+            "do: fold",
+            "let `when` ask for the group first: `group != null && …`; or name a fleet by `into`",
+        ),
+    ];
+    for (name, when, action, hint) in rules {
+        let action = if action.is_empty() { "set: { flag: x }" } else { action };
+        let world = World::new(&format!("lifecycle:\n  rules:\n    - {{ name: {name}, when: '{when}', {action} }}\n"));
+        world.put(&Inventory::new().instance("i-1", json!({ "tags": { "until": "lately" }, "attributes": { "macs": ["a"] } })));
+        let document = world.json(&["sync", "--at", "2026-02-01T00:00:00Z"], 3);
+        let told = document["problems"][0]["hint"].as_str().unwrap();
+        assert!(told.starts_with(&format!("{hint}; `dewpoint explain aws:")), "{told}");
+        // The offline check knew already.
+        assert_eq!(world.json(&["validate"], 0)["warnings"].as_array().unwrap().len(), 1, "{name}");
+    }
+}
+
 /// Each preset does to realistic resources what its file says, by itself and beside all others.
 #[test]
 fn presets() {

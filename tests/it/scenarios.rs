@@ -151,7 +151,7 @@ fn check_fault(text: &str, expected: &str) {
 fn slips_of_the_pen_are_told_with_their_line() {
     check_fault(
         "story: a\nstep: []\nsteps: []\n",
-        "2: unknown key `step`: expected story, lifecycle, guardrails, ownership, cmdb, source, steps",
+        "2: unknown key `step`: expected story, lifecycle, guardrails, ownership, cmdb, source, warned, steps",
     );
     check_fault("story: a\n", "1: `steps` is missing");
     check_fault("story: a\nsteps:\n  - at: 0\n    then: {}\n    cloud: {}\n", "5: unknown key `cloud`");

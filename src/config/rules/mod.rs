@@ -50,8 +50,11 @@ fn check_list(nodes: &[Node], source: &str, presets: &[PresetName], report: &mut
         .flat_map(|preset| presets::load(preset.0).into_iter().flatten().map(|placed| (placed.rule.name, preset.0)))
         .collect();
     let mut names: BTreeMap<&str, Span> = BTreeMap::new();
+    let mut deciding: BTreeMap<String, Span> = BTreeMap::new();
     for node in nodes {
-        check_rule(node, source, report);
+        if let Some(when) = check_rule(node, source, report) {
+            doubt_decision(node, &when, &mut deciding, source, report);
+        }
         let Some((name, span)) = node.get("name").and_then(|node| Some((node.text()?, node.span))) else { continue };
         if let Some(first) = names.get(name) {
             let text = format!("two rules are named {}: the first in line {}", quote(name), first.start.line);
@@ -71,8 +74,40 @@ fn of_rule(node: &Node) -> String {
     node.get("name").and_then(Node::text).map_or_else(String::new, |name| format!("rule {}: ", quote(name)))
 }
 
-fn check_rule(node: &Node, source: &str, report: &mut Report) {
-    let Value::Map(entries) = &node.value else { return };
+/// What a rule does where it will hardly be meant, or never comes to it: warnings. `deciding` are conditions for which a rule before it decides.
+fn doubt_decision(node: &Node, when: &Expression, deciding: &mut BTreeMap<String, Span>, source: &str, report: &mut Report) {
+    let Some(at) = node.get("when") else { return };
+    let Some((action, decides)) = node.get("do").and_then(|action| Some((action.text()?, action.span))) else { return };
+    let rule = of_rule(node);
+    let place = || locate(source, at, &(0..when.source().len()));
+    let is_fold = action == ActionWord::Fold.as_str();
+    if is_fold && !when.holds_of_machines_only() {
+        let text = format!("{rule}`do: fold` speaks of machines only, and `when` can hold of other kinds: of those it only sets");
+        report.warning(place(), text).help("say so: `resource.kind == \"instance\" && …`");
+    }
+    let has_name = node.get("into").is_some_and(|into| into.value != Value::Null);
+    if is_fold && !has_name && !when.holds_in_groups_only() {
+        let text = format!("{rule}`do: fold` without `into` fails on every machine that is in no scaling group, and freezes it");
+        report.warning(place(), text).help("ask for the group first: `group != null && …`; or name a fleet by `into`");
+    }
+    // A fold leaves what is no machine to the rules behind it.
+    let leaves_some = is_fold && !when.holds_of_machines_only();
+    match deciding.get(when.source().trim()) {
+        Some(first) => {
+            let text =
+                format!("{rule}`do: {action}` never decides: the rule in line {} has the same `when` and decides first", first.start.line);
+            report.warning(decides, text).help("remove one of the two, or say in `when` what sets them apart");
+        }
+        None if leaves_some => {}
+        None => {
+            deciding.insert(when.source().trim().to_owned(), node.span);
+        }
+    }
+}
+
+/// Reports what is wrong with a rule, and gives its condition, if that compiles.
+fn check_rule(node: &Node, source: &str, report: &mut Report) -> Option<Expression> {
+    let Value::Map(entries) = &node.value else { return None };
     let rule = of_rule(node);
     let vocabulary = Vocabulary::rules();
     let when = node.get("when").and_then(|when| {
@@ -107,6 +142,7 @@ fn check_rule(node: &Node, source: &str, report: &mut Report) {
             }
         }
     }
+    when
 }
 
 /// `into` of a rule, which is asked only where its `when` holds.

@@ -132,6 +132,63 @@ fn every_mistake_of_every_rule_is_told_at_once() {
     ");
 }
 
+/// Warnings of a configuration whose rules begin in line 3.
+#[track_caller]
+fn warnings(rules: &str) -> String {
+    let config = load(&format!("  rules:\n{rules}"));
+    let lines = config.warnings.iter().map(|warning| {
+        let help = warning.help.as_ref().map(|help| format!("\n  help: {help}")).unwrap_or_default();
+        format!("{}:{}: {}{help}", warning.line, warning.column, warning.text)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_a_rule_will_hardly_be_meant_to_do_is_warned_of() {
+    let told = warnings(
+        r#"    - name: machines are not named
+      when: '"farm" in resource.tags'
+      do: fold
+      into: resource.tags["farm"]
+      set: { flag: farm }
+    - name: no group is asked for
+      when: resource.kind == "instance"
+      do: fold
+    - name: never asked
+      when: |
+        resource.kind == "instance"
+      do: ignore
+    - name: still asked of what is no machine
+      when: '"farm" in resource.tags'
+      do: record
+    - name: only sets
+      when: resource.kind == "instance"
+      set: { flag: seen }
+    - name: as it is meant
+      when: group != null && group.max_size > 1
+      do: fold
+    - name: expired
+      when: '"expires-at" in resource.tags && timestamp(resource.tags["expires-at"]) < now'
+      set: { flag: expired }
+    - name: first address
+      when: resource.kind == "instance" && resource.private_addresses != null && resource.private_addresses[0] == "10.0.0.1"
+      do: record
+"#,
+    );
+    insta::assert_snapshot!(told, @r#"
+    4:14: rule `machines are not named`: `do: fold` speaks of machines only, and `when` can hold of other kinds: of those it only sets
+      help: say so: `resource.kind == "instance" && …`
+    9:13: rule `no group is asked for`: `do: fold` without `into` fails on every machine that is in no scaling group, and freezes it
+      help: ask for the group first: `group != null && …`; or name a fleet by `into`
+    14:11: rule `never asked`: `do: ignore` never decides: the rule in line 8 has the same `when` and decides first
+      help: remove one of the two, or say in `when` what sets them apart
+    25:47: rule `expired`: `when`: `timestamp(resource.tags["expires-at"])` fails where the tag's value is no time with seconds and offset
+      help: write `isExpiry(resource.tags["expires-at"]) && expiry(resource.tags["expires-at"])`, which takes dates as people write them
+    28:82: rule `first address`: `when`: `resource.private_addresses[0]` fails where the list is shorter
+      help: ask for its length first: `size(resource.private_addresses) > 0 && …`
+    "#);
+}
+
 #[test]
 fn presets_are_known_by_name_and_listed_once() {
     insta::assert_snapshot!(told(&try_load("  presets: [spott, spot, spot, nothing-like-it]").unwrap_err()), @r"

@@ -185,7 +185,7 @@ async fn search_finds_keys_ids_and_names(place: &Place) {
     assert_eq!(found("web-1").await, [key(1), azure]);
     assert_eq!(found("web").await, []);
     let limited = ledger.search("web-1", 1).await.unwrap();
-    assert_eq!(limited, [Candidate { key: key(1), kind: Kind::Instance, name: Some("web-1".to_owned()) }]);
+    assert_eq!(limited, [Candidate { key: key(1), kind: Kind::Instance, name: Some("web-1".to_owned()), is_live: true }]);
 }
 
 async fn edges_are_found_from_either_end(place: &Place) {

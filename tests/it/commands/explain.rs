@@ -303,6 +303,26 @@ fn held() {
     assert_eq!((&told["holds"][0]["id"], &told["holds"][0]["text"]), (&hold["id"], &hold["text"]));
 }
 
+/// Ages are those of now, of the last sync where that ran at a later time, or of the time that is asked for.
+#[test]
+fn by_which_clock() {
+    let rule = "lifecycle:\n  rules:\n    - { name: old, when: resource.age > duration(\"720h\"), set: { flag: old } }\n";
+    let world = World::new(rule);
+    world.put(&Inventory::new().instances(1));
+    world.sync_at("2026-01-20T00:00:00Z", 0);
+    let is_old = |told: &Value| outcomes(told)[0] == "old matched";
+    let told = world.json(&["explain", "i-0000"], 0);
+    assert_eq!((told["last_sync"].as_str(), is_old(&told)), (Some("2026-01-20T00:00:00Z"), true));
+    assert!(told["note"].as_str().unwrap().ends_with("`--at 2026-01-20T00:00:00Z` explains as of then"), "{told:#}");
+    let told = world.json(&["explain", "i-0000", "--at", "2026-01-20T00:00:00Z"], 0);
+    assert_eq!((told["at"].as_str(), is_old(&told), &told["note"]), (Some("2026-01-20T00:00:00Z"), false, &Value::Null));
+    world.sync_at("2199-01-01T00:00:00Z", 0);
+    let told = world.json(&["explain", "i-0000"], 0);
+    assert_eq!((told["at"].as_str(), is_old(&told)), (Some("2199-01-01T00:00:00Z"), true));
+    let text = world.run(&["explain", "i-0000"]).out;
+    assert!(text.contains("as of        2199-01-01T00:00:00Z: this is the last sync's clock, which is later than now"), "{text}");
+}
+
 #[test]
 fn ended_and_made_to_wait() {
     let rule = r#"
@@ -331,7 +351,7 @@ lifecycle:
 fn text() {
     let slow = json!({ "tags": { "slow": "1" }, "attributes": { "vcpus": 8 } });
     let world = world(&Inventory::new().instance("i-1", slow), 0);
-    insta::assert_snapshot!(world.run(&["explain", "i-1"]).out, @"
+    insta::assert_snapshot!(world.run(&["explain", "i-1", "--at", "2026-02-01T00:00:00Z"]).out, @"
     instance i-1
     aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-1
 

@@ -119,3 +119,25 @@ fn what_is_derived() {
     ];
     assert_eq!(stages(&world, "service:shop"), expected);
 }
+
+/// Of a group that grows, each member is an entry: the text puts them together, and cuts them.
+#[test]
+fn what_happened_at_once_stands_together() {
+    let world = World::new("");
+    let groups = (0..12).fold(Inventory::new().instances(1), |inventory, n| inventory.group(&format!("sg-{n:02}"), json!({})));
+    world.put(&groups);
+    world.sync_at("2026-02-01T00:00:00Z", 0);
+    let related = (0..12).fold(Inventory::new().instances(1), |inventory, n| {
+        let id = format!("sg-{n:02}");
+        inventory.group(&id, json!({})).relation("protected_by", &instance_key("i-0000"), &key("security_group", &id))
+    });
+    world.put(&related);
+    world.sync_at("2026-02-02T00:00:00Z", 0);
+    let entries = world.json(&["history", "i-0000"], 0)["entries"].as_array().unwrap().clone();
+    assert_eq!(entries.iter().filter(|entry| entry["change"] == "related").count(), 12);
+    let text = world.run(&["history", "i-0000"]).out;
+    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by to ").count()), (1, 10), "{text}");
+    assert!(text.contains("\n    … and 2 more (`-v` shows all)\n"), "{text}");
+    let text = world.run(&["history", "i-0000", "-v"]).out;
+    assert_eq!((text.matches("  related: ").count(), text.matches("    protected_by to ").count()), (1, 12), "{text}");
+}

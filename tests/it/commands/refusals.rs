@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{estate, synced};
 use crate::support::inventory::instance_key;
-use crate::support::{Inventory, World};
+use crate::support::{CONFIG, Inventory, World};
 
 const LIVE: &str = "ledger: sqlite://dewpoint.db\nsources:\n  - { name: aws, kind: aws, regions: [eu-west-1] }\n  - { name: estate, kind: file, path: inventory.json }\ntargets:\n  - { name: cmdb, kind: local, path: cmdb.db }\n";
 
@@ -19,10 +19,34 @@ fn a_time_is_taken_for_files_only() {
         assert!(ran.err.starts_with("error: `--at` needs all sources to be files, and `aws` is not\nhint: "), "{}", ran.err);
         assert!(!world.path("dewpoint.db").exists());
     }
+    let ran = world.run(&["explain", "i-0000", "--at", "2026-02-01T00:00:00Z"]);
+    assert_eq!(
+        (ran.code, ran.err.as_str()),
+        (2, "error: `--at` needs all sources to be files, and `aws` is not\nhint: a cloud shows the present only: leave `--at` out\n")
+    );
     let only_file = world.json(&["plan", "--at", "2026-02-01T00:00:00Z", "--source", "estate"], 0);
     assert_eq!(only_file["forecast"]["cmdb"], 22);
     let nonsense = world.run(&["sync", "--at", "yesterday"]);
     assert_eq!(nonsense.code, 2);
+}
+
+#[test]
+fn of_a_slip_of_the_pen_the_nearest_word_is_told() {
+    let world = World::new("");
+    for (args, word) in [
+        (&["list", "--kind", "instanse"][..], "'instance'"),
+        (&["list", "--stage", "retierd"], "'retired'"),
+        (&["coverage", "accept", "--kind", "volumes"], "'volume'"),
+        (&["scopes", "retire", "--account", "1", "--kind", "subnets"], "'subnet'"),
+    ] {
+        let ran = world.run(args);
+        assert!(ran.code == 2 && ran.err.contains("similar value") && ran.err.contains(word), "{args:?}: {}", ran.err);
+    }
+    world.write(
+        "dewpoint.yaml",
+        &format!("{CONFIG}lifecycle:\n  rules:\n    - {{ name: a, when: resource.region.lower() == \"x\", do: ignore }}\n"),
+    );
+    assert_eq!(world.json(&["validate"], 2)["errors"][0]["help"], "it is `x.lowerAscii()` here");
 }
 
 #[test]

@@ -115,6 +115,7 @@ fn plan() {
             ("changes", List),
             ("holds", List),
             ("deferred", Count),
+            ("deferred_by", Map),
             ("folded", Count),
             ("ignored", Count),
             ("receipts", List),

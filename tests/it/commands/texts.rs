@@ -41,7 +41,7 @@ fn first_sync() {
     run RUN: partly in N s
     scopes    2 complete, 1 denied
     gap       aws 123456789012 eu-west-1 volume denied
-    deferred  1 resource
+    deferred  1 resource: 1 for age
     target    cmdb: 4 create, 1 relate; 4 records
     "#);
 }
@@ -72,7 +72,7 @@ fn a_change_a_hold_and_the_way_on() {
         stage: "missing" → "retired"
       retire … and 7 more: 7 instance (`-v` shows all)
     "#);
-    insta::assert_snapshot!(alike(&world, &world.run(&["explain", "i-0000"]).out), @r#"
+    insta::assert_snapshot!(alike(&world, &world.run(&["explain", "i-0000", "--at", "2026-02-02T13:00:00Z"]).out), @r#"
     instance i-0000
     aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-0000
 

@@ -54,7 +54,12 @@ fn orphaned_scopes_are_retired_only_when_people_ask_and_then_approve() {
     assert_eq!(world.run(&["scopes", "retire", "--account", "123456789012", "--region", "eu-central-1"]).code, 2);
     configure(&world, false);
     world.sync_at(&at(2, 0), 0);
-    world.json(&["scopes", "retire", "--account", "123456789012", "--region", "eu-central-1"], 0);
+    let retire = ["scopes", "retire", "--account", "123456789012", "--region", "eu-central-1"];
+    assert_eq!(world.json(&retire, 0)["already"], json!([]));
+    let again = world.json(&retire, 0);
+    assert_eq!((&again["already"], again["already"].as_array().unwrap().is_empty()), (&again["scopes"], false));
+    let told = world.run(&retire).out;
+    assert!(told.contains("it was asked before and stands") && !told.contains("the next sync proposes"), "{told}");
     let document = world.sync_at(&at(3, 0), 4);
     assert_eq!((guardrails(&document), held(&document), retired(&world)), (vec!["receipts".to_owned()], 3, 0));
     let document = world.sync_at(&at(3, 1), 4);

@@ -178,6 +178,25 @@ fn a_machine_that_moved_keeps_its_record_under_its_new_id() {
     assert_eq!((live(&world), retired(&world)), (1, 0));
 }
 
+/// What ended answers to its name only where nothing that lives does.
+#[test]
+fn a_name_is_that_of_what_lives() {
+    let world = World::new("");
+    let named = |id: &str, life: &str| Inventory::new().instance(id, json!({ "name": "web", "attributes": { "life": life } }));
+    world.put(&named(ONE, "vm-1"));
+    world.sync_at(&at(1, 0), 0);
+    world.put(&named("i-2", "vm-1"));
+    world.sync_at(&at(1, 1), 0);
+    for command in ["show", "explain", "history"] {
+        assert_eq!(world.json(&[command, "web"], 0)["key"], instance_key("i-2"), "{command}");
+    }
+    assert_eq!(world.json(&["show", ONE], 0)["key"], instance_key(ONE));
+    // With the last of them gone, nobody knows which is meant.
+    world.put(&Inventory::new().instance("i-2", json!({ "name": "web", "state": "terminated", "attributes": { "life": "vm-1" } })));
+    world.sync_at(&at(1, 2), 0);
+    assert_eq!(world.run(&["show", "web"]).code, 2);
+}
+
 #[test]
 fn a_move_and_a_full_read_in_one_sync_are_no_recovery() {
     let world = World::empty();

@@ -61,7 +61,9 @@ impl Telling {
             wrong.push(format!("exit code {}, expected {}", ran.code, step.then.exit));
         }
         // The rules of a story are read as examples.
-        wrong.extend(ran.err.lines().filter(|line| line.contains(" WARN ") && line.contains("dewpoint.yaml:")).map(str::to_owned));
+        let is_warning = |line: &&str| line.contains(" WARN ") && line.contains("dewpoint.yaml:");
+        let is_meant = |line: &str| self.settings.warned.iter().flatten().any(|text| line.contains(text.as_str()));
+        wrong.extend(ran.err.lines().filter(is_warning).filter(|line| !is_meant(line)).map(str::to_owned));
         let document: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| json!({ "error": { "text": ran.err } }));
         if let Some(text) = document["error"]["text"].as_str() {
             wrong.push(format!("the run failed: {text}"));
@@ -228,7 +230,11 @@ fn same_as_planned(plan: &Value, document: &Value, wrong: &mut Vec<String>) {
     if planned != sent {
         wrong.push(format!("the plan had {planned:?}, the sync sent {sent:?}"));
     }
-    for name in ["deferred", "folded", "ignored"] {
+    let by: u64 = document["deferred_by"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum();
+    if document["deferred"] != by {
+        wrong.push(format!("{} are deferred, and {by} for some reason", document["deferred"]));
+    }
+    for name in ["deferred", "deferred_by", "folded", "ignored"] {
         if plan[name] != document[name] {
             wrong.push(format!("{name}: {} in the plan, {} in the sync", plan[name], document[name]));
         }

@@ -26,6 +26,8 @@ pub struct Settings {
     pub cmdb: Option<Value>,
     /// Name of the source.
     pub source: Option<String>,
+    /// Texts among the warnings that the rules are meant to give.
+    pub warned: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,7 @@ impl Settings {
         }
         settings.cmdb = fields.take("cmdb").map(Node::json);
         settings.source = fields.take("source").map(Node::text).transpose()?;
+        settings.warned = fields.take("warned").map(texts).transpose()?;
         Ok(settings)
     }
 
@@ -132,6 +135,7 @@ impl Settings {
         self.keys.extend(over.keys.iter().map(|(key, value)| (*key, value.clone())));
         self.cmdb = over.cmdb.clone().or(self.cmdb.take());
         self.source = over.source.clone().or(self.source.take());
+        self.warned = over.warned.clone().or(self.warned.take());
     }
 }
 

@@ -14,11 +14,23 @@ use super::values;
 #[error("{text}")]
 pub struct EvaluationError {
     text: String,
+    hint: Option<String>,
 }
 
 impl EvaluationError {
     pub(super) fn new(text: impl Into<String>) -> Self {
-        Self { text: text.into() }
+        Self { text: text.into(), hint: None }
+    }
+
+    /// A part of the expression has no value: what asks for it.
+    pub(super) fn null(part: &str, text: String) -> Self {
+        Self { text, hint: Some(format!("`{part} != null && …`")) }
+    }
+
+    /// What to ask first, so that it does not fail: a piece of an expression in backquotes.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
     }
 
     /// Finds the part that failed, by evaluating the parts again, and says what it lacks.
@@ -26,7 +38,7 @@ impl EvaluationError {
         let culprit = culprit(tree, context);
         let own = Value::resolve_val(culprit, context).err();
         let error = own.as_ref().unwrap_or(error);
-        Self::new(reason(source, culprit, spans, context, error))
+        reason(source, culprit, spans, context, error)
     }
 }
 
@@ -51,7 +63,8 @@ fn culprit<'e>(node: &'e IdedExpr, context: &Context<'_, '_>) -> &'e IdedExpr {
     within.map_or(node, |within| culprit(within, context))
 }
 
-fn reason(source: &str, node: &IdedExpr, spans: &Spans, context: &Context<'_, '_>, error: &ExecutionError) -> String {
+fn reason(source: &str, node: &IdedExpr, spans: &Spans, context: &Context<'_, '_>, error: &ExecutionError) -> EvaluationError {
+    let told = |text: String, hint: Option<String>| EvaluationError { text, hint };
     let written = |node: &IdedExpr| source.get(spans.of_node(source, node)).unwrap_or("the expression").to_owned();
     let is_null = |part: &&IdedExpr| Value::resolve_val(part, context).is_ok_and(|value| value.downcast_ref::<CelNull>().is_some());
     if let ExecutionError::NoSuchKey(key) = error {
@@ -62,11 +75,11 @@ fn reason(source: &str, node: &IdedExpr, spans: &Spans, context: &Context<'_, '_
         };
         if let Some(path) = container.and_then(facts::path) {
             return match path.strip_suffix(".tags") {
-                Some(owner) => format!("{owner} has no tag `{key}`"),
-                None => format!("{path} has no entry `{key}`"),
+                Some(owner) => told(format!("{owner} has no tag `{key}`"), Some(format!("`{:?} in {path} && …`", key.to_string()))),
+                None => told(format!("{path} has no entry `{key}`"), None),
             };
         }
-        return format!("`{}` has no entry `{key}`", written(node));
+        return told(format!("`{}` has no entry `{key}`", written(node)), None);
     }
     let is_strict = match &node.expr {
         Expr::Call(call) => !matches!(call.func_name.as_str(), operators::EQUALS | operators::NOT_EQUALS),
@@ -76,18 +89,30 @@ fn reason(source: &str, node: &IdedExpr, spans: &Spans, context: &Context<'_, '_
     let candidates = if matches!(node.expr, Expr::Comprehension(_)) { parts(node).into_iter().take(1).collect() } else { parts(node) };
     if let Some(part) = candidates.into_iter().filter(|_| is_strict).find(is_null) {
         return match facts::path(part) {
-            Some(object) if !object.contains('.') => format!("{object} is null"),
-            Some(path) => format!("{path} has no value"),
-            None => format!("`{}` has no value", written(part)),
+            Some(object) if !object.contains('.') => EvaluationError::null(&object, format!("{object} is null")),
+            Some(path) => EvaluationError::null(&path, format!("{path} has no value")),
+            None => EvaluationError::null(&written(part), format!("`{}` has no value", written(part))),
         };
     }
-    let told = match conversion(node, context) {
+    let hint = asking(node, &written);
+    let reason = match conversion(node, context) {
         Some(text) => format!("{:?}: {}", text.chars().take(80).collect::<String>(), library::told(error)),
         None => library::told(error),
     };
     match (facts::path(node), error) {
-        (Some(path), ExecutionError::FunctionError { .. }) => format!("{path} {told}"),
-        _ => format!("`{}`: {told}", written(node)),
+        (Some(path), ExecutionError::FunctionError { .. }) => told(format!("{path} {reason}"), hint),
+        _ => told(format!("`{}`: {reason}", written(node)), hint),
+    }
+}
+
+/// What asks whether a text can be read as what it is read as, or whether a list is long enough.
+fn asking(node: &IdedExpr, written: &impl Fn(&IdedExpr) -> String) -> Option<String> {
+    let Expr::Call(call) = &node.expr else { return None };
+    match (call.func_name.as_str(), call.args.as_slice()) {
+        ("timestamp" | "expiry", [text]) => Some(format!("`isExpiry({text}) && expiry({text})`", text = written(text))),
+        (operators::INDEX, [list, index]) => Some(format!("`size({}) > {} && …`", written(list), written(index))),
+        (name, [text]) => library::form(name).map(|pattern| format!("`{}.matches(\"{pattern}\") && …`", written(text))),
+        _ => None,
     }
 }
 

@@ -146,6 +146,32 @@ const MACROS: &[(&str, &str)] = &[
     ("has", "has(x.name)"),
 ];
 
+/// What functions are called in other languages, in small letters, and how to write it here.
+const ELSEWHERE: &[(&[&str], &str)] = &[
+    (&["lower", "tolower", "lowercase", "tolowercase", "downcase"], "x.lowerAscii()"),
+    (&["upper", "toupper", "uppercase", "touppercase", "upcase"], "x.upperAscii()"),
+    (&["len", "length", "count"], "size(x)"),
+    (&["strip", "trimspace"], "x.trim()"),
+    (&["includes", "has", "haskey", "containskey"], "part in x"),
+    (&["match", "regex", "regexmatch", "like"], "x.matches(\"pattern\")"),
+    (&["any", "some"], "x.exists(item, condition)"),
+    (&["every"], "x.all(item, condition)"),
+    (&["now", "today"], "now"),
+    (&["str", "tostring", "text"], "string(x)"),
+    (&["float", "number"], "double(x)"),
+    (&["date", "time", "parsedate"], "timestamp(x)"),
+];
+
+/// A pattern for texts that a conversion can read.
+pub(super) fn form(conversion: &str) -> Option<&'static str> {
+    match conversion {
+        "duration" => Some("^[0-9]{1,6}[smh]$"),
+        "int" => Some("^[0-9]{1,9}$"),
+        "double" => Some("^[0-9]{1,9}([.][0-9]+)?$"),
+        _ => None,
+    }
+}
+
 /// Why a call cannot be, and the mend.
 pub(super) struct Misuse {
     pub(super) text: String,
@@ -202,7 +228,9 @@ pub(super) fn unknown(name: &str, is_method: bool) -> Misuse {
         return Misuse { text: format!("`{name}` is not called this way"), help: Some(help) };
     }
     let names = FUNCTIONS.iter().map(|function| function.name).chain(MACROS.iter().map(|(name, _)| *name));
-    Misuse { text: format!("unknown function `{name}`"), help: vocabulary::did_you_mean(name, names) }
+    let plain = name.to_ascii_lowercase().replace('_', "");
+    let elsewhere = ELSEWHERE.iter().find(|(names, _)| names.contains(&plain.as_str())).map(|(_, ours)| format!("it is `{ours}` here"));
+    Misuse { text: format!("unknown function `{name}`"), help: elsewhere.or_else(|| vocabulary::did_you_mean(name, names)) }
 }
 
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {

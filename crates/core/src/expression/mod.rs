@@ -35,8 +35,9 @@ use self::given::Given;
 use self::parse::Spans;
 use self::quick::Quick;
 pub use self::subject::Subject;
-use self::vocabulary::Object;
 pub use self::vocabulary::Vocabulary;
+use self::vocabulary::{Kinds, Object};
+use crate::model::Kind;
 use crate::told;
 
 /// A checked expression. Compile it once, evaluate it often.
@@ -159,9 +160,26 @@ impl Expression {
     /// Asked for is a tag where `"name" in x.tags` or `has(x.tags.name)` must hold for the place to be reached or to count: in the same `&&`, as the
     /// condition of a `? :`, negated in the same `||`. For a field, that is `has(x.field)`, or a comparison with null or a value. A tag whose name is not
     /// written out is never doubted, nor what every listing of the kinds in question gives.
+    ///
+    /// Likewise a tag's value that is read as a time, duration or number without `isExpiry` or a pattern before it, and an element of a list attribute
+    /// that nothing asked to be long enough (by `size`, or `in`).
     #[must_use]
     pub fn doubts(&self) -> &[Mistake] {
         &self.doubts
+    }
+
+    /// Whether it can hold of machines alone: it asks for their kind, or for the scaling group, which nothing else has.
+    #[must_use]
+    pub fn holds_of_machines_only(&self) -> bool {
+        let facts = Facts::of(&self.tree, true);
+        facts.kinds.lies_in(Kinds::one(Kind::Instance)) || is_in_group(&facts)
+    }
+
+    /// Whether it can hold only of what is in a scaling group.
+    #[must_use]
+    pub fn holds_in_groups_only(&self) -> bool {
+        let facts = Facts::of(&self.tree, true);
+        facts.kinds.is_empty() || is_in_group(&facts)
     }
 
     /// Whether it speaks of the scaling group.
@@ -226,13 +244,17 @@ impl Expression {
             .map_err(|error| EvaluationError::of(&self.source, &self.tree, &self.spans, context, &error))?;
         take(value.as_ref()).ok_or_else(|| {
             let is_null = value.downcast_ref::<CelNull>().is_some();
-            EvaluationError::new(match facts::path(&self.tree).filter(|_| is_null) {
-                Some(path) => format!("{path} has no value"),
-                None if is_null => format!("`{}` has no value", self.source),
-                None => format!("`{}` gave {} and not {wanted}", self.source, value.get_type().name()),
-            })
+            match facts::path(&self.tree).filter(|_| is_null) {
+                Some(path) => EvaluationError::null(&path, format!("{path} has no value")),
+                None if is_null => EvaluationError::new(format!("`{}` has no value", self.source)),
+                None => EvaluationError::new(format!("`{}` gave {} and not {wanted}", self.source, value.get_type().name())),
+            }
         })
     }
+}
+
+fn is_in_group(facts: &Facts) -> bool {
+    facts.present.iter().any(|path| path.split(['.', '[']).next() == Some(Object::Group.name()))
 }
 
 fn asks_group(tree: &IdedExpr) -> bool {

@@ -10,6 +10,7 @@ use super::dependents;
 use super::fleets::{self, Age};
 use super::policy::{Policy, RuleTracer, Timers, Verdicts};
 use super::stages::stage_alive;
+use super::waiting::DeferredBy;
 use super::words::{after, elapsed, spelt};
 use crate::estate::{
     Dirty, Disposition, End, EndCause, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownScope, Stage, covering,
@@ -38,8 +39,10 @@ pub struct Decisions {
     pub bereft: BTreeSet<Key>,
     /// Absences that would be due but that their scope does not prove now (guardrail 1), with that scope.
     pub frozen: BTreeMap<Key, Scope>,
-    /// Resources that wait for their age, without retired ones.
+    /// Resources that wait: [`Self::deferred_by`] says for what. Without retired ones.
     pub deferred: u64,
+    /// The same by what they wait for.
+    pub deferred_by: DeferredBy,
     /// Resources folded into fleets, without retired ones.
     pub folded: u64,
     /// Resources ignored by rule, without retired ones.
@@ -112,6 +115,7 @@ pub(crate) fn decide_with(
             decisions.died_deferred += 1;
         }
     }
+    decisions.deferred_by = DeferredBy::of(estate, &decisions.verdicts);
     propose_disowned(estate, &mut decisions, at);
     decisions
 }

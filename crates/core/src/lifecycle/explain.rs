@@ -110,11 +110,13 @@ pub fn explain(estate: &Estate, key: &Key, policy: &Policy, at: Timestamp) -> Op
     let mut rules = Vec::new();
     let trace = |rule: &Rule, outcome, text: Option<&str>| {
         let text = text.map(str::to_owned);
+        // A fold that matches what is no machine only sets.
+        let decides = |action: &&Action| outcome != RuleOutcome::Matched || action.speaks_of(known.resource.kind);
         rules.push(RuleTrace {
             name: rule.name.clone(),
             outcome,
             text,
-            action: rule.action.as_ref().map(Action::word),
+            action: rule.action.as_ref().filter(decides).map(Action::word),
             set: set_by(&rule.set),
         });
     };

@@ -14,6 +14,7 @@ mod moves;
 mod outlook;
 mod policy;
 mod stages;
+mod waiting;
 mod words;
 
 pub(crate) use causes::absence;
@@ -28,6 +29,7 @@ pub(crate) use fleets::placed;
 pub use moves::{conclude_moved, successors};
 pub use policy::{Policy, RuleTracer, Timers, Verdicts};
 pub use stages::may_follow;
+pub use waiting::DeferredBy;
 
 #[cfg(test)]
 mod fleet_rule_tests;

@@ -275,7 +275,7 @@ fn kept<'a>(
     at: Timestamp,
 ) -> Option<Kept<'a>> {
     match (&verdict.failure, unread) {
-        (Some(Failure { rule, text, freezes: true }), _) => return Some(Kept::Frozen { rule, text }),
+        (Some(Failure { rule, text, freezes: true, hint: _ }), _) => return Some(Kept::Frozen { rule, text }),
         (_, Some(rule)) if verdict.is_set_unread => return Some(Kept::Frozen { rule, text: GROUP_UNREAD }),
         _ if verdict.is_group_unread => return Some(Kept::GroupUnread),
         _ => {}

@@ -246,6 +246,59 @@ fn fold_without_a_group_is_a_failure_and_other_kinds_are_not_asked() {
 }
 
 #[test]
+fn what_a_fold_sets_applies_to_every_kind_that_it_matches() {
+    let set = Settings { flag: Some("farm".to_owned()), retire_after: Some(Duration::from_secs(7 * 86_400)), ..Settings::default() };
+    let folds = rule("farms", r#""farm" in resource.tags"#, Some(into(r#"resource.tags["farm"]"#)), set);
+    // Of other kinds the next rule decides.
+    let policy = under(vec![folds, does("no volumes", r#"resource.kind == "volume""#, Action::Ignore)]);
+    let mut disk = resource(&at(Kind::Volume), "vol-1");
+    disk.tags.insert("farm".to_owned(), "blue".to_owned());
+    let one = machine("i-1", &[("farm", "blue")]);
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&one, &disk], Vec::new()), &policy, 1);
+    for key in [&one.key, &disk.key] {
+        let verdict = decisions.verdicts.of(key);
+        assert_eq!((verdict.flag.as_deref(), verdict.timers.retire_after.as_secs()), (Some("farm"), 7 * 86_400), "{key}");
+    }
+    assert_eq!((disposition(&estate, &one.key), disposition(&estate, &disk.key)), (Disposition::Fold, Disposition::Ignore));
+    let explained = explain(&estate, &disk.key, &policy, minute(2)).expect("it is known");
+    let told: Vec<_> = explained.rules.iter().map(|rule| (rule.name.as_str(), rule.outcome, rule.action)).collect();
+    use crate::rules::ActionWord::{Ignore, Record};
+    assert_eq!(
+        told,
+        [
+            ("farms", RuleOutcome::Matched, None),
+            ("no volumes", RuleOutcome::Matched, Some(Ignore)),
+            ("default", RuleOutcome::Matched, Some(Record)),
+        ]
+    );
+}
+
+#[test]
+fn what_is_deferred_is_counted_by_what_it_waits_for() {
+    let policy = under(vec![
+        does("fails", r#""built" in resource.tags && timestamp(resource.tags["built"]) < now"#, Action::Ignore),
+        does("drafts", r#""draft" in resource.tags"#, Action::Defer),
+    ]);
+    let mut young = machine("i-young", &[]);
+    young.created_at = Some(minute(0));
+    let mut disks = Vec::new();
+    let mut edges = Vec::new();
+    let machines = [young, machine("i-built", &[("built", "lately")]), machine("i-draft", &[("draft", "")]), machine("i-old", &[])];
+    for machine in &machines {
+        let mut disk = resource(&at(Kind::Volume), &format!("vol-{}", machine.native_id));
+        disk.attributes.insert("delete_on_termination".to_owned(), json!(true));
+        edges.push(relation(RelationType::AttachedTo, &disk.key, &machine.key));
+        disks.push(disk);
+    }
+    let mut estate = Estate::default();
+    let all: Vec<&Resource> = machines.iter().chain(&disks).collect();
+    let decisions = step(&mut estate, &shown(&all, edges), &policy, 1);
+    assert_eq!(decisions.deferred, 6);
+    assert_eq!(decisions.deferred_by, DeferredBy { age: 2, rule: 2, frozen: 2 });
+}
+
+#[test]
 fn folding_into_what_is_ignored_is_ignoring() {
     let policy = under(vec![
         does("fleets", r#"resource.kind == "instance" && group != null"#, Action::Fold { into: None }),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::guard::Hold;
 use crate::estate::{EstateId, Fence, FieldChange};
+use crate::lifecycle::DeferredBy;
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName, vocabulary};
 use crate::target::RecordId;
 
@@ -112,8 +113,11 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// What guardrails stopped.
     pub holds: Vec<Hold>,
-    /// Resources that wait for their age.
+    /// Resources that wait: for their age, because a rule defers them, or because they are frozen.
     pub deferred: u64,
+    /// The same by what they wait for.
+    #[serde(default)]
+    pub deferred_by: DeferredBy,
     /// Resources folded into fleets.
     pub folded: u64,
     /// Resources ignored by rule.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::change::{Change, ChangeKind, Plan, Reason};
 use super::guard::{Guardrail, Hold, HoldId};
 use crate::estate::FieldChange;
+use crate::lifecycle::DeferredBy;
 use crate::model::{EdgeId, Key, Kind, TargetName};
 
 /// Version of the `plan` and `holds` documents.
@@ -104,8 +105,10 @@ pub struct PlanDocument<'a, R> {
     pub changes: &'a [Change],
     /// What guardrails stopped.
     pub holds: Vec<HoldDocument<'a>>,
-    /// Resources that wait for their age.
+    /// Resources that wait: for their age, because a rule defers them, or because they are frozen.
     pub deferred: u64,
+    /// The same by what they wait for.
+    pub deferred_by: DeferredBy,
     /// Resources folded into fleets.
     pub folded: u64,
     /// Resources ignored by rule.
@@ -126,6 +129,7 @@ impl<'a, R: Serialize> PlanDocument<'a, R> {
             changes: &plan.changes,
             holds: plan.holds.iter().map(HoldDocument::from).collect(),
             deferred: plan.deferred,
+            deferred_by: plan.deferred_by,
             folded: plan.folded,
             ignored: plan.ignored,
             receipts,

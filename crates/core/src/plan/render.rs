@@ -36,10 +36,17 @@ pub fn plan(plan: &Plan, estate: &Estate, verbose: bool) -> String {
     for held in &plan.holds {
         text.push_str(&hold(held, estate, verbose));
     }
-    let rest = [(plan.deferred, "waits for its age", "wait for their age"), (plan.folded, "is", "are"), (plan.ignored, "is", "are")];
-    for ((count, one, more), end) in rest.into_iter().zip(["", " folded into fleets", " ignored by rule"]) {
+    let by = plan.deferred_by;
+    let rest = [
+        (by.age, "waits for its age", "wait for their age"),
+        (by.rule, "is deferred by rule", "are deferred by rule"),
+        (by.frozen, "has no record yet and is frozen", "have no record yet and are frozen"),
+        (plan.folded, "is folded into fleets", "are folded into fleets"),
+        (plan.ignored, "is ignored by rule", "are ignored by rule"),
+    ];
+    for (count, one, more) in rest {
         if count > 0 {
-            let _ = writeln!(text, "{} {}{end}", many(count, "resource"), if count == 1 { one } else { more });
+            let _ = writeln!(text, "{} {}", many(count, "resource"), if count == 1 { one } else { more });
         }
     }
     text

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::{Action, Origin, Rule, Rules};
 use crate::estate::Disposition;
-use crate::expression::Subject;
+use crate::expression::{EvaluationError, Subject};
 use crate::lifecycle::{RuleOutcome, Timers};
-use crate::model::{Key, Kind, Resource};
+use crate::model::{Key, Resource};
 
 /// The name of what decides where no rule does.
 pub const DEFAULT: &str = "default";
@@ -101,8 +101,31 @@ pub struct Failure {
     pub rule: String,
     /// Why.
     pub text: String,
+    /// How to write the rule so that it can be asked, in words.
+    pub hint: Option<String>,
     /// It stands at or before the rule that decides: nothing is decided.
     pub freezes: bool,
+}
+
+/// Why a rule could not be asked, and the mend.
+struct Unasked {
+    text: String,
+    hint: Option<String>,
+}
+
+impl Unasked {
+    fn new(text: &str, hint: &str) -> Self {
+        Self { text: text.to_owned(), hint: Some(hint.to_owned()) }
+    }
+
+    fn when(error: &EvaluationError) -> Self {
+        Self { text: error.to_string(), hint: error.hint().map(|asked| format!("let `when` ask first: {asked}")) }
+    }
+
+    /// `into` is only asked where `when` holds.
+    fn into(error: &EvaluationError) -> Self {
+        Self { text: format!("`into`: {error}"), ..Self::when(error) }
+    }
 }
 
 /// A verdict in the making.
@@ -137,7 +160,7 @@ impl Rules {
                 _ if making.is_unread(rule, subject) => Err(GROUP_UNREAD.to_owned()),
                 Ok(true) => making.take(rule, subject),
                 Ok(false) => Ok(RuleOutcome::NotMatched),
-                Err(error) => Err(making.fail(rule, error.to_string())),
+                Err(error) => Err(making.fail(rule, Unasked::when(&error))),
             };
             match outcome {
                 Ok(outcome) => trace(rule, outcome, None),
@@ -164,12 +187,15 @@ impl<'a> Making<'a> {
     }
 
     fn take(&mut self, rule: &'a Rule, subject: &Subject<'_>) -> Result<RuleOutcome, String> {
-        if let (Some(action), None) = (&rule.action, &self.decided) {
+        // Only machines are folded. What else the rule sets applies to every kind that it matches.
+        let action = rule.action.as_ref().filter(|action| subject.resource().is_some_and(|resource| action.speaks_of(resource.kind)));
+        if action.is_none() && rule.set.is_empty() {
+            return Ok(RuleOutcome::NotMatched);
+        }
+        if let (Some(action), None) = (action, &self.decided) {
             match decide(action, subject) {
-                Ok(Some((disposition, fleet))) => self.decided = Some((rule, disposition, fleet)),
-                // Only machines are folded.
-                Ok(None) => return Ok(RuleOutcome::NotMatched),
-                Err(text) => return Err(self.fail(rule, text)),
+                Ok((disposition, fleet)) => self.decided = Some((rule, disposition, fleet)),
+                Err(unasked) => return Err(self.fail(rule, unasked)),
             }
         }
         self.setting.push((rule, Applies::Known));
@@ -197,10 +223,10 @@ impl<'a> Making<'a> {
     }
 
     /// Notes that a rule could not be asked, and gives back why.
-    fn fail(&mut self, rule: &'a Rule, text: String) -> String {
+    fn fail(&mut self, rule: &'a Rule, Unasked { text, hint }: Unasked) -> String {
         self.setting.push((rule, Applies::Unknown));
         let freezes = self.decided.is_none();
-        self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text: text.clone(), freezes });
+        self.verdict.failure.get_or_insert_with(|| Failure { rule: rule.name.clone(), text: text.clone(), hint, freezes });
         text
     }
 
@@ -233,24 +259,27 @@ fn can_be_fleet(machine: &Resource, name: &str) -> bool {
     Key::fleet(machine.provider, &machine.account, &machine.region, name).is_some()
 }
 
-/// What an action comes to for a resource; `None` where it has nothing to say of its kind.
-fn decide(action: &Action, subject: &Subject<'_>) -> Result<Option<(Disposition, Option<Fleet>)>, String> {
-    let fold = |fleet| Ok(Some((Disposition::Fold, Some(fleet))));
+/// What an action comes to for a resource of a kind that it speaks of.
+fn decide(action: &Action, subject: &Subject<'_>) -> Result<(Disposition, Option<Fleet>), Unasked> {
+    let fold = |fleet| Ok((Disposition::Fold, Some(fleet)));
     match action {
-        Action::Record => Ok(Some((Disposition::Record, None))),
-        Action::Defer => Ok(Some((Disposition::Defer, None))),
-        Action::Ignore => Ok(Some((Disposition::Ignore, None))),
-        Action::Fold { .. } if subject.resource().is_none_or(|resource| resource.kind != Kind::Instance) => Ok(None),
-        Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| format!("`into`: {error}"))?.trim() {
-            "" => Err("`into` gives an empty name".to_owned()),
+        Action::Record => Ok((Disposition::Record, None)),
+        Action::Defer => Ok((Disposition::Defer, None)),
+        Action::Ignore => Ok((Disposition::Ignore, None)),
+        Action::Fold { into: Some(into) } => match into.text(subject).map_err(|error| Unasked::into(&error))?.trim() {
+            "" => Err(Unasked::new("`into` gives an empty name", "let `when` hold only where the name is not empty")),
             name if !subject.resource().is_some_and(|machine| can_be_fleet(machine, name)) => {
-                Err("`into` gives a name that no fleet can have: it is too long, or has control characters".to_owned())
+                let text = "`into` gives a name that no fleet can have: it is too long, or has control characters";
+                Err(Unasked::new(text, "let `when` hold only where the name can be one"))
             }
             name => fold(Fleet::Named(name.to_owned())),
         },
         Action::Fold { into: None } => match subject.group() {
             Some(group) => fold(Fleet::Group(group.key.clone())),
-            None => Err("it is in no scaling group, and the rule has no `into`".to_owned()),
+            None => {
+                let hint = "let `when` ask for the group first: `group != null && …`; or name a fleet by `into`";
+                Err(Unasked::new("it is in no scaling group, and the rule has no `into`", hint))
+            }
         },
     }
 }

@@ -12,7 +12,7 @@ pub use judge::{DEFAULT, Failure, Fleet, GROUP_UNREAD, Verdict};
 
 use crate::expression::Expression;
 use crate::lifecycle::Timers;
-use crate::model::vocabulary;
+use crate::model::{Kind, vocabulary};
 
 vocabulary! {
     /// What a rule does with a resource.
@@ -77,6 +77,15 @@ impl Action {
             Self::Record | Self::Defer | Self::Ignore => None,
         };
         (self.word(), into)
+    }
+
+    /// Whether it decides about resources of a kind: only machines are folded.
+    #[must_use]
+    pub const fn speaks_of(&self, kind: Kind) -> bool {
+        match self {
+            Self::Record | Self::Defer | Self::Ignore => true,
+            Self::Fold { .. } => matches!(kind, Kind::Instance),
+        }
     }
 
     /// Its word in the configuration.

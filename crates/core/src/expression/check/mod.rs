@@ -418,7 +418,10 @@ impl Checker<'_> {
         }
         let (gives, wanted) = match &of_container {
             Type::Map(value) => (value.as_ref().clone(), Some(Type::Text)),
-            Type::List(element) => (element.as_ref().clone(), Some(Type::Int)),
+            Type::List(element) => {
+                self.doubt_element(node, container, index, here);
+                (element.as_ref().clone(), Some(Type::Int))
+            }
             Type::Dyn => (Type::Dyn, None),
             other => {
                 let text = format!("{} cannot be looked into with `[…]`", with_article(other));
@@ -487,6 +490,7 @@ impl Checker<'_> {
                 // What went wrong within is told already.
                 if self.mistakes.len() == before {
                     self.literals(node, call);
+                    self.doubt_reading(node, call, here);
                 }
                 gives
             }

@@ -195,7 +195,7 @@ fn functions() {
     );
     check("now.size() > 1", "now.size()", "`size` cannot be called on timestamp", "it is `string.size()` or `list.size()` or `map.size()`");
     check("resource.tags.exists(k)", "resource.tags.exists(k)", "`exists` is not written so", "it is `x.exists(item, condition)`");
-    check("resource.tags.any(k, true)", "any", "unknown function `any`", "");
+    check("resource.tags.any(k, true)", "any", "unknown function `any`", "it is `x.exists(item, condition)` here");
     check(
         "timestamp(\"2026-13-01\") < now",
         "\"2026-13-01\"",
@@ -339,7 +339,6 @@ fn a_tag_that_nothing_asked_for_is_doubted() {
         // Asked for in one of two alternatives only.
         (r#"("role" in resource.tags || resource.kind == "volume") && resource.tags["role"] == "ci""#, r#"resource.tags["role"]"#),
         (r#"resource.tags.exists(k, k == "env") && ["a"].exists(v, resource.tags["role"] == v)"#, r#"resource.tags["role"]"#),
-        (r#"timestamp(resource.tags["until"]) < now"#, r#"resource.tags["until"]"#),
     ] {
         assert_eq!(doubts(source), [doubted], "{source}");
     }
@@ -459,6 +458,114 @@ fn a_field_that_is_there_is_not_doubted() {
         "resource.age > duration(\"1h\") && resource.region.startsWith(\"eu-\")",
     ] {
         assert_eq!(doubts(source), [""; 0], "{source}");
+    }
+}
+
+#[test]
+fn a_tag_that_is_read_as_what_it_may_not_be_is_doubted() {
+    let told = |reading: &str| {
+        let source = format!(r#""x" in resource.tags && {reading}"#);
+        let expression = condition(&source);
+        let [doubt] = expression.doubts() else { panic!("{source}: {:?}", expression.doubts()) };
+        (doubt.text.clone(), doubt.help.clone().unwrap_or_default())
+    };
+    let text = |text: &str, help: &str| (text.to_owned(), help.to_owned());
+    assert_eq!(
+        told(r#"timestamp(resource.tags["x"]) < now"#),
+        text(
+            r#"`timestamp(resource.tags["x"])` fails where the tag's value is no time with seconds and offset"#,
+            r#"write `isExpiry(resource.tags["x"]) && expiry(resource.tags["x"])`, which takes dates as people write them"#
+        )
+    );
+    assert_eq!(
+        told("int(resource.tags.x.trim()) > 3"),
+        text(
+            "`int(resource.tags.x.trim())` fails where the tag's value is no whole number",
+            r#"ask for its form first: `resource.tags.x.trim().matches("^[0-9]{1,9}$") && …`"#
+        )
+    );
+    for (reading, asked) in [
+        (r#"expiry(resource.tags["x"]) < now"#, r#"isExpiry(resource.tags["x"])"#),
+        (r#"resource.age > duration(resource.tags["x"])"#, r#"resource.tags["x"].matches("^[0-9]{1,6}[smh]$")"#),
+        (r#"double(resource.tags["x"]) > 0.5"#, r#"resource.tags["x"].matches("^[0-9]{1,9}([.][0-9]+)?$")"#),
+        (r#"timestamp(resource.tags["x"]) < now"#, r#"resource.tags["x"].matches("^[-0-9]{10}T00:00:00Z$")"#),
+    ] {
+        let (_, help) = told(reading);
+        assert!(help.contains(asked) || reading.starts_with("timestamp"), "{help}");
+        let source = format!(r#""x" in resource.tags && {asked} && {reading}"#);
+        assert_eq!(doubts(&source), [""; 0], "{source}");
+        let source = format!(r#""x" in resource.tags && ({asked} || {reading})"#);
+        assert_eq!(doubts(&source).len(), 1, "{source}");
+    }
+    // That it is some date does not make it a time in full.
+    assert_eq!(told(r#"isExpiry(resource.tags["x"]) && timestamp(resource.tags["x"]) < now"#).0.matches("timestamp").count(), 1);
+    let any = r#"resource.tags.exists(k, k.startsWith("expir") && isExpiry(resource.tags[k]) && expiry(resource.tags[k]) < now)"#;
+    assert_eq!(doubts(any), [""; 0]);
+    assert_eq!(doubts(&any.replace("isExpiry(resource.tags[k]) && ", "")), ["expiry(resource.tags[k])"]);
+}
+
+#[test]
+fn an_element_of_a_list_that_may_be_shorter_is_doubted() {
+    let told = |condition_source: &str| {
+        let source = format!("resource.kind == \"instance\" && {condition_source}");
+        let expression = condition(&source);
+        let [doubt] = expression.doubts() else { panic!("{source}: {:?}", expression.doubts()) };
+        (doubt.text.clone(), doubt.help.clone().unwrap_or_default())
+    };
+    let text = |text: &str, help: &str| (text.to_owned(), help.to_owned());
+    assert_eq!(
+        told("resource.macs[0] == \"a\""),
+        text(
+            "`resource.macs[0]` fails where the list is shorter or null",
+            "ask for its length first: `resource.macs != null && size(resource.macs) > 0 && …`"
+        )
+    );
+    assert_eq!(
+        told("resource.macs != null && resource.macs[1] == \"a\""),
+        text("`resource.macs[1]` fails where the list is shorter", "ask for its length first: `size(resource.macs) > 1 && …`")
+    );
+    for (length, is_enough) in [
+        ("size(resource.macs) > 1", true),
+        ("1 < resource.macs.size()", true),
+        ("resource.macs.size() >= 2", true),
+        ("2 <= resource.macs.size()", true),
+        ("size(resource.macs) == 2", true),
+        ("!(size(resource.macs) < 2)", true),
+        ("!(size(resource.macs) <= 1)", true),
+        ("size(resource.macs) > 0", false),
+        ("size(resource.macs) != 0", false),
+        ("size(resource.macs) < 2", false),
+        ("!(size(resource.macs) > 1)", false),
+        ("(size(resource.macs) > 1 || size(resource.macs) > 0)", false),
+    ] {
+        let source = format!("resource.kind == \"instance\" && resource.macs != null && {length} && resource.macs[1] == \"a\"");
+        assert_eq!(doubts(&source).is_empty(), is_enough, "{source}");
+    }
+    for source in [
+        "resource.kind == \"instance\" && resource.macs != null && size(resource.macs) != 0 && resource.macs[0] == \"a\"",
+        "resource.kind == \"instance\" && resource.macs != null && \"b\" in resource.macs && resource.macs[0] == \"a\"",
+        "[1, 2][1] == 2",
+    ] {
+        assert_eq!(doubts(source), [""; 0], "{source}");
+    }
+}
+
+#[test]
+fn what_a_condition_can_hold_of_is_known() {
+    for (source, of_machines, in_groups) in [
+        ("true", false, false),
+        ("resource.kind == \"instance\"", true, false),
+        ("resource.kind == \"volume\"", false, false),
+        ("group != null", true, true),
+        ("group != null && group.max_size > 1", true, true),
+        ("group != null && \"env\" in group.tags", true, true),
+        ("group == null", false, false),
+        ("resource.kind == \"instance\" && (resource.state == \"stopped\" || group != null)", true, false),
+        ("\"role\" in resource.tags && resource.tags[\"role\"] == \"group\"", false, false),
+        ("resource.kind in [\"instance\", \"volume\"] && resource.kind != \"volume\"", true, false),
+    ] {
+        let condition = condition(source);
+        assert_eq!((condition.holds_of_machines_only(), condition.holds_in_groups_only()), (of_machines, in_groups), "{source}");
     }
 }
 

@@ -146,6 +146,7 @@ fn the_plan_names_the_rule() {
         changes: guarded.changes,
         holds: guarded.holds,
         deferred: 0,
+        deferred_by: crate::lifecycle::DeferredBy::default(),
         folded: 0,
         ignored: 1,
         forecast: [(guarded.target, guarded.forecast)].into(),

@@ -3,6 +3,7 @@ use serde_json::json;
 use super::super::testing::*;
 use super::super::*;
 use crate::estate::{EstateId, Fence};
+use crate::lifecycle::DeferredBy;
 use crate::model::Kind;
 
 fn world() -> World {
@@ -29,7 +30,8 @@ fn plan(world: &World) -> Plan {
         fence: Fence(3),
         changes: guarded.changes,
         holds: guarded.holds,
-        deferred: 1,
+        deferred: 3,
+        deferred_by: DeferredBy { age: 1, rule: 2, frozen: 0 },
         folded: 2,
         ignored: 0,
         forecast: [(guarded.target, guarded.forecast)].into(),
@@ -69,6 +71,7 @@ held at cmdb: 10 retire (blast_radius)
     status: \"on\" → \"ended\"
   retire … and 5 more: 5 c_instance (`-v` shows all)
 1 resource waits for its age
+2 resources are deferred by rule
 2 resources are folded into fleets
 "
     );
@@ -83,7 +86,7 @@ held at cmdb: 10 retire (blast_radius)
 fn nothing_to_do_is_said() {
     let world = World::with_instances(1);
     let mut plan = plan(&world);
-    plan.deferred = 0;
+    (plan.deferred, plan.deferred_by) = (0, DeferredBy::default());
     plan.folded = 0;
     assert_eq!(render::plan(&plan, &world.estate, false), "cmdb: nothing to do; 1 record afterwards\n");
 }
@@ -108,7 +111,7 @@ fn documents_keep_their_promise() {
     assert_eq!(document["holds"][0], document::hold(&plan.holds[0]));
     let relate = json!({"type": "routes_to", "from": key("p-0"), "to": key("i-011")});
     assert_eq!(document["changes"][2]["relation"], relate);
-    assert_eq!((&document["deferred"], &document["folded"], &document["ignored"]), (&json!(1), &json!(2), &json!(0)));
+    assert_eq!((&document["deferred"], &document["folded"], &document["ignored"]), (&json!(3), &json!(2), &json!(0)));
     assert_eq!(document["forecast"], json!({"cmdb": 13}));
     assert_eq!(document["receipts"], json!([{"outcome": "complete"}]));
 }
