@@ -3,6 +3,9 @@
 //! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
 //! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
 
+mod closures;
+#[cfg(test)]
+mod closures_tests;
 mod holder;
 mod lease;
 mod retry;
@@ -24,11 +27,11 @@ use tracing::{Instrument as _, instrument};
 
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
-use crate::model::{EdgeId, Key};
+use crate::model::{Account, EdgeId, Key, Kind, Region};
 use crate::plan::{
     self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState,
 };
-use crate::target::{Addressed, Delivered, Operation, Retry, Sending, Target, TargetError, Write};
+use crate::target::{Addressed, Delivered, End, Host, Operation, Place, Retry, Sending, Target, TargetError, Write};
 
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
@@ -48,8 +51,8 @@ pub struct Delivery<'a> {
     pub deadline: Instant,
     /// Set when the user or the system asks to stop: the batch in hand is finished, no other is begun.
     pub interrupt: &'a tokio::sync::watch::Receiver<bool>,
-    /// Native ids of CIs, for creates.
-    pub native_ids: &'a (dyn Fn(&Key) -> String + Sync),
+    /// What the estate knows of a CI.
+    pub about: &'a (dyn Fn(&Key) -> About + Sync),
     /// Puts in what a lean plan left out of a change: called when its turn comes.
     pub fill: &'a (dyn Fn(&mut Change) + Sync),
     /// What guardrail 3 counts.
@@ -58,6 +61,23 @@ pub struct Delivery<'a> {
     pub approved: &'a BTreeSet<ChangeId>,
     /// Called after every batch with the number of changes that it brought to an end.
     pub progress: &'a (dyn Fn(u64) + Sync),
+}
+
+/// What a write says of its CI beside what changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct About {
+    /// Kind.
+    pub kind: Kind,
+    /// The provider's own id.
+    pub native_id: String,
+    /// Account.
+    pub account: Account,
+    /// Region.
+    pub region: Region,
+    /// When it was last shown.
+    pub seen_at: Option<Timestamp>,
+    /// What its record may be identified beside ([`Target::hosts`]), the best first.
+    pub hosts: Vec<Key>,
 }
 
 /// What became of the changes of one target.
@@ -155,7 +175,15 @@ impl Delivery<'_> {
             phases.entry(change.change).or_default().push(change);
         }
         while let Some((kind, phase)) = phases.pop_first() {
-            if let Err(stop) = engine.phase(kind, phase).await {
+            let ended = if kind == ChangeKind::Create && self.target.takes_closures() {
+                let edges = phases.remove(&ChangeKind::Relate).unwrap_or_default();
+                let (left, ended) = engine.closures(phase, edges).await;
+                phases.insert(ChangeKind::Relate, left);
+                ended
+            } else {
+                engine.phase(kind, phase).await
+            };
+            if let Err(stop) = ended {
                 engine.outcome.waiting += phases.values().map(|left| left.len() as u64).sum::<u64>();
                 engine.outcome.stopped = Some(stop);
                 break;
@@ -221,16 +249,22 @@ impl Engine<'_, '_> {
             && let Some(mut change) = rest.next()
         {
             (self.delivery.fill)(&mut change);
-            match self.write_of(&change) {
-                Sendable::Now(write) => batch.push(Due { change, write, unanswered: Vec::new() }),
-                Sendable::NotDue { error, parked } => {
-                    let Change { key, relation, change, .. } = change;
-                    self.outcome.failed.push(Failure { key, relation, change, error, parked });
-                }
-                Sendable::Waits => self.outcome.waiting += 1,
-            }
+            batch.extend(self.due(change, &BTreeSet::new()));
         }
         batch
+    }
+
+    /// A change as a write, where its turn has come. `made` are the records that earlier writes of its batch make.
+    fn due(&mut self, change: Change, made: &BTreeSet<Key>) -> Option<Due> {
+        match self.write_of(&change, made) {
+            Sendable::Now(write) => return Some(Due { change, write, unanswered: Vec::new() }),
+            Sendable::NotDue { error, parked } => {
+                let Change { key, relation, change, .. } = change;
+                self.outcome.failed.push(Failure { key, relation, change, error, parked });
+            }
+            Sendable::Waits => self.outcome.waiting += 1,
+        }
+        None
     }
 
     fn count_call(&mut self, kind: ChangeKind) {
@@ -304,6 +338,7 @@ impl Engine<'_, '_> {
                 return Err(stop);
             }
             let Some(part) = stack.pop() else { return Ok(()) };
+            let part = self.anew(part);
             let Some(noted) = self.begin(part).await? else { continue };
             self.count_call(kind);
             match self.send(kind, &noted).await {
@@ -388,6 +423,10 @@ impl Engine<'_, '_> {
             notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
                 Ok(delivered) => self.done(&sent.change, delivered),
+                Err(TargetError::Abandoned { .. }) => {
+                    self.outcome.waiting += 1;
+                    Answer::NotSent
+                }
                 Err(error) => self.refused(&sent.change, &error),
             };
             notes.push((sent, note));
@@ -457,7 +496,7 @@ impl Engine<'_, '_> {
         Answer::Failed { error, attempts, next_try_at: (!parked).then(|| back_off(self.delivery.at, attempts)), parked, answered }
     }
 
-    fn write_of(&self, change: &Change) -> Sendable {
+    fn write_of(&self, change: &Change, made: &BTreeSet<Key>) -> Sendable {
         if change.gives_way_to.iter().any(|key| self.awaited.contains(key)) {
             return Sendable::Waits;
         }
@@ -467,10 +506,27 @@ impl Engine<'_, '_> {
                 return Sendable::NotDue { error: refusal.error.clone(), parked };
             }
         }
-        match self.operation_of(change) {
-            Some(operation) => Sendable::Now(Write { key: change.key.clone(), kind: change.kind, operation }),
+        match self.make(change, made) {
+            Some(write) => Sendable::Now(write),
             None => Sendable::Waits,
         }
+    }
+
+    /// A change as a write; `None` where a record that it speaks of does not stand.
+    fn make(&self, change: &Change, made: &BTreeSet<Key>) -> Option<Write> {
+        let About { native_id, account, region, seen_at, hosts, .. } = (self.delivery.about)(&change.key);
+        let operation = self.operation_of(change, native_id, made)?;
+        let host = |key: Key| {
+            let record = self.end(&key, made)?;
+            Some(Host { kind: (self.delivery.about)(&key).kind, key, record })
+        };
+        let hosts = if change.change == ChangeKind::Create { hosts.into_iter().find_map(host).into_iter().collect() } else { Vec::new() };
+        Some(Write { key: change.key.clone(), kind: change.kind, place: Place { account, region, seen_at, hosts }, operation })
+    }
+
+    /// The record of a CI: one that stands there, or one that the batch makes.
+    fn end(&self, key: &Key, made: &BTreeSet<Key>) -> Option<End> {
+        self.addressed(key).map(End::Stands).or_else(|| made.contains(key).then(|| End::Made(key.clone())))
     }
 
     /// What the target said to this very wish when it was last sent. What it said to another one holds nothing up.
@@ -482,17 +538,14 @@ impl Engine<'_, '_> {
         refusal.filter(|refusal| refusal.change == change.id)
     }
 
-    fn operation_of(&self, change: &Change) -> Option<Operation> {
+    fn operation_of(&self, change: &Change, native_id: String, made: &BTreeSet<Key>) -> Option<Operation> {
         let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
         let update = |retired| {
             let record = self.addressed(&change.key)?;
             Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired, take_over: false })
         };
         match change.change {
-            ChangeKind::Create => {
-                let native_id = (self.delivery.native_ids)(&change.key);
-                Some(Operation::Create { class: change.class.clone(), native_id, fields: values() })
-            }
+            ChangeKind::Create => Some(Operation::Create { class: change.class.clone(), native_id, fields: values() }),
             ChangeKind::Adopt => {
                 let record = Addressed { record: change.record.clone()?, carries: None };
                 let take_over = !change.contributed;
@@ -504,15 +557,21 @@ impl Engine<'_, '_> {
             ChangeKind::Purge => Some(Operation::Purge { record: self.addressed(&change.key)? }),
             ChangeKind::Relate => {
                 let edge = change.relation.clone()?;
-                let (from, to) = (self.addressed(&edge.from)?, self.addressed(&edge.to)?);
-                Some(Operation::Relate { from, to, edge, attributes: values() })
+                let (from, to) = (self.end(&edge.from, made)?, self.end(&edge.to, made)?);
+                let to_kind = self.kind_of(&edge.to);
+                Some(Operation::Relate { from, to, to_kind, edge, attributes: values() })
             }
             ChangeKind::Unrelate => {
                 let edge = change.relation.clone()?;
                 let (from, to) = (self.addressed(&edge.from)?, self.addressed(&edge.to)?);
-                Some(Operation::Unrelate { from, to, edge })
+                let to_kind = self.kind_of(&edge.to);
+                Some(Operation::Unrelate { from, to, to_kind, edge })
             }
         }
+    }
+
+    fn kind_of(&self, key: &Key) -> Kind {
+        self.records.get(key).map_or_else(|| (self.delivery.about)(key).kind, |row| row.kind)
     }
 
     fn addressed(&self, key: &Key) -> Option<Addressed> {

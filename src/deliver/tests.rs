@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use super::{Aftermath, Delivery, Outcome, Stop, hold};
+use super::{About, Aftermath, Delivery, Outcome, Stop, hold};
 use crate::clock::RunClock;
 use crate::doctor::Finding;
 use crate::estate::{EstateId, Fence};
@@ -81,11 +81,11 @@ impl Target for Moody {
     }
 }
 
-fn key(number: usize) -> Key {
+pub(super) fn key(number: usize) -> Key {
     format!("aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-{number:04}").parse().unwrap()
 }
 
-fn create(target: &TargetName, number: usize) -> Change {
+pub(super) fn change(target: &TargetName, number: usize) -> Change {
     Change {
         id: Digest::of_parts([number.to_le_bytes().as_slice()]),
         target: target.clone(),
@@ -109,6 +109,17 @@ fn create(target: &TargetName, number: usize) -> Change {
     }
 }
 
+fn about(key: &Key) -> About {
+    About {
+        kind: Kind::Instance,
+        native_id: key.to_string(),
+        account: "123456789012".parse().unwrap(),
+        region: "eu-west-1".parse().unwrap(),
+        seen_at: None,
+        hosts: Vec::new(),
+    }
+}
+
 type Sent = (Outcome, Vec<usize>, Arc<dyn Ledger>, tempfile::TempDir);
 
 /// Sends a hundred creates in one batch, and gives what came of it, the sizes of the batches, and the ledger.
@@ -118,10 +129,23 @@ async fn send(mood: Mood) -> Sent {
 
 async fn send_in(mood: Mood, batch_size: usize) -> Sent {
     let target: TargetName = "moody".parse().unwrap();
-    send_changes(mood, batch_size, (0..100).map(|number| create(&target, number)).collect(), BTreeMap::new()).await
+    send_changes(mood, batch_size, (0..100).map(|number| change(&target, number)).collect(), BTreeMap::new()).await
 }
 
 async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, records: BTreeMap<Key, RecordBrief>) -> Sent {
+    let moody = Arc::new(Moody { name: "moody".parse().unwrap(), mood, batch_size, batches: Mutex::default() });
+    let (outcome, ledger, folder) = send_to(moody.clone(), &about, changes, records).await;
+    let batches = moody.batches.lock().unwrap().clone();
+    (outcome, batches, ledger, folder)
+}
+
+/// Sends changes to a target of the name `moody`.
+pub(super) async fn send_to(
+    target: Arc<dyn Target>,
+    about: &(dyn Fn(&Key) -> About + Sync),
+    changes: Vec<Change>,
+    records: BTreeMap<Key, RecordBrief>,
+) -> (Outcome, Arc<dyn Ledger>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
@@ -129,8 +153,6 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
     ledger.note_target(&name, "local", "", &TargetNews::Paused(false)).await.unwrap();
     let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
     let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
-    let moody = Arc::new(Moody { name: name.clone(), mood, batch_size, batches: Mutex::default() });
-    let target: Arc<dyn Target> = moody.clone();
     let (_stop, interrupt) = tokio::sync::watch::channel(false);
     let delivery = Delivery {
         target: &target,
@@ -141,7 +163,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
         at: Timestamp::UNIX_EPOCH,
         deadline: Instant::now() + Duration::from_secs(600),
         interrupt: &interrupt,
-        native_ids: &|key| key.to_string(),
+        about,
         fill: &|_| {},
         limits: &Limits::default(),
         approved: &BTreeSet::new(),
@@ -156,8 +178,7 @@ async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, recor
         verdicts: BTreeMap::new(),
     };
     let outcome = delivery.deliver(changes, state).await;
-    let batches = moody.batches.lock().unwrap().clone();
-    (outcome, batches, ledger, folder)
+    (outcome, ledger, folder)
 }
 
 /// What the ledger still counts as in flight, each once.
@@ -243,7 +264,7 @@ async fn what_was_refused_holds_up_the_same_wish_only() {
         id: Digest::of_parts([kind.as_str().as_bytes(), number.to_le_bytes().as_slice()]),
         change: kind,
         record: Some(RecordId(format!("r-{number}"))),
-        ..create(&target, number)
+        ..change(&target, number)
     };
     let row = |change: &Change, attempts: u32, next_try_at: Option<Timestamp>| RecordBrief {
         record: change.record.clone(),
@@ -269,23 +290,23 @@ async fn what_gives_way_to_a_record_goes_only_once_that_stands() {
         change: ChangeKind::Retire,
         record: Some(RecordId(format!("r-{number}"))),
         gives_way_to: fleets.iter().copied().map(key).collect(),
-        ..create(&target, number)
+        ..change(&target, number)
     };
     let retirements = [retire(10, &[0]), retire(11, &[1]), retire(12, &[0, 1]), retire(13, &[])];
     let row =
         |change: &Change| RecordBrief { record: change.record.clone(), state: DeliveryState::Delivered, ..RecordBrief::unborn(change) };
     let records: BTreeMap<_, _> = retirements.iter().map(|change| (change.key.clone(), row(change))).collect();
-    let changes = |first: Change| [first, create(&target, 1)].into_iter().chain(retirements.clone()).collect::<Vec<_>>();
+    let changes = |first: Change| [first, change(&target, 1)].into_iter().chain(retirements.clone()).collect::<Vec<_>>();
 
     // The target does not take the first of two fleets.
-    let (outcome, _, ledger, _folder) = send_changes(Mood::Poisoned(0), 200, changes(create(&target, 0)), records.clone()).await;
+    let (outcome, _, ledger, _folder) = send_changes(Mood::Poisoned(0), 200, changes(change(&target, 0)), records.clone()).await;
     assert_eq!(outcome.done, [(ChangeKind::Create, 1), (ChangeKind::Retire, 2)].into());
     assert_eq!((outcome.waiting, outcome.failed.len()), (2, 1), "what waits has not failed");
     let troubled: Vec<_> = ledger.troubles().await.unwrap().into_iter().map(|trouble| trouble.key).collect();
     assert_eq!(troubled, [key(0)], "nothing is noted against what waits");
 
     // It is not asked again yet: the same.
-    let refused = create(&target, 0);
+    let refused = change(&target, 0);
     let refusal = Refusal { change: refused.id, attempts: 1, next_try_at: Some(Timestamp::MAX), error: "no".to_owned() };
     let row = RecordBrief { state: DeliveryState::Failed, refusal: Some(Box::new(refusal)), ..RecordBrief::unborn(&refused) };
     let backing_off = records.clone().into_iter().chain([(key(0), row)]).collect();
@@ -293,6 +314,6 @@ async fn what_gives_way_to_a_record_goes_only_once_that_stands() {
     assert_eq!((outcome.done.get(&ChangeKind::Retire), outcome.waiting, outcome.failed.len()), (Some(&2), 2, 1));
 
     // Both stand: all go.
-    let (outcome, ..) = send_changes(Mood::Poisoned(1000), 200, changes(create(&target, 0)), records).await;
+    let (outcome, ..) = send_changes(Mood::Poisoned(1000), 200, changes(change(&target, 0)), records).await;
     assert_eq!((outcome.done.get(&ChangeKind::Retire), outcome.waiting, outcome.failed.len()), (Some(&4), 0, 0));
 }

@@ -12,6 +12,7 @@ use crate::plan::{Change, Plan, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 
+use super::about;
 use super::gaps::is_gap;
 use super::ready::NotReady;
 use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
@@ -65,7 +66,8 @@ async fn deliver_one(
     let standing = &*standing;
     let Some(lease) = &standing.ready.lease else { return deliver::Outcome::default() };
     let bar = context.meter.delivery(standing.ready.configured.name.as_str(), changes.len() as u64);
-    let native_ids = |key: &Key| stand.estate.resources.get(key).map(|known| known.resource.native_id.clone()).unwrap_or_default();
+    let hosts = about::Hosts::of(&stand.estate, standing.ready.target.as_ref());
+    let about = |key: &Key| hosts.about(&stand.estate, key);
     let delivery = Delivery {
         target: &standing.ready.target,
         ledger: context.ledger.as_ref(),
@@ -75,7 +77,7 @@ async fn deliver_one(
         at: context.at(),
         deadline: Instant::now() + standing.ready.configured.deadline,
         interrupt: &context.interrupt,
-        native_ids: &native_ids,
+        about: &about,
         fill: &|change| standing.fill(context, stand, change),
         limits: &context.config.guardrails,
         approved: &approved,

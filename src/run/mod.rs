@@ -2,6 +2,7 @@
 //!
 //! A plan is the same without the lease, without the commit and without the delivery, so that both decide alike.
 
+mod about;
 mod alone;
 mod finish;
 pub mod gaps;

@@ -65,9 +65,11 @@ impl NotReady {
         let exit = match error {
             TargetError::Credentials { .. } => Exit::Credentials,
             TargetError::Unusable { .. } => Exit::Usage,
-            TargetError::Forbidden { .. } | TargetError::Rejected { .. } | TargetError::Unreachable { .. } | TargetError::Busy { .. } => {
-                Exit::Partly
-            }
+            TargetError::Forbidden { .. }
+            | TargetError::Rejected { .. }
+            | TargetError::Abandoned { .. }
+            | TargetError::Unreachable { .. }
+            | TargetError::Busy { .. } => Exit::Partly,
         };
         Self::new(configured, exit, error.to_string(), error.hint())
     }

@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Addressed, Ci, Delivered, FoundRecord, Identity, Operation, RecordId, Sending, Subject, Target, TargetError, Write};
+use super::{
+    Addressed, Ci, Delivered, End, FoundRecord, Identity, Operation, Place, RecordId, Sending, Subject, Target, TargetError, Write,
+};
 use crate::estate::{EstateId, Stage};
 use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 
@@ -107,12 +109,26 @@ pub(crate) fn fields(target: &dyn Target, ci: &Ci) -> (String, BTreeMap<String, 
 
 pub(crate) fn create(target: &dyn Target, number: usize) -> Write {
     let (class, fields) = fields(target, &ci(number));
-    Write { key: key(number), kind: Kind::Instance, operation: Operation::Create { class, native_id: native_id(number), fields } }
+    Write {
+        key: key(number),
+        kind: Kind::Instance,
+        place: place(),
+        operation: Operation::Create { class, native_id: native_id(number), fields },
+    }
 }
 
 /// A record of ours as a write for this CI addresses it.
 pub(crate) fn ours(number: usize, record: &RecordId) -> Addressed {
     Addressed { record: record.clone(), carries: Some(key(number)) }
+}
+
+fn stands(number: usize, record: &RecordId) -> End {
+    End::Stands(ours(number, record))
+}
+
+/// Where all CIs of the suite lie.
+fn place() -> Place {
+    Place { account: ACCOUNT.parse().unwrap(), region: "eu-west-1".parse().unwrap(), seen_at: None, hosts: Vec::new() }
 }
 
 fn theirs(record: &RecordId) -> Addressed {
@@ -132,17 +148,17 @@ pub(crate) fn update(target: &dyn Target, number: usize, record: &RecordId, reti
     let (class, _) = fields(target, &ci(number));
     let fields = changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let operation = Operation::Update { record: ours(number, record), class, fields, retired, take_over: false };
-    Write { key: key(number), kind: Kind::Instance, operation }
+    Write { key: key(number), kind: Kind::Instance, place: place(), operation }
 }
 
 pub(crate) fn take_over(target: &dyn Target, number: usize, record: &RecordId) -> Write {
     let (class, fields) = fields(target, &ci(number));
     let operation = Operation::Update { record: theirs(record), class, fields, retired: None, take_over: true };
-    Write { key: key(number), kind: Kind::Instance, operation }
+    Write { key: key(number), kind: Kind::Instance, place: place(), operation }
 }
 
 pub(crate) fn purge(number: usize, record: &RecordId) -> Write {
-    Write { key: key(number), kind: Kind::Instance, operation: Operation::Purge { record: ours(number, record) } }
+    Write { key: key(number), kind: Kind::Instance, place: place(), operation: Operation::Purge { record: ours(number, record) } }
 }
 
 fn edge(from: usize, to: usize) -> EdgeId {
@@ -150,14 +166,24 @@ fn edge(from: usize, to: usize) -> EdgeId {
 }
 
 pub(crate) fn relate(numbers: (usize, usize), from: &RecordId, to: &RecordId, attributes: Attributes) -> Write {
-    let operation =
-        Operation::Relate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to), attributes };
-    Write { key: key(numbers.0), kind: Kind::Instance, operation }
+    let operation = Operation::Relate {
+        edge: edge(numbers.0, numbers.1),
+        from: stands(numbers.0, from),
+        to: stands(numbers.1, to),
+        to_kind: Kind::Instance,
+        attributes,
+    };
+    Write { key: key(numbers.0), kind: Kind::Instance, place: place(), operation }
 }
 
 pub(crate) fn unrelate(numbers: (usize, usize), from: &RecordId, to: &RecordId) -> Write {
-    let operation = Operation::Unrelate { edge: edge(numbers.0, numbers.1), from: ours(numbers.0, from), to: ours(numbers.1, to) };
-    Write { key: key(numbers.0), kind: Kind::Instance, operation }
+    let operation = Operation::Unrelate {
+        edge: edge(numbers.0, numbers.1),
+        from: ours(numbers.0, from),
+        to: ours(numbers.1, to),
+        to_kind: Kind::Instance,
+    };
+    Write { key: key(numbers.0), kind: Kind::Instance, place: place(), operation }
 }
 
 /// Sends a batch with time enough.
@@ -501,7 +527,7 @@ pub(crate) async fn odd_values_come_back_as_they_went(rig: &dyn Rig) {
     odd.attributes.insert("memory_mib".to_owned(), json!(u64::MAX));
     let (class, fields) = fields(target, &odd);
     let operation = Operation::Create { class, native_id: native_id(1), fields: fields.clone() };
-    send(target, 0, &[Write { key: key(1), kind: Kind::Instance, operation }]).await;
+    send(target, 0, &[Write { key: key(1), kind: Kind::Instance, place: place(), operation }]).await;
     assert_eq!(find(target, 1).await[0].fields, fields);
 }
 

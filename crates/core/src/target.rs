@@ -181,6 +181,62 @@ pub struct Fingerprint {
     pub newest_delivered_at: Option<Timestamp>,
 }
 
+/// What a write's record is identified beside: a target's rules may ask for the datacenter and account of a machine, or for the network of a
+/// subnet. Account and region are told by their names, since an inventory need not hold them as resources.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Place {
+    /// Account or subscription.
+    pub account: Account,
+    /// Region.
+    pub region: Region,
+    /// When a listing or a look-up last showed the resource; the run's clock where nobody knows.
+    pub seen_at: Option<Timestamp>,
+    /// The records of what the target wants to see beside it ([`Target::hosts`]), as far as they stand there or are made before it.
+    pub hosts: Vec<Host>,
+}
+
+/// A record that another one is identified beside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Host {
+    /// Its external id.
+    pub key: Key,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its record.
+    pub record: End,
+}
+
+/// A record that a write speaks of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum End {
+    /// One that stands there.
+    Stands(Addressed),
+    /// The one that an earlier write of the same batch makes ([`Target::takes_closures`]).
+    Made(Key),
+}
+
+impl End {
+    /// The record that stands there already.
+    #[must_use]
+    pub const fn standing(&self) -> Option<&Addressed> {
+        match self {
+            Self::Stands(addressed) => Some(addressed),
+            Self::Made(_) => None,
+        }
+    }
+}
+
+/// An edge of the estate that leads from a resource to the one whose record it is identified beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostEdge {
+    /// Its type.
+    pub relation: RelationType,
+    /// Kind of the host.
+    pub kind: Kind,
+    /// Whether it starts at the resource; else it starts at the host.
+    pub outgoing: bool,
+}
+
 /// One write. External id, `estate` and `delivered_at` go onto every record of ours that is written: one that carries another external
 /// id gets this one (a machine that kept its life under a new id).
 #[derive(Debug, Clone, PartialEq)]
@@ -189,6 +245,8 @@ pub struct Write {
     pub key: Key,
     /// Its kind.
     pub kind: Kind,
+    /// Where it lies.
+    pub place: Place,
     /// What to do.
     pub operation: Operation,
 }
@@ -241,9 +299,11 @@ pub enum Operation {
         /// The edge.
         edge: EdgeId,
         /// Record of the `from` end.
-        from: Addressed,
+        from: End,
         /// Record of the `to` end.
-        to: Addressed,
+        to: End,
+        /// Kind of the `to` end.
+        to_kind: Kind,
         /// Its attributes.
         attributes: Attributes,
     },
@@ -255,6 +315,8 @@ pub enum Operation {
         from: Addressed,
         /// Record of the `to` end.
         to: Addressed,
+        /// Kind of the `to` end.
+        to_kind: Kind,
     },
 }
 
@@ -301,6 +363,17 @@ pub trait Target: Send + Sync {
 
     /// Whether the target stores edges of this type between these kinds. Pure.
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool;
+
+    /// The edges that lead to what a record of this kind is identified beside, the first that is there decides. Pure.
+    fn hosts(&self, _kind: Kind) -> &'static [HostEdge] {
+        &[]
+    }
+
+    /// Whether creates go out by account and region, hosts first, together with the edges whose last end they make: a request that holds all that its
+    /// parts depend on. Without it every kind of change is sent by itself.
+    fn takes_closures(&self) -> bool {
+        false
+    }
 
     /// Digest of what decides [`Target::adapt`]: its mapping and its version.
     fn mapping_digest(&self) -> crate::model::Digest;
@@ -377,6 +450,14 @@ pub enum TargetError {
         /// Its own words.
         text: String,
     },
+    /// Not tried, since another write of the batch, which this one depends on, was not done.
+    #[error("target `{target}` was not asked: {text}")]
+    Abandoned {
+        /// The target.
+        target: TargetName,
+        /// What it waits for.
+        text: String,
+    },
     /// No answer, or one that says nothing.
     #[error("target `{target}` did not answer `{operation}`: {text}")]
     Unreachable {
@@ -413,7 +494,7 @@ impl TargetError {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Credentials { .. } | Self::Forbidden { .. } | Self::Unusable { .. } => Retry::Never,
-            Self::Rejected { .. } | Self::Unreachable { .. } | Self::Busy { .. } => Retry::Backoff,
+            Self::Rejected { .. } | Self::Abandoned { .. } | Self::Unreachable { .. } | Self::Busy { .. } => Retry::Backoff,
         }
     }
 
@@ -423,7 +504,9 @@ impl TargetError {
         match self {
             Self::Credentials { .. } | Self::Forbidden { .. } => Some("run `dewpoint doctor`: it names what is missing".to_owned()),
             Self::Rejected { .. } => Some("mend the record or its mapping, then `dewpoint retry`".to_owned()),
-            Self::Unreachable { .. } | Self::Busy { .. } => Some("run again later: what was not delivered is kept".to_owned()),
+            Self::Abandoned { .. } | Self::Unreachable { .. } | Self::Busy { .. } => {
+                Some("run again later: what was not delivered is kept".to_owned())
+            }
             Self::Unusable { hint, .. } => Some(hint.clone()),
         }
     }

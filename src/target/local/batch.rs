@@ -119,8 +119,13 @@ impl Batch {
                 self.purge(write, record)?;
                 return Ok(Delivered { record: record.record.clone(), class: write.kind.as_str().to_owned(), echoed: None });
             }
-            Operation::Relate { edge, from, to, attributes } => self.relate(edge, from, to, attributes)?,
-            Operation::Unrelate { edge, from, to } => {
+            Operation::Relate { edge, from, to, attributes, .. } => {
+                let (Some(from), Some(to)) = (from.standing(), to.standing()) else {
+                    return Err("an end of the edge does not stand here".to_owned());
+                };
+                self.relate(edge, from, to, attributes)?
+            }
+            Operation::Unrelate { edge, from, to, .. } => {
                 let class = self.unrelate(edge, from, to)?;
                 let class = class.unwrap_or_else(|| write.kind.as_str().to_owned());
                 return Ok(Delivered { record: from.record.clone(), class, echoed: None });

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::batch::{Batch, Fields, Row, row_id};
 use crate::estate::EstateId;
 use crate::model::{Attributes, Key, Kind, Provider, Region};
-use crate::target::{FoundEdges, FoundRecord, Identity, Operation, RecordId, Subject, Write};
+use crate::target::{End, FoundEdges, FoundRecord, Identity, Operation, RecordId, Subject, Write};
 
 /// Records of one page of a full read.
 const PAGE_ROWS: i64 = 1000;
@@ -207,6 +207,7 @@ pub(super) async fn load(
     let mut keys = BTreeSet::new();
     let mut ends = BTreeSet::new();
     let mut edges = BTreeSet::new();
+    let mut spoken_of = Vec::new();
     for write in writes {
         match &write.operation {
             Operation::Create { .. } => {
@@ -217,14 +218,18 @@ pub(super) async fn load(
                 keys.insert(write.key.as_str());
             }
             Operation::Purge { record } => ids.extend(row_id(&record.record)),
-            Operation::Relate { edge, from, to, .. } | Operation::Unrelate { edge, from, to } => {
-                let (from, to) = (row_id(&from.record), row_id(&to.record));
-                ends.extend(from);
-                ends.extend(to);
-                if let (Some(from), Some(to)) = (from, to) {
-                    edges.insert((from, edge.relation, to));
-                }
+            Operation::Relate { edge, from, to, .. } => {
+                let id = |end: &End| end.standing().and_then(|end| row_id(&end.record));
+                spoken_of.push((edge, id(from), id(to)));
             }
+            Operation::Unrelate { edge, from, to, .. } => spoken_of.push((edge, row_id(&from.record), row_id(&to.record))),
+        }
+    }
+    for (edge, from, to) in spoken_of {
+        ends.extend(from);
+        ends.extend(to);
+        if let (Some(from), Some(to)) = (from, to) {
+            edges.insert((from, edge.relation, to));
         }
     }
 
