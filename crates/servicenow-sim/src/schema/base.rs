@@ -149,6 +149,12 @@ const TABLES: &[TableSpec] = &[
         "Cloud Load Balancer",
         &[("dns_name", "string max 255"), ("canonical_hosted_zone_name", "string max 255")],
     ),
+    (
+        "cmdb_ci_cloud_public_ipaddress",
+        "cmdb_ci_vm_object",
+        "Cloud Public IP Address",
+        &[("public_ip_address", "string max 255"), ("public_dns", "string max 255")],
+    ),
     ("cmdb_ci_cloud_lb_ipaddress", "cmdb_ci", "Cloud Load Balancer IP Address", &[("object_id", "string max 255")]),
     (
         "cmdb_ci_lb_service",
@@ -355,6 +361,7 @@ const RULES: &[(&str, bool, &str, bool)] = &[
     ("cmdb_ci_endpoint_vnic", false, "object_id", false),
     ("cmdb_ci_storage_volume", false, "object_id", false),
     ("cmdb_ci_cloud_load_balancer", false, "object_id", false),
+    ("cmdb_ci_cloud_public_ipaddress", false, "object_id", false),
     ("cmdb_ci_cloud_lb_ipaddress", false, "object_id", false),
     ("cmdb_ci_lb_service", false, "object_id", false),
     ("cmdb_ci_lb_pool", false, "object_id", false),
@@ -383,6 +390,7 @@ const HOSTS: &[(&str, &str, &str, bool)] = &[
     ("cmdb_ci_storage_volume", "Contains::Contained by", "cmdb_ci_computer", true),
     ("cmdb_ci_storage_volume", "Owns::Owned by", "cmdb_ci_storage_cluster", true),
     ("cmdb_ci_cloud_load_balancer", "Hosted on::Hosts", "cmdb_ci_logical_datacenter", false),
+    ("cmdb_ci_cloud_public_ipaddress", "Hosted on::Hosts", "cmdb_ci_logical_datacenter", false),
     ("cmdb_ci_cloud_lb_ipaddress", "Owns::Owned by", "cmdb_ci_cloud_load_balancer", true),
     ("cmdb_ci_lb_service", "Hosted on::Hosts", "cmdb_ci_cloud_load_balancer", false),
     ("cmdb_ci_lb_pool", "Hosted on::Hosts", "cmdb_ci_cloud_load_balancer", false),

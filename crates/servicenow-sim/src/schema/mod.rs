@@ -145,7 +145,9 @@ impl Schema {
         table == ancestor || self.lineage(table).any(|name| name == ancestor)
     }
 
-    pub(crate) fn column(&self, table: &str, name: &str) -> Option<&Column> {
+    /// The column of a table, its own or one that it inherits.
+    #[must_use]
+    pub fn column(&self, table: &str, name: &str) -> Option<&Column> {
         self.line(table).find_map(|(_, table)| table.columns.iter().find(|column| column.name == name))
     }
 
