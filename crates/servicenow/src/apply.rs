@@ -1,0 +1,627 @@
+//! Sending writes: checked against the marks on the records, put into payloads, and answered one by one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use dewpoint_core::model::{Key, Kind};
+use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, TargetError, Write};
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::api::Select;
+use crate::config::BATCH_SIZE_MAX;
+use crate::ire::Report;
+use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_STATUS, RETIRED, TAGS};
+use crate::payload::{Beside, Draft, Entry, Place, Stamp};
+use crate::places::{Host, PlaceName, Places};
+use crate::query::{Query, lists};
+use crate::records::{Mark, Reader};
+use crate::references::References;
+
+/// One batch on its way.
+pub(crate) struct Batch<'a> {
+    pub(crate) reader: Reader<'a>,
+    pub(crate) places: &'a Places,
+    pub(crate) references: &'a References,
+    pub(crate) writes: &'a [Write],
+    pub(crate) sending: &'a Sending<'a>,
+    answers: Vec<Option<Result<Delivered, TargetError>>>,
+    /// Records that this batch made, by key.
+    born: HashMap<Key, RecordId>,
+}
+
+type Answers = Vec<Result<Delivered, TargetError>>;
+
+/// Most items of one payload.
+const ITEMS_MAX: usize = BATCH_SIZE_MAX as usize;
+
+impl<'a> Batch<'a> {
+    pub(crate) fn new(
+        reader: Reader<'a>,
+        places: &'a Places,
+        references: &'a References,
+        writes: &'a [Write],
+        sending: &'a Sending<'a>,
+    ) -> Self {
+        Self { reader, places, references, writes, sending, answers: vec![None; writes.len()], born: HashMap::new() }
+    }
+
+    /// Sends it all.
+    pub(crate) async fn send(mut self) -> Result<Answers, TargetError> {
+        let deadline = self.reader.api.at(self.sending.deadline);
+        self.ask().await?;
+        self.check();
+        self.reconcile(deadline).await?;
+        self.unrelate().await?;
+        self.purge().await?;
+        self.forget_edges().await?;
+        let left_out = || self.reader.api.unreachable("reconcile", "the answer leaves this record out".to_owned());
+        Ok(self.answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(left_out()))).collect())
+    }
+
+    fn is_open(&self, number: usize) -> bool {
+        self.answers.get(number).is_some_and(Option::is_none)
+    }
+
+    fn answer(&mut self, number: usize, answer: Result<Delivered, TargetError>) {
+        if let Some(slot) = self.answers.get_mut(number) {
+            *slot = Some(answer);
+        }
+    }
+
+    fn reject(&mut self, number: usize, text: String) {
+        let error = self.reader.api.rejected(text);
+        self.answer(number, Err(error));
+    }
+
+    /// Learns whose the records are that are spoken of.
+    async fn ask(&self) -> Result<(), TargetError> {
+        let mut records: BTreeSet<&RecordId> = BTreeSet::new();
+        let mut keys: BTreeSet<&Key> = BTreeSet::new();
+        for write in self.writes {
+            records.extend(write.place.hosts.iter().filter_map(|host| Some(&host.record.standing()?.record)));
+            match &write.operation {
+                Operation::Create { .. } => drop(keys.insert(&write.key)),
+                Operation::Update { record, .. } | Operation::Purge { record } => drop(records.insert(&record.record)),
+                Operation::Relate { from, to, .. } => {
+                    records.extend([from, to].into_iter().filter_map(End::standing).map(|end| &end.record));
+                }
+                Operation::Unrelate { from, to, .. } => records.extend([&from.record, &to.record]),
+            }
+        }
+        self.reader.ask_marks(records).await?;
+        self.reader.ask_keys(&keys).await?;
+        let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).collect();
+        self.reader.ask_whether_there(standing).await
+    }
+
+    /// Refuses what stands elsewhere than it should.
+    fn check(&mut self) {
+        for (number, write) in self.writes.iter().enumerate() {
+            let refusal = match &write.operation {
+                Operation::Create { .. } => self.standing(&write.key).and_then(|(record, mark)| {
+                    let is_theirs = mark.estate != *self.sending.estate;
+                    is_theirs.then(|| format!("record {} carries this key for another estate", record.0))
+                }),
+                Operation::Update { record, retired, take_over, .. } => {
+                    let is_end = *retired == Some(true) && record.carries.is_none();
+                    if is_end && !take_over {
+                        Some("a stranger's record is not retired".to_owned())
+                    } else {
+                        self.misplaced(record, &write.key, *take_over)
+                    }
+                }
+                Operation::Purge { record } if record.carries.is_none() => Some("a stranger's record is not removed".to_owned()),
+                // One that is gone is looked after when it is removed.
+                Operation::Purge { record } if self.reader.book.mark(&record.record).is_some() => self.misplaced(record, &write.key, false),
+                Operation::Purge { .. } => None,
+                Operation::Relate { edge, from, to, .. } => {
+                    let end = |end: &End, key: &Key| end.standing().and_then(|addressed| self.misplaced(addressed, key, false));
+                    end(from, &edge.from).or_else(|| end(to, &edge.to))
+                }
+                Operation::Unrelate { edge, from, to, .. } => {
+                    self.misplaced(from, &edge.from, false).or_else(|| self.misplaced(to, &edge.to, false))
+                }
+            };
+            if let Some(text) = refusal {
+                self.reject(number, text);
+            }
+        }
+    }
+
+    /// The record of ours that carries a key.
+    fn standing(&self, key: &Key) -> Option<(RecordId, Mark)> {
+        let record = self.reader.book.record(key)?;
+        let mark = self.reader.book.mark(&record)?;
+        Some((record, mark))
+    }
+
+    /// Why a record is not the one that a write means.
+    fn misplaced(&self, addressed: &Addressed, key: &Key, take_over: bool) -> Option<String> {
+        let id = &addressed.record.0;
+        let mark = self.reader.book.mark(&addressed.record);
+        match (&addressed.carries, mark) {
+            (Some(_), None) => Some(format!("record {id} does not carry our mark, or is gone")),
+            (Some(_), Some(mark)) if mark.estate != *self.sending.estate => Some(format!("record {id} is another estate's")),
+            (Some(carried), Some(mark)) if mark.key != *carried && mark.key != *key => {
+                Some(format!("record {id} stands for {} by now", mark.key))
+            }
+            (None, Some(mark)) if mark.estate != *self.sending.estate || (take_over && mark.key != *key) => {
+                Some(format!("record {id} is somebody's by now"))
+            }
+            (None, Some(_)) if !take_over => Some(format!("record {id} is ours, and no stranger's")),
+            _ => None,
+        }
+    }
+
+    fn stamp(&self) -> Stamp<'a> {
+        let reader = &self.reader;
+        Stamp { source: &reader.api.source, estate: self.sending.estate, at: self.sending.at }
+    }
+
+    async fn reconcile(&mut self, deadline: Timestamp) -> Result<(), TargetError> {
+        let places = self.find_places(deadline).await?;
+        let resolved = self.resolve_references().await?;
+        let mut draft = Draft::default();
+        let mut later: Vec<usize> = Vec::new();
+        for number in 0..self.writes.len() {
+            if !self.is_open(number) {
+                continue;
+            }
+            if draft.len() + 3 > ITEMS_MAX {
+                self.flush(&mut draft, deadline).await?;
+            }
+            self.put(number, &mut draft, &places, &resolved, &mut later);
+        }
+        self.flush(&mut draft, deadline).await?;
+        for number in later {
+            if draft.len() + 3 > ITEMS_MAX {
+                self.flush(&mut draft, deadline).await?;
+            }
+            self.put(number, &mut draft, &places, &resolved, &mut Vec::new());
+        }
+        self.flush(&mut draft, deadline).await
+    }
+
+    /// The places that creates lie in.
+    async fn find_places(
+        &self,
+        deadline: Timestamp,
+    ) -> Result<BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>, TargetError> {
+        let mut names = BTreeSet::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Create { .. } = &write.operation else { continue };
+            let beside = self.reader.mapping.beside(write.kind).map(|(beside, _)| beside);
+            let account = &write.place.account;
+            let region = match beside {
+                Some(mapping::Beside::Account) => dewpoint_core::model::Region::any(),
+                Some(mapping::Beside::Datacenter) => write.place.region.clone(),
+                _ => continue,
+            };
+            if self.is_open(number) && self.standing(&write.key).is_none() && self.made_host(write, beside).is_none() {
+                names.insert((write.key.provider(), account.clone(), region));
+            }
+        }
+        self.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await
+    }
+
+    /// The account or region that a write hangs on, where this batch makes it.
+    fn made_host(&self, write: &Write, beside: Option<mapping::Beside>) -> Option<&Key> {
+        let kind = match beside? {
+            mapping::Beside::Account => Kind::Account,
+            mapping::Beside::Datacenter => Kind::Region,
+            _ => return None,
+        };
+        let is_it = |other: &&Write| {
+            other.kind == kind
+                && other.key.provider() == write.key.provider()
+                && other.place.account == write.place.account
+                && (kind == Kind::Account || other.place.region == write.place.region)
+                && matches!(other.operation, Operation::Create { .. })
+                && self.standing(&other.key).is_none()
+        };
+        self.writes.iter().find(is_it).map(|other| &other.key)
+    }
+
+    async fn resolve_references(&self) -> Result<crate::references::Resolved, TargetError> {
+        let mut wanted = BTreeSet::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let (Operation::Create { fields, .. } | Operation::Update { fields, .. }) = &write.operation else { continue };
+            for (name, value) in fields {
+                if let (true, Some(reference), Value::String(text)) =
+                    (self.is_open(number), self.reader.mapping.reference(write.kind, name), value)
+                {
+                    wanted.insert((reference, text.as_str()));
+                }
+            }
+        }
+        self.references.resolve(self.reader.api, &wanted).await
+    }
+
+    /// Puts a write into a payload, or answers it.
+    fn put(
+        &mut self,
+        number: usize,
+        draft: &mut Draft,
+        places: &BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>,
+        resolved: &crate::references::Resolved,
+        later: &mut Vec<usize>,
+    ) {
+        let Some(write) = self.writes.get(number) else { return };
+        let seen_at = write.place.seen_at.unwrap_or(self.sending.at);
+        let stamp = self.stamp();
+        match &write.operation {
+            Operation::Create { class, fields, .. } => {
+                let standing = self.standing(&write.key).map(|(record, _)| record).or_else(|| self.born.get(&write.key).cloned());
+                let beside = if standing.is_some() { None } else { self.reader.mapping.beside(write.kind) };
+                let beside = match beside {
+                    None => None,
+                    Some((beside, relation)) => match self.beside(write, beside, places) {
+                        Ok(host) => Some((host, relation)),
+                        Err(error) => {
+                            self.answer(number, Err(error));
+                            return;
+                        }
+                    },
+                };
+                let (values, tags) = self.values(write, fields, None, resolved);
+                let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
+                draft.write(number, entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
+            }
+            Operation::Update { record, class, fields, retired, take_over } => {
+                let (values, tags) = self.values(write, fields, *retired, resolved);
+                let mark = self.reader.book.mark(&record.record);
+                let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
+                let is_ours = *take_over || record.carries.is_some();
+                let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
+                draft.write(number, entry, None, &stamp);
+            }
+            Operation::Relate { edge, from, to, to_kind, .. } => {
+                let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else {
+                    self.reject(number, format!("no relationship type is mapped for {}", edge.relation));
+                    return;
+                };
+                let ends = [(from, write.kind), (to, *to_kind)].map(|(end, kind)| self.end(end, kind));
+                let places = ends.map(|(end, class, is_ours)| draft.end(&end, &class, is_ours, self.sending.at));
+                let [Some(from_place), Some(to_place)] = places else {
+                    let target = self.reader.api.target.clone();
+                    self.answer(number, Err(TargetError::Abandoned { target, text: "an end of the edge was not made".to_owned() }));
+                    return;
+                };
+                let (parent, child) = if form.parent == EdgeParent::From { (from_place, to_place) } else { (to_place, from_place) };
+                let (parent_kind, child_kind) =
+                    if form.parent == EdgeParent::From { (write.kind, *to_kind) } else { (*to_kind, write.kind) };
+                let guest = self.guest(form.kind, parent_kind, child_kind);
+                if let Some(guest) = guest
+                    && draft.would_be_second_host(parent, child, |_| true, guest)
+                {
+                    later.push(number);
+                    return;
+                }
+                draft.edge(number, form.kind, parent, child, &stamp);
+            }
+            Operation::Unrelate { .. } | Operation::Purge { .. } => {}
+        }
+    }
+
+    /// Of a relationship that identifies one of its ends by the other: the kind that is identified, and which end the host is.
+    fn guest(&self, kind: &str, parent: Kind, child: Kind) -> Option<(Kind, HostParent)> {
+        let hangs = |guest: Kind, host: Kind, side: HostParent| {
+            self.reader.mapping.beside(guest).is_some_and(|(beside, relation)| {
+                let host_kind = match beside {
+                    mapping::Beside::Account => Kind::Account,
+                    mapping::Beside::Datacenter => Kind::Region,
+                    mapping::Beside::Network => Kind::Network,
+                    mapping::Beside::LoadBalancer => Kind::LoadBalancer,
+                };
+                relation.kind == kind && relation.parent == side && host_kind == host
+            })
+        };
+        if hangs(child, parent, HostParent::Host) {
+            Some((child, HostParent::Host))
+        } else if hangs(parent, child, HostParent::Guest) {
+            Some((parent, HostParent::Guest))
+        } else {
+            None
+        }
+    }
+
+    /// The record at an end, with its class and whether it is ours.
+    fn end(&self, end: &End, kind: Kind) -> (End, String, bool) {
+        let end = match end {
+            End::Made(key) => match self.born.get(key).cloned().or_else(|| self.standing(key).map(|(record, _)| record)) {
+                Some(record) => End::Stands(Addressed { record, carries: Some(key.clone()) }),
+                None => end.clone(),
+            },
+            stands @ End::Stands(_) => stands.clone(),
+        };
+        let mark = end.standing().and_then(|addressed| self.reader.book.mark(&addressed.record));
+        let class = mark.as_ref().map(|mark| mark.class.clone()).filter(|class| !class.is_empty());
+        let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
+        (end, class.unwrap_or_else(|| "cmdb_ci".to_owned()), mark.is_some())
+    }
+
+    /// What a record that is to be made is identified beside.
+    fn beside(
+        &self,
+        write: &Write,
+        beside: mapping::Beside,
+        places: &BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>,
+    ) -> Result<Beside, TargetError> {
+        if let Some(key) = self.made_host(write, Some(beside)) {
+            return match self.born.get(key) {
+                None => Ok(Beside::New(key.clone())),
+                Some(record) => Ok(Beside::Record(self.own_host(record, Kind::Region), None)),
+            };
+        }
+        match beside {
+            mapping::Beside::Account | mapping::Beside::Datacenter => {
+                let region =
+                    if beside == mapping::Beside::Account { dewpoint_core::model::Region::any() } else { write.place.region.clone() };
+                let name = (write.key.provider(), write.place.account.clone(), region);
+                let place = match places.get(&name) {
+                    Some(Ok(place)) => place,
+                    Some(Err(error)) => return Err(error.clone()),
+                    None => return Err(self.reader.api.rejected(format!("nothing stands for account {}, region {}", name.1, name.2))),
+                };
+                Ok(match &place.datacenter {
+                    Some(datacenter) => Beside::Record(datacenter.clone(), datacenter.is_ours.then(|| place.account.clone())),
+                    None => Beside::Record(place.account.clone(), None),
+                })
+            }
+            mapping::Beside::Network | mapping::Beside::LoadBalancer => {
+                let Some(host) = write.place.hosts.first() else {
+                    let what = if beside == mapping::Beside::Network { "its network" } else { "a load balancer that routes to it" };
+                    let text = format!(
+                        "the instance identifies it beside {what}, of which no record stands there; include that kind, or map this one to a class of its own"
+                    );
+                    return Err(self.reader.api.rejected(text));
+                };
+                match self.end(&host.record, host.kind) {
+                    (End::Made(key), ..) => Ok(Beside::New(key)),
+                    (End::Stands(addressed), class, is_ours) => Ok(Beside::Record(Host { record: addressed.record, class, is_ours }, None)),
+                }
+            }
+        }
+    }
+
+    fn own_host(&self, record: &RecordId, kind: Kind) -> Host {
+        let class = self.reader.book.mark(record).map(|mark| mark.class).filter(|class| !class.is_empty());
+        let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
+        Host { record: record.clone(), class: class.unwrap_or_else(|| "cmdb_ci".to_owned()), is_ours: true }
+    }
+
+    /// Fields as columns, and tags beside them.
+    fn values<'w>(
+        &self,
+        write: &Write,
+        fields: &'w BTreeMap<String, Value>,
+        retired: Option<bool>,
+        resolved: &crate::references::Resolved,
+    ) -> (BTreeMap<String, String>, Option<&'w Value>) {
+        let mut values = BTreeMap::new();
+        let statuses = match retired {
+            Some(true) => [(INSTALL_STATUS, RETIRED), (OPERATIONAL_STATUS, "6")].as_slice(),
+            Some(false) => [(INSTALL_STATUS, "1"), (OPERATIONAL_STATUS, "1")].as_slice(),
+            None => &[],
+        };
+        values.extend(statuses.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        for (name, value) in fields.iter().filter(|(name, _)| *name != TAGS) {
+            let text = match value {
+                Value::Null => String::new(),
+                Value::String(text) => match self.reader.mapping.reference(write.kind, name) {
+                    None => text.clone(),
+                    Some(reference) => match resolved.get(&(reference, text.as_str())) {
+                        Some(id) => id.to_owned(),
+                        None => {
+                            tracing::warn!(field = %name, value = %text, table = %reference.table, "Nothing stands for this value: the field is left as it is");
+                            continue;
+                        }
+                    },
+                },
+                other => other.to_string(),
+            };
+            values.insert(name.clone(), text);
+        }
+        (values, fields.get(TAGS))
+    }
+
+    /// Sends a payload and takes its answers.
+    async fn flush(&mut self, draft: &mut Draft, deadline: Timestamp) -> Result<(), TargetError> {
+        let draft = std::mem::take(draft);
+        if draft.is_empty() {
+            return Ok(());
+        }
+        let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
+        for (number, place) in &draft.written {
+            let answer = self.read(*number, *place, &report);
+            self.answer(*number, answer);
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, number: usize, place: Place, report: &Report) -> Result<Delivered, TargetError> {
+        let api = self.reader.api;
+        let left_out = || api.unreachable("reconcile", "the answer leaves it out".to_owned());
+        let Some(write) = self.writes.get(number) else { return Err(left_out()) };
+        let outcome = match place {
+            Place::Item(place) => report.item(place),
+            Place::Relation(place) => report.relation(place),
+        };
+        let outcome = outcome.ok_or_else(left_out)?;
+        let (id, _) = outcome.stands().map_err(|failure| match failure.is_consequence() {
+            true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
+            false => api.rejected(failure.text),
+        })?;
+        if let Operation::Relate { from, .. } = &write.operation {
+            let record = match self.end(from, write.kind).0 {
+                End::Stands(addressed) => addressed.record,
+                End::Made(_) => return Err(left_out()),
+            };
+            let class = self.reader.book.mark(&record).map(|mark| mark.class).unwrap_or_default();
+            return Ok(Delivered { record, class, echoed: None });
+        }
+        for text in outcome.related_failures() {
+            tracing::warn!(ci.key = %write.key, "A tag was refused: {text}");
+        }
+        if !outcome.masked_attributes.is_empty() {
+            let fields = outcome.masked_attributes.join(", ");
+            tracing::warn!(ci.key = %write.key, "Another source may write these fields and we may not: {fields}");
+        }
+        let record = RecordId(id.to_owned());
+        let class = match &write.operation {
+            Operation::Create { class, .. } | Operation::Update { class, .. } => {
+                outcome.class_name.clone().unwrap_or_else(|| class.clone())
+            }
+            _ => String::new(),
+        };
+        let is_ours = match &write.operation {
+            Operation::Update { record, take_over, .. } => *take_over || record.carries.is_some(),
+            _ => true,
+        };
+        if is_ours {
+            let mark = Mark { key: write.key.clone(), estate: self.sending.estate.clone(), is_scaffold: false, class: class.clone() };
+            self.reader.book.wrote(&record, mark);
+            self.born.insert(write.key.clone(), record.clone());
+        }
+        Ok(Delivered { record, class, echoed: None })
+    }
+
+    /// Removes edges: the engine has no word for that.
+    async fn unrelate(&mut self) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
+            if !self.is_open(number) {
+                continue;
+            }
+            let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else { continue };
+            let (parent, child, kinds) = match form.parent {
+                EdgeParent::From => (from, to, (write.kind, *to_kind)),
+                EdgeParent::To => (to, from, (*to_kind, write.kind)),
+            };
+            // What a record is identified by stays.
+            if self.guest(form.kind, kinds.0, kinds.1).is_some() {
+                continue;
+            }
+            wanted.entry((form.kind, &parent.record.0, &child.record.0)).or_default().push(number);
+        }
+        let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
+        let mut rows: Vec<(String, Vec<usize>)> = Vec::new();
+        for list in lists(parents) {
+            let query = Query::all().any_of("parent", list.iter().copied());
+            let select = Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name"] };
+            for row in self.reader.api.rows(&select).await? {
+                let (Some(id), Some(parent), Some(child), Some(kind)) =
+                    (row.get("sys_id"), row.get("parent"), row.get("child"), row.get("type.name"))
+                else {
+                    continue;
+                };
+                if let Some(numbers) = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
+                    rows.push((id.clone(), numbers.clone()));
+                }
+            }
+        }
+        let deletions: Vec<(String, String)> = rows.iter().map(|(id, _)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
+        let results = self.reader.api.delete(&deletions).await?;
+        for ((_, numbers), result) in rows.into_iter().zip(results) {
+            if let Err(error) = result {
+                for number in numbers {
+                    self.answer(number, Err(error.clone()));
+                }
+            }
+        }
+        for (number, write) in self.writes.iter().enumerate() {
+            if let (true, Operation::Unrelate { from, .. }) = (self.is_open(number), &write.operation) {
+                let class = self.reader.book.mark(&from.record).map(|mark| mark.class).unwrap_or_default();
+                let delivered = Delivered { record: from.record.clone(), class, echoed: None };
+                self.answer(number, Ok(delivered));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes records; where `purge: delete` says so only.
+    async fn purge(&mut self) -> Result<(), TargetError> {
+        let mut numbers = Vec::new();
+        let mut rows = Vec::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let (true, Operation::Purge { record }) = (self.is_open(number), &write.operation) else { continue };
+            let Some(mark) = self.reader.book.mark(&record.record) else {
+                // Gone already, or a stranger's by now.
+                let gone = Delivered { record: record.record.clone(), class: String::new(), echoed: None };
+                let is_there = self.reader.api.first("cmdb_ci", &Query::all().equals("sys_id", &record.record.0), &["sys_id"]).await?;
+                if is_there.is_some_and(|row| row.get("sys_id") == Some(&record.record.0)) {
+                    self.reject(number, format!("record {} does not carry our mark", record.record.0));
+                } else {
+                    self.answer(number, Ok(gone));
+                }
+                continue;
+            };
+            numbers.push((number, record.record.clone(), mark.class.clone()));
+            let class = if mark.class.is_empty() { "cmdb_ci".to_owned() } else { mark.class };
+            rows.push((class, record.record.0.clone()));
+        }
+        let results = self.reader.api.delete(&rows).await?;
+        for ((number, record, class), result) in numbers.into_iter().zip(results) {
+            if result.is_ok() {
+                self.reader.book.removed(&record);
+            }
+            self.answer(number, result.map(|()| Delivered { record, class, echoed: None }));
+        }
+        Ok(())
+    }
+
+    /// Removes our edges of records that were retired: retirement by status leaves them in place, and what returns may have others.
+    async fn forget_edges(&mut self) -> Result<(), TargetError> {
+        let mut retired: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Update { record, retired: Some(true), .. } = &write.operation else { continue };
+            if matches!(self.answers.get(number), Some(Some(Ok(_)))) {
+                retired.entry(record.record.0.as_str()).or_default().push(number);
+            }
+        }
+        if retired.is_empty() {
+            return Ok(());
+        }
+        let mut edges: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        let classes = self.reader.mapping.classes();
+        let kind_of = |class: Option<&String>| class.and_then(|class| classes.get(class.as_str()).copied());
+        for side in ["parent", "child"] {
+            for list in lists(retired.keys().copied()) {
+                let query = Query::all().any_of(side, list.iter().copied());
+                let fields = ["sys_id", "parent", "child", "type.name", "parent.sys_class_name", "child.sys_class_name"];
+                for row in self.reader.api.rows(&Select { table: "cmdb_rel_ci", query, fields: &fields }).await? {
+                    let (Some(id), Some(end), Some(kind)) = (row.get("sys_id"), row.get(side), row.get("type.name")) else { continue };
+                    let Some(numbers) = retired.get(end.as_str()) else { continue };
+                    let ends = (kind_of(row.get("parent.sys_class_name")), kind_of(row.get("child.sys_class_name")));
+                    let identifies = matches!(ends, (Some(parent), Some(child)) if self.guest(kind, parent, child).is_some());
+                    if !identifies {
+                        edges.entry(id.clone()).or_default().extend(numbers);
+                    }
+                }
+            }
+        }
+        let mut ours: Vec<(String, String)> = Vec::new();
+        for list in lists(edges.keys().map(String::as_str)) {
+            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
+            for row in
+                self.reader.api.rows(&Select { table: "sys_rel_source", query, fields: &["sys_id", "name", "target_sys_id"] }).await?
+            {
+                if let (true, Some(edge)) = (row.get("name") == Some(&self.reader.api.source), row.get("target_sys_id"))
+                    && edges.contains_key(edge)
+                {
+                    ours.push(("cmdb_rel_ci".to_owned(), edge.clone()));
+                }
+            }
+        }
+        let results = self.reader.api.delete(&ours).await?;
+        for ((_, edge), result) in ours.into_iter().zip(results) {
+            if let Err(error) = result {
+                for number in edges.get(&edge).into_iter().flatten().copied().collect::<Vec<_>>() {
+                    self.answer(number, Err(error.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+}

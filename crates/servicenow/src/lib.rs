@@ -1,0 +1,167 @@
+//! The ServiceNow target: configuration items through the Identification and Reconciliation API (IRE).
+//!
+//! # Whose records these are
+//!
+//! IRE finds or makes a record by the instance's own rules, and notes for us in `sys_object_source` which record that was: `name` is our discovery source, `id`
+//! the ARN or resource id (our key without its provider), `source_feed` the estate id. That row is the mark by which a record is ours. Every write is checked
+//! against it before it goes out.
+//!
+//! # What goes where
+//!
+//! - Creates, updates, retirements, revivals and edges: payloads to `identifyreconcile/enhanced`. What stands there is addressed by `sys_id`, which leaves the
+//!   engine nothing to guess; what is made travels with its datacenter and account ([`places`](self)). Nothing is parked for later.
+//! - Removed edges and tags, purges, edges of retired records: the Table API, many to a batch request.
+//! - Reads: the Table API in pages by `sys_id`, since pages by offset lose and double rows.
+//!
+//! # When a record was delivered
+//!
+//! `last_discovered` is sent with every write, as the time at which a source last showed the resource, and read back as `delivered_at` where nobody else has
+//! written through the engine since. It is not asked for in the fingerprint: other sources move it on records that they share with us.
+
+mod api;
+mod apply;
+mod config;
+mod doctor;
+mod ire;
+mod keys;
+mod mapping;
+mod payload;
+mod places;
+mod query;
+mod records;
+mod references;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dewpoint_core::doctor::Finding;
+use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
+use dewpoint_core::target::{
+    Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Target, TargetError, Write,
+};
+
+use crate::api::Api;
+use crate::apply::Batch;
+use crate::places::Places;
+use crate::query::Query;
+use crate::records::{Book, Reader};
+use crate::references::References;
+
+pub use crate::config::{Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, DISCOVERY_SOURCE_DEFAULT, ServiceNowConfig};
+pub use crate::mapping::{Mapping, MappingError, Override};
+pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
+
+/// One ServiceNow instance.
+#[derive(Debug)]
+pub struct ServiceNowTarget {
+    api: Api,
+    mapping: Arc<Mapping>,
+    authority: BTreeMap<String, Authority>,
+    batch_size: usize,
+    book: Book,
+    places: Places,
+    references: References,
+}
+
+impl ServiceNowTarget {
+    /// A target that asks nothing until it is used.
+    ///
+    /// # Errors
+    /// [`BuildError`] where certificates, proxies or credentials cannot be used.
+    pub fn new(config: &ServiceNowConfig) -> Result<Self, BuildError> {
+        let api = Api {
+            client: config.client()?,
+            target: config.name.clone(),
+            source: config.discovery_source.clone(),
+            clock: Arc::clone(&config.clock),
+        };
+        Ok(Self {
+            api,
+            mapping: Arc::clone(&config.mapping),
+            authority: config.authority.clone(),
+            batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
+            book: Book::default(),
+            places: Places::default(),
+            references: References::default(),
+        })
+    }
+
+    fn reader(&self) -> Reader<'_> {
+        Reader { api: &self.api, mapping: &self.mapping, book: &self.book }
+    }
+
+    /// The instance's own id; `None` where the user may not read it.
+    async fn instance_id(&self) -> Result<Option<String>, TargetError> {
+        let query = Query::all().equals("name", "instance_id");
+        match self.api.first("sys_properties", &query, &["name", "value"]).await {
+            Ok(row) => {
+                Ok(row.filter(|row| row.get("name").is_some_and(|name| name == "instance_id")).and_then(|mut row| row.remove("value")))
+            }
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Target for ServiceNowTarget {
+    fn name(&self) -> &TargetName {
+        &self.api.target
+    }
+
+    fn adapt(&self, ci: &Ci) -> Option<Adapted> {
+        let (adapted, failures) = self.mapping.adapt(ci, &self.authority)?;
+        for failure in failures {
+            tracing::warn!(ci.key = %ci.key, field = %failure.field, "The mapping of a field failed: {}", failure.error);
+        }
+        Some(adapted)
+    }
+
+    fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        self.mapping.edge(relation, from, to).is_some()
+    }
+
+    fn hosts(&self, kind: Kind) -> &'static [HostEdge] {
+        self.mapping.hosts(kind)
+    }
+
+    fn takes_closures(&self) -> bool {
+        true
+    }
+
+    fn mapping_digest(&self) -> Digest {
+        let overrides = self.authority.iter().flat_map(|(field, authority)| [field.as_bytes(), authority.as_str().as_bytes()]);
+        Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))
+    }
+
+    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        let instance = self.instance_id().await?.unwrap_or_else(|| format!("at {}", self.api.client.origin()));
+        Ok(Fingerprint { instance, newest_delivered_at: None })
+    }
+
+    async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        match self.reader().find(identities).await {
+            Ok(found) => found.into_iter().map(|(key, records)| (key, Ok(records))).collect(),
+            Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
+        }
+    }
+
+    async fn read(&self, after: Option<&str>) -> Result<Page, TargetError> {
+        self.reader().page(after).await
+    }
+
+    async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+        Batch::new(self.reader(), &self.places, &self.references, batch, sending).send().await
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        doctor::findings(&self.api, &self.mapping).await
+    }
+}

@@ -1,0 +1,460 @@
+//! The mapping: which class a kind becomes, with which fields, beside what it is identified, and which relationship types edges become.
+//!
+//! It is data (`mapping.json`); the configuration can put other classes, fields and types in its place, in the same language.
+//!
+//! Sources of the classes, columns and types: ServiceNow, "Discovery and Service Mapping Patterns" and "Service Graph Connector for AWS" and "for Microsoft
+//! Azure" (resource types).
+
+use std::collections::BTreeMap;
+
+use dewpoint_core::expression::{EvaluationError, Expression, Mistake, Subject, Vocabulary, Wanted};
+use dewpoint_core::model::{Digest, Kind, Provider, RelationType};
+use dewpoint_core::target::{Adapted, Authority, Ci, DesiredField, HostEdge};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::keys::object_id;
+
+/// Part of the mapping's digest: raised when the same data gives other fields for the same CI.
+const VERSION: &str = "servicenow mapping 1";
+
+const STANDARD: &str = include_str!("mapping.json");
+
+/// The field that stands for a CI's tags: rows of `cmdb_key_value` and no column.
+pub(crate) const TAGS: &str = "tags";
+
+/// The status column that tells whether a record is retired.
+pub(crate) const INSTALL_STATUS: &str = "install_status";
+/// The status column beside it.
+pub(crate) const OPERATIONAL_STATUS: &str = "operational_status";
+/// [`INSTALL_STATUS`] of a retired record.
+pub(crate) const RETIRED: &str = "7";
+
+/// The mapping of one target, checked.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    kinds: BTreeMap<Kind, KindMapping>,
+    relations: Vec<RelationMapping>,
+    digest: Digest,
+}
+
+/// One kind.
+#[derive(Debug, Clone)]
+struct KindMapping {
+    class: ClassName,
+    beside: Option<Beside>,
+    host: HostRelation,
+    fields: BTreeMap<String, Field>,
+}
+
+/// A class, or one for each provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum ClassName {
+    Same(String),
+    ByProvider { aws: String, azure: String },
+}
+
+/// What a record is identified beside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Beside {
+    /// The record of its account.
+    Account,
+    /// That of its region.
+    Datacenter,
+    /// That of the network that it lies in.
+    Network,
+    /// That of a balancer that routes to it.
+    LoadBalancer,
+}
+
+/// The relationship by which a record hangs on what it is identified beside.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostRelation {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) parent: HostParent,
+}
+
+/// Which end of a [`HostRelation`] is the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HostParent {
+    /// What it is identified beside.
+    Host,
+    /// The record itself.
+    Guest,
+}
+
+impl Default for HostRelation {
+    fn default() -> Self {
+        Self { kind: "Hosted on::Hosts".to_owned(), parent: HostParent::Guest }
+    }
+}
+
+/// One field.
+#[derive(Debug, Clone)]
+struct Field {
+    value: FieldValue,
+    authority: Authority,
+    volatile: bool,
+    identifying: bool,
+    reference: Option<Reference>,
+}
+
+#[derive(Debug, Clone)]
+enum FieldValue {
+    Expression(Box<Expression>),
+    ObjectId,
+}
+
+/// How a text becomes the id of a row of another table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reference {
+    /// The table.
+    pub(crate) table: String,
+    /// Columns to look the text up in, the first that has it decides.
+    pub(crate) by: Vec<String>,
+}
+
+/// Which relationship type an edge becomes. The first that fits decides.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RelationMapping {
+    relation: String,
+    #[serde(default)]
+    from: Vec<String>,
+    #[serde(default)]
+    to: Vec<String>,
+    #[serde(rename = "type")]
+    kind: String,
+    parent: EdgeParent,
+}
+
+/// Which end of an edge is the parent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum EdgeParent {
+    /// Where it starts.
+    From,
+    /// Where it ends.
+    To,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMapping {
+    every: BTreeMap<String, RawField>,
+    kinds: BTreeMap<String, RawKind>,
+    relations: Vec<RelationMapping>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKind {
+    class: ClassName,
+    beside: Option<Beside>,
+    #[serde(default)]
+    host: HostRelation,
+    fields: BTreeMap<String, RawField>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawField {
+    value: Option<String>,
+    built_in: Option<BuiltIn>,
+    #[serde(default)]
+    authority: RawAuthority,
+    #[serde(default)]
+    volatile: bool,
+    #[serde(default)]
+    identifying: bool,
+    reference: Option<Reference>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum BuiltIn {
+    ObjectId,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawAuthority {
+    #[default]
+    Owned,
+    Initial,
+    IfEmpty,
+    Report,
+    Transition,
+}
+
+impl From<RawAuthority> for Authority {
+    fn from(authority: RawAuthority) -> Self {
+        match authority {
+            RawAuthority::Owned => Self::Owned,
+            RawAuthority::Initial => Self::Initial,
+            RawAuthority::IfEmpty => Self::IfEmpty,
+            RawAuthority::Report => Self::Report,
+            RawAuthority::Transition => Self::Transition,
+        }
+    }
+}
+
+/// What the configuration puts in place of the standard mapping of one kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Override {
+    /// Another class.
+    pub class: Option<String>,
+    /// Fields and the expressions of their values.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// Why a mapping cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum MappingError {
+    /// The standard mapping does not have its own form. A defect of the program.
+    #[error("the standard mapping cannot be read: {text}")]
+    Standard {
+        /// What is wrong.
+        text: String,
+    },
+    /// An expression has mistakes.
+    #[error("mapping.{kind}.fields.{field}: {}", mistakes.first().map(|mistake| mistake.text.as_str()).unwrap_or_default())]
+    Expression {
+        /// The kind.
+        kind: Kind,
+        /// The field.
+        field: String,
+        /// All of them.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+/// A field whose expression failed on a CI.
+#[derive(Debug, Clone)]
+pub(crate) struct FieldFailure {
+    pub(crate) field: String,
+    pub(crate) error: EvaluationError,
+}
+
+/// The relationship that an edge becomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EdgeForm<'a> {
+    /// Name of the relationship type.
+    pub(crate) kind: &'a str,
+    pub(crate) parent: EdgeParent,
+}
+
+impl Mapping {
+    /// The standard mapping.
+    ///
+    /// # Errors
+    /// [`MappingError::Standard`], which no release should show.
+    pub fn standard() -> Result<Self, MappingError> {
+        Self::with(&BTreeMap::new(), &BTreeMap::new())
+    }
+
+    /// The standard mapping with what the configuration puts in place of its parts: by kind, and relationship types by edge type.
+    ///
+    /// # Errors
+    /// The first mistake ([`MappingError`]).
+    pub fn with(overrides: &BTreeMap<Kind, Override>, types: &BTreeMap<RelationType, String>) -> Result<Self, MappingError> {
+        let standard = |text: String| MappingError::Standard { text };
+        let raw: RawMapping = serde_json::from_str(STANDARD).map_err(|error| standard(error.to_string()))?;
+        let mut kinds = BTreeMap::new();
+        for (word, kind_mapping) in raw.kinds {
+            let kind: Kind = word.parse().map_err(|error: dewpoint_core::model::UnknownWord| standard(error.to_string()))?;
+            let mut fields = BTreeMap::new();
+            let own = overrides.get(&kind);
+            for (name, field) in raw.every.iter().map(|(name, field)| (name.clone(), field.clone())).chain(kind_mapping.fields) {
+                let checked = check(kind, &name, &field)?;
+                fields.insert(name, checked);
+            }
+            for (name, source) in own.iter().flat_map(|own| &own.fields) {
+                let expression = compile(kind, name, source)?;
+                let before = fields.remove(name);
+                let field = Field {
+                    value: FieldValue::Expression(Box::new(expression)),
+                    authority: before.as_ref().map_or(Authority::Owned, |field| field.authority),
+                    volatile: before.as_ref().is_some_and(|field| field.volatile),
+                    identifying: before.as_ref().is_some_and(|field| field.identifying),
+                    reference: before.and_then(|field| field.reference),
+                };
+                fields.insert(name.clone(), field);
+            }
+            let class = own.and_then(|own| own.class.clone()).map_or(kind_mapping.class, ClassName::Same);
+            kinds.insert(kind, KindMapping { class, beside: kind_mapping.beside, host: kind_mapping.host, fields });
+        }
+        let mut relations = raw.relations;
+        for (relation, kind) in types {
+            for mapping in relations.iter_mut().filter(|mapping| mapping.relation == relation.as_str()) {
+                mapping.kind.clone_from(kind);
+            }
+        }
+        let parts: Vec<String> = overrides
+            .iter()
+            .map(|(kind, own)| format!("{kind} {own:?}"))
+            .chain(types.iter().map(|(relation, kind)| format!("{relation} {kind}")))
+            .collect();
+        let digest = Digest::of_parts([VERSION, STANDARD].into_iter().chain(parts.iter().map(String::as_str)).map(str::as_bytes));
+        Ok(Self { kinds, relations, digest })
+    }
+
+    /// Digest of all that decides what a CI becomes.
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The class of a kind; `None` where it has none.
+    pub(crate) fn class(&self, kind: Kind, provider: Provider) -> Option<&str> {
+        Some(match &self.kinds.get(&kind)?.class {
+            ClassName::Same(class) => class,
+            ClassName::ByProvider { azure, .. } if provider == Provider::Azure => azure,
+            ClassName::ByProvider { aws, .. } => aws,
+        })
+    }
+
+    /// Every class with its kind.
+    pub(crate) fn classes(&self) -> BTreeMap<&str, Kind> {
+        let mut classes = BTreeMap::new();
+        for (kind, mapping) in &self.kinds {
+            match &mapping.class {
+                ClassName::Same(class) => drop(classes.insert(class.as_str(), *kind)),
+                ClassName::ByProvider { aws, azure } => classes.extend([(aws.as_str(), *kind), (azure.as_str(), *kind)]),
+            }
+        }
+        classes
+    }
+
+    /// The columns that a kind's records are written to, in order.
+    pub(crate) fn columns(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        self.kinds.get(&kind).into_iter().flat_map(|mapping| mapping.fields.keys()).map(String::as_str)
+    }
+
+    /// How a column's text becomes the id of a row; `None` where it stays a text.
+    pub(crate) fn reference(&self, kind: Kind, field: &str) -> Option<&Reference> {
+        self.kinds.get(&kind)?.fields.get(field)?.reference.as_ref()
+    }
+
+    /// What records of a kind are identified beside, and by which relationship.
+    pub(crate) fn beside(&self, kind: Kind) -> Option<(Beside, &HostRelation)> {
+        let mapping = self.kinds.get(&kind)?;
+        Some((mapping.beside?, &mapping.host))
+    }
+
+    /// The edges of the estate that lead to it.
+    pub(crate) fn hosts(&self, kind: Kind) -> &'static [HostEdge] {
+        const NETWORK: &[HostEdge] = &[HostEdge { relation: RelationType::LocatedIn, kind: Kind::Network, outgoing: true }];
+        const BALANCER: &[HostEdge] = &[HostEdge { relation: RelationType::RoutesTo, kind: Kind::LoadBalancer, outgoing: false }];
+        match self.kinds.get(&kind).and_then(|mapping| mapping.beside) {
+            Some(Beside::Network) => NETWORK,
+            Some(Beside::LoadBalancer) => BALANCER,
+            Some(Beside::Account | Beside::Datacenter) | None => &[],
+        }
+    }
+
+    /// What an edge between two kinds becomes; `None` where it is not kept.
+    pub(crate) fn edge(&self, relation: RelationType, from: Kind, to: Kind) -> Option<EdgeForm<'_>> {
+        let is_among = |words: &[String], kind: Kind| words.is_empty() || words.iter().any(|word| word == kind.as_str());
+        let fits = |mapping: &&RelationMapping| {
+            mapping.relation == relation.as_str() && is_among(&mapping.from, from) && is_among(&mapping.to, to)
+        };
+        self.relations.iter().find(fits).map(|mapping| EdgeForm { kind: &mapping.kind, parent: mapping.parent })
+    }
+
+    /// Names of all relationship types in use.
+    pub(crate) fn relationship_types(&self) -> impl Iterator<Item = &str> {
+        let hosts = self.kinds.values().filter(|mapping| mapping.beside.is_some()).map(|mapping| mapping.host.kind.as_str());
+        hosts.chain(self.relations.iter().map(|mapping| mapping.kind.as_str()))
+    }
+
+    /// The record of a CI in the instance's own form: columns are texts, tags an object of texts. `None` where its kind has no class. Fields that fail are left out and named.
+    pub(crate) fn adapt(&self, ci: &Ci, authority: &BTreeMap<String, Authority>) -> Option<(Adapted, Vec<FieldFailure>)> {
+        let class = self.class(ci.kind, ci.provider)?.to_owned();
+        let subject = Subject::of_record(ci);
+        let mut failures = Vec::new();
+        let mut fields = BTreeMap::new();
+        for (name, field) in &self.kinds.get(&ci.kind)?.fields {
+            let value = match &field.value {
+                FieldValue::ObjectId => Some(object_id(ci)),
+                FieldValue::Expression(expression) => match expression.value(&subject) {
+                    Ok(value) => column(&value),
+                    Err(error) => {
+                        failures.push(FieldFailure { field: name.clone(), error });
+                        continue;
+                    }
+                },
+            };
+            let Some(value) = value else { continue };
+            let desired = DesiredField {
+                value: Value::String(value),
+                authority: authority.get(name).copied().unwrap_or(field.authority),
+                volatile: field.volatile,
+                identifying: field.identifying,
+            };
+            fields.insert(name.clone(), desired);
+        }
+        if !ci.tags.is_empty() && ci.kind != Kind::Service {
+            let tags = ci.tags.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+            let authority = authority.get(TAGS).copied().unwrap_or(Authority::Owned);
+            fields.insert(TAGS.to_owned(), DesiredField { value: Value::Object(tags), authority, volatile: false, identifying: false });
+        }
+        Some((Adapted { class, fields }, failures))
+    }
+}
+
+fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> {
+    let value = match (&raw.value, raw.built_in) {
+        (Some(source), None) => FieldValue::Expression(Box::new(compile(kind, name, source)?)),
+        (None, Some(BuiltIn::ObjectId)) => FieldValue::ObjectId,
+        _ => return Err(MappingError::Standard { text: format!("{kind}.{name} has no value, or two") }),
+    };
+    Ok(Field {
+        value,
+        authority: raw.authority.into(),
+        volatile: raw.volatile,
+        identifying: raw.identifying,
+        reference: raw.reference.clone(),
+    })
+}
+
+fn compile(kind: Kind, field: &str, source: &str) -> Result<Expression, MappingError> {
+    Expression::compile(source, &Vocabulary::records_of(kind), Wanted::Value).map_err(|mistakes| MappingError::Expression {
+        kind,
+        field: field.to_owned(),
+        mistakes,
+    })
+}
+
+/// A value as a column's text; `None` where there is none.
+fn column(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => (!text.is_empty()).then(|| date_time(text).unwrap_or_else(|| text.clone())),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Array(items) => {
+            let texts: Vec<String> = items.iter().filter_map(column).collect();
+            (!texts.is_empty()).then(|| texts.join(","))
+        }
+        Value::Object(_) => Some(value.to_string()),
+    }
+}
+
+/// An RFC 3339 time in the instance's form; `None` for any other text.
+fn date_time(text: &str) -> Option<String> {
+    let is_candidate = text.len() >= 20 && text.as_bytes().get(10) == Some(&b'T');
+    if is_candidate { text.parse().ok().map(stored) } else { None }
+}
+
+/// A time as the instance stores it: UTC, whole seconds, without a zone.
+pub(crate) fn stored(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}

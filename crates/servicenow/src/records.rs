@@ -1,0 +1,500 @@
+//! Records as the instance shows them, and whose they are.
+//!
+//! A record is ours by our row in `sys_object_source`: `name` is our discovery source, `id` the native key, `source_feed` the estate id. What the record
+//! itself says (`discovery_source`) is only who wrote last.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dewpoint_core::estate::EstateId;
+use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
+use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Subject, TargetError};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::api::{Api, Row, Select};
+use crate::keys::{key_of, native_key, object_id_of};
+use crate::mapping::{INSTALL_STATUS, Mapping, RETIRED, TAGS};
+use crate::query::{Query, can_be_listed, lists};
+
+/// Behind the estate id in `source_feed`: made only because other records are identified beside it. No CI of the estate stands behind it.
+const SCAFFOLD: &str = " scaffold";
+
+const SOURCES: &str = "sys_object_source";
+const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id"];
+/// Columns of every record that are read whatever the mapping writes.
+const OWN_FIELDS: [&str; 6] = ["sys_id", "sys_class_name", "discovery_source", "last_discovered", INSTALL_STATUS, "object_id"];
+
+/// Our mark on a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The key that it carries.
+    pub(crate) key: Key,
+    pub(crate) estate: EstateId,
+    /// Made because others are identified beside it.
+    pub(crate) is_scaffold: bool,
+    /// The class at our last write.
+    pub(crate) class: String,
+}
+
+/// The text of `source_feed`.
+pub(crate) fn feed(estate: &EstateId, is_scaffold: bool) -> String {
+    format!("{}{}", estate.0, if is_scaffold { SCAFFOLD } else { "" })
+}
+
+/// A row of `sys_object_source` as a mark with the record that it is on; `None` for what we would not write.
+fn mark(row: &Row) -> Option<(RecordId, Mark)> {
+    let feed = row.get("source_feed").filter(|feed| *feed != "UNKNOWN")?;
+    let estate = feed.strip_suffix(SCAFFOLD);
+    let mark = Mark {
+        key: key_of(row.get("id")?)?,
+        is_scaffold: estate.is_some(),
+        estate: EstateId(estate.unwrap_or(feed).to_owned()),
+        class: row.get("target_table").cloned().unwrap_or_default(),
+    };
+    Some((RecordId(row.get("target_sys_id")?.clone()), mark))
+}
+
+/// What was learned of the instance's records since this target was made.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    pages: Mutex<Pages>,
+}
+
+#[derive(Debug, Default)]
+struct Pages {
+    /// Records that were asked about: our mark on them, or none.
+    marks: HashMap<RecordId, Option<Mark>>,
+    /// Records by the key that they carry.
+    by_key: HashMap<Key, RecordId>,
+    /// Keys that no record carried when asked.
+    absent: HashSet<Key>,
+    /// Records that were seen to be there.
+    there: HashSet<RecordId>,
+    /// Records that are gone; their rows in `sys_object_source` stay behind.
+    gone: HashSet<RecordId>,
+    /// Whether there is any row of our discovery source.
+    has_marks: Option<bool>,
+}
+
+impl Book {
+    fn open(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a record that we wrote.
+    pub(crate) fn wrote(&self, record: &RecordId, mark: Mark) {
+        let mut pages = self.open();
+        pages.absent.remove(&mark.key);
+        pages.gone.remove(record);
+        pages.there.insert(record.clone());
+        pages.by_key.insert(mark.key.clone(), record.clone());
+        pages.marks.insert(record.clone(), Some(mark));
+        pages.has_marks = Some(true);
+    }
+
+    /// Notes a record that is gone.
+    pub(crate) fn removed(&self, record: &RecordId) {
+        let mut pages = self.open();
+        pages.there.remove(record);
+        pages.gone.insert(record.clone());
+        if let Some(Some(mark)) = pages.marks.remove(record) {
+            pages.by_key.remove(&mark.key);
+        }
+    }
+
+    /// Our mark on a record that was asked about.
+    pub(crate) fn mark(&self, record: &RecordId) -> Option<Mark> {
+        self.open().marks.get(record).cloned().flatten()
+    }
+
+    /// The record that carries a key, where it was asked for.
+    pub(crate) fn record(&self, key: &Key) -> Option<RecordId> {
+        self.open().by_key.get(key).cloned()
+    }
+}
+
+/// Reads records of one instance.
+pub(crate) struct Reader<'a> {
+    pub(crate) api: &'a Api,
+    pub(crate) mapping: &'a Mapping,
+    pub(crate) book: &'a Book,
+}
+
+impl Reader<'_> {
+    fn source_rows(&self) -> Query {
+        Query::all().equals("name", &self.api.source)
+    }
+
+    fn learn(&self, rows: &[Row]) -> Vec<(RecordId, Mark)> {
+        let ours = rows.iter().filter(|row| row.get("name") == Some(&self.api.source));
+        let marks: Vec<(RecordId, Mark)> = ours.filter_map(mark).collect();
+        let mut pages = self.book.open();
+        let marks: Vec<(RecordId, Mark)> = marks.into_iter().filter(|(record, _)| !pages.gone.contains(record)).collect();
+        for (record, mark) in &marks {
+            pages.by_key.insert(mark.key.clone(), record.clone());
+            pages.marks.insert(record.clone(), Some(mark.clone()));
+        }
+        marks
+    }
+
+    /// Makes the marks on these records known to the book.
+    pub(crate) async fn ask_marks<'r>(&self, records: impl IntoIterator<Item = &'r RecordId>) -> Result<(), TargetError> {
+        let unknown: BTreeSet<&RecordId> = {
+            let pages = self.book.open();
+            records.into_iter().filter(|record| !pages.marks.contains_key(*record)).collect()
+        };
+        for list in lists(unknown.iter().map(|record| record.0.as_str())) {
+            let query = self.source_rows().any_of("target_sys_id", list.iter().copied());
+            let rows = self.api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
+            self.learn(&rows);
+        }
+        let mut pages = self.book.open();
+        for record in unknown {
+            pages.marks.entry(record.clone()).or_insert(None);
+        }
+        Ok(())
+    }
+
+    /// Makes the records that carry these keys known to the book.
+    pub(crate) async fn ask_keys(&self, keys: &BTreeSet<&Key>) -> Result<(), TargetError> {
+        let unknown: BTreeSet<&Key> = {
+            let pages = self.book.open();
+            keys.iter().copied().filter(|key| !pages.by_key.contains_key(*key) && !pages.absent.contains(*key)).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let has_marks = self.book.open().has_marks;
+        let has_marks = match has_marks {
+            Some(has_marks) => has_marks,
+            None => self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await?.is_some_and(|row| {
+                // A condition that was dropped shows others' rows: then nothing is concluded.
+                row.get("name") == Some(&self.api.source) || row.contains_key("id")
+            }),
+        };
+        self.book.open().has_marks = Some(has_marks);
+        if has_marks {
+            let natives: Vec<&str> = unknown.iter().map(|key| native_key(key)).collect();
+            for list in lists(natives.iter().copied().filter(|native| can_be_listed(native))) {
+                let query = self.source_rows().any_of("id", list.iter().copied());
+                let rows = self.api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
+                self.learn(&rows);
+            }
+            for native in natives.into_iter().filter(|native| !can_be_listed(native)) {
+                let query = self.source_rows().equals("id", native);
+                let rows = self.api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
+                self.learn(&rows);
+            }
+        }
+        let mut pages = self.book.open();
+        for key in unknown {
+            if !pages.by_key.contains_key(key) {
+                pages.absent.insert(key.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes known which records with our mark are gone.
+    pub(crate) async fn ask_whether_there(&self, records: Vec<RecordId>) -> Result<(), TargetError> {
+        let unknown: BTreeSet<RecordId> = {
+            let pages = self.book.open();
+            records.into_iter().filter(|record| !pages.there.contains(record)).collect()
+        };
+        let ids: Vec<&str> = unknown.iter().map(|record| record.0.as_str()).collect();
+        let rows = self.records_of("cmdb_ci", &ids).await?;
+        let there: BTreeSet<&str> = rows.iter().filter_map(|row| row.get("sys_id")).map(String::as_str).collect();
+        for record in &unknown {
+            if there.contains(record.0.as_str()) {
+                self.book.open().there.insert(record.clone());
+            } else {
+                self.book.removed(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows of a class by their ids; those that are not there are left out.
+    async fn records_of(&self, class: &str, ids: &[&str]) -> Result<Vec<Row>, TargetError> {
+        let fields = self.fields(class);
+        let mut rows = Vec::new();
+        for list in lists(ids.iter().copied()) {
+            let query = Query::all().any_of("sys_id", list.iter().copied());
+            rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
+        }
+        let asked: BTreeSet<&str> = ids.iter().copied().collect();
+        rows.retain(|row| row.get("sys_id").is_some_and(|id| asked.contains(id.as_str())));
+        Ok(rows)
+    }
+
+    /// Columns to read of a class.
+    fn fields(&self, class: &str) -> Vec<&str> {
+        let kind = self.mapping.classes().get(class).copied();
+        let written = kind.into_iter().flat_map(|kind| self.mapping.columns(kind));
+        let all: BTreeSet<&str> = OWN_FIELDS.into_iter().chain(written).filter(|name| *name != TAGS).collect();
+        all.into_iter().collect()
+    }
+
+    /// Records by id, whatever class they are in by now.
+    async fn records(&self, ids: &BTreeMap<RecordId, String>) -> Result<BTreeMap<RecordId, Row>, TargetError> {
+        let mut by_class: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (id, class) in ids {
+            by_class.entry(if class.is_empty() { "cmdb_ci" } else { class }).or_default().push(&id.0);
+        }
+        let mut found = BTreeMap::new();
+        for (class, ids) in by_class {
+            found.extend(
+                self.records_of(class, &ids).await?.into_iter().filter_map(|row| Some((RecordId(row.get("sys_id")?.clone()), row))),
+            );
+        }
+        // People move records to other classes.
+        let moved: Vec<&str> = ids.keys().filter(|id| !found.contains_key(*id)).map(|id| id.0.as_str()).collect();
+        let mut elsewhere: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in self.records_of("cmdb_ci", &moved).await? {
+            if let (Some(class), Some(id)) = (row.get("sys_class_name"), row.get("sys_id")) {
+                elsewhere.entry(class.clone()).or_default().push(id.clone());
+            }
+        }
+        for (class, ids) in elsewhere {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            found.extend(
+                self.records_of(&class, &ids).await?.into_iter().filter_map(|row| Some((RecordId(row.get("sys_id")?.clone()), row))),
+            );
+        }
+        Ok(found)
+    }
+
+    /// Tags of records.
+    async fn tags<'r>(&self, ids: impl IntoIterator<Item = &'r str>) -> Result<HashMap<String, BTreeMap<String, Value>>, TargetError> {
+        let mut tags: HashMap<String, BTreeMap<String, Value>> = HashMap::new();
+        for list in lists(ids) {
+            let query = Query::all().any_of("configuration_item", list.iter().copied());
+            let select = Select { table: "cmdb_key_value", query, fields: &["sys_id", "configuration_item", "key", "value"] };
+            for mut row in self.api.rows(&select).await? {
+                if let (Some(record), Some(name)) = (row.remove("configuration_item"), row.remove("key")) {
+                    tags.entry(record).or_default().insert(name, row.remove("value").unwrap_or_default().into());
+                }
+            }
+        }
+        Ok(tags)
+    }
+
+    /// A row as a record.
+    fn found(&self, row: Row, mark: Option<Mark>, tags: Option<BTreeMap<String, Value>>) -> Option<FoundRecord> {
+        let id = RecordId(row.get("sys_id")?.clone());
+        let class = row.get("sys_class_name").cloned().unwrap_or_default();
+        let kind = self.mapping.classes().get(class.as_str()).copied();
+        let is_ours = mark.is_some();
+        // Who else writes through the engine moves that time as well.
+        let is_our_time = is_ours && row.get("discovery_source") == Some(&self.api.source);
+        let delivered_at = row.get("last_discovered").filter(|_| is_our_time).and_then(|text| time(text));
+        let retired = row.get(INSTALL_STATUS).is_some_and(|status| status == RETIRED);
+        let subject = mark.as_ref().and_then(|mark| subject(&mark.key, kind?, &row));
+        let mut fields: BTreeMap<String, Value> = row.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let written: BTreeSet<&str> = kind.into_iter().flat_map(|kind| self.mapping.columns(kind)).collect();
+        fields.retain(|name, _| written.contains(name.as_str()));
+        if let Some(tags) = tags.filter(|tags| !tags.is_empty()) {
+            fields.insert(TAGS.to_owned(), Value::Object(tags.into_iter().collect()));
+        }
+        Some(FoundRecord {
+            id,
+            class,
+            external_id: mark.as_ref().map(|mark| mark.key.clone()),
+            estate: mark.map(|mark| mark.estate),
+            delivered_at,
+            retired,
+            subject,
+            fields,
+            edges: None,
+        })
+    }
+
+    /// One page of all records with our mark.
+    pub(crate) async fn page(&self, after: Option<&str>) -> Result<Page, TargetError> {
+        let select = Select { table: SOURCES, query: self.source_rows(), fields: SOURCE_FIELDS };
+        let rows = self.api.page(&select, after).await?;
+        let Some(next) = rows.last().and_then(|row| row.get("sys_id")).cloned() else {
+            return Ok(Page { records: Vec::new(), next: None });
+        };
+        if after.is_some_and(|after| next.as_str() <= after) {
+            return Err(self.api.unreachable("read", format!("the pages of {SOURCES} do not come to an end")));
+        }
+        let marks: BTreeMap<RecordId, Mark> = self.learn(&rows).into_iter().filter(|(_, mark)| !mark.is_scaffold).collect();
+        let records = self.with_marks(&marks).await?;
+        Ok(Page { records, next: Some(next) })
+    }
+
+    /// The records with these marks. One that was removed leaves its row in `sys_object_source` behind.
+    async fn with_marks(&self, marks: &BTreeMap<RecordId, Mark>) -> Result<Vec<FoundRecord>, TargetError> {
+        let ids = marks.iter().map(|(id, mark)| (id.clone(), mark.class.clone())).collect();
+        let rows = self.records(&ids).await?;
+        let mut tags = self.tags(rows.keys().map(|id| id.0.as_str())).await?;
+        self.book.open().there.extend(rows.keys().cloned());
+        let found = rows.into_iter().filter_map(|(id, row)| self.found(row, marks.get(&id).cloned(), tags.remove(&id.0)));
+        Ok(found.collect())
+    }
+
+    /// Records for these identities: ours by their keys, anybody's by what the instance identifies them by.
+    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
+        self.ask_keys(&identities.iter().map(|identity| &identity.key).collect()).await?;
+        let mut wanted: BTreeMap<RecordId, Mark> = BTreeMap::new();
+        for identity in identities {
+            if let Some(record) = self.book.record(&identity.key)
+                && let Some(mark) = self.book.mark(&record)
+            {
+                wanted.insert(record, mark);
+            }
+        }
+        let own = self.with_marks(&wanted).await?;
+        let standing: BTreeSet<&RecordId> = own.iter().map(|record| &record.id).collect();
+        for gone in wanted.keys().filter(|id| !standing.contains(id)) {
+            self.book.removed(gone);
+        }
+        let mut found: BTreeMap<Key, Vec<FoundRecord>> = identities.iter().map(|identity| (identity.key.clone(), Vec::new())).collect();
+        for record in own {
+            if let Some(records) = record.external_id.as_ref().and_then(|key| found.get_mut(key)) {
+                records.push(record);
+            }
+        }
+        let mut by_class: BTreeMap<&str, Vec<&Identity>> = BTreeMap::new();
+        for identity in identities {
+            if let Some(class) = self.mapping.class(identity.kind, identity.key.provider()) {
+                by_class.entry(class).or_default().push(identity);
+            }
+        }
+        for (class, identities) in by_class {
+            self.find_in(class, &identities, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    /// Records of one class with the `object_id` (services: the name) of one of these.
+    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut BTreeMap<Key, Vec<FoundRecord>>) -> Result<(), TargetError> {
+        let column = if identities.iter().any(|identity| identity.kind == Kind::Service) { "name" } else { "object_id" };
+        let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
+        for identity in identities {
+            by_value.entry(criterion(identity)).or_default().push(identity);
+        }
+        let fields = self.fields(class);
+        let values: BTreeSet<&str> = by_value.keys().map(String::as_str).collect();
+        let (listed, single): (Vec<&str>, Vec<&str>) = values.into_iter().partition(|value| can_be_listed(value));
+        let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
+        let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
+        let mut rows: Vec<Row> = Vec::new();
+        for query in queries {
+            rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
+        }
+        rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(value)));
+        let ids: Vec<RecordId> = rows.iter().filter_map(|row| row.get("sys_id").cloned()).map(RecordId).collect();
+        self.ask_marks(&ids).await?;
+        let accounts = self.accounts_of(identities.first().map(|identity| identity.kind), &ids).await?;
+        for row in rows {
+            let (Some(id), Some(value)) = (row.get("sys_id").cloned().map(RecordId), row.get(column).cloned()) else { continue };
+            let mark = self.book.mark(&id);
+            for identity in by_value.get(&value).into_iter().flatten() {
+                let is_elsewhere = accounts.get(&id.0).is_some_and(|account| *account != identity.account.as_str());
+                let is_told = mark.as_ref().is_some_and(|mark| mark.key == identity.key);
+                if is_elsewhere || is_told {
+                    continue;
+                }
+                if let (Some(records), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
+                    records.push(record);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The accounts that regions and zones lie in, where the instance knows: their ids repeat in every account.
+    async fn accounts_of(&self, kind: Option<Kind>, ids: &[RecordId]) -> Result<HashMap<String, String>, TargetError> {
+        let mut datacenters: HashMap<String, String> = match kind {
+            Some(Kind::Region) => ids.iter().map(|id| (id.0.clone(), id.0.clone())).collect(),
+            Some(Kind::Zone) => self.linked(ids.iter().map(|id| id.0.as_str()), "child", "parent", "Contains::Contained by").await?,
+            _ => return Ok(HashMap::new()),
+        };
+        let hosts: BTreeSet<String> = datacenters.values().cloned().collect();
+        let accounts = self.linked(hosts.iter().map(String::as_str), "parent", "child", "Hosted on::Hosts").await?;
+        let ids: BTreeSet<&str> = accounts.values().map(String::as_str).collect();
+        let mut names: HashMap<String, String> = HashMap::new();
+        for list in lists(ids) {
+            let query = Query::all().any_of("sys_id", list.iter().copied());
+            let select = Select { table: "cmdb_ci_cloud_service_account", query, fields: &["sys_id", "account_id", "object_id"] };
+            for mut row in self.api.rows(&select).await? {
+                if let (Some(id), Some(account)) = (row.remove("sys_id"), row.remove("account_id").or_else(|| row.remove("object_id"))) {
+                    names.insert(id, account);
+                }
+            }
+        }
+        datacenters.retain(|_, datacenter| accounts.get(datacenter).is_some_and(|account| names.contains_key(account)));
+        for account in datacenters.values_mut() {
+            if let Some(name) = accounts.get(account).and_then(|id| names.get(id)) {
+                account.clone_from(name);
+            }
+        }
+        Ok(datacenters)
+    }
+
+    /// For each of these records the one at the other end of a relationship.
+    pub(crate) async fn linked<'r>(
+        &self,
+        ids: impl IntoIterator<Item = &'r str>,
+        own: &'static str,
+        other: &'static str,
+        kind: &str,
+    ) -> Result<HashMap<String, String>, TargetError> {
+        let mut linked = HashMap::new();
+        for list in lists(ids) {
+            let query = Query::all().any_of(own, list.iter().copied()).equals("type.name", kind);
+            for mut row in
+                self.api.rows(&Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name"] }).await?
+            {
+                if row.get("type.name").is_some_and(|name| name == kind)
+                    && let (Some(from), Some(to)) = (row.remove(own), row.remove(other))
+                {
+                    linked.insert(from, to);
+                }
+            }
+        }
+        Ok(linked)
+    }
+}
+
+/// What the instance identifies the record of an identity by.
+fn criterion(identity: &Identity) -> String {
+    let Identity { key, kind, native_id, account, region } = identity;
+    if *kind == Kind::Service { native_id.clone() } else { object_id_of(key, *kind, native_id, account, region) }
+}
+
+/// What a record of ours stands for, from its key and what it shows.
+fn subject(key: &Key, kind: Kind, row: &Row) -> Option<Subject> {
+    let name = row.get("name").cloned();
+    let native = native_key(key);
+    let place = |account: &str, region: &str| -> Option<(Account, Region)> {
+        let region = if region.is_empty() { "*" } else { region };
+        let account = if account.is_empty() { "*" } else { account };
+        Some((account.parse().ok()?, region.parse().ok()?))
+    };
+    let (account, region) = match key.provider() {
+        _ if key.as_fleet().is_some() => key.as_fleet().map(|fleet| (fleet.account, fleet.region))?,
+        Provider::Aws => {
+            let mut parts = native.splitn(6, ':').skip(3);
+            let region = parts.next()?;
+            place(parts.next()?, region)?
+        }
+        Provider::Azure => place(native.split('/').nth(2)?, row.get("region").map_or("", String::as_str))?,
+        Provider::Any => place("", "")?,
+    };
+    let object_id = row.get("object_id").cloned();
+    let is_key = object_id.as_deref().is_some_and(|id| id == native);
+    let native_id = object_id.filter(|_| !is_key).or_else(|| name.clone()).unwrap_or_else(|| native.to_owned());
+    Some(Subject { kind, account, region, native_id, name })
+}
+
+/// A time as the instance stores it.
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
+    let civil = DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}

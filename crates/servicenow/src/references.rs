@@ -1,0 +1,82 @@
+//! Reference columns: people write a mail address, a name or a code, the instance wants the id of a row.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
+
+use dewpoint_core::target::TargetError;
+
+use crate::api::{Api, Select};
+use crate::ire::is_sys_id;
+use crate::mapping::Reference;
+use crate::query::{Query, can_be_listed, lists};
+
+/// What was resolved since the target was made; `None` for what nothing, or more than one row, stands for.
+#[derive(Debug, Default)]
+pub(crate) struct References(Mutex<BTreeMap<(Reference, String), Option<String>>>);
+
+/// Ids of the rows that texts stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved(BTreeMap<(Reference, String), String>);
+
+impl Resolved {
+    pub(crate) fn get(&self, (reference, text): &(&Reference, &str)) -> Option<&str> {
+        self.0.get(&((*reference).clone(), (*text).to_owned())).map(String::as_str)
+    }
+}
+
+impl References {
+    /// Ids for these texts, as far as the instance has exactly one row for each.
+    pub(crate) async fn resolve(&self, api: &Api, wanted: &BTreeSet<(&Reference, &str)>) -> Result<Resolved, TargetError> {
+        let mut open: BTreeMap<&Reference, BTreeSet<&str>> = BTreeMap::new();
+        {
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for (reference, text) in wanted {
+                if !known.contains_key(&((*reference).clone(), (*text).to_owned())) {
+                    open.entry(reference).or_default().insert(text);
+                }
+            }
+        }
+        for (reference, texts) in open {
+            let found = look_up(api, reference, &texts).await?;
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            for text in texts {
+                known.insert((reference.clone(), text.to_owned()), found.get(text).cloned());
+            }
+        }
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let resolved = wanted.iter().filter_map(|(reference, text)| {
+            let name = ((*reference).clone(), (*text).to_owned());
+            let id = known.get(&name)?.clone()?;
+            Some((name, id))
+        });
+        Ok(Resolved(resolved.collect()))
+    }
+}
+
+/// The only row that has a text in one of the columns; the first column that has it decides. Letter case does not matter: mail addresses are written in any.
+async fn look_up(api: &Api, reference: &Reference, texts: &BTreeSet<&str>) -> Result<HashMap<String, String>, TargetError> {
+    let mut found: HashMap<String, String> =
+        texts.iter().filter(|text| is_sys_id(text)).map(|text| ((*text).to_owned(), (*text).to_owned())).collect();
+    for column in &reference.by {
+        let open = texts.iter().copied().filter(|text| !found.contains_key(*text));
+        let (listed, single): (Vec<&str>, Vec<&str>) = open.partition(|text| can_be_listed(text));
+        let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
+        let queries: Vec<Query> = queries.chain(single.into_iter().map(|text| Query::all().equals(column, text))).collect();
+        let mut rows: HashMap<String, BTreeSet<String>> = HashMap::new();
+        for query in queries {
+            for mut row in api.rows(&Select { table: &reference.table, query, fields: &["sys_id", column.as_str()] }).await? {
+                if let (Some(id), Some(value)) = (row.remove("sys_id"), row.remove(column)) {
+                    rows.entry(value.to_lowercase()).or_default().insert(id);
+                }
+            }
+        }
+        for text in texts {
+            if let (false, Some(ids)) = (found.contains_key(*text), rows.get(&text.to_lowercase()))
+                && let (1, Some(id)) = (ids.len(), ids.first())
+            {
+                found.insert((*text).to_owned(), id.clone());
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,6 @@
+//! The target against the simulator.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests fail by panicking")]
+
+mod applying;
+mod data;
+mod rig;

@@ -1,0 +1,284 @@
+//! Writes, and what stands there afterwards.
+
+use dewpoint_core::model::{Kind, RelationType};
+use dewpoint_core::target::{End, Host, Operation, TargetError, Write};
+use serde_json::{Value, json};
+
+use super::rig::{ACCOUNT, REGION, Rig, at, machine, ours, place, purge, relate, thing, unrelate};
+
+#[tokio::test]
+async fn a_machine_travels_with_its_datacenter_and_account() {
+    let rig = Rig::new();
+    let records = rig.send(7, &[rig.create(&machine(1)), rig.create(&machine(2))]).await;
+    assert_ne!(records[0], records[1]);
+    let hosted = |name: &str| (name.to_owned(), "Hosted on::Hosts".to_owned(), REGION.to_owned());
+    assert_eq!(rig.relations(), [(REGION.to_owned(), "Hosted on::Hosts".to_owned(), ACCOUNT.to_owned()), hosted("web-1"), hosted("web-2")]);
+    assert_eq!(
+        rig.rows("cmdb_ci_vm_instance", "", &["name", "object_id", "state", "cpus", "last_discovered", "discovery_source"]),
+        [
+            ["web-1", "i-0001", "On", "2", "2026-02-02 02:40:07", "Dewpoint"],
+            ["web-2", "i-0002", "On", "2", "2026-02-02 02:40:07", "Dewpoint"]
+        ]
+    );
+    assert_eq!(rig.rows("cmdb_key_value", "", &["key", "value"]), [["env", "prod"], ["env", "prod"]]);
+    assert_eq!(
+        rig.rows("sys_object_source", "source_feed=ours", &["name", "id"]),
+        [
+            ["Dewpoint", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0001"],
+            ["Dewpoint", "arn:aws:ec2:eu-west-1:123456789012:instance/i-0002"]
+        ]
+    );
+    assert_eq!(rig.rows("cmdb_ire_partial_payloads", "", &["class_name"]).len(), 0);
+    assert_eq!(rig.rows("cmdb_ire_incomplete_payloads", "", &["class_name"]).len(), 0);
+}
+
+#[tokio::test]
+async fn a_create_twice_is_one_record() {
+    let mut rig = Rig::new();
+    let batch = [rig.create(&machine(1)), rig.create(&machine(2))];
+    let first = rig.send(0, &batch).await;
+    assert_eq!(rig.send(0, &batch).await, first);
+    rig.anew();
+    assert_eq!(rig.send(0, &batch).await, first, "as after a lost reply, by another process");
+    assert_eq!(rig.send(5, &[rig.create(&machine(1)), rig.create(&machine(1))]).await, [first[0].clone(), first[0].clone()]);
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]).len(), 2);
+    assert_eq!(rig.rows("cmdb_ci_aws_datacenter", "", &["name"]).len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_shows_what_was_sent() {
+    let mut rig = Rig::new();
+    let ci = machine(1);
+    let record = rig.send(7, &[rig.create(&ci)]).await.remove(0);
+    rig.anew();
+    let found = rig.find(&ci).await;
+    let [found] = found.as_slice() else { panic!("{found:?}") };
+    let (class, fields) = rig.fields(&ci);
+    assert_eq!((&found.id, &found.class, &found.fields), (&record, &class, &fields));
+    assert_eq!(found.external_id, Some(ci.key.clone()));
+    assert_eq!(found.estate.as_ref().map(|estate| estate.0.as_str()), Some("ours"));
+    assert_eq!(found.delivered_at, Some(at(7)));
+    assert!(!found.retired);
+    let subject = found.subject.as_ref().unwrap();
+    assert_eq!((subject.kind, subject.account.as_str(), subject.region.as_str()), (Kind::Instance, ACCOUNT, REGION));
+    assert_eq!((subject.native_id.as_str(), subject.name.as_deref()), ("i-0001", Some("web-1")));
+    assert_eq!(rig.read_all().await, std::slice::from_ref(found), "the datacenter and the account are scaffold");
+}
+
+#[tokio::test]
+async fn fields_change_and_are_emptied() {
+    let rig = Rig::new();
+    let ci = machine(1);
+    let record = rig.send(0, &[rig.create(&ci)]).await.remove(0);
+    rig.send(1, &[rig.update(&ci, &record, None, &[("cpus", json!("4")), ("ip_address", Value::Null)])]).await;
+    let found = rig.find(&ci).await.remove(0);
+    assert_eq!(found.fields["cpus"], json!("4"));
+    assert!(!found.fields.contains_key("ip_address"), "{:?}", found.fields);
+    assert_eq!(found.delivered_at, Some(at(1)));
+}
+
+#[tokio::test]
+async fn edges_come_with_their_last_end_and_go_alone() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", json!({"rules": []}));
+    let (one, two) = (machine(1), machine(2));
+    let batch = [
+        rig.create(&group),
+        rig.create(&one),
+        relate((&one, None), RelationType::ProtectedBy, (&group, None)),
+        rig.create(&two),
+        relate((&two, None), RelationType::ProtectedBy, (&group, None)),
+    ];
+    let records = rig.send(0, &batch).await;
+    let uses = |name: &str| (name.to_owned(), "Uses::Used by".to_owned(), "sg-1".to_owned());
+    assert!(rig.relations().contains(&uses("web-1")) && rig.relations().contains(&uses("web-2")));
+    rig.send(1, &[unrelate((&one, &records[1]), RelationType::ProtectedBy, (&group, &records[0]))]).await;
+    rig.send(1, &[unrelate((&one, &records[1]), RelationType::ProtectedBy, (&group, &records[0]))]).await;
+    assert!(!rig.relations().contains(&uses("web-1")) && rig.relations().contains(&uses("web-2")));
+    rig.send(2, &[relate((&one, Some(&records[1])), RelationType::ProtectedBy, (&group, Some(&records[0])))]).await;
+    assert!(rig.relations().contains(&uses("web-1")));
+}
+
+#[tokio::test]
+async fn retired_records_keep_their_host_and_lose_their_edges() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", json!({"rules": []}));
+    let ci = machine(1);
+    let records = rig.send(0, &[rig.create(&group), rig.create(&ci), relate((&ci, None), RelationType::ProtectedBy, (&group, None))]).await;
+    let people = rig.sim.edit(|instance| {
+        let kind = instance.relation_type("Depends on::Used by").unwrap();
+        instance.insert("cmdb_rel_ci", &[("parent", &records[1].0), ("child", &records[0].0), ("type", &kind)])
+    });
+    rig.send(1, &[rig.update(&ci, &records[1], Some(true), &[("state", json!("Terminated"))])]).await;
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["install_status", "operational_status", "state"]), [["7", "6", "Terminated"]]);
+    let relations = rig.relations();
+    assert!(relations.contains(&("web-1".to_owned(), "Hosted on::Hosts".to_owned(), REGION.to_owned())), "{relations:?}");
+    assert!(!relations.iter().any(|(_, kind, _)| kind == "Uses::Used by"), "{relations:?}");
+    assert_eq!(rig.sim.rows("cmdb_rel_ci", &format!("sys_id={people}")).len(), 1, "what people drew stays");
+    assert!(rig.find(&ci).await[0].retired);
+    rig.send(2, &[rig.update(&ci, &records[1], Some(false), &[])]).await;
+    assert!(!rig.find(&ci).await[0].retired);
+}
+
+#[tokio::test]
+async fn purged_records_are_gone() {
+    let rig = Rig::new();
+    let ci = machine(1);
+    let record = rig.send(0, &[rig.create(&ci)]).await.remove(0);
+    rig.send(1, &[purge(&ci, &record)]).await;
+    rig.send(1, &[purge(&ci, &record)]).await;
+    assert_eq!(rig.find(&ci).await, []);
+    let again = rig.send(2, &[rig.create(&ci)]).await.remove(0);
+    assert_ne!(again, record);
+}
+
+#[tokio::test]
+async fn a_subnet_hangs_on_its_network_and_a_pool_on_one_balancer() {
+    let rig = Rig::new();
+    let network = thing(Kind::Network, "vpc/vpc-1", "vpc-1", json!({"cidrs": ["10.0.0.0/16"]}));
+    let subnet = thing(Kind::Subnet, "subnet/subnet-1", "subnet-1", json!({"cidrs": ["10.0.1.0/24"], "network": "vpc-1"}));
+    let balancer = |name: &str| {
+        thing(Kind::LoadBalancer, &format!("loadbalancer/app/{name}/1"), name, json!({"balancer_type": "application", "listeners": []}))
+    };
+    let (first, second) = (balancer("lb-1"), balancer("lb-2"));
+    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", json!({}));
+    let beside =
+        |host: &dewpoint_core::target::Ci| vec![Host { key: host.key.clone(), kind: host.kind, record: End::Made(host.key.clone()) }];
+    let batch = [
+        rig.create(&network),
+        rig.create_beside(&subnet, beside(&network)),
+        rig.create(&first),
+        rig.create(&second),
+        rig.create_beside(&pool, beside(&first)),
+        relate((&first, None), RelationType::RoutesTo, (&pool, None)),
+        relate((&second, None), RelationType::RoutesTo, (&pool, None)),
+    ];
+    rig.send(0, &batch).await;
+    let relations = rig.relations();
+    let has = |parent: &str, kind: &str, child: &str| relations.contains(&(parent.to_owned(), kind.to_owned(), child.to_owned()));
+    assert!(has("vpc-1", "Contains::Contained by", "subnet-1"), "{relations:?}");
+    assert!(has("pool", "Hosted on::Hosts", "lb-1") && has("pool", "Hosted on::Hosts", "lb-2"), "{relations:?}");
+}
+
+#[tokio::test]
+async fn what_lacks_its_host_says_so_and_stops_nothing() {
+    let rig = Rig::new();
+    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", json!({}));
+    let ci = machine(1);
+    let answers =
+        rig.try_send(0, &[rig.create(&pool), rig.create(&ci), relate((&pool, None), RelationType::RoutesTo, (&ci, None))]).await.unwrap();
+    let error = answers[0].as_ref().unwrap_err().to_string();
+    assert!(error.contains("load balancer"), "{error}");
+    assert!(answers[1].is_ok());
+    assert!(matches!(answers[2], Err(TargetError::Abandoned { .. })), "{:?}", answers[2]);
+}
+
+#[tokio::test]
+async fn other_estates_are_left_alone() {
+    let mut rig = Rig::new();
+    let (one, two) = (machine(1), machine(2));
+    let theirs = rig.send_as("theirs", 0, &[rig.create(&one), rig.create(&two)]).await.unwrap();
+    let theirs: Vec<_> = theirs.into_iter().map(|answer| answer.unwrap().record).collect();
+    rig.anew();
+    let before = rig.sim.snapshot();
+    let batch = [
+        rig.create(&one),
+        rig.update(&one, &theirs[0], None, &[("cpus", json!("8"))]),
+        rig.update(&one, &theirs[0], Some(true), &[]),
+        rig.take_over(&one, &theirs[0]),
+        purge(&one, &theirs[0]),
+        relate((&one, Some(&theirs[0])), RelationType::RoutesTo, (&two, Some(&theirs[1]))),
+    ];
+    for answer in rig.try_send(1, &batch).await.unwrap() {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
+    }
+    assert_eq!(rig.sim.snapshot().tables(), before.tables());
+    assert_eq!(rig.find(&one).await[0].estate.as_ref().unwrap().0, "theirs");
+}
+
+#[tokio::test]
+async fn strangers_are_found_left_alone_and_taken_over_when_told() {
+    let mut rig = Rig::new();
+    let ci = machine(1);
+    let stranger = rig.sim.edit(|instance| instance.insert("cmdb_ci_vm_instance", &[("name", "by hand"), ("object_id", "i-0001")]));
+    let record = dewpoint_core::target::RecordId(stranger.clone());
+    let found = rig.find(&ci).await;
+    assert_eq!(found.iter().map(|record| record.id.0.as_str()).collect::<Vec<_>>(), [stranger.as_str()]);
+    assert!(found[0].estate.is_none() && found[0].external_id.is_none());
+    assert_eq!(rig.read_all().await, []);
+    let retire = rig.update(&ci, &record, Some(true), &[]);
+    let mut theirs = rig.update(&ci, &record, Some(true), &[]);
+    if let Operation::Update { record, .. } = &mut theirs.operation {
+        record.carries = None;
+    }
+    for answer in rig.try_send(0, &[retire, theirs, purge(&ci, &record)]).await.unwrap() {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
+    }
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name", "install_status"]), [["by hand", "1"]]);
+    assert_eq!(rig.send(1, &[rig.take_over(&ci, &record)]).await, [record.clone()]);
+    rig.anew();
+    let found = rig.find(&ci).await;
+    assert_eq!((found.len(), found[0].external_id.as_ref()), (1, Some(&ci.key)));
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]), [["web-1"]]);
+}
+
+#[tokio::test]
+async fn a_strangers_parent_is_named_and_not_written() {
+    let rig = Rig::new();
+    let account = rig.sim.edit(|instance| {
+        instance.insert(
+            "cmdb_ci_cloud_service_account",
+            &[("name", "Their account"), ("account_id", ACCOUNT), ("object_id", ACCOUNT), ("datacenter_type", "cmdb_ci_aws_datacenter")],
+        )
+    });
+    rig.send(0, &[rig.create(&machine(1))]).await;
+    assert_eq!(rig.rows("cmdb_ci_cloud_service_account", "", &["name"]), [["Their account"]]);
+    assert_eq!(rig.sim.rows("sys_object_source", &format!("target_sys_id={account}")).len(), 0);
+    assert_eq!(rig.read_all().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_carries_another_key_is_refused() {
+    let rig = Rig::new();
+    let (one, two) = (machine(1), machine(2));
+    let records = rig.send(0, &[rig.create(&one), rig.create(&two)]).await;
+    let mut write = rig.update(&one, &records[1], None, &[("cpus", json!("8"))]);
+    if let Operation::Update { record, .. } = &mut write.operation {
+        *record = ours(&one, &records[1]);
+    }
+    let answers = rig.try_send(1, &[write]).await.unwrap();
+    assert!(matches!(&answers[0], Err(TargetError::Rejected { text, .. }) if text.contains("i-0002")), "{answers:?}");
+}
+
+#[tokio::test]
+async fn references_are_resolved_or_left_alone() {
+    let rig = Rig::new();
+    let group = rig.sim.edit(|instance| instance.insert("sys_user_group", &[("name", "Shop Operations")]));
+    let mut ci = machine(1);
+    ci.attributes.insert("support_group".to_owned(), json!("Shop Operations"));
+    ci.attributes.insert("owner".to_owned(), json!("ghost@example.com"));
+    rig.send(0, &[rig.create(&ci)]).await;
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["support_group", "owned_by"]), [[group.as_str(), ""]]);
+}
+
+#[tokio::test]
+async fn tags_are_written_beside_a_service_that_stands_alone() {
+    let rig = Rig::new();
+    let service = dewpoint_core::target::Ci {
+        key: "service:shop".parse().unwrap(),
+        kind: Kind::Service,
+        provider: dewpoint_core::model::Provider::Any,
+        account: "*".parse().unwrap(),
+        region: "*".parse().unwrap(),
+        native_id: "shop".to_owned(),
+        name: "shop".to_owned(),
+        state: None,
+        attributes: super::rig::attributes(json!({})),
+        tags: std::collections::BTreeMap::new(),
+        ..machine(0)
+    };
+    let write = Write { place: place(&service), ..rig.create(&service) };
+    rig.send(0, &[write]).await;
+    assert_eq!(rig.rows("cmdb_ci_service_auto", "", &["name"]), [["shop"]]);
+    assert_eq!(rig.find(&service).await.len(), 1);
+}
