@@ -4,7 +4,7 @@
 //! itself says (`discovery_source`) is only who wrote last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
@@ -77,7 +77,12 @@ struct Pages {
     gone: HashSet<RecordId>,
     /// Whether there is any row of our discovery source.
     has_marks: Option<bool>,
+    /// By account, what AWS Service Management Connector left there.
+    connector: HashMap<Account, Arc<Left>>,
 }
+
+/// Records of AWS Service Management Connector in one account: by region and native id.
+type Left = HashMap<(String, String), Vec<(RecordId, String)>>;
 
 impl Book {
     fn open(&self) -> MutexGuard<'_, Pages> {
@@ -368,7 +373,61 @@ impl Reader<'_> {
         for (class, identities) in by_class {
             self.find_in(class, &identities, &mut found).await?;
         }
+        self.find_left(identities, &mut found).await?;
         Ok(found)
+    }
+
+    /// Records that AWS Service Management Connector made: they say what they stand for in `correlation_id`, and not in `object_id`.
+    async fn find_left(&self, identities: &[Identity], found: &mut BTreeMap<Key, Vec<FoundRecord>>) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<RecordId, (String, &Identity)> = BTreeMap::new();
+        for identity in identities.iter().filter(|identity| identity.key.provider() == Provider::Aws && !identity.key.is_derived()) {
+            let left = self.left_in(&identity.account).await?;
+            let place = (identity.region.to_string(), identity.native_id.clone());
+            for (record, class) in left.get(&place).into_iter().flatten() {
+                // A name is one thing's among those of its class only.
+                let is_id = !matches!(identity.kind, Kind::ScalingGroup | Kind::LoadBalancer | Kind::Pool);
+                let is_class = self.mapping.class(identity.kind, Provider::Aws) == Some(class);
+                let is_known = found.get(&identity.key).is_some_and(|records| records.iter().any(|known| known.id == *record));
+                if (is_id || is_class) && !is_known {
+                    wanted.insert(record.clone(), (class.clone(), identity));
+                }
+            }
+        }
+        self.ask_marks(wanted.keys()).await?;
+        let ids = wanted.iter().map(|(record, (class, _))| (record.clone(), class.clone())).collect();
+        for (id, row) in self.records(&ids).await? {
+            let Some((_, identity)) = wanted.get(&id) else { continue };
+            let mark = self.book.mark(&id);
+            if let (Some(records), Some(record)) = (found.get_mut(&identity.key), self.found(row, mark, None)) {
+                records.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    async fn left_in(&self, account: &Account) -> Result<Arc<Left>, TargetError> {
+        if let Some(left) = self.book.open().connector.get(account) {
+            return Ok(Arc::clone(left));
+        }
+        let query = Query::all().starts_with("correlation_id", &format!("{account},"));
+        let select = Select { table: "cmdb_ci", query, fields: &["sys_id", "sys_class_name", "correlation_id"] };
+        let mut left = Left::new();
+        for mut row in self.api.rows(&select).await? {
+            let (Some(id), Some(text)) = (row.remove("sys_id"), row.remove("correlation_id")) else { continue };
+            let mut parts = text.splitn(4, ',').map(str::trim);
+            let (Some(owner), Some(region), Some(kind), Some(native)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+                continue;
+            };
+            if owner != account.as_str() || !kind.starts_with("AWS::") || native.is_empty() {
+                tracing::debug!(record = %id, "A correlation id that begins with an account is not AWS Service Management Connector's: {text}");
+                continue;
+            }
+            let class = row.remove("sys_class_name").unwrap_or_default();
+            left.entry((region.to_owned(), native.to_owned())).or_default().push((RecordId(id), class));
+        }
+        let left = Arc::new(left);
+        self.book.open().connector.insert(account.clone(), Arc::clone(&left));
+        Ok(left)
     }
 
     /// Records of one class with the `object_id` (services: the name) of one of these.

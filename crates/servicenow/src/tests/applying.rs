@@ -223,6 +223,26 @@ async fn strangers_are_found_left_alone_and_taken_over_when_told() {
 }
 
 #[tokio::test]
+async fn what_the_service_management_connector_left_is_found() {
+    let rig = Rig::new();
+    let left = rig.sim.edit(|instance| {
+        let correlation = |native: &str| format!("{ACCOUNT},{REGION},AWS::EC2::Instance,{native}");
+        instance.insert("cmdb_ci_vm_instance", &[("name", "other"), ("correlation_id", &correlation("i-0002"))]);
+        instance.insert(
+            "cmdb_ci_vm_instance",
+            &[("name", "elsewhere"), ("correlation_id", &format!("{ACCOUNT},us-east-1,AWS::EC2::Instance,i-0001"))],
+        );
+        instance.insert("cmdb_ci_vm_instance", &[("name", "a note"), ("correlation_id", &format!("{ACCOUNT},as people write"))]);
+        instance.insert("cmdb_ci_vm_instance", &[("name", "by the connector"), ("correlation_id", &correlation("i-0001"))])
+    });
+    let found = rig.find(&machine(1)).await;
+    assert_eq!(found.iter().map(|record| record.id.0.as_str()).collect::<Vec<_>>(), [left.as_str()]);
+    assert!(found[0].estate.is_none());
+    assert_eq!(rig.send(1, &[rig.take_over(&machine(1), &found[0].id)]).await, [found[0].id.clone()]);
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "object_id=i-0001", &["name"]), [["web-1"]]);
+}
+
+#[tokio::test]
 async fn a_strangers_parent_is_named_and_not_written() {
     let rig = Rig::new();
     let account = rig.sim.edit(|instance| {
