@@ -292,7 +292,7 @@ impl<'a> Batch<'a> {
                 };
                 let (values, tags) = self.values(number, fields, None, resolved);
                 let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
-                draft.write(number, entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
+                draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Update { record, class, fields, retired, take_over, .. } => {
                 let (values, tags) = self.values(number, fields, *retired, resolved);
@@ -300,7 +300,7 @@ impl<'a> Batch<'a> {
                 let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
                 let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
-                draft.write(number, entry, None, &stamp);
+                draft.write(number, &entry, None, &stamp);
             }
             Operation::Relate { edge, from, to, to_kind, .. } => {
                 let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else {
@@ -317,9 +317,8 @@ impl<'a> Batch<'a> {
                 let (parent, child) = if form.parent == EdgeParent::From { (from_place, to_place) } else { (to_place, from_place) };
                 let (parent_kind, child_kind) =
                     if form.parent == EdgeParent::From { (write.kind, *to_kind) } else { (*to_kind, write.kind) };
-                let guest = self.guest(form.kind, parent_kind, child_kind);
-                if let Some(guest) = guest
-                    && draft.would_be_second_host(parent, child, |_| true, guest)
+                if let Some(host) = self.host_side(form.kind, parent_kind, child_kind)
+                    && draft.would_be_second_host(parent, child, host)
                 {
                     later.push(number);
                     return;
@@ -330,8 +329,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Of a relationship that identifies one of its ends by the other: the kind that is identified, and which end the host is.
-    fn guest(&self, kind: &str, parent: Kind, child: Kind) -> Option<(Kind, HostParent)> {
+    /// Of a relationship that identifies one of its ends by the other: which end is the host.
+    fn host_side(&self, kind: &str, parent: Kind, child: Kind) -> Option<HostParent> {
         let hangs = |guest: Kind, host: Kind, side: HostParent| {
             self.reader.mapping.beside(guest).is_some_and(|(beside, relation)| {
                 let host_kind = match beside {
@@ -344,9 +343,9 @@ impl<'a> Batch<'a> {
             })
         };
         if hangs(child, parent, HostParent::Host) {
-            Some((child, HostParent::Host))
+            Some(HostParent::Host)
         } else if hangs(parent, child, HostParent::Guest) {
-            Some((parent, HostParent::Guest))
+            Some(HostParent::Guest)
         } else {
             None
         }
@@ -600,7 +599,7 @@ impl<'a> Batch<'a> {
                 EdgeParent::To => (to, from, (*to_kind, write.kind)),
             };
             // What a record is identified by stays.
-            if self.guest(form.kind, kinds.0, kinds.1).is_some() {
+            if self.host_side(form.kind, kinds.0, kinds.1).is_some() {
                 continue;
             }
             wanted.entry((form.kind, &parent.record.0, &child.record.0)).or_default().push(number);
@@ -695,7 +694,7 @@ impl<'a> Batch<'a> {
                     let (Some(id), Some(end), Some(kind)) = (row.get("sys_id"), row.get(side), row.get("type.name")) else { continue };
                     let Some(numbers) = retired.get(end.as_str()) else { continue };
                     let ends = (kind_of(row.get("parent.sys_class_name")), kind_of(row.get("child.sys_class_name")));
-                    let identifies = matches!(ends, (Some(parent), Some(child)) if self.guest(kind, parent, child).is_some());
+                    let identifies = matches!(ends, (Some(parent), Some(child)) if self.host_side(kind, parent, child).is_some());
                     if !identifies {
                         edges.entry(id.clone()).or_default().extend(numbers);
                     }

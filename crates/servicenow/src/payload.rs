@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dewpoint_core::estate::EstateId;
-use dewpoint_core::model::{Key, Kind};
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{End, RecordId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -115,12 +115,12 @@ impl Draft {
     }
 
     /// Adds a create or an update. `beside` is for what is to be made.
-    pub(crate) fn write(&mut self, number: usize, entry: Entry<'_>, beside: Option<(&Beside, &HostRelation)>, stamp: &Stamp<'_>) {
+    pub(crate) fn write(&mut self, number: usize, entry: &Entry<'_>, beside: Option<(&Beside, &HostRelation)>, stamp: &Stamp<'_>) {
         let subject = entry.record.map_or_else(|| Subject::New(entry.key.clone()), |record| Subject::Record(record.clone()));
         if let Some(place) = self.items.get(&subject).copied() {
             // A stub of it, or the same once more: one item says both.
             if let Some(item) = self.payload.items.get_mut(place) {
-                let entry = item_of(&entry, stamp);
+                let entry = item_of(entry, stamp);
                 item.values.extend(entry.values);
                 item.related.extend(entry.related);
                 item.source = item.source.take().or(entry.source);
@@ -128,7 +128,7 @@ impl Draft {
             self.written.push((number, Place::Item(place)));
             return;
         }
-        let place = self.push(subject, item_of(&entry, stamp));
+        let place = self.push(subject, item_of(entry, stamp));
         if let Some((beside, relation)) = beside {
             let host = match beside {
                 Beside::New(key) => self.items.get(&Subject::New(key.clone())).copied(),
@@ -161,16 +161,10 @@ impl Draft {
         }
     }
 
-    /// Whether an edge would give a record that the payload makes a second host: the engine takes exactly one.
-    pub(crate) fn would_be_second_host(
-        &self,
-        parent: usize,
-        child: usize,
-        hosted: impl Fn(Kind) -> bool,
-        guest: (Kind, HostParent),
-    ) -> bool {
-        let (guest_place, host_place) = if guest.1 == HostParent::Host { (child, parent) } else { (parent, child) };
-        hosted(guest.0) && self.inserted.get(&guest_place).is_some_and(|host| *host != host_place)
+    /// Whether an edge would give a record that the payload makes a second host: the engine takes exactly one. `host` says which end is the host.
+    pub(crate) fn would_be_second_host(&self, parent: usize, child: usize, host: HostParent) -> bool {
+        let (guest_place, host_place) = if host == HostParent::Host { (child, parent) } else { (parent, child) };
+        self.inserted.get(&guest_place).is_some_and(|host| *host != host_place)
     }
 
     /// Adds an edge between two items.

@@ -10,7 +10,7 @@ use super::rig::{Rig, config, machine, relate, thing};
 use crate::{Auth, ServiceNowConfig, ServiceNowTarget};
 
 fn batch(rig: &Rig) -> Vec<Write> {
-    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", json!({"rules": []}));
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
     let mut batch = vec![rig.create(&group)];
     for number in 1..=3 {
         let ci = machine(number);
