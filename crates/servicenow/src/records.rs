@@ -14,13 +14,16 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::api::{Api, Row, Select};
+use crate::api::{Api, PAGE_ROWS, Row, Select};
 use crate::keys::{key_of, native_key, object_id_of};
 use crate::mapping::{INSTALL_STATUS, Mapping, RETIRED, TAGS};
 use crate::query::{Query, can_be_listed, lists};
 
 /// Behind the estate id in `source_feed`: made only because other records are identified beside it. No CI of the estate stands behind it.
 const SCAFFOLD: &str = " scaffold";
+
+/// So many queries are sent without asking whether the table as a whole is smaller.
+const QUERIES_UNCOUNTED: usize = 2;
 
 const SOURCES: &str = "sys_object_source";
 const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id"];
@@ -442,6 +445,7 @@ impl Reader<'_> {
         let (listed, single): (Vec<&str>, Vec<&str>) = values.into_iter().partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
+        let queries = self.or_all(class, queries).await;
         let mut rows: Vec<Row> = Vec::new();
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
@@ -465,6 +469,20 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The cheaper of asking by values and reading the class as a whole: a first sync into an instance without machines asks nothing.
+    async fn or_all(&self, class: &str, queries: Vec<Query>) -> Vec<Query> {
+        if queries.len() <= QUERIES_UNCOUNTED {
+            return queries;
+        }
+        let Some(rows) = self.api.count(class).await else { return queries };
+        let pages = usize::try_from(rows).unwrap_or(usize::MAX) / PAGE_ROWS + 1;
+        match rows {
+            0 => Vec::new(),
+            _ if pages < queries.len() => vec![Query::all()],
+            _ => queries,
+        }
     }
 
     /// The accounts that regions and zones lie in, where the instance knows: their ids repeat in every account.

@@ -1,7 +1,7 @@
 //! Writes, and what stands there afterwards.
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_core::target::{End, Host, Operation, TargetError, Write};
+use dewpoint_core::target::{End, Host, Operation, Target, TargetError, Write};
 use serde_json::{Value, json};
 
 use super::rig::{ACCOUNT, REGION, Rig, at, machine, ours, place, purge, relate, thing, unrelate};
@@ -220,6 +220,26 @@ async fn strangers_are_found_left_alone_and_taken_over_when_told() {
     let found = rig.find(&ci).await;
     assert_eq!((found.len(), found[0].external_id.as_ref()), (1, Some(&ci.key)));
     assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]), [["web-1"]]);
+}
+
+#[tokio::test]
+async fn many_look_ups_cost_few_requests() {
+    let rig = Rig::new();
+    let machines: Vec<_> = (0..1000).map(machine).collect();
+    let identities: Vec<_> = machines.iter().map(super::rig::identity).collect();
+    let reads = |rig: &Rig| rig.sim.calls().len();
+    assert!(rig.target.find(&identities).await.values().all(|found| found.as_ref().unwrap().is_empty()));
+    assert!(reads(&rig) <= 4, "an instance without machines has none of these: {}", reads(&rig));
+    let rig = Rig::new();
+    rig.sim.edit(|instance| {
+        for number in 0..1500 {
+            instance.insert("cmdb_ci_vm_instance", &[("name", "by people"), ("object_id", &format!("i-{:04}", number * 2))]);
+        }
+    });
+    let found = rig.target.find(&identities).await;
+    assert_eq!(found.values().filter(|found| found.as_ref().unwrap().len() == 1).count(), 500);
+    let asked = rig.sim.calls().iter().filter(|call| call.table.as_deref() == Some("cmdb_ci_vm_instance")).count();
+    assert!(asked <= 5, "{asked}");
 }
 
 #[tokio::test]
