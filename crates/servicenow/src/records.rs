@@ -124,6 +124,9 @@ impl Book {
     }
 }
 
+/// Answers by key.
+pub(crate) type Found = BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;
+
 /// Reads records of one instance.
 pub(crate) struct Reader<'a> {
     pub(crate) api: &'a Api,
@@ -345,8 +348,9 @@ impl Reader<'_> {
         Ok(found.collect())
     }
 
-    /// Records for these identities: ours by their keys, anybody's by what the instance identifies them by.
-    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
+    /// Records for these identities: ours by their keys, anybody's by what the instance identifies them by. What cannot be said of one class, which the
+    /// instance may not have, says nothing of the others.
+    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<Found, TargetError> {
         self.ask_keys(&identities.iter().map(|identity| &identity.key).collect()).await?;
         let mut wanted: BTreeMap<RecordId, Mark> = BTreeMap::new();
         for identity in identities {
@@ -361,9 +365,9 @@ impl Reader<'_> {
         for gone in wanted.keys().filter(|id| !standing.contains(id)) {
             self.book.removed(gone);
         }
-        let mut found: BTreeMap<Key, Vec<FoundRecord>> = identities.iter().map(|identity| (identity.key.clone(), Vec::new())).collect();
+        let mut found: Found = identities.iter().map(|identity| (identity.key.clone(), Ok(Vec::new()))).collect();
         for record in own {
-            if let Some(records) = record.external_id.as_ref().and_then(|key| found.get_mut(key)) {
+            if let Some(Ok(records)) = record.external_id.as_ref().and_then(|key| found.get_mut(key)) {
                 records.push(record);
             }
         }
@@ -374,14 +378,22 @@ impl Reader<'_> {
             }
         }
         for (class, identities) in by_class {
-            self.find_in(class, &identities, &mut found).await?;
+            match self.find_in(class, &identities, &mut found).await {
+                Ok(()) => {}
+                Err(error @ (TargetError::Rejected { .. } | TargetError::Forbidden { .. })) => {
+                    for identity in identities {
+                        found.insert(identity.key.clone(), Err(self.unanswered(class, identity.kind, &error)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.find_left(identities, &mut found).await?;
         Ok(found)
     }
 
     /// Records that AWS Service Management Connector made: they say what they stand for in `correlation_id`, and not in `object_id`.
-    async fn find_left(&self, identities: &[Identity], found: &mut BTreeMap<Key, Vec<FoundRecord>>) -> Result<(), TargetError> {
+    async fn find_left(&self, identities: &[Identity], found: &mut Found) -> Result<(), TargetError> {
         let mut wanted: BTreeMap<RecordId, (String, &Identity)> = BTreeMap::new();
         for identity in identities.iter().filter(|identity| identity.key.provider() == Provider::Aws && !identity.key.is_derived()) {
             let left = self.left_in(&identity.account).await?;
@@ -390,7 +402,8 @@ impl Reader<'_> {
                 // A name is one thing's among those of its class only.
                 let is_id = !matches!(identity.kind, Kind::ScalingGroup | Kind::LoadBalancer | Kind::Pool);
                 let is_class = self.mapping.class(identity.kind, Provider::Aws) == Some(class);
-                let is_known = found.get(&identity.key).is_some_and(|records| records.iter().any(|known| known.id == *record));
+                let known = found.get(&identity.key).and_then(|found| found.as_ref().ok());
+                let is_known = known.is_none_or(|records| records.iter().any(|known| known.id == *record));
                 if (is_id || is_class) && !is_known {
                     wanted.insert(record.clone(), (class.clone(), identity));
                 }
@@ -401,7 +414,7 @@ impl Reader<'_> {
         for (id, row) in self.records(&ids).await? {
             let Some((_, identity)) = wanted.get(&id) else { continue };
             let mark = self.book.mark(&id);
-            if let (Some(records), Some(record)) = (found.get_mut(&identity.key), self.found(row, mark, None)) {
+            if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row, mark, None)) {
                 records.push(record);
             }
         }
@@ -433,8 +446,20 @@ impl Reader<'_> {
         Ok(left)
     }
 
+    /// Why nothing is known of the records of a class.
+    fn unanswered(&self, class: &str, kind: Kind, error: &TargetError) -> TargetError {
+        let text = error.to_string();
+        if text.contains("Invalid table") {
+            return self.api.rejected(format!(
+                "class `{class}` for kind {kind} is not on this instance: install the store app \"CMDB CI Class Models\", set `mapping.{kind}.class`, or \
+                 leave the kind out with `include.kinds`"
+            ));
+        }
+        error.clone()
+    }
+
     /// Records of one class with the `object_id` (services: the name) of one of these.
-    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut BTreeMap<Key, Vec<FoundRecord>>) -> Result<(), TargetError> {
+    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
         let column = if identities.iter().any(|identity| identity.kind == Kind::Service) { "name" } else { "object_id" };
         let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
         for identity in identities {
@@ -463,7 +488,7 @@ impl Reader<'_> {
                 if is_elsewhere || is_told {
                     continue;
                 }
-                if let (Some(records), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
+                if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
                     records.push(record);
                 }
             }

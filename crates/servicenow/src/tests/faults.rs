@@ -135,6 +135,20 @@ async fn one_bad_item_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_class_that_is_missing_stops_no_other() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    instance.schema.tables.remove("cmdb_ci_cloud_public_ipaddress");
+    let rig = Rig::over(instance);
+    let address = thing(Kind::PublicAddress, "elastic-ip/eipalloc-1", "eipalloc-1", &json!({"address": "203.0.113.1"}));
+    let found = rig.target.find(&[super::rig::identity(&address), super::rig::identity(&machine(1))]).await;
+    let text = found[&address.key].as_ref().unwrap_err().to_string();
+    assert!(text.contains("cmdb_ci_cloud_public_ipaddress") && text.contains("mapping.public_address.class"), "{text}");
+    assert!(found[&machine(1).key].is_ok());
+    let answers = rig.try_send(0, &[rig.create(&address), rig.create(&machine(1))]).await.unwrap();
+    assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_read_that_is_not_whole_says_nothing() {
     for effect in [
         Effect::PartialResult { share: 0.5 },
