@@ -104,6 +104,8 @@ pub struct Adapted {
     pub class: String,
     /// Fields by the target's names.
     pub fields: BTreeMap<String, DesiredField>,
+    /// Fields of which the mapping failed, and why. Each stays as it is at the target, neither written nor emptied.
+    pub failed: BTreeMap<String, String>,
 }
 
 /// How to ask a target whether a record for a CI stands there already, ours or a stranger's.
@@ -382,6 +384,12 @@ pub trait Target: Send + Sync {
     /// The edges that lead to what a record of this kind is identified beside, the first that is there decides. Pure.
     fn hosts(&self, _kind: Kind) -> &'static [HostEdge] {
         &[]
+    }
+
+    /// Whether records of this kind are what others are identified beside, and hold nothing that is ours alone: where a stranger's stands for such a
+    /// CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
+    fn is_host(&self, _kind: Kind) -> bool {
+        false
     }
 
     /// Whether creates go out by account and region, hosts first, together with the edges whose last end they make: a request that holds all that its

@@ -114,11 +114,7 @@ impl Target for ServiceNowTarget {
     }
 
     fn adapt(&self, ci: &Ci) -> Option<Adapted> {
-        let (adapted, failures) = self.mapping.adapt(ci, &self.authority)?;
-        for failure in failures {
-            tracing::warn!(ci.key = %ci.key, field = %failure.field, "The mapping of a field failed: {}", failure.error);
-        }
-        Some(adapted)
+        Some(self.mapping.adapt(ci, &self.authority)?.0)
     }
 
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
@@ -127,6 +123,10 @@ impl Target for ServiceNowTarget {
 
     fn hosts(&self, kind: Kind) -> &'static [HostEdge] {
         self.mapping.hosts(kind)
+    }
+
+    fn is_host(&self, kind: Kind) -> bool {
+        matches!(kind, Kind::Account | Kind::Region)
     }
 
     fn takes_closures(&self) -> bool {

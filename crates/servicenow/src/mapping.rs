@@ -406,7 +406,8 @@ impl Mapping {
             let authority = authority.get(TAGS).copied().unwrap_or(Authority::Owned);
             fields.insert(TAGS.to_owned(), DesiredField { value: Value::Object(tags), authority, volatile: false, identifying: false });
         }
-        Some((Adapted { class, fields }, failures))
+        let failed = failures.iter().map(|failure| (failure.field.clone(), failure.error.to_string())).collect();
+        Some((Adapted { class, fields, failed }, failures))
     }
 }
 

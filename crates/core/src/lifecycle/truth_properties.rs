@@ -59,7 +59,7 @@ fn pool_of(machine: &Resource) -> Option<Key> {
 impl<'a> Teller<'a> {
     fn new(story: &'a Story) -> Self {
         let mut target = World::new();
-        target.kinds = Kind::ALL.iter().copied().collect();
+        target.include.kinds = Kind::ALL.iter().copied().collect();
         target.limits = Limits { max_retire_min: u32::MAX, max_retire: u32::MAX, ..Limits::default() };
         Self {
             story,

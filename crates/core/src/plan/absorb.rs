@@ -41,6 +41,8 @@ pub struct Absorbed {
     pub rows: BTreeMap<Key, RecordBrief>,
     /// Records, live and retired, that the read did not show. They are looked up; those that are gone become [`gone`] rows.
     pub unseen: BTreeSet<Key>,
+    /// Strangers' records that are referred to, which no such read shows. They are looked up; those that are gone become [`gone`] rows.
+    pub references: BTreeSet<Key>,
     /// Fields found other than written, for the report.
     pub drifted: Vec<Drifted>,
 }
@@ -52,12 +54,16 @@ pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed
     for (key, row) in input.state.records.iter().filter(|(_, row)| row.exists()) {
         match found.get(key) {
             // Its key goes with it: the id that the ledger knows is another record's, or nobody's.
-            Some(record) if row.record.as_ref() != Some(&record.id) => {
+            // What was a stranger's and is marked as ours by now is ours.
+            Some(record) if row.record.as_ref() != Some(&record.id) || row.is_reference() => {
                 absorbed.rows.extend(recovered(input, key, record).map(|row| (key.clone(), row)));
             }
             Some(record) if row.is_live() => absorb_record(input, key, row, record, &mut absorbed),
             Some(_) => {}
             // A stranger's record does not carry our estate id, so that read does not show it.
+            None if row.is_reference() => {
+                absorbed.references.insert(key.clone());
+            }
             None if row.contributed => {}
             None => {
                 absorbed.unseen.insert(key.clone());

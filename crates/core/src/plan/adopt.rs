@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::change::ChangeKind;
 use super::diff;
-use super::draft::{Draft, Drafter, Wish};
+use super::draft::{Draft, Drafter, Wish, is_referred_to};
 use super::input::Input;
 use super::record::{DeliveryState, FieldState, RecordBrief};
 use super::standing::{reason, shown_stage};
@@ -27,6 +27,7 @@ impl Draft {
     ///
     /// - No record: the create stands.
     /// - An own record (a create whose answer was lost): it is bound, and updated where it differs. One that another row holds is not.
+    /// - One stranger's record for what others are identified beside, where nothing is adopted: it is referred to, and never written.
     /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one, or one that stands for another
     ///   resource as well: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
@@ -79,7 +80,7 @@ impl Draft {
         own.sort_by(|a, b| (a.retired, &a.id).cmp(&(b.retired, &b.id)));
         let stage = shown_stage(known);
         let Some(adapted) = input.terms.target.adapt(&input.ci(known, stage)) else { return };
-        let basis = drafter.bases.make(known, stage);
+        let basis = drafter.bases.make(known, stage).of(&adapted);
         if let Some(own) = own.first() {
             if let Some(holder) = claims.holder(input, &own.id) {
                 let text = format!("record {} carries this key, and the ledger knows it as the record of {holder}", own.id.0);
@@ -98,7 +99,11 @@ impl Draft {
         strangers.sort_by(|a, b| a.id.cmp(&b.id));
         match (strangers.as_slice(), input.terms.adopt) {
             ([], _) => self.wishes.push(wish),
-            ([stranger], Adopt::Match | Adopt::Contribute) if !claims.is_disputed(input, &stranger.id) => {
+            ([stranger], _) if is_referred_to(input, known.resource.kind) && !claims.is_disputed(input, &key, &stranger.id) => {
+                let row = reference(input, known, stranger);
+                self.bindings.insert(key, row);
+            }
+            ([stranger], Adopt::Match | Adopt::Contribute) if !claims.is_disputed(input, &key, &stranger.id) => {
                 let contributes = input.terms.adopt == Adopt::Contribute;
                 let written = diff::adopt(&adapted, input.terms.authority, &stranger.fields, contributes);
                 let text = if contributes {
@@ -140,8 +145,8 @@ impl<'a> Claims<'a> {
         holders.get(record).copied()
     }
 
-    fn is_disputed(&self, input: &'a Input<'_>, stranger: &RecordId) -> bool {
-        self.strangers.get(stranger).is_some_and(|claims| *claims > 1) || self.holder(input, stranger).is_some()
+    fn is_disputed(&self, input: &'a Input<'_>, key: &Key, stranger: &RecordId) -> bool {
+        self.strangers.get(stranger).is_some_and(|claims| *claims > 1) || self.holder(input, stranger).is_some_and(|holder| holder != key)
     }
 }
 
@@ -160,6 +165,26 @@ fn strangers_claimed<'a>(
 
 fn unanswered(target: &TargetName) -> TargetError {
     TargetError::Unreachable { target: target.clone(), operation: "find", text: "no answer for this record".to_owned() }
+}
+
+/// The row of a stranger's record that is referred to. What was related to another record in its place is related anew: it counts as made now.
+fn reference(input: &Input<'_>, known: &Known, found: &FoundRecord) -> RecordBrief {
+    RecordBrief {
+        record: Some(found.id.clone()),
+        class: found.class.clone(),
+        kind: known.resource.kind,
+        account: known.resource.account.clone(),
+        state: DeliveryState::Excluded,
+        revision: input.state.records.get(&known.resource.key).map_or(0, |row| row.revision),
+        basis: None,
+        created_at: Some(input.at),
+        retired_at: None,
+        delivered_at: None,
+        refusal: None,
+        contributed: true,
+        carries: None,
+        fields: Some(BTreeMap::new()),
+    }
 }
 
 /// The row of an own record that a look-up, a full read or a recovery found. Fields of ours that differ are still to be written
@@ -216,6 +241,6 @@ pub fn recovered(input: &Input<'_>, key: &Key, found: &FoundRecord) -> Option<Re
         _ => shown_stage(known),
     };
     let adapted = input.terms.target.adapt(&input.ci(known, stage))?;
-    let basis = Drafter::new(input).bases.make(known, stage).digest();
+    let basis = Drafter::new(input).bases.make(known, stage).of(&adapted).digest();
     Some(bound(input, known, found, &adapted, basis, input.state.records.get(key)))
 }

@@ -6,6 +6,7 @@ use crate::lifecycle::Verdicts;
 use crate::model::Digest;
 use crate::ownership::{Fact, FactTags, Ownership};
 use crate::rules::Verdict;
+use crate::target::Adapted;
 
 /// Digest of the mapping, the settings, the resource and its decisions.
 ///
@@ -22,6 +23,19 @@ impl Basis {
     pub(super) fn digest(self) -> Digest {
         // Sixteen bytes always make a digest; the other arm is for the type only.
         Digest::from_bytes(&self.0).unwrap_or_else(|| Digest::of_parts([self.0.as_slice()]))
+    }
+
+    /// The same for a record that some fields' mapping failed for. It never equals another basis of the same parts, so that such a record is looked
+    /// at by every plan until its mapping is whole: each says what fails.
+    pub(super) fn of(self, adapted: &Adapted) -> Self {
+        if adapted.failed.is_empty() {
+            return self;
+        }
+        let mut bytes = self.0;
+        if let Some(last) = bytes.last_mut() {
+            *last ^= 0xff;
+        }
+        Self(bytes)
     }
 
     fn mapping(self) -> [u8; 4] {

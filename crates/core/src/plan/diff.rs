@@ -87,7 +87,8 @@ pub(super) fn update(adapted: &Adapted, overrides: &BTreeMap<String, Authority>,
             written.identifying |= field.identifying;
         }
     }
-    for (name, last) in fields.iter().filter(|(name, _)| !adapted.fields.contains_key(*name)) {
+    let is_unmapped = |name: &String| !adapted.fields.contains_key(name) && !adapted.failed.contains_key(name);
+    for (name, last) in fields.iter().filter(|(name, _)| is_unmapped(name)) {
         let is_ours = !last.people && overrides.get(name).is_none_or(|authority| *authority == Authority::Owned);
         let (from, is_valued) = match (&last.sent, &last.echoed) {
             (Some(sent), _) => (&last.desired, !last.desired.is_null() && !sent.is_null()),

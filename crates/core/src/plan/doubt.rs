@@ -30,7 +30,7 @@ pub(super) fn adapt(input: &Input<'_>, known: &Known, stage: Stage, row: &Record
 }
 
 /// The CI as it would be if rules set the values that are in doubt: each by itself, and all of them.
-fn others(ci: &Ci, unknown: &BTreeMap<String, Vec<Value>>) -> Vec<Ci> {
+pub(super) fn others(ci: &Ci, unknown: &BTreeMap<String, Vec<Value>>) -> Vec<Ci> {
     let with = |values: &[(&String, &Value)]| {
         let mut other = ci.clone();
         other.attributes.extend(values.iter().map(|&(name, value)| (name.clone(), value.clone())));

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
+use super::absorb::gone;
 use super::adopt::Unanswered;
 use super::basis::{Basis, BasisMaker};
 use super::change::{Change, ChangeId, ChangeKind, Reason};
@@ -14,7 +15,7 @@ use super::record::{DeliveryState, RecordBrief};
 use super::standing::{self, Evidence, Standing, end_reason, is_gone, reason, shown_stage};
 use crate::estate::{EstateId, FieldChange, Known, Stage};
 use crate::model::{Account, Digest, EdgeId, Key, Kind, TargetName};
-use crate::target::{Adapted, Identity, Purge, RecordId};
+use crate::target::{Adapted, Adopt, Identity, Purge, RecordId};
 use crate::told;
 
 /// One wanted change, with what the guardrails have to know of it.
@@ -36,7 +37,8 @@ pub struct Draft {
     /// Rows whose record is as we want it although their basis is an older one (or a failure is noted): to be stored with this basis as
     /// `delivered`, without error, without a delivery.
     pub settled: BTreeMap<Key, Digest>,
-    /// Rows to be stored before anything is sent: own records whose create was answered by silence, found again by their external id.
+    /// Rows to be stored before anything is sent: own records whose create was answered by silence, found again by their external id, and strangers'
+    /// that are referred to.
     pub bindings: BTreeMap<Key, RecordBrief>,
     /// Rows that only remember a failed create of something that is not wanted any more: to be removed.
     pub forgotten: BTreeSet<Key>,
@@ -46,6 +48,8 @@ pub struct Draft {
     pub unanswered: Vec<Unanswered>,
     /// Our external id on records of another estate: two ledgers on one CMDB (guardrail 7). Nothing may be sent.
     pub other_estates: BTreeMap<Key, EstateId>,
+    /// Fields of which the mapping failed, and why, by the CI whose record is wanted. They stay as they are at the target.
+    pub failed_fields: BTreeMap<Key, BTreeMap<String, String>>,
     pub(super) creates_left_out: BTreeSet<Key>,
     pub(super) is_lean: bool,
 }
@@ -82,7 +86,7 @@ pub fn stale(input: &Input<'_>) -> BTreeSet<Key> {
     let bases = BasisMaker::new(input);
     let mut stale = BTreeSet::new();
     each(input, |key, known, row| {
-        let Some(row) = row.filter(|row| row.exists()) else { return };
+        let Some(row) = row.filter(|row| stands(input, row) && !row.is_reference()) else { return };
         let needs_fields = match standing::standing(input, known, row.is_live()) {
             Standing::Wanted => !is_settled(row, bases.make(known, shown_stage(known))),
             Standing::Ended(_) => row.is_live() && !row.contributed,
@@ -102,7 +106,7 @@ pub fn identities(input: &Input<'_>) -> Vec<Identity> {
     // Whether a target has a class rests on the kind alone.
     let mut has_class: BTreeMap<Kind, bool> = BTreeMap::new();
     each(input, |_, known, row| {
-        if row.is_some_and(RecordBrief::exists) || standing::standing(input, known, false) != Standing::Wanted {
+        if row.is_some_and(|row| stands(input, row)) || standing::standing(input, known, false) != Standing::Wanted {
             return;
         }
         let resource = &known.resource;
@@ -155,13 +159,24 @@ fn make<'a>(mut drafter: Drafter<'a>) -> Draft {
 }
 
 /// Calls `visit` for each resource, with its row at the target if there is one. Both maps are sorted, so they are walked side by side.
-fn each<'a>(input: &'a Input<'_>, mut visit: impl FnMut(&'a Key, &'a Known, Option<&'a RecordBrief>)) {
+pub(super) fn each<'a>(input: &'a Input<'_>, mut visit: impl FnMut(&'a Key, &'a Known, Option<&'a RecordBrief>)) {
     let mut rows = input.state.records.iter().peekable();
     for (key, known) in &input.estate.resources {
         while rows.next_if(|(row_key, _)| *row_key < key).is_some() {}
         let row = rows.next_if(|(row_key, _)| *row_key == key).map(|(_, row)| row);
         visit(key, known, row);
     }
+}
+
+/// Whether a row's record stands for its resource. A stranger's that is only referred to does so as long as it would be referred to again; else the
+/// target is asked anew.
+fn stands(input: &Input<'_>, row: &RecordBrief) -> bool {
+    row.exists() && (!row.is_reference() || is_referred_to(input, row.kind))
+}
+
+/// Whether a stranger's record for a CI of this kind is referred to, and not in the way of our own.
+pub(super) fn is_referred_to(input: &Input<'_>, kind: Kind) -> bool {
+    input.terms.adopt == Adopt::Never && input.terms.target.is_host(kind)
 }
 
 /// Whether a live record is known to be as wanted, so that nothing needs to be looked at.
@@ -180,6 +195,7 @@ impl Draft {
             forgotten_edges: BTreeSet::new(),
             unanswered: Vec::new(),
             other_estates: BTreeMap::new(),
+            failed_fields: BTreeMap::new(),
             creates_left_out: BTreeSet::new(),
             is_lean: false,
         }
@@ -206,15 +222,20 @@ impl<'a> Drafter<'a> {
     }
 
     fn resource(&mut self, key: &'a Key, known: &'a Known, row: Option<&'a RecordBrief>) -> Option<End<'a>> {
-        let is_live = row.is_some_and(RecordBrief::is_live);
+        let is_live = row.is_some_and(|row| stands(self.input, row) && row.is_live());
         match standing::standing(self.input, known, is_live) {
             Standing::Undecided => None,
-            Standing::Wanted => match row.filter(|row| row.exists()) {
+            Standing::Wanted => match row.filter(|row| stands(self.input, row)) {
+                Some(row) if row.is_reference() => Some(end(known, row, true, false)),
                 Some(row) => Some(self.keep(key, known, row)),
                 None => self.create(known, row),
             },
             Standing::Ended(evidence) => {
                 let row = row?;
+                if row.is_reference() {
+                    self.draft.forgotten.insert(key.clone());
+                    return None;
+                }
                 self.end(key, known, row, evidence);
                 row.exists().then(|| end(known, row, false, false))
             }
@@ -232,6 +253,8 @@ impl<'a> Drafter<'a> {
             self.end(key, known, row, Evidence::Excluded);
             return end(known, row, false, false);
         };
+        self.note_failed(key, &adapted);
+        let basis = basis.of(&adapted);
         match self.bring_up(known, row, &adapted, basis) {
             Some(change) => {
                 let is_fresh = change.change == ChangeKind::Revive;
@@ -239,9 +262,18 @@ impl<'a> Drafter<'a> {
                 end(known, row, true, is_fresh)
             }
             None => {
-                self.draft.settled.insert(key.clone(), basis.digest());
+                // A row that is as before but for what its mapping still fails for is stored already.
+                if !is_settled(row, basis) {
+                    self.draft.settled.insert(key.clone(), basis.digest());
+                }
                 end(known, row, true, false)
             }
+        }
+    }
+
+    fn note_failed(&mut self, key: &Key, adapted: &Adapted) {
+        if !adapted.failed.is_empty() {
+            self.draft.failed_fields.insert(key.clone(), adapted.failed.clone());
         }
     }
 
@@ -274,10 +306,16 @@ impl<'a> Drafter<'a> {
     fn create(&mut self, known: &'a Known, row: Option<&'a RecordBrief>) -> Option<End<'a>> {
         let stage = shown_stage(known);
         let adapted = self.input.terms.target.adapt(&self.input.ci(known, stage))?;
+        self.note_failed(&known.resource.key, &adapted);
         let written = diff::create(&adapted, self.input.terms.authority);
         let why = standing::create_reason(self.input, known, row);
-        let basis = self.bases.make(known, stage).digest();
+        let basis = self.bases.make(known, stage).of(&adapted).digest();
         let mut change = self.record_change(ChangeKind::Create, known, row, &adapted.class, written, why, basis);
+        if let Some(reference) = row.filter(|row| row.is_reference()) {
+            // It is not referred to any more: what is refused must not leave it to us.
+            change.record = None;
+            self.draft.bindings.insert(change.key.clone(), gone(reference));
+        }
         change.recreates = row.is_some_and(is_gone);
         if self.draft.is_lean {
             change.fields = BTreeMap::new();
@@ -309,6 +347,7 @@ impl<'a> Drafter<'a> {
         let Some(retired_at) = row.retired_at else {
             let written = match doubt::adapt(self.input, known, Stage::Retired, row) {
                 Some(adapted) => {
+                    self.note_failed(key, &adapted);
                     let empty = Fields::new();
                     let moment = Moment { stage: true, mapping: false, contributed: false };
                     let written = diff::update(&adapted, self.input.terms.authority, row.fields.as_ref().unwrap_or(&empty), moment);

@@ -54,6 +54,8 @@ pub struct Guarded {
     pub forgotten_edges: BTreeSet<EdgeId>,
     /// See [`Draft::unanswered`].
     pub unanswered: Vec<Unanswered>,
+    /// See [`Draft::failed_fields`].
+    pub failed_fields: BTreeMap<Key, BTreeMap<String, String>>,
     /// See [`Draft::other_estates`].
     pub other_estates: BTreeMap<Key, EstateId>,
 }
@@ -72,6 +74,9 @@ pub(super) struct Gate {
 pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
     let mut wishes = draft.wishes;
     let mut absent = draft.creates_left_out;
+    // A fleet that nobody knows to be taken is not made now: what gives way to it waits.
+    let is_live = |key: &Key| input.state.records.get(key).is_some_and(RecordBrief::is_live);
+    absent.extend(input.members.unsure().filter(|key| !is_live(key)).cloned());
     if guards.recovering {
         wishes.retain(|wish| !matches!(wish.change.change, ChangeKind::Retire | ChangeKind::Purge | ChangeKind::Unrelate));
     }
@@ -107,6 +112,7 @@ pub fn guard(draft: Draft, input: &Input<'_>, guards: &Guards<'_>) -> Guarded {
         forgotten: draft.forgotten,
         forgotten_edges: draft.forgotten_edges,
         unanswered: draft.unanswered,
+        failed_fields: draft.failed_fields,
         other_estates: draft.other_estates,
     };
     split(wishes, &gates, absent, &waiting, &mut guarded);
@@ -439,7 +445,8 @@ fn hold_id(target: &TargetName, changes: &[Change]) -> HoldId {
 /// Records of ours that stand at the target now, with those that were found there again.
 fn existing(state: &TargetState, bindings: &BTreeMap<Key, RecordBrief>) -> u64 {
     let known = state.records.values().filter(|row| row.exists() && !row.contributed).count();
-    let found = bindings.keys().filter(|key| !state.records.get(*key).is_some_and(RecordBrief::exists)).count();
+    let is_new = |key: &Key| !state.records.get(key).is_some_and(RecordBrief::exists);
+    let found = bindings.iter().filter(|(key, row)| !row.contributed && is_new(key)).count();
     number(known).saturating_add(number(found))
 }
 

@@ -1,15 +1,16 @@
 //! What planning reads.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::change::Reason;
+use super::include::{Include, Members};
 use super::record::TargetState;
 use crate::ci::ci;
 use crate::estate::{Estate, Known, Stage};
 use crate::lifecycle::Verdicts;
-use crate::model::{Key, Kind};
+use crate::model::Key;
 use crate::ownership::Ownership;
 use crate::target::{Adopt, Authority, Ci, Purge, Target};
 
@@ -18,8 +19,8 @@ use crate::target::{Adopt, Authority, Ci, Purge, Target};
 pub struct Terms<'a> {
     /// The target.
     pub target: &'a dyn Target,
-    /// Kinds that it gets.
-    pub kinds: &'a BTreeSet<Kind>,
+    /// Which CIs it gets.
+    pub include: &'a Include,
     /// What to do where a stranger's record stands.
     pub adopt: Adopt,
     /// What becomes of retired records.
@@ -41,6 +42,8 @@ pub struct Input<'a> {
     pub proposed: &'a BTreeMap<Key, Reason>,
     /// What the ledger knows of the target. The fields of [`super::stale`] rows must be loaded.
     pub state: &'a TargetState,
+    /// What [`super::members`] said of the target's CIs in this run.
+    pub members: &'a Members,
     /// Which tags tell of ownership.
     pub ownership: &'a Ownership,
     /// What the rules say of each resource.
@@ -60,7 +63,7 @@ impl std::fmt::Debug for Terms<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Terms")
             .field("target", self.target.name())
-            .field("kinds", self.kinds)
+            .field("include", self.include)
             .field("adopt", &self.adopt)
             .field("purge", &self.purge)
             .field("authority", self.authority)

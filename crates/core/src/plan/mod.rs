@@ -1,7 +1,7 @@
 //! Plans: the ordered changes that would make one target true, and what guardrails take out of them.
 //!
-//! For each target: [`stale`] says whose fields to load, [`identities`] what to ask the target before it creates anything, [`draft`] what
-//! is wanted; [`Draft::adopt`] takes the answers in, and [`guard`] takes out what must wait. A full read comes before that,
+//! For each target: [`members`] says which CIs it gets, [`stale`] whose fields to load, [`identities`] what to ask the target before it
+//! creates anything, [`draft`] what is wanted; [`Draft::adopt`] takes the answers in, and [`guard`] takes out what must wait. A full read comes before that,
 //! through [`absorb`]. Nothing here does I/O or reads a clock.
 
 mod absorb;
@@ -17,6 +17,7 @@ mod drift;
 mod edges;
 mod gate;
 mod guard;
+mod include;
 mod input;
 mod record;
 mod recovery;
@@ -39,6 +40,7 @@ pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
+pub use include::{Include, Members, Unasked, members};
 pub use input::{Input, Terms};
 pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use recovery::recovered_edges;

@@ -28,7 +28,8 @@ vocabulary! {
         Retired => "retired",
         /// Its removal was delivered.
         Purged => "purged",
-        /// The target does not want this CI (`include`).
+        /// The target does not want this CI (`include`); or a stranger's record stands for it, which others are identified beside and which is only
+        /// referred to.
         Excluded => "excluded",
     }
 }
@@ -150,6 +151,13 @@ impl RecordBrief {
     #[must_use]
     pub fn exists(&self) -> bool {
         self.record.is_some() && self.state != DeliveryState::Purged
+    }
+
+    /// Whether this is a stranger's record that others are identified beside ([`crate::target::Target::is_host`]): edges may end there, and nothing is
+    /// ever written to it.
+    #[must_use]
+    pub fn is_reference(&self) -> bool {
+        self.exists() && self.state == DeliveryState::Excluded
     }
 
     /// Whether the target holds a live record here.

@@ -56,19 +56,21 @@ pub(super) fn standing(input: &Input<'_>, known: &Known, is_live: bool) -> Stand
             Some(EndCause::Absent) | None => Evidence::Absence,
         });
     }
-    let is_wanted_here = input.terms.kinds.contains(&kind) && !input.proposed.contains_key(&known.resource.key);
+    let kinds = &input.terms.include.kinds;
+    let is_wanted_here = kinds.contains(&kind) && !input.proposed.contains_key(&known.resource.key);
     match known.disposition {
         // Nobody has seen it since its records were found: what the rules make of it rests on what may be old.
         _ if known.recovered && is_wanted_here => Standing::Undecided,
         Disposition::Ignore => Standing::Ended(Evidence::Unwanted),
-        Disposition::Fold if input.terms.kinds.contains(&Kind::ScalingGroup) => Standing::Ended(Evidence::Unwanted),
-        _ if !input.terms.kinds.contains(&kind) => Standing::Ended(Evidence::Excluded),
+        // Whether the fleet itself is taken is by `include.when` to say: its members are told by it, or not at all.
+        Disposition::Fold if kinds.contains(&Kind::ScalingGroup) => Standing::Ended(Evidence::Unwanted),
+        _ if !kinds.contains(&kind) || !input.members.takes(&known.resource.key, is_live) => Standing::Ended(Evidence::Excluded),
         _ if input.proposed.contains_key(&known.resource.key) => Standing::Ended(Evidence::Proposed),
         // What is known to be absent gets no new record, and its retired one is not revived: only a sight can do that.
         _ if known.stage == Stage::Missing && !is_live => Standing::Undecided,
         Disposition::Defer if !is_live => Standing::Undecided,
         Disposition::Record if known.stage == Stage::Deferred && !is_live => Standing::Undecided,
-        // A target that takes no fleets gets the machines themselves, at the age at which they would get a record.
+        // A target whose kinds lack fleets gets the machines themselves, at the age at which they would get a record.
         Disposition::Fold if !is_live && lifecycle::age_seen(known) < input.verdicts.of(&known.resource.key).timers.min_age => {
             Standing::Undecided
         }
@@ -97,7 +99,13 @@ pub(super) fn end_reason(input: &Input<'_>, key: &Key, known: &Known, evidence: 
             _ => reason("state", format!("the provider says `{state}`, last seen {last_seen}")),
         },
         Evidence::Unwanted => unwanted(input, known),
-        Evidence::Excluded => reason("include", format!("this target does not include kind {} any more", known.resource.kind)),
+        Evidence::Excluded if !input.terms.include.kinds.contains(&known.resource.kind) => {
+            reason("include", format!("this target does not include kind {} any more", known.resource.kind))
+        }
+        Evidence::Excluded if !input.members.takes(key, true) => {
+            reason("include", "this target's `include.when` does not hold any more".to_owned())
+        }
+        Evidence::Excluded => reason("mapping", format!("this target has no class for kind {} any more", known.resource.kind)),
     }
 }
 

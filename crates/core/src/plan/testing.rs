@@ -74,11 +74,20 @@ impl Target for FakeTarget {
         if let Some(value) = attribute("member_count") {
             fields.insert("members".to_owned(), DesiredField { volatile: true, ..field(value, Authority::Owned) });
         }
-        Some(Adapted { class: format!("c_{}", ci.kind), fields })
+        let mut failed = BTreeMap::new();
+        for name in ci.tags.get("fails").into_iter().flat_map(|names| names.split(' ')) {
+            fields.remove(name);
+            failed.insert(name.to_owned(), "it has no value".to_owned());
+        }
+        Some(Adapted { class: format!("c_{}", ci.kind), fields, failed })
     }
 
     fn relates(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
         relation != RelationType::LocatedIn
+    }
+
+    fn is_host(&self, kind: Kind) -> bool {
+        kind == Kind::Account
     }
 
     fn mapping_digest(&self) -> Digest {
@@ -119,7 +128,7 @@ impl FakeTarget {
 /// Everything a plan is made from, and the target's rows.
 pub(crate) struct World {
     pub(crate) target: FakeTarget,
-    pub(crate) kinds: BTreeSet<Kind>,
+    pub(crate) include: Include,
     pub(crate) adopt: Adopt,
     pub(crate) purge: Purge,
     pub(crate) authority: BTreeMap<String, Authority>,
@@ -144,7 +153,7 @@ impl World {
         let name: TargetName = "cmdb".parse().unwrap();
         Self {
             target: FakeTarget { name: name.clone(), mapping: 0 },
-            kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(),
+            include: Include { kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(), when: None },
             adopt: Adopt::Never,
             purge: Purge::Keep,
             authority: BTreeMap::new(),
@@ -236,6 +245,12 @@ impl World {
         news(known);
     }
 
+    pub(crate) fn untag(&mut self, name: &str, tag: &str) {
+        let known = self.known(name);
+        Arc::make_mut(&mut known.resource).tags.remove(tag);
+        news(known);
+    }
+
     pub(crate) fn rename(&mut self, name: &str, to: &str) {
         let known = self.known(name);
         Arc::make_mut(&mut known.resource).name = Some(to.to_owned());
@@ -316,22 +331,26 @@ impl World {
     pub(crate) fn input<R>(&self, look: impl FnOnce(&Input<'_>) -> R) -> R {
         let terms = Terms {
             target: &self.target,
-            kinds: &self.kinds,
+            include: &self.include,
             adopt: self.adopt,
             purge: self.purge,
             authority: &self.authority,
             max_records: self.max_records,
         };
         let verdicts = self.verdicts.clone().unwrap_or_else(|| Verdicts::uniform(&self.timers));
-        look(&Input {
+        let ownership = Ownership::default();
+        let all = Members::default();
+        let input = Input {
             terms: &terms,
             estate: &self.estate,
             proposed: &self.proposed,
             state: &self.state,
-            ownership: &Ownership::default(),
+            members: &all,
+            ownership: &ownership,
             verdicts: &verdicts,
             at: self.now,
-        })
+        };
+        look(&Input { members: &members(&input), ..input })
     }
 
     pub(crate) fn draft(&self) -> Draft {

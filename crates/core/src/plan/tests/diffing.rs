@@ -54,7 +54,7 @@ fn what_is_absent_gets_no_new_record_and_is_not_revived() {
 #[test]
 fn a_record_that_rules_or_configuration_no_longer_want_is_retired_with_that_reason() {
     let mut world = World::with_instances(3);
-    world.kinds.insert(Kind::ScalingGroup);
+    world.include.kinds.insert(Kind::ScalingGroup);
     world.limits.max_retire_min = 100;
     world.known("i-000").disposition = Disposition::Ignore;
     world.known("i-001").disposition = Disposition::Fold;
@@ -62,12 +62,12 @@ fn a_record_that_rules_or_configuration_no_longer_want_is_retired_with_that_reas
     let plan = world.plan();
     assert_eq!(words(&plan.changes), ["retire i-000", "retire i-001"]);
     assert_eq!(plan.changes[1].reason.text, "counted in its fleet's record");
-    world.kinds.remove(&Kind::Instance);
+    world.include.kinds.remove(&Kind::Instance);
     let plan = world.sync();
     assert_eq!(plan.changes[2].reason.text, "this target does not include kind instance any more");
     assert_eq!(plan.changes[2].fields["status"].to, json!("ended"));
     check(&world, &[]);
-    world.kinds.insert(Kind::Instance);
+    world.include.kinds.insert(Kind::Instance);
     check(&world, &[]);
     world.known("i-002").disposition = Disposition::Record;
     check(&world, &["revive i-002"]);

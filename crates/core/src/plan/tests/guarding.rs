@@ -63,7 +63,7 @@ fn sudden_emptiness_holds_what_rests_on_absence() {
 #[test]
 fn a_named_fleet_waits_with_the_scope_of_its_last_members() {
     let mut world = World::with_instances(6);
-    world.kinds.insert(Kind::ScalingGroup);
+    world.include.kinds.insert(Kind::ScalingGroup);
     let here = scope(&mut world);
     world.add("web", Kind::ScalingGroup);
     let mut fleet = world.estate.resources.remove(&key("web")).unwrap();
@@ -129,7 +129,7 @@ fn an_approval_of_what_a_scope_held_stands_when_it_has_ended() {
 #[test]
 fn what_is_derived_waits_where_its_members_went_by_asking() {
     let mut world = World::with_instances(2);
-    world.kinds.extend([Kind::Service, Kind::ScalingGroup]);
+    world.include.kinds.extend([Kind::Service, Kind::ScalingGroup]);
     world.now = at(-10 * DAY);
     for (name, kind) in [("shop", Kind::Service), ("blue", Kind::ScalingGroup)] {
         let known = world.add(name, kind);
@@ -560,7 +560,7 @@ fn recovery_takes_nothing_away() {
 /// Two machines with records, a volume that ends with the first, and a pool in front; then a rule folds them into a fleet.
 fn folded() -> World {
     let mut world = World::with_instances(2);
-    world.kinds.extend([Kind::ScalingGroup, Kind::Volume]);
+    world.include.kinds.extend([Kind::ScalingGroup, Kind::Volume]);
     world.add("p-1", Kind::Pool);
     world.add("vol-1", Kind::Volume);
     world.relate("p-1", "i-000");
@@ -678,7 +678,7 @@ fn who_gives_way_to_whom_changes_no_wish() {
 #[test]
 fn a_target_without_fleets_gets_the_machines() {
     let mut world = folded();
-    world.kinds.remove(&Kind::ScalingGroup);
+    world.include.kinds.remove(&Kind::ScalingGroup);
     assert_eq!(words(&world.sync().changes), ["relate vol-1>i-000"]);
     let known = world.add("i-new", Kind::Instance);
     known.disposition = Disposition::Fold;

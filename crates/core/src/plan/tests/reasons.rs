@@ -37,7 +37,7 @@ fn policy() -> Policy {
 /// Two machines, and a volume that ends with the first; all have records.
 fn world() -> World {
     let mut world = World::with_instances(2);
-    world.kinds.extend([Kind::ScalingGroup, Kind::Volume]);
+    world.include.kinds.extend([Kind::ScalingGroup, Kind::Volume]);
     world.add("vol-1", Kind::Volume);
     let attributes: Attributes = [("delete_on_termination".to_owned(), json!(true))].into_iter().collect();
     let edge = KnownEdge { attributes, derived: false, extra: serde_json::Map::new(), fence: Fence(1) };
