@@ -78,7 +78,7 @@ fn before(at: Timestamp, time: std::time::Duration) -> Timestamp {
 /// What of a configuration decides about records.
 fn terms(config: &Config) -> Terms {
     let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
-    let kinds: BTreeSet<Kind> = config.targets.iter().flat_map(|target| target.include.iter().copied()).collect();
+    let kinds: BTreeSet<Kind> = config.targets.iter().flat_map(|target| target.include.kinds.iter().copied()).collect();
     Terms { policy, ownership: config.ownership.clone(), kinds }
 }
 

@@ -26,7 +26,7 @@ impl App {
         let estate = ledger.load_estate().await.map_err(ledger_error)?.estate;
         let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
         let verdicts = policy.verdicts(&estate, Timestamp::now());
-        let is_wanted = |kind: Kind| config.targets.iter().any(|target| target.include.contains(&kind));
+        let is_wanted = |kind: Kind| config.targets.iter().any(|target| target.include.kinds.contains(&kind));
         let report = ownership::report(&estate, &config.ownership, &verdicts, is_wanted);
         self.output.answer(&report, || match estate.resources.is_empty() {
             true => "nothing is known yet: `dewpoint sync` reads the sources".to_owned(),

@@ -10,10 +10,12 @@ use serde_json::{Map, Value, json};
 
 use super::output::CommandError;
 use super::{App, ledger_error, resolve, table};
+use crate::config::TargetConfig;
 use crate::estate::{Disposition, FieldChange, JournalKind, Stage};
 use crate::ledger::Ledger;
+use crate::lifecycle::{Policy, Verdicts};
 use crate::model::{Key, Kind, TargetName};
-use crate::plan::{DeliveryState, RecordBrief};
+use crate::plan::{self, DeliveryState, RecordBrief};
 use crate::told;
 use crate::words::plain;
 
@@ -93,12 +95,18 @@ impl App {
             .map(|hold| hold.target)
             .collect();
         let mut targets: BTreeMap<TargetName, RecordDocument> = records.into_iter().map(|(target, row)| (target, row.into())).collect();
-        for target in &config.targets {
-            let state = if !target.include.contains(&known.resource.kind) || !wants_record(known.disposition) {
-                DeliveryState::Excluded
-            } else {
-                DeliveryState::Pending
-            };
+        // What the rules set may decide it, and they may ask for the group: the estate is needed as a whole.
+        let asks = |target: &&TargetConfig| target.include.when.is_some() && !targets.contains_key(&target.name);
+        let verdicts = match config.targets.iter().find(asks) {
+            Some(_) => {
+                let policy = Policy { timers: config.lifecycle.defaults.clone(), rules: config.lifecycle.rules.clone() };
+                policy.verdicts(&ledger.load_estate().await.map_err(ledger_error)?.estate, Timestamp::now())
+            }
+            None => Verdicts::default(),
+        };
+        for target in config.targets.iter().filter(|target| !targets.contains_key(&target.name)).collect::<Vec<_>>() {
+            let is_taken = plan::takes(&target.include, &known, &config.ownership, &verdicts);
+            let state = if !is_taken || !wants_record(known.disposition) { DeliveryState::Excluded } else { DeliveryState::Pending };
             targets.entry(target.name.clone()).or_insert(RecordDocument {
                 state,
                 record: None,

@@ -14,7 +14,7 @@ use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
 use super::check::nearest;
 use super::diagnostic::quote;
 use super::ownership::Meaning;
-use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RuleName, SubjectKey};
+use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
@@ -136,6 +136,7 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         CallTimeout::NAME => attempt::<CallTimeout>,
         RuleName::NAME => attempt::<RuleName>,
         ExpressionText::NAME => attempt::<ExpressionText>,
+        RecordCondition::NAME => attempt::<RecordCondition>,
         Flag::NAME => attempt::<Flag>,
         PresetName::NAME => attempt::<PresetName>,
         AttributeName::NAME => attempt::<AttributeName>,

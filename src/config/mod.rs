@@ -24,10 +24,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dewpoint_core::expression::Expression;
 use dewpoint_core::lifecycle::Timers;
-use dewpoint_core::model::{Digest, Kind, SourceName, TargetName};
+use dewpoint_core::model::{Digest, SourceName, TargetName};
 use dewpoint_core::ownership::{Fact, FactTags, Ownership};
-use dewpoint_core::plan::Limits;
+use dewpoint_core::plan::{Include, Limits};
 use dewpoint_core::rules::Rules;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::{ExposeSecret, SecretString};
@@ -160,8 +161,8 @@ pub struct TargetConfig {
     pub place: Place,
     /// What it is.
     pub kind: TargetKind,
-    /// Kinds of CIs it gets; never empty.
-    pub include: BTreeSet<Kind>,
+    /// Which CIs it gets; its kinds are never empty.
+    pub include: Include,
     /// What to do with strangers' records.
     pub adopt: Adopt,
     /// Authority over single fields, where it is not the default.
@@ -258,7 +259,7 @@ impl Config {
             .map(|target| {
                 let view = json!({
                     "kind": target.kind.as_str(),
-                    "include": target.include,
+                    "include": { "kinds": target.include.kinds, "when": target.include.when.as_ref().map(Expression::source) },
                     "adopt": target.adopt,
                     "authority": target.authority,
                     "max_records": target.max_records,
@@ -290,7 +291,7 @@ impl Config {
                 "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
             },
         });
-        Digest::of_parts([b"dewpoint configuration 3".as_slice(), canonical(&view).as_bytes()])
+        Digest::of_parts([b"dewpoint configuration 4".as_slice(), canonical(&view).as_bytes()])
     }
 }
 

@@ -4,16 +4,17 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use dewpoint_core::expression::{Expression, Vocabulary, Wanted};
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::model::{Kind, Region};
-use dewpoint_core::plan::Limits;
+use dewpoint_core::plan::{Include, Limits};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::aws::{All, CallTimeout, ListOr, Organization, RawAccount, RawRates, RoleName};
 use super::leaf::{AnyDuration, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written};
 use super::ownership::RawOwnership;
-use super::rules::{PresetName, RawRule};
+use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -238,11 +239,26 @@ pub(super) struct RawInclude {
     /// Kinds of resources.
     #[schemars(length(min = 1))]
     pub(super) kinds: BTreeSet<Written<Kind>>,
+    /// Of these the ones of which this holds: a CEL expression over `ci`, the record, that is true or false; all where it is left out.
+    #[schemars(example = "ci.environment != \"sandbox\"")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) when: Option<Written<RecordCondition>>,
+}
+
+impl RawInclude {
+    /// As it is meant; `None` where `when` does not compile, which [`super::rules::cross_check`] tells.
+    pub(super) fn meant(self) -> Option<Include> {
+        let when = match self.when {
+            Some(when) => Some(Expression::compile(&when.0.0, &Vocabulary::records(), Wanted::Condition).ok()?),
+            None => None,
+        };
+        Some(Include { kinds: self.kinds.into_iter().map(|kind| kind.0).collect(), when })
+    }
 }
 
 impl Default for RawInclude {
     fn default() -> Self {
-        Self { kinds: Kind::ALL.iter().copied().map(Written).collect() }
+        Self { kinds: Kind::ALL.iter().copied().map(Written).collect(), when: None }
     }
 }
 

@@ -208,7 +208,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
         name: named(&name.0.0, at, report)?,
         place: report.place(at.start),
         kind: TargetKind::Local { path: resolved(dir, path.0.0) },
-        include: include.kinds.into_iter().map(|kind| kind.0).collect(),
+        include: include.meant()?,
         adopt: match adopt {
             RawAdopt::Never => Adopt::Never,
             RawAdopt::Match => Adopt::Match,

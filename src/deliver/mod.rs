@@ -460,7 +460,8 @@ impl Engine<'_, '_> {
         if change.relation.is_some() {
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
-        let contributed = change.contributed || self.records.get(&change.key).is_some_and(|row| row.contributed);
+        let is_kept = !matches!(change.change, ChangeKind::Adopt | ChangeKind::Create);
+        let contributed = change.contributed || (is_kept && self.records.get(&change.key).is_some_and(|row| row.contributed));
         let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
         let mut fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
         for (name, sent) in delivered.sent {

@@ -8,9 +8,10 @@ use crate::deliver::{self, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, TargetName};
-use crate::plan::{Change, Plan, document};
+use crate::plan::{Change, Plan, Unasked, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
+use crate::told;
 
 use super::about;
 use super::gaps::is_gap;
@@ -176,6 +177,14 @@ pub(super) async fn report(
         if let Some(error) = &standing.ready.unread {
             exits.insert(Exit::Partly);
             problems.push((Exit::Partly, unread_problem(name, error)));
+        }
+        if let Some(problem) = include_problem(name, standing.unasked()) {
+            exits.insert(Exit::Partly);
+            problems.push((Exit::Partly, problem));
+        }
+        for problem in mapping_problems(name, standing.failed_fields()) {
+            exits.insert(Exit::Partly);
+            problems.push((Exit::Partly, problem));
         }
         for (key, error) in standing.unanswered() {
             exits.insert(Exit::Partly);
@@ -350,6 +359,37 @@ fn rule_problems<'a>(failures: impl Iterator<Item = (&'a Key, &'a RuleFailure)>)
         Some(Problem { subject: format!("rule `{rule}`"), text, hint: Some(hint) })
     };
     by_rule.into_iter().filter_map(problem).collect()
+}
+
+/// `include.when` of a target that could not be asked about some CIs: one problem, with the first of them.
+fn include_problem<'a>(name: &TargetName, unasked: impl Iterator<Item = (&'a Key, &'a Unasked)>) -> Option<Problem> {
+    let unasked: Vec<_> = unasked.collect();
+    let (key, first) = unasked.first()?;
+    let text = format!(
+        "`include.when` could not be asked about {}: what has a record there keeps it, and nothing gets a new one; the first is {key}: {}",
+        told::count(unasked.len(), "CI", "CIs"),
+        first.text
+    );
+    let hint = first.hint.clone().unwrap_or_else(|| "let `when` ask whether the value is there first".to_owned());
+    Some(Problem { subject: format!("target `{name}`"), text, hint: Some(hint) })
+}
+
+/// Fields of a target whose mapping failed: one problem a field, with the first of the records.
+fn mapping_problems<'a>(name: &TargetName, failed: impl Iterator<Item = (&'a Key, &'a BTreeMap<String, String>)>) -> Vec<Problem> {
+    let mut by_field: BTreeMap<&str, Vec<(&Key, &str)>> = BTreeMap::new();
+    for (key, fields) in failed {
+        for (field, text) in fields {
+            by_field.entry(field).or_default().push((key, text));
+        }
+    }
+    let problem = |(field, failed): (&str, Vec<(&Key, &str)>)| {
+        let (key, text) = failed.first()?;
+        let records = told::count(failed.len(), "record", "records");
+        let text = format!("the mapping of `{field}` failed for {records}, where it stays as it is; the first is {key}: {text}");
+        let hint = "let the field's expression ask whether the value is there first".to_owned();
+        Some(Problem { subject: format!("target `{name}`"), text, hint: Some(hint) })
+    };
+    by_field.into_iter().filter_map(problem).collect()
 }
 
 /// A routine full read that failed says nothing: the target is served all the same.

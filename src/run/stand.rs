@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
 use crate::model::{Digest, EdgeId, Key};
-use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
+use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, Members, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, RecordId, TargetError};
 
@@ -34,6 +34,7 @@ pub(super) struct Standing<'a> {
     answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>,
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
+    members: Members,
     approved: BTreeSet<Digest>,
     is_lean: bool,
 }
@@ -53,6 +54,7 @@ impl<'a> Standing<'a> {
             answers: BTreeMap::new(),
             guarded: None,
             newest_found: None,
+            members: Members::default(),
             approved: BTreeSet::new(),
         }
     }
@@ -104,8 +106,9 @@ impl<'a> Standing<'a> {
         let Some(found) = self.ready.found.take() else { return Ok(()) };
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
+        self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).collect();
+        let mut unseen: Vec<Identity> = absorbed.unseen.iter().chain(&absorbed.references).filter_map(|key| identity(stand, key)).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
                 found
@@ -138,7 +141,7 @@ impl<'a> Standing<'a> {
         let answers = self.ask(&unseen).await;
         for (key, answer) in answers {
             match answer {
-                Ok(records) if records.iter().any(|record| record.external_id.as_ref() == Some(&key)) => {}
+                Ok(records) if self.shows(&key, &records, absorbed.references.contains(&key)) => {}
                 Ok(_) => {
                     if let Some(row) = self.ready.state.records.get(&key) {
                         self.rows.insert(key, plan::gone(row));
@@ -164,6 +167,13 @@ impl<'a> Standing<'a> {
         Ok(())
     }
 
+    /// Whether an answer shows the record of a row; one that is only referred to is told by its id, and as long as it is nobody's.
+    fn shows(&self, key: &Key, records: &[FoundRecord], is_reference: bool) -> bool {
+        let row = self.ready.state.records.get(key);
+        let is_same = |record: &FoundRecord| row.and_then(|row| row.record.as_ref()) == Some(&record.id) && record.estate.is_none();
+        records.iter().any(|record| if is_reference { is_same(record) } else { record.external_id.as_ref() == Some(key) })
+    }
+
     /// Plans for this target as the estate stands, and takes out what the guardrails stop.
     ///
     /// # Errors
@@ -175,6 +185,7 @@ impl<'a> Standing<'a> {
         own: &EstateId,
         approve: &BTreeSet<Digest>,
     ) -> Result<(), RunError> {
+        self.members = self.with_input(context, stand, plan::members);
         let missing: Vec<Key> = self
             .with_input(context, stand, plan::stale)
             .into_iter()
@@ -225,7 +236,7 @@ impl<'a> Standing<'a> {
         let configured = self.ready.configured;
         let terms = Terms {
             target: self.ready.target.as_ref(),
-            kinds: &configured.include,
+            include: &configured.include,
             adopt: configured.adopt,
             purge: configured.purge,
             authority: &configured.authority,
@@ -236,6 +247,7 @@ impl<'a> Standing<'a> {
             estate: &stand.estate,
             proposed: &stand.decisions.proposed,
             state: &self.ready.state,
+            members: &self.members,
             ownership: &stand.ownership,
             verdicts: &stand.decisions.verdicts,
             at: context.at(),
@@ -324,6 +336,16 @@ impl<'a> Standing<'a> {
     /// Creates that wait because the target could not say whether the record is there.
     pub(super) fn unanswered(&self) -> impl Iterator<Item = (&Key, &TargetError)> {
         self.guarded.iter().flat_map(|guarded| guarded.unanswered.iter().map(|unanswered| (&unanswered.key, &unanswered.error)))
+    }
+
+    /// CIs of which `include.when` could not be asked.
+    pub(super) fn unasked(&self) -> impl Iterator<Item = (&Key, &plan::Unasked)> {
+        self.members.failures()
+    }
+
+    /// Fields whose mapping failed.
+    pub(super) fn failed_fields(&self) -> impl Iterator<Item = (&Key, &BTreeMap<String, String>)> {
+        self.guarded.iter().flat_map(|guarded| &guarded.failed_fields)
     }
 
     /// What is to be stored before anything is sent.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tokio::sync::watch;
 
 use super::progress::Meter;
@@ -20,7 +21,7 @@ use crate::doctor::Finding;
 use crate::exit::Exit;
 use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, Outcome, RelationType, TargetName};
-use crate::plan::ChangeKind;
+use crate::plan::{ChangeKind, DeliveryState};
 use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
 
 /// What is wrong with the CMDB at the moment.
@@ -30,6 +31,10 @@ struct Faults {
     unreadable: AtomicBool,
     /// It leaves so many writes of each batch unanswered.
     silent: AtomicUsize,
+    /// The mapping of instances' names fails.
+    unmapped: AtomicBool,
+    /// How often records were looked for.
+    finds: AtomicUsize,
 }
 
 /// The local CMDB with faults in front of it.
@@ -44,18 +49,28 @@ impl Target for Faulty {
         self.inner.name()
     }
     fn adapt(&self, ci: &Ci) -> Option<Adapted> {
-        self.inner.adapt(ci)
+        let mut adapted = self.inner.adapt(ci)?;
+        if self.faults.unmapped.load(Ordering::SeqCst) && ci.kind == Kind::Instance {
+            adapted.fields.remove("name");
+            adapted.failed.insert("name".to_owned(), "it has no value".to_owned());
+        }
+        Some(adapted)
+    }
+    fn is_host(&self, kind: Kind) -> bool {
+        kind == Kind::Account
     }
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
         self.inner.relates(relation, from, to)
     }
     fn mapping_digest(&self) -> Digest {
-        self.inner.mapping_digest()
+        let unmapped = [u8::from(self.faults.unmapped.load(Ordering::SeqCst))];
+        Digest::of_parts([self.inner.mapping_digest().as_bytes().as_slice(), &unmapped])
     }
     async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
         self.inner.fingerprint().await
     }
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        self.faults.finds.fetch_add(1, Ordering::SeqCst);
         self.inner.find(identities).await
     }
     async fn read(&self, after: Option<&str>) -> Result<Page, TargetError> {
@@ -81,6 +96,8 @@ impl Target for Faulty {
     }
 }
 
+const ACCOUNT_KEY: &str = "aws:arn:aws:iam::123456789012:root";
+
 /// A folder with an inventory, a ledger and a CMDB.
 struct World {
     folder: tempfile::TempDir,
@@ -104,6 +121,44 @@ impl World {
     /// An inventory of so many instances.
     fn put(&self, instances: usize) {
         self.put_beside(instances, "complete");
+    }
+
+    /// An inventory of so many instances, all of which lie in the account.
+    fn put_with_account(&self, instances: usize) {
+        self.put(instances);
+        let file = self.folder.path().join("inventory.json");
+        let mut inventory: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let add = |part: &mut Value, value: Value| part.as_array_mut().unwrap().push(value);
+        for i in 0..instances {
+            let from = format!("aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-{i}");
+            add(&mut inventory["relations"], json!({ "type": "located_in", "from": from, "to": ACCOUNT_KEY, "attributes": {} }));
+        }
+        let place = json!({ "kind": "account", "provider": "aws", "account": "123456789012", "region": "*" });
+        let with = |more: Value| {
+            let parts = [place.clone(), more].into_iter().flat_map(|part| part.as_object().cloned().unwrap());
+            Value::Object(parts.collect())
+        };
+        add(
+            &mut inventory["resources"],
+            with(json!({ "key": ACCOUNT_KEY, "native_id": "123456789012", "name": "shop", "tags": {}, "attributes": {} })),
+        );
+        add(&mut inventory["receipts"], with(json!({ "source": "estate", "outcome": "complete" })));
+        std::fs::write(file, inventory.to_string()).unwrap();
+    }
+
+    async fn open_cmdb(&self) -> sqlx::SqliteConnection {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.folder.path().join("cmdb.db")).foreign_keys(true);
+        sqlx::SqliteConnection::connect_with(&options).await.unwrap()
+    }
+
+    /// The one number that a query against the CMDB gives.
+    async fn cmdb(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&mut self.open_cmdb().await).await.unwrap()
+    }
+
+    /// What people do to the CMDB.
+    async fn cmdb_do(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&mut self.open_cmdb().await).await.unwrap();
     }
 
     /// The same, with another scope that ended so.
@@ -267,4 +322,77 @@ async fn an_estate_that_changed_meanwhile_ends_as_partly_done() {
     assert!(error.hint().unwrap().contains("run again"));
     let next = world.sync(2).await;
     assert_eq!(World::delivered(&next, ChangeKind::Create), 1, "nothing is lost");
+}
+
+#[tokio::test]
+async fn a_mapping_that_fails_is_told_by_every_sync_and_leaves_the_field() {
+    let world = World::new().await;
+    world.put(2);
+    world.sync(0).await;
+    world.faults.unmapped.store(true, Ordering::SeqCst);
+    for hour in 1..3 {
+        let ended = world.sync(hour).await;
+        let told = report::text(&ended.report, false);
+        assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Update)), (Exit::Partly, 0), "{told}");
+        assert!(
+            told.contains("target `cmdb`: the mapping of `name` failed for 2 records, where it stays as it is; the first is aws:"),
+            "{told}"
+        );
+    }
+    let names = "SELECT count(*) FROM ci WHERE name LIKE 'web-%'";
+    assert_eq!(world.cmdb(names).await, 2);
+    // What is made meanwhile goes without it.
+    world.put(3);
+    let ended = world.sync(3).await;
+    assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Create)), (Exit::Partly, 1));
+    assert_eq!(world.cmdb(names).await, 2);
+    world.faults.unmapped.store(false, Ordering::SeqCst);
+    let ended = world.sync(4).await;
+    assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Update)), (Exit::Done, 1));
+    assert_eq!(world.cmdb(names).await, 3);
+}
+
+#[tokio::test]
+async fn a_strangers_host_is_referred_to_until_people_remove_it() {
+    let world = World::new().await;
+    world.put(1);
+    world.sync(0).await;
+    world
+        .cmdb_do("INSERT INTO record (class, fields) VALUES ('cloud', '{\"native_id\": \"123456789012\", \"name\": \"people''s\"}')")
+        .await;
+    let stranger =
+        "SELECT count(*) FROM record WHERE estate IS NULL AND delivered_at IS NULL AND json_extract(fields, '$.name') = 'people''s'";
+    world.put_with_account(1);
+    let ended = world.sync(1).await;
+    let told = report::text(&ended.report, false);
+    assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Create)), (Exit::Done, 0), "{told}");
+    assert_eq!(World::delivered(&ended, ChangeKind::Relate), 1, "{told}");
+    assert_eq!(world.cmdb(stranger).await, 1);
+    let row = || async {
+        let key: Key = ACCOUNT_KEY.parse().unwrap();
+        world.ledger.records_of(&key).await.unwrap().into_values().next().unwrap()
+    };
+    assert_eq!((row().await.state, row().await.contributed), (DeliveryState::Excluded, true));
+
+    // An unchanged sync asks nothing.
+    let finds = world.faults.finds.load(Ordering::SeqCst);
+    let ended = world.sync(2).await;
+    assert_eq!((ended.exit(), ended.report.counts.values().flat_map(BTreeMap::values).sum::<u64>()), (Exit::Done, 0));
+    assert_eq!(world.faults.finds.load(Ordering::SeqCst), finds);
+    // A full read has it looked up, and it is there.
+    let ended = world.sync(30).await;
+    assert_eq!((ended.exit(), ended.report.counts.values().flat_map(BTreeMap::values).sum::<u64>()), (Exit::Done, 0));
+    assert_eq!(world.faults.finds.load(Ordering::SeqCst), finds + 1);
+    assert!(row().await.is_reference());
+
+    world.cmdb_do("DELETE FROM relation").await;
+    world.cmdb_do("DELETE FROM record WHERE estate IS NULL").await;
+    assert_eq!(World::delivered(&world.sync(31).await, ChangeKind::Create), 0, "nobody looked");
+    let ended = world.sync(60).await;
+    let told = report::text(&ended.report, false);
+    assert_eq!((ended.exit(), World::delivered(&ended, ChangeKind::Create)), (Exit::Done, 1), "{told}");
+    assert_eq!(World::delivered(&ended, ChangeKind::Relate), 1, "{told}");
+    assert_eq!((row().await.state, row().await.contributed), (DeliveryState::Delivered, false));
+    let ended = world.sync(61).await;
+    assert_eq!((ended.exit(), ended.report.counts.values().flat_map(BTreeMap::values).sum::<u64>()), (Exit::Done, 0));
 }

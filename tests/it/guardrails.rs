@@ -6,6 +6,7 @@ mod delivery;
 mod evidence;
 mod fleets;
 mod holds;
+mod include;
 mod one_writer;
 mod ownership;
 mod plans;

@@ -77,6 +77,25 @@ impl Leaf for ExpressionText {
     }
 }
 
+/// A condition over records as written; what is wrong in it is found when it is compiled, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct RecordCondition(pub(in crate::config) String);
+
+text_leaf!(RecordCondition);
+
+impl Leaf for RecordCondition {
+    const NAME: &'static str = "record_condition";
+    const EXPECTED: &'static str = "a condition such as `ci.environment != \"sandbox\"`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Err(Problem::new("the condition is empty").help("leave `when` out where every record of these kinds is meant"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// A word that a rule puts on records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct Flag(pub(super) String);

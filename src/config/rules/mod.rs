@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json, json};
 
 pub(super) use cases::try_instant;
 pub use cases::{Case, Expected, FROZEN, cases_of_bytes, load_cases};
-pub(super) use leaf::{AttributeName, ExpressionText, Flag, PresetName, RuleName, SubjectKey};
+pub(super) use leaf::{AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 pub(super) use raw::RawRule;
 
 use super::diagnostic::{Place, Report, Span, quote};
@@ -36,12 +36,24 @@ pub(super) struct PlacedRule {
     pub(super) place: Place,
 }
 
-/// Checks what no schema can say of the rules under `lifecycle`, on the tree as written, so that every mistake is told whatever else is wrong.
+/// Checks what no schema can say of expressions: of the rules under `lifecycle` and of what targets include, on the tree as written, so that every mistake is told whatever else is wrong.
 pub(super) fn cross_check(root: &Node, source: &str, report: &mut Report) {
+    for target in root.get("targets").map_or(&[][..], Node::items) {
+        check_include(target, source, report);
+    }
     let Some(lifecycle) = root.get("lifecycle") else { return };
     let listed = lifecycle.get("presets").map_or(&[][..], Node::items);
     let presets: Vec<PresetName> = listed.iter().filter_map(|node| PresetName::parse(node.text()?).ok()).collect();
     check_list(lifecycle.get("rules").map_or(&[][..], Node::items), source, &presets, report);
+}
+
+/// `include.when` of a target.
+fn check_include(target: &Node, source: &str, report: &mut Report) {
+    let Some(when) = target.get("include").and_then(|include| include.get("when")) else { return };
+    let before = target.get("name").and_then(Node::text).map_or_else(String::new, |name| format!("target {}: ", quote(name)));
+    check_expression(when, &format!("{before}`include.when`: "), source, report, |text| {
+        Expression::compile(text, &Vocabulary::records(), Wanted::Condition)
+    });
 }
 
 fn check_list(nodes: &[Node], source: &str, presets: &[PresetName], report: &mut Report) {

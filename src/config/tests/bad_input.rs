@@ -300,6 +300,15 @@ exit_ok: [0, 3, 3, 5, x]
     10:46: `targets.cmdb.authority.fields`: no record has a field `fields`
       help: fields are those that `dewpoint show` prints, such as `owner` or `size`
     "#);
+    assert_snapshot!(errors_in_target("include:\n  when: >-\n    ci.environmnt != \"sandbox\" &&\n    resource.kind == 5"), @r#"
+    11:12: target `cmdb`: `include.when`: `ci` has no field `environmnt`
+      help: did you mean `environment`?
+    12:9: target `cmdb`: `include.when`: unknown name `resource`
+      help: the record is `ci`, such as `ci.kind`
+    "#);
+    assert_snapshot!(errors_in_target("include: { when: ' ' }"), @r#""#);
+    assert_snapshot!(errors_in_target("include: { when: [ci.name] }"), @r#""#);
+    assert_snapshot!(errors_in_target("include: { when: ci.name }"), @r#""#);
     assert_snapshot!(errors_in_target("max_records: 0\nbatch_size: 20001\ndeadline: yes"), @r#"
     9:18: `targets.cmdb.max_records`: expected a whole number, at least 1, found 0
     10:17: `targets.cmdb.batch_size`: expected a whole number from 1 to 20000, found 20001

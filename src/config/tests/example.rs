@@ -81,7 +81,8 @@ fn uncommented() -> String {
         names.extend(path.split('/').map(str::to_owned));
     }
     let lines = EXAMPLE.lines().map(|line| {
-        let comment = line.trim_start().strip_prefix("# ");
+        // Rules in the comments are a list of their own, whose keys are none of these.
+        let comment = line.trim_start().strip_prefix("# ").filter(|_| !line.starts_with("  #   "));
         let key = comment.and_then(|comment| comment.split_once(':')).filter(|(_, value)| value.is_empty() || value.starts_with(' '));
         match (comment, key) {
             (Some(comment), Some((key, _))) if names.contains(key.trim_start()) => {

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use dewpoint_aws_settings::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
+use dewpoint_core::expression::Expression;
 use dewpoint_core::lifecycle::Timers;
+use dewpoint_core::model::Kind;
 use dewpoint_core::ownership::FactTags;
 use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
@@ -57,7 +59,7 @@ targets:
   - name: c
     kind: local
     path: c.db
-    include: { kinds: [instance] }
+    include: { kinds: [instance], when: ci.kind == 'instance' && ci.environment != 'sandbox' }
     adopt: contribute
     authority: { owner: if_empty, size: report }
     verify_every: never
@@ -114,10 +116,21 @@ exit_ok: [3, 6]
     assert_eq!(timers.purge_after, Some(Duration::from_secs(90 * 86_400)));
     let target = config.targets.first().unwrap();
     assert_eq!((target.adopt, target.purge, target.batch_size), (Adopt::Contribute, Purge::Delete, 1));
+    assert_eq!(target.include.kinds, [Kind::Instance].into());
+    assert_eq!(target.include.when.as_ref().map(Expression::source), Some("ci.kind == 'instance' && ci.environment != 'sandbox'"));
     assert_eq!(target.authority.get("owner"), Some(&Authority::IfEmpty));
     assert_eq!((target.verify_every, target.max_records), (None, Some(7)));
     assert_eq!(config.guardrails.max_update_percent, Some(50));
     assert_eq!(config.exit_ok.iter().copied().collect::<Vec<_>>(), [3, 6]);
+}
+
+#[test]
+fn a_condition_that_will_hardly_be_meant_is_a_warning() {
+    let config = loaded(&format!("{MINIMAL}    include: {{ when: 'ci.tags[\"tier\"] == \"1\"' }}\n"));
+    let warning = config.warnings.first().unwrap();
+    assert_eq!((warning.line, warning.column), (9, 23));
+    assert!(warning.text.starts_with("target `cmdb`: `include.when`: "), "{}", warning.text);
+    assert!(config.targets.first().unwrap().include.when.is_some());
 }
 
 /// A configuration with one AWS source with these keys.
@@ -247,6 +260,8 @@ fn the_digest_tells_configurations_apart_that_plan_differently() {
         loaded(&format!("{MINIMAL}    max_records: 5\n")),
         loaded(&format!("{MINIMAL}    authority: {{ owner: report }}\n")),
         loaded(&format!("{MINIMAL}    include: {{ kinds: [instance] }}\n")),
+        loaded(&format!("{MINIMAL}    include: {{ when: ci.name != 'x' }}\n")),
+        loaded(&format!("{MINIMAL}    include: {{ when: ci.name != 'y' }}\n")),
         loaded(&MINIMAL.replace("name: demo", "name: other")),
         loaded(&MINIMAL.replace("name: cmdb", "name: other")),
     ];
@@ -259,7 +274,7 @@ fn the_digest_tells_configurations_apart_that_plan_differently() {
 /// Stored plans carry it: a new value here refuses every plan saved before.
 #[test]
 fn the_digest_is_stable() {
-    insta::assert_snapshot!(loaded(MINIMAL).digest(), @"ddd601dcd67c72a7ec83364cb65b37c1");
+    insta::assert_snapshot!(loaded(MINIMAL).digest(), @"8bc197f527a3310c077b0117c1174d2c");
 }
 
 #[test]

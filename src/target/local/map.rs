@@ -47,7 +47,7 @@ pub(super) fn adapt(ci: &Ci, authority: &BTreeMap<String, Authority>) -> Adapted
             (name, field)
         })
         .collect();
-    Adapted { class: ci.kind.as_str().to_owned(), fields }
+    Adapted { class: ci.kind.as_str().to_owned(), fields, failed: BTreeMap::new() }
 }
 
 /// Digest of what decides [`adapt`].

@@ -6,8 +6,12 @@ use super::doubt;
 use super::draft::each;
 use super::input::Input;
 use super::standing::{Evidence, Standing, shown_stage, standing};
+use crate::ci::ci;
+use crate::estate::Known;
 use crate::expression::{EvaluationError, Expression, Subject};
+use crate::lifecycle::Verdicts;
 use crate::model::{Key, Kind};
+use crate::ownership::Ownership;
 use crate::target::Ci;
 
 /// Which CIs a target gets.
@@ -107,6 +111,15 @@ pub fn members(input: &Input<'_>) -> Members {
         }
     });
     members
+}
+
+/// Whether a target takes what is known here, if it gets a record at all; one of which `include.when` cannot be asked gets no new one.
+#[must_use]
+pub fn takes(include: &Include, known: &Known, ownership: &Ownership, verdicts: &Verdicts) -> bool {
+    let verdict = verdicts.of(&known.resource.key);
+    let ci = ci(known, shown_stage(known), ownership, verdict);
+    let is_taken = |when: &Expression| ask(when, &ci, doubt::others(&ci, &verdict.unknown)).is_none();
+    include.kinds.contains(&known.resource.kind) && include.when.as_ref().is_none_or(is_taken)
 }
 
 /// `None` where it is taken. `others` are the CIs that it would be if rules applied that could not be asked.

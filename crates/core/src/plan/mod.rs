@@ -40,7 +40,7 @@ pub use drift::{DriftAction, after_read, drift};
 pub use edges::edge_basis;
 pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
-pub use include::{Include, Members, Unasked, members};
+pub use include::{Include, Members, Unasked, members, takes};
 pub use input::{Input, Terms};
 pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use recovery::recovered_edges;
