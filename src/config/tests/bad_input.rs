@@ -306,9 +306,12 @@ exit_ok: [0, 3, 3, 5, x]
     12:9: target `cmdb`: `include.when`: unknown name `resource`
       help: the record is `ci`, such as `ci.kind`
     "#);
-    assert_snapshot!(errors_in_target("include: { when: ' ' }"), @r#""#);
-    assert_snapshot!(errors_in_target("include: { when: [ci.name] }"), @r#""#);
-    assert_snapshot!(errors_in_target("include: { when: ci.name }"), @r#""#);
+    assert_snapshot!(errors_in_target("include: { when: ' ' }"), @r#"
+    9:22: `targets.cmdb.include.when`: the condition is empty
+      help: leave `when` out where every record of these kinds is meant
+    "#);
+    assert_snapshot!(errors_in_target("include: { when: [ci.name] }"), @r#"9:22: `targets.cmdb.include.when`: expected a condition such as `ci.environment != "sandbox"`, found a list"#);
+    assert_snapshot!(errors_in_target("include: { when: ci.name }"), @"9:22: target `cmdb`: `include.when`: a condition gives true or false, and this gives a string");
     assert_snapshot!(errors_in_target("max_records: 0\nbatch_size: 20001\ndeadline: yes"), @r#"
     9:18: `targets.cmdb.max_records`: expected a whole number, at least 1, found 0
     10:17: `targets.cmdb.batch_size`: expected a whole number from 1 to 20000, found 20001
