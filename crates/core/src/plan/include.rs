@@ -106,7 +106,7 @@ pub fn members(input: &Input<'_>) -> Members {
         if !*has_class.entry(kind).or_insert_with(|| input.terms.target.adapt(&ci).is_some()) {
             return;
         }
-        if let Some(answer) = ask(when, &ci, doubt::others(&ci, &input.verdicts.of(key).unknown)) {
+        if let Some(answer) = ask(when, &ci, &doubt::others(&ci, &input.verdicts.of(key).unknown)) {
             members.by_key.insert(key.clone(), answer);
         }
     });
@@ -118,12 +118,12 @@ pub fn members(input: &Input<'_>) -> Members {
 pub fn takes(include: &Include, known: &Known, ownership: &Ownership, verdicts: &Verdicts) -> bool {
     let verdict = verdicts.of(&known.resource.key);
     let ci = ci(known, shown_stage(known), ownership, verdict);
-    let is_taken = |when: &Expression| ask(when, &ci, doubt::others(&ci, &verdict.unknown)).is_none();
+    let is_taken = |when: &Expression| ask(when, &ci, &doubt::others(&ci, &verdict.unknown)).is_none();
     include.kinds.contains(&known.resource.kind) && include.when.as_ref().is_none_or(is_taken)
 }
 
 /// `None` where it is taken. `others` are the CIs that it would be if rules applied that could not be asked.
-fn ask(when: &Expression, ci: &Ci, others: Vec<Ci>) -> Option<Answer> {
+fn ask(when: &Expression, ci: &Ci, others: &[Ci]) -> Option<Answer> {
     let holds = |ci: &Ci| when.holds(&Subject::of_record(ci));
     let answer = holds(ci);
     if others.iter().any(|other| holds(other).ok() != answer.as_ref().ok().copied()) {
