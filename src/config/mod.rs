@@ -16,6 +16,7 @@ pub mod rules;
 mod scalar;
 mod schema;
 mod secret;
+mod servicenow;
 mod tree;
 mod validate;
 
@@ -39,6 +40,7 @@ pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
+pub use servicenow::{Given, ServiceNowAuth, ServiceNowSettings};
 
 use leaf::sqlite_path;
 
@@ -186,6 +188,8 @@ pub enum TargetKind {
         /// Path of its file.
         path: PathBuf,
     },
+    /// A ServiceNow instance.
+    ServiceNow(Box<ServiceNowSettings>),
 }
 
 impl TargetKind {
@@ -194,6 +198,16 @@ impl TargetKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Local { .. } => "local",
+            Self::ServiceNow(_) => "servicenow",
+        }
+    }
+
+    /// Whether it is asked over a network.
+    #[must_use]
+    pub fn sends_requests(&self) -> bool {
+        match self {
+            Self::Local { .. } => false,
+            Self::ServiceNow(_) => true,
         }
     }
 }
@@ -256,8 +270,13 @@ impl Config {
             .targets
             .iter()
             .map(|target| {
+                let settings = match &target.kind {
+                    TargetKind::Local { .. } => json!(null),
+                    TargetKind::ServiceNow(settings) => settings.planned(),
+                };
                 let view = json!({
                     "kind": target.kind.as_str(),
+                    "settings": settings,
                     "include": target.include,
                     "adopt": target.adopt,
                     "authority": target.authority,
@@ -290,7 +309,7 @@ impl Config {
                 "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
             },
         });
-        Digest::of_parts([b"dewpoint configuration 3".as_slice(), canonical(&view).as_bytes()])
+        Digest::of_parts([b"dewpoint configuration 4".as_slice(), canonical(&view).as_bytes()])
     }
 }
 
