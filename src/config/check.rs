@@ -96,7 +96,8 @@ impl<'s> Checker<'s, '_> {
 
     fn unexpected(&mut self, node: &Node, schema: &'s Json, path: &Path) -> Option<Node> {
         let leaf = schema.get("x-leaf").and_then(Json::as_str);
-        if leaf == Some("secret") {
+        let is_section_of_secrets = schema.get("type").and_then(Json::as_str) == Some("object") && holds_secret(self.schema, schema);
+        if leaf == Some("secret") || is_section_of_secrets {
             self.report.hide(node.span);
         }
         // A bare number or word where a text is needed: what the text would be says more than its type.

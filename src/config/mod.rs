@@ -270,19 +270,19 @@ impl Config {
             .targets
             .iter()
             .map(|target| {
-                let settings = match &target.kind {
-                    TargetKind::Local { .. } => json!(null),
-                    TargetKind::ServiceNow(settings) => settings.planned(),
-                };
-                let view = json!({
+                let mut view = json!({
                     "kind": target.kind.as_str(),
-                    "settings": settings,
                     "include": target.include,
                     "adopt": target.adopt,
                     "authority": target.authority,
                     "max_records": target.max_records,
                     "purge": target.purge,
                 });
+                if let TargetKind::ServiceNow(settings) = &target.kind
+                    && let Some(view) = view.as_object_mut()
+                {
+                    view.insert("servicenow".to_owned(), settings.planned());
+                }
                 (target.name.as_str(), view)
             })
             .collect();
@@ -309,7 +309,7 @@ impl Config {
                 "max_update_percent": max_update_percent, "plan_max_age": seconds(*plan_max_age),
             },
         });
-        Digest::of_parts([b"dewpoint configuration 4".as_slice(), canonical(&view).as_bytes()])
+        Digest::of_parts([b"dewpoint configuration 3".as_slice(), canonical(&view).as_bytes()])
     }
 }
 
