@@ -81,6 +81,14 @@ pub enum Command {
     Validate,
     /// Check every source, every target and the ledger, online.
     Doctor,
+    /// Make what a target needs before anything can be delivered to it.
+    Bootstrap {
+        /// The target.
+        target: TargetName,
+        /// Only say what would be made.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List CIs.
     List(ListArgs),
     /// Show one CI: attributes, relations, records.

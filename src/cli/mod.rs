@@ -2,6 +2,7 @@
 
 pub mod args;
 mod backtest;
+mod bootstrap;
 mod coverage;
 mod doctor;
 mod explain;
@@ -131,6 +132,7 @@ impl App {
             Command::Apply { file } => Box::pin(self.apply(&file)).await,
             Command::Validate => self.validate().map(done),
             Command::Doctor => self.doctor().await,
+            Command::Bootstrap { target, dry_run } => self.bootstrap(&target, dry_run).await,
             Command::List(args) => self.list(args).await.map(done),
             Command::Show { key } => self.show(&key).await.map(done),
             Command::Explain { key, at } => self.explain(&key, at).await.map(done),

@@ -87,7 +87,7 @@ impl App {
     }
 }
 
-fn configured<'a>(config: &'a Config, name: &TargetName) -> Result<&'a TargetConfig, CommandError> {
+pub(super) fn configured<'a>(config: &'a Config, name: &TargetName) -> Result<&'a TargetConfig, CommandError> {
     config.targets.iter().find(|target| target.name == *name).ok_or_else(|| {
         let names: Vec<&str> = config.targets.iter().map(|target| target.name.as_str()).collect();
         CommandError::usage(format!("no target `{name}` is configured")).hint(format!("configured are: {}", names.join(", ")))

@@ -116,7 +116,7 @@ impl Target for Strict {
                 Operation::Relate { .. } => Err(TargetError::Abandoned { target: self.name.clone(), text: "its end".to_owned() }),
                 other => panic!("{other:?}"),
             };
-            let delivered = || Delivered { record: RecordId(write.key.to_string()), class: "vm".to_owned(), echoed: None };
+            let delivered = || Delivered::to(RecordId(write.key.to_string()), "vm".to_owned());
             answers.push(answer.map(|()| delivered()));
         }
         records.extend(made);

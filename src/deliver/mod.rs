@@ -92,6 +92,8 @@ pub struct Outcome {
     pub waiting: u64,
     /// Changes that were sent and that the target's answer left out: the next run looks up what became of them.
     pub unanswered: u64,
+    /// Fields that the target left as they were, and why.
+    pub left: Vec<(Key, String, String)>,
     /// Why delivery to this target ended early, if it did.
     pub stopped: Option<Stop>,
     /// Batches sent, by operation, for the report's `calls`.
@@ -460,7 +462,13 @@ impl Engine<'_, '_> {
         }
         let contributed = change.contributed || self.records.get(&change.key).is_some_and(|row| row.contributed);
         let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
-        let fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
+        let mut fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
+        for (name, sent) in delivered.sent {
+            if let Some(state) = fields.as_mut().and_then(|fields| fields.get_mut(&name)) {
+                state.sent = Some(sent);
+            }
+        }
+        self.outcome.left.extend(delivered.left.into_iter().map(|(field, why)| (change.key.clone(), field, why)));
         match self.records.get_mut(&change.key) {
             Some(row) => {
                 row.record = Some(delivered.record.clone());
@@ -540,16 +548,24 @@ impl Engine<'_, '_> {
 
     fn operation_of(&self, change: &Change, native_id: String, made: &BTreeSet<Key>) -> Option<Operation> {
         let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
+        let before = || change.fields.iter().map(|(name, field)| (name.clone(), field.from.clone())).collect::<BTreeMap<String, Value>>();
         let update = |retired| {
             let record = self.addressed(&change.key)?;
-            Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired, take_over: false })
+            Some(Operation::Update { record, class: change.class.clone(), fields: values(), before: before(), retired, take_over: false })
         };
         match change.change {
             ChangeKind::Create => Some(Operation::Create { class: change.class.clone(), native_id, fields: values() }),
             ChangeKind::Adopt => {
                 let record = Addressed { record: change.record.clone()?, carries: None };
                 let take_over = !change.contributed;
-                Some(Operation::Update { record, class: change.class.clone(), fields: values(), retired: None, take_over })
+                Some(Operation::Update {
+                    record,
+                    class: change.class.clone(),
+                    fields: values(),
+                    before: before(),
+                    retired: None,
+                    take_over,
+                })
             }
             ChangeKind::Update => update(None),
             ChangeKind::Revive => update(Some(false)),

@@ -64,7 +64,7 @@ impl Target for Moody {
     async fn apply(&self, batch: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
         self.batches.lock().unwrap().push(batch.len());
         let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
-        let done = |write: &Write| Ok(Delivered { record: RecordId(write.key.to_string()), class: "vm".to_owned(), echoed: None });
+        let done = |write: &Write| Ok(Delivered::to(RecordId(write.key.to_string()), "vm".to_owned()));
         match self.mood {
             Mood::Down => Err(silent()),
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),

@@ -211,6 +211,10 @@ pub(super) async fn report(
             }
             None => {}
         }
+        remarks.extend(outcome.left.into_iter().map(|(key, field, why)| Remark {
+            subject: key.to_string(),
+            text: format!("target {name} left field `{field}` as it was: {why}"),
+        }));
         failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
             target: name.clone(),
             key: failure.key,

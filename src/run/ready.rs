@@ -61,7 +61,9 @@ impl NotReady {
         Self { target: configured.name.clone(), exit, problem: Problem { subject: configured.name.to_string(), text: text.into(), hint } }
     }
 
-    pub(super) fn of_target(configured: &TargetConfig, error: &TargetError) -> Self {
+    /// What a target's failure means for a run.
+    #[must_use]
+    pub fn of_target(configured: &TargetConfig, error: &TargetError) -> Self {
         let exit = match error {
             TargetError::Credentials { .. } => Exit::Credentials,
             TargetError::Unusable { .. } => Exit::Usage,

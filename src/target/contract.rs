@@ -147,13 +147,13 @@ fn to(addressed: Addressed, mut write: Write) -> Write {
 pub(crate) fn update(target: &dyn Target, number: usize, record: &RecordId, retired: Option<bool>, changed: &[(&str, Value)]) -> Write {
     let (class, _) = fields(target, &ci(number));
     let fields = changed.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let operation = Operation::Update { record: ours(number, record), class, fields, retired, take_over: false };
+    let operation = Operation::Update { record: ours(number, record), class, fields, before: BTreeMap::new(), retired, take_over: false };
     Write { key: key(number), kind: Kind::Instance, place: place(), operation }
 }
 
 pub(crate) fn take_over(target: &dyn Target, number: usize, record: &RecordId) -> Write {
     let (class, fields) = fields(target, &ci(number));
-    let operation = Operation::Update { record: theirs(record), class, fields, retired: None, take_over: true };
+    let operation = Operation::Update { record: theirs(record), class, fields, before: BTreeMap::new(), retired: None, take_over: true };
     Write { key: key(number), kind: Kind::Instance, place: place(), operation }
 }
 

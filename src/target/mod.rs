@@ -2,7 +2,7 @@
 
 pub use dewpoint_core::target::{
     Adapted, Addressed, Adopt, Authority, Ci, Delivered, DesiredField, End, Fingerprint, FoundEdges, FoundRecord, Host, HostEdge, Identity,
-    Operation, Page, Place, Purge, RecordId, Retry, Sending, Subject, Target, TargetError, Write,
+    Operation, Page, Place, Purge, RecordId, Retry, Sending, Step, StepOutcome, Subject, Target, TargetError, Write,
 };
 
 pub mod local;

@@ -284,6 +284,9 @@ pub enum Operation {
         class: String,
         /// Fields to write; `null` empties.
         fields: BTreeMap<String, Value>,
+        /// What the same fields were written or shown as before, where that is known: of a field that holds many values, the difference is ours to
+        /// take out, and what people added is not.
+        before: BTreeMap<String, Value>,
         /// Whether the record is marked as retired, as live again, or left as it is. The edges of a record that is retired go with it.
         retired: Option<bool>,
         /// Writes our external id and estate id onto a stranger's record (`adopt: match`); one that is anybody's already is refused.
@@ -329,6 +332,18 @@ pub struct Delivered {
     pub class: String,
     /// The fields as the answer showed them, where it did.
     pub echoed: Option<BTreeMap<String, Value>>,
+    /// Fields that were sent in another shape than they were wanted in: the id of a person for their name.
+    pub sent: BTreeMap<String, Value>,
+    /// Fields that the target has left as they were, and why.
+    pub left: BTreeMap<String, String>,
+}
+
+impl Delivered {
+    /// A record that was written as it was wanted.
+    #[must_use]
+    pub const fn to(record: RecordId, class: String) -> Self {
+        Self { record, class, echoed: None, sent: BTreeMap::new(), left: BTreeMap::new() }
+    }
 }
 
 /// A page of a full read.
@@ -410,6 +425,44 @@ pub trait Target: Send + Sync {
 
     /// Credentials, permissions, schema and clock, each with the way to mend it.
     async fn doctor(&self) -> Vec<Finding>;
+
+    /// Makes what must be there before anything is delivered, as far as it is missing; with `dry_run` it only says what it would make. Nothing
+    /// that people made is changed. Safe to repeat.
+    ///
+    /// # Errors
+    /// When the target cannot be asked.
+    async fn bootstrap(&self, _dry_run: bool) -> Result<Vec<Step>, TargetError> {
+        Ok(Vec::new())
+    }
+}
+
+vocabulary! {
+    /// How a step of a bootstrap ended.
+    StepOutcome, "step outcome" {
+        /// It was there already.
+        Present => "present",
+        /// It was made.
+        Made => "made",
+        /// It would be made.
+        WouldMake => "would_make",
+        /// It is missing, and the target does not let us make it.
+        Refused => "refused",
+    }
+}
+
+/// One thing that must be there before anything is delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// What it is.
+    pub what: String,
+    /// How it ended.
+    pub outcome: StepOutcome,
+    /// Why it was refused, in the target's words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Who has to do what, where it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mend: Option<String>,
 }
 
 /// What a caller should do about a [`TargetError`].

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, TargetError, Write};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::api::Select;
@@ -14,7 +14,7 @@ use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_S
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places};
 use crate::query::{Query, lists};
-use crate::records::{Mark, Reader};
+use crate::records::{self, Mark, Reader};
 use crate::references::References;
 
 /// One batch on its way.
@@ -25,11 +25,27 @@ pub(crate) struct Batch<'a> {
     pub(crate) writes: &'a [Write],
     pub(crate) sending: &'a Sending<'a>,
     answers: Vec<Option<Result<Delivered, TargetError>>>,
+    /// What is to be told of each write beside its answer.
+    told: Vec<Told>,
     /// Records that this batch made, by key.
     born: HashMap<Key, RecordId>,
 }
 
+/// What became of single fields of a write.
+#[derive(Debug, Clone, Default)]
+struct Told {
+    /// In the instance's own shape.
+    sent: BTreeMap<String, Value>,
+    /// Left as they were, and why.
+    left: BTreeMap<String, String>,
+    /// Another source keeps the record alive: its end is not written.
+    is_kept: bool,
+}
+
 type Answers = Vec<Result<Delivered, TargetError>>;
+
+/// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
+const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// Most items of one payload.
 const ITEMS_MAX: usize = BATCH_SIZE_MAX as usize;
@@ -42,7 +58,16 @@ impl<'a> Batch<'a> {
         writes: &'a [Write],
         sending: &'a Sending<'a>,
     ) -> Self {
-        Self { reader, places, references, writes, sending, answers: vec![None; writes.len()], born: HashMap::new() }
+        Self {
+            reader,
+            places,
+            references,
+            writes,
+            sending,
+            answers: vec![None; writes.len()],
+            told: vec![Told::default(); writes.len()],
+            born: HashMap::new(),
+        }
     }
 
     /// Sends it all.
@@ -50,7 +75,9 @@ impl<'a> Batch<'a> {
         let deadline = self.reader.api.at(self.sending.deadline);
         self.ask().await?;
         self.check();
+        self.ask_others().await?;
         self.reconcile(deadline).await?;
+        self.remove_tags().await?;
         self.unrelate().await?;
         self.purge().await?;
         self.forget_edges().await?;
@@ -263,12 +290,12 @@ impl<'a> Batch<'a> {
                         }
                     },
                 };
-                let (values, tags) = self.values(write, fields, None, resolved);
+                let (values, tags) = self.values(number, fields, None, resolved);
                 let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
                 draft.write(number, entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
-            Operation::Update { record, class, fields, retired, take_over } => {
-                let (values, tags) = self.values(write, fields, *retired, resolved);
+            Operation::Update { record, class, fields, retired, take_over, .. } => {
+                let (values, tags) = self.values(number, fields, *retired, resolved);
                 let mark = self.reader.book.mark(&record.record);
                 let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
@@ -392,28 +419,36 @@ impl<'a> Batch<'a> {
 
     /// Fields as columns, and tags beside them.
     fn values<'w>(
-        &self,
-        write: &Write,
+        &mut self,
+        number: usize,
         fields: &'w BTreeMap<String, Value>,
         retired: Option<bool>,
         resolved: &crate::references::Resolved,
     ) -> (BTreeMap<String, String>, Option<&'w Value>) {
         let mut values = BTreeMap::new();
-        let statuses = match retired {
+        let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
+        let is_kept = told.is_kept;
+        let statuses = match retired.filter(|_| !is_kept) {
             Some(true) => [(INSTALL_STATUS, RETIRED), (OPERATIONAL_STATUS, "6")].as_slice(),
             Some(false) => [(INSTALL_STATUS, "1"), (OPERATIONAL_STATUS, "1")].as_slice(),
             None => &[],
         };
         values.extend(statuses.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        for (name, value) in fields.iter().filter(|(name, _)| *name != TAGS) {
+        let is_status = |name: &String| name == INSTALL_STATUS || name == OPERATIONAL_STATUS;
+        for (name, value) in fields.iter().filter(|(name, _)| *name != TAGS && !(is_kept && is_status(name))) {
             let text = match value {
                 Value::Null => String::new(),
                 Value::String(text) => match self.reader.mapping.reference(write.kind, name) {
                     None => text.clone(),
                     Some(reference) => match resolved.get(&(reference, text.as_str())) {
-                        Some(id) => id.to_owned(),
+                        Some(id) => {
+                            told.sent.insert(name.clone(), id.into());
+                            id.to_owned()
+                        }
                         None => {
-                            tracing::warn!(field = %name, value = %text, table = %reference.table, "Nothing stands for this value: the field is left as it is");
+                            let why =
+                                format!("no row, or more than one, of `{}` has {} `{text}`", reference.table, reference.by.join(" or "));
+                            told.left.insert(name.clone(), why);
                             continue;
                         }
                     },
@@ -458,15 +493,12 @@ impl<'a> Batch<'a> {
                 End::Made(_) => return Err(left_out()),
             };
             let class = self.reader.book.mark(&record).map(|mark| mark.class).unwrap_or_default();
-            return Ok(Delivered { record, class, echoed: None });
+            return Ok(Delivered::to(record, class));
         }
-        for text in outcome.related_failures() {
-            tracing::warn!(ci.key = %write.key, "A tag was refused: {text}");
-        }
-        if !outcome.masked_attributes.is_empty() {
-            let fields = outcome.masked_attributes.join(", ");
-            tracing::warn!(ci.key = %write.key, "Another source may write these fields and we may not: {fields}");
-        }
+        let Told { sent, mut left, .. } = self.told.get_mut(number).map(std::mem::take).unwrap_or_default();
+        left.extend(outcome.related_failures().into_iter().map(|text| (TAGS.to_owned(), text)));
+        let masked = "a reconciliation rule lets another source write it, and not us";
+        left.extend(outcome.masked_attributes.iter().map(|field| (field.clone(), masked.to_owned())));
         let record = RecordId(id.to_owned());
         let class = match &write.operation {
             Operation::Create { class, .. } | Operation::Update { class, .. } => {
@@ -483,7 +515,75 @@ impl<'a> Batch<'a> {
             self.reader.book.wrote(&record, mark);
             self.born.insert(write.key.clone(), record.clone());
         }
-        Ok(Delivered { record, class, echoed: None })
+        Ok(Delivered { sent, left, ..Delivered::to(record, class) })
+    }
+
+    /// Whether other sources saw the records lately that are to be retired: those live on without us.
+    async fn ask_others(&mut self) -> Result<(), TargetError> {
+        let mut ending: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            if let (true, Operation::Update { record, retired: Some(true), .. }) = (self.is_open(number), &write.operation) {
+                ending.entry(record.record.0.as_str()).or_default().push(number);
+            }
+        }
+        let since = self.sending.at.checked_sub(SEEN_LATELY).unwrap_or(Timestamp::MIN);
+        let mut kept: Vec<(usize, String)> = Vec::new();
+        for list in lists(ending.keys().copied()) {
+            let query = Query::all().any_of("target_sys_id", list.iter().copied());
+            let select = Select { table: "sys_object_source", query, fields: &["sys_id", "name", "target_sys_id", "last_scan"] };
+            for row in self.reader.api.rows(&select).await? {
+                let (Some(name), Some(record), Some(scan)) = (row.get("name"), row.get("target_sys_id"), row.get("last_scan")) else {
+                    continue;
+                };
+                if *name != self.reader.api.source && records::time(scan).is_some_and(|scan| scan >= since) {
+                    let why = format!("source {name} saw the record {scan}: it is not retired, only left by us");
+                    kept.extend(ending.get(record.as_str()).into_iter().flatten().map(|number| (*number, why.clone())));
+                }
+            }
+        }
+        for (number, why) in kept {
+            if let Some(told) = self.told.get_mut(number) {
+                told.is_kept = true;
+                told.left.insert(INSTALL_STATUS.to_owned(), why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes tags of ours that are not wanted any more: the engine only adds and changes them.
+    async fn remove_tags(&mut self) -> Result<(), TargetError> {
+        let mut gone: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Update { record, fields, before, .. } = &write.operation else { continue };
+            let (Some(wanted), Some(Value::Object(before))) = (fields.get(TAGS), before.get(TAGS)) else { continue };
+            let unwanted = before.keys().filter(|name| wanted.get(name.as_str()).is_none()).map(String::as_str);
+            let unwanted: BTreeSet<&str> = unwanted.collect();
+            if !unwanted.is_empty() && matches!(self.answers.get(number), Some(Some(Ok(_)))) {
+                gone.insert(&record.record.0, (number, unwanted));
+            }
+        }
+        let mut rows: Vec<(usize, (String, String))> = Vec::new();
+        for list in lists(gone.keys().copied()) {
+            let query = Query::all().any_of("configuration_item", list.iter().copied());
+            let select = Select { table: "cmdb_key_value", query, fields: &["sys_id", "configuration_item", "key"] };
+            for row in self.reader.api.rows(&select).await? {
+                let (Some(id), Some(record), Some(key)) = (row.get("sys_id"), row.get("configuration_item"), row.get("key")) else {
+                    continue;
+                };
+                if let Some((number, names)) = gone.get(record.as_str())
+                    && names.contains(key.as_str())
+                {
+                    rows.push((*number, ("cmdb_key_value".to_owned(), id.clone())));
+                }
+            }
+        }
+        let results = self.reader.api.delete(&rows.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>()).await?;
+        for ((number, _), result) in rows.into_iter().zip(results) {
+            if let Err(error) = result {
+                self.answer(number, Err(error));
+            }
+        }
+        Ok(())
     }
 
     /// Removes edges: the engine has no word for that.
@@ -533,7 +633,7 @@ impl<'a> Batch<'a> {
         for (number, write) in self.writes.iter().enumerate() {
             if let (true, Operation::Unrelate { from, .. }) = (self.is_open(number), &write.operation) {
                 let class = self.reader.book.mark(&from.record).map(|mark| mark.class).unwrap_or_default();
-                let delivered = Delivered { record: from.record.clone(), class, echoed: None };
+                let delivered = Delivered::to(from.record.clone(), class);
                 self.answer(number, Ok(delivered));
             }
         }
@@ -548,7 +648,7 @@ impl<'a> Batch<'a> {
             let (true, Operation::Purge { record }) = (self.is_open(number), &write.operation) else { continue };
             let Some(mark) = self.reader.book.mark(&record.record) else {
                 // Gone already, or a stranger's by now.
-                let gone = Delivered { record: record.record.clone(), class: String::new(), echoed: None };
+                let gone = Delivered::to(record.record.clone(), String::new());
                 let is_there = self.reader.api.first("cmdb_ci", &Query::all().equals("sys_id", &record.record.0), &["sys_id"]).await?;
                 if is_there.is_some_and(|row| row.get("sys_id") == Some(&record.record.0)) {
                     self.reject(number, format!("record {} does not carry our mark", record.record.0));
@@ -566,7 +666,7 @@ impl<'a> Batch<'a> {
             if result.is_ok() {
                 self.reader.book.removed(&record);
             }
-            self.answer(number, result.map(|()| Delivered { record, class, echoed: None }));
+            self.answer(number, result.map(|()| Delivered::to(record, class)));
         }
         Ok(())
     }
@@ -576,7 +676,8 @@ impl<'a> Batch<'a> {
         let mut retired: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Update { record, retired: Some(true), .. } = &write.operation else { continue };
-            if matches!(self.answers.get(number), Some(Some(Ok(_)))) {
+            let is_kept = matches!(self.answers.get(number), Some(Some(Ok(delivered))) if delivered.left.contains_key(INSTALL_STATUS));
+            if matches!(self.answers.get(number), Some(Some(Ok(_)))) && !is_kept {
                 retired.entry(record.record.0.as_str()).or_default().push(number);
             }
         }

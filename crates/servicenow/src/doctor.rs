@@ -7,6 +7,7 @@ use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::TargetError;
 
 use crate::api::{Api, Select};
+use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
 use crate::query::{Query, lists};
@@ -70,11 +71,9 @@ impl Checks<'_> {
     }
 
     async fn data_source(&mut self) {
-        let query = Query::all().equals("name", "cmdb_ci").equals("element", "discovery_source").equals("value", &self.api.source);
-        let select = Select { table: "sys_choice", query, fields: &["sys_id", "name", "element", "value", "inactive"] };
         let name = self.api.source.clone();
-        match self.api.rows(&select).await {
-            Ok(rows) if rows.iter().any(|row| row.get("value") == Some(&name) && row.get("inactive").is_none_or(|word| word != "true")) => {
+        match bootstrap::standing(self.api).await {
+            Ok(Some(bootstrap::Standing::Active)) => {
                 self.note("data source", Health::Ok, format!("discovery source `{name}` is registered"), None);
             }
             Ok(_) => self.note(

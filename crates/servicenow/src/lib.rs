@@ -20,6 +20,7 @@
 
 mod api;
 mod apply;
+mod bootstrap;
 mod config;
 mod doctor;
 mod ire;
@@ -40,7 +41,7 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Target, TargetError, Write,
+    Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -163,5 +164,9 @@ impl Target for ServiceNowTarget {
 
     async fn doctor(&self) -> Vec<Finding> {
         doctor::findings(&self.api, &self.mapping).await
+    }
+
+    async fn bootstrap(&self, dry_run: bool) -> Result<Vec<Step>, TargetError> {
+        bootstrap::bootstrap(&self.api, dry_run).await
     }
 }

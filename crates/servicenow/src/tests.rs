@@ -4,3 +4,4 @@
 mod applying;
 mod data;
 mod rig;
+mod setting_up;

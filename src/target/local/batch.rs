@@ -112,12 +112,12 @@ impl Batch {
     pub(super) fn run(&mut self, write: &Write) -> Result<Delivered, Refusal> {
         let (record, class) = match &write.operation {
             Operation::Create { class, native_id, fields } => (self.create(write, class, native_id, fields)?, class.clone()),
-            Operation::Update { record, class, fields, retired, take_over } => {
+            Operation::Update { record, class, fields, retired, take_over, .. } => {
                 (self.update(write, record, class, fields, *retired, *take_over)?, class.clone())
             }
             Operation::Purge { record } => {
                 self.purge(write, record)?;
-                return Ok(Delivered { record: record.record.clone(), class: write.kind.as_str().to_owned(), echoed: None });
+                return Ok(Delivered::to(record.record.clone(), write.kind.as_str().to_owned()));
             }
             Operation::Relate { edge, from, to, attributes, .. } => {
                 let (Some(from), Some(to)) = (from.standing(), to.standing()) else {
@@ -128,10 +128,10 @@ impl Batch {
             Operation::Unrelate { edge, from, to, .. } => {
                 let class = self.unrelate(edge, from, to)?;
                 let class = class.unwrap_or_else(|| write.kind.as_str().to_owned());
-                return Ok(Delivered { record: from.record.clone(), class, echoed: None });
+                return Ok(Delivered::to(from.record.clone(), class));
             }
         };
-        Ok(Delivered { record: RecordId(record.to_string()), class, echoed: None })
+        Ok(Delivered::to(RecordId(record.to_string()), class))
     }
 
     fn create(&mut self, write: &Write, class: &str, native_id: &str, fields: &Fields) -> Result<i64, Refusal> {

@@ -354,6 +354,9 @@ fn lists() {
 fn doctor_and_validate() {
     use Is::{Text, There};
     let world = synced();
+    let bootstrap = world.json(&["bootstrap", "cmdb"], 0);
+    assert_eq!((&bootstrap["target"], each(&bootstrap["steps"]).len()), (&json!("cmdb"), 0));
+    assert_eq!(world.json(&["bootstrap", "other"], 2)["error"]["code"], "usage");
     let doctor = world.json(&["doctor"], 0);
     for finding in each(&doctor["findings"]) {
         check(finding, &[("subject", Text), ("check", Text), ("outcome", Text), ("text", Text), ("mend", There)]);

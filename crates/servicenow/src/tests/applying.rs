@@ -257,8 +257,68 @@ async fn references_are_resolved_or_left_alone() {
     let mut ci = machine(1);
     ci.attributes.insert("support_group".to_owned(), json!("Shop Operations"));
     ci.attributes.insert("owner".to_owned(), json!("ghost@example.com"));
-    rig.send(0, &[rig.create(&ci)]).await;
+    let delivered = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
     assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["support_group", "owned_by"]), [[group.as_str(), ""]]);
+    assert_eq!(delivered.sent, [("support_group".to_owned(), json!(group))].into(), "so that a read finds what was sent");
+    let left: Vec<_> = delivered.left.iter().collect();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].0 == "owned_by" && left[0].1.contains("ghost@example.com"), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_masked_field_is_told_and_the_rest_written() {
+    let rig = Rig::new();
+    let ci = machine(1);
+    let record = rig.send(0, &[rig.create(&ci)]).await.remove(0);
+    rig.sim.edit(|instance| {
+        instance.reconciliation.push(dewpoint_servicenow_sim::ReconciliationRule {
+            class: "cmdb_ci_vm_instance".to_owned(),
+            columns: ["cpus".to_owned()].into(),
+            sources: vec!["SG-AWS".to_owned()],
+        });
+    });
+    let write = rig.update(&ci, &record, None, &[("cpus", json!("8")), ("memory", json!("2048"))]);
+    let delivered = rig.try_send(1, &[write]).await.unwrap().remove(0).unwrap();
+    assert_eq!(delivered.left.keys().collect::<Vec<_>>(), ["cpus"]);
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["cpus", "memory"]), [["2", "2048"]]);
+}
+
+#[tokio::test]
+async fn tags_that_are_gone_are_removed_and_those_of_people_stay() {
+    let rig = Rig::new();
+    let mut ci = machine(1);
+    ci.tags.insert("team".to_owned(), "a".to_owned());
+    let record = rig.send(0, &[rig.create(&ci)]).await.remove(0);
+    rig.sim
+        .edit(|instance| instance.insert("cmdb_key_value", &[("key", "note"), ("value", "by people"), ("configuration_item", &record.0)]));
+    let mut write = rig.update(&ci, &record, None, &[("tags", json!({"env": "dev"}))]);
+    if let Operation::Update { before, .. } = &mut write.operation {
+        before.insert("tags".to_owned(), json!({"env": "prod", "team": "a"}));
+    }
+    rig.send(1, &[write]).await;
+    assert_eq!(rig.rows("cmdb_key_value", "", &["key", "value"]), [["env", "dev"], ["note", "by people"]]);
+}
+
+#[tokio::test]
+async fn what_another_source_saw_lately_is_left_and_not_retired() {
+    let rig = Rig::new();
+    let (one, two) = (machine(1), machine(2));
+    let records = rig.send(0, &[rig.create(&one), rig.create(&two)]).await;
+    let day = |days: i64| crate::mapping::stored(at(-days * 86_400));
+    rig.sim.edit(|instance| {
+        for (record, days) in [(&records[0], 1), (&records[1], 30)] {
+            instance.insert(
+                "sys_object_source",
+                &[("name", "SG-AWS"), ("id", "theirs"), ("target_sys_id", &record.0), ("last_scan", &day(days))],
+            );
+        }
+    });
+    let retire = |ci, record| rig.update(ci, record, Some(true), &[("install_status", json!("7")), ("state", json!("Terminated"))]);
+    let answers = rig.try_send(1, &[retire(&one, &records[0]), retire(&two, &records[1])]).await.unwrap();
+    let left: Vec<usize> = answers.into_iter().map(|answer| answer.unwrap().left.len()).collect();
+    assert_eq!(left, [1, 0]);
+    let statuses = rig.rows("cmdb_ci_vm_instance", "", &["name", "install_status", "operational_status"]);
+    assert_eq!(statuses, [["web-1", "1", "1"], ["web-2", "7", "6"]]);
 }
 
 #[tokio::test]

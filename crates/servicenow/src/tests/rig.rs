@@ -117,14 +117,14 @@ impl Rig {
     pub(super) fn update(&self, ci: &Ci, record: &RecordId, retired: Option<bool>, fields: &[(&str, Value)]) -> Write {
         let (class, _) = self.fields(ci);
         let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        let operation = Operation::Update { record: ours(ci, record), class, fields, retired, take_over: false };
+        let operation = Operation::Update { record: ours(ci, record), class, fields, before: BTreeMap::new(), retired, take_over: false };
         Write { key: ci.key.clone(), kind: ci.kind, place: place(ci), operation }
     }
 
     pub(super) fn take_over(&self, ci: &Ci, record: &RecordId) -> Write {
         let (class, fields) = self.fields(ci);
         let record = Addressed { record: record.clone(), carries: None };
-        let operation = Operation::Update { record, class, fields, retired: None, take_over: true };
+        let operation = Operation::Update { record, class, fields, before: BTreeMap::new(), retired: None, take_over: true };
         Write { key: ci.key.clone(), kind: ci.kind, place: place(ci), operation }
     }
 
