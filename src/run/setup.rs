@@ -22,7 +22,7 @@ use crate::model::{Digest, Key, Kind, RelationType, SourceName, TargetName};
 use crate::source::file::{FileConfig, FileSource};
 use crate::source::{Presence, Progress, Pull, Source, SourceError};
 use crate::target::local::{LocalConfig, LocalTarget, Missing};
-use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
+use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Step, Target, TargetError, Write};
 use crate::words::chain;
 
 /// The chosen sources, all where `chosen` is empty, in the order of the file. What the others need is not looked at.
@@ -291,6 +291,10 @@ impl Target for UnusableTarget {
             text: self.lack.text.clone(),
             mend: Some(self.lack.mend.clone()),
         }]
+    }
+
+    async fn bootstrap(&self, _: bool) -> Result<Vec<Step>, TargetError> {
+        Err(self.failed())
     }
 }
 

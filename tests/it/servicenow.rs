@@ -292,7 +292,13 @@ fn doctor_names_what_the_instance_lacks() {
     let findings = bare.json(&["doctor"], 1);
     let source = findings["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "data source").unwrap();
     assert_eq!(source["outcome"], "error");
-    assert!(source["mend"].as_str().unwrap().contains("add the choice"), "{source}");
+    assert!(source["mend"].as_str().unwrap().contains("dewpoint bootstrap snow"), "{source}");
+
+    // The user of the tests may not add choices; nor can be asked who has no password.
+    let refused = bare.json(&["bootstrap", "snow"], 1);
+    assert_eq!(refused["steps"][0]["outcome"], "refused", "{refused:#}");
+    let ran = Ran::of(&bare.world.command(&["bootstrap", "snow", "--output", "json"]).env_remove("SNOW_PASSWORD").output().unwrap());
+    assert_eq!(ran.code, 2, "{}", ran.out);
 }
 
 #[test]

@@ -209,7 +209,7 @@ impl Api {
             .query("sysparm_suppress_pagination_header", "true")
             .query("sysparm_no_count", "true")
             .operation("table read");
-        let rows: Rows = self.json(self.send(request, "read").await?, "read")?;
+        let rows: Rows = self.json(&self.send(request, "read").await?, "read")?;
         match rows.error {
             // What came before the quota is no whole answer.
             Some(said) => Err(self.unreachable("read", format!("table {table} was cut off: {}", said.words()))),
@@ -221,7 +221,7 @@ impl Api {
     pub(crate) async fn class(&self, class: &str) -> Result<Option<ClassMeta>, TargetError> {
         let request = Request::get("/api/now/cmdb/meta").segment(class).operation("class");
         match self.client.send(request).await {
-            Ok(answer) => Ok(Some(self.json::<Enveloped<ClassMeta>>(answer, "read the class")?.result)),
+            Ok(answer) => Ok(Some(self.json::<Enveloped<ClassMeta>>(&answer, "read the class")?.result)),
             Err(error) if error.outcome() == "not_found" => Ok(None),
             Err(error) => Err(self.failed("read the class", &error)),
         }
@@ -261,7 +261,7 @@ impl Api {
         if answer.status() != 200 {
             return Err(self.unreachable(operation, format!("it answered status {} and did nothing", answer.status())));
         }
-        Ok(self.json::<Enveloped<ire::Report>>(answer, operation)?.result)
+        Ok(self.json::<Enveloped<ire::Report>>(&answer, operation)?.result)
     }
 
     /// Sends several requests as few. One answer each, in their order; those that the instance did not get to after some rounds fail the whole.
@@ -297,7 +297,7 @@ impl Api {
         });
         let body = BatchRequest { batch_request_id: "dewpoint", rest_requests: rest_requests.collect() };
         let request = Request::post("/api/now/v1/batch").json(&body).operation("batch").repeat(repeat);
-        let answer: BatchAnswer = self.json(self.send(request, "batch").await?, "batch")?;
+        let answer: BatchAnswer = self.json(&self.send(request, "batch").await?, "batch")?;
         for serviced in answer.serviced_requests {
             let Some(slot) = serviced.id.parse::<usize>().ok().and_then(|at| answers.get_mut(at)) else { continue };
             let body = serviced.body.and_then(|body| STANDARD.decode(body).ok());
@@ -330,7 +330,7 @@ impl Api {
         self.client.send(request).await.map_err(|error| self.failed(operation, &error))
     }
 
-    fn json<T: DeserializeOwned>(&self, answer: Answer, operation: &'static str) -> Result<T, TargetError> {
+    fn json<T: DeserializeOwned>(&self, answer: &Answer, operation: &'static str) -> Result<T, TargetError> {
         answer.json().map_err(|error| self.failed(operation, &error))
     }
 

@@ -292,7 +292,7 @@ impl<'a> Batch<'a> {
                 };
                 let (values, tags) = self.values(number, fields, None, resolved);
                 let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
-                draft.write(number, entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
+                draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Update { record, class, fields, retired, take_over, .. } => {
                 let (values, tags) = self.values(number, fields, *retired, resolved);
@@ -300,7 +300,7 @@ impl<'a> Batch<'a> {
                 let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
                 let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
-                draft.write(number, entry, None, &stamp);
+                draft.write(number, &entry, None, &stamp);
             }
             Operation::Relate { edge, from, to, to_kind, .. } => {
                 let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else {

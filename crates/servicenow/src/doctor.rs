@@ -80,7 +80,7 @@ impl Checks<'_> {
                 "data source",
                 Health::Error,
                 format!("`{name}` is no choice of `cmdb_ci.discovery_source`: the engine would refuse every record"),
-                Some(format!("have an administrator add the choice `{name}` to `cmdb_ci.discovery_source`, in the global scope")),
+                Some(format!("run `dewpoint bootstrap {}`, or have an administrator add the choice in the global scope", self.api.target)),
             ),
             // The engine itself is asked below.
             Err(TargetError::Forbidden { .. }) => self.note(

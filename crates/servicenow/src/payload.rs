@@ -115,12 +115,12 @@ impl Draft {
     }
 
     /// Adds a create or an update. `beside` is for what is to be made.
-    pub(crate) fn write(&mut self, number: usize, entry: Entry<'_>, beside: Option<(&Beside, &HostRelation)>, stamp: &Stamp<'_>) {
+    pub(crate) fn write(&mut self, number: usize, entry: &Entry<'_>, beside: Option<(&Beside, &HostRelation)>, stamp: &Stamp<'_>) {
         let subject = entry.record.map_or_else(|| Subject::New(entry.key.clone()), |record| Subject::Record(record.clone()));
         if let Some(place) = self.items.get(&subject).copied() {
             // A stub of it, or the same once more: one item says both.
             if let Some(item) = self.payload.items.get_mut(place) {
-                let entry = item_of(&entry, stamp);
+                let entry = item_of(entry, stamp);
                 item.values.extend(entry.values);
                 item.related.extend(entry.related);
                 item.source = item.source.take().or(entry.source);
@@ -128,7 +128,7 @@ impl Draft {
             self.written.push((number, Place::Item(place)));
             return;
         }
-        let place = self.push(subject, item_of(&entry, stamp));
+        let place = self.push(subject, item_of(entry, stamp));
         if let Some((beside, relation)) = beside {
             let host = match beside {
                 Beside::New(key) => self.items.get(&Subject::New(key.clone())).copied(),
