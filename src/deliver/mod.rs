@@ -468,6 +468,14 @@ impl Engine<'_, '_> {
                 state.sent = Some(sent);
             }
         }
+        for name in delivered.left.keys() {
+            // It shows what it showed before. To write the same again at the next look would be in vain.
+            let shown = before.get(name).map_or(Some(Value::Null), |last| last.echoed.clone());
+            if let Some(state) = fields.as_mut().and_then(|fields| fields.get_mut(name)) {
+                state.rests = true;
+                state.echoed = shown;
+            }
+        }
         self.outcome.left.extend(delivered.left.into_iter().map(|(field, why)| (change.key.clone(), field, why)));
         match self.records.get_mut(&change.key) {
             Some(row) => {

@@ -211,10 +211,7 @@ pub(super) async fn report(
             }
             None => {}
         }
-        remarks.extend(outcome.left.into_iter().map(|(key, field, why)| Remark {
-            subject: key.to_string(),
-            text: format!("target {name} left field `{field}` as it was: {why}"),
-        }));
+        remarks.extend(left_remarks(&name, outcome.left));
         failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
             target: name.clone(),
             key: failure.key,
@@ -400,6 +397,19 @@ fn stop_problem(name: &TargetName, stop: &Stop) -> (Exit, Problem) {
             ),
         ),
     }
+}
+
+/// What a target left as it was, once for each reason: one name that nothing stands for is on many records.
+fn left_remarks(name: &TargetName, left: Vec<(Key, String, String)>) -> Vec<Remark> {
+    let mut by_reason: BTreeMap<(String, String), Vec<Key>> = BTreeMap::new();
+    for (key, field, why) in left {
+        by_reason.entry((field, why)).or_default().push(key);
+    }
+    let remark = |((field, why), keys): ((String, String), Vec<Key>)| match keys.as_slice() {
+        [key] => Remark { subject: key.to_string(), text: format!("target {name} left field `{field}` as it was: {why}") },
+        keys => Remark { subject: name.to_string(), text: format!("field `{field}` of {} records was left as it was: {why}", keys.len()) },
+    };
+    by_reason.into_iter().map(remark).collect()
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {

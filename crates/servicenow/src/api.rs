@@ -217,6 +217,21 @@ impl Api {
         }
     }
 
+    /// How many rows a table has, where the instance says so: the user may lack the right to count.
+    pub(crate) async fn count(&self, table: &str) -> Option<u64> {
+        #[derive(Deserialize)]
+        struct Stats {
+            stats: Count,
+        }
+        #[derive(Deserialize)]
+        struct Count {
+            count: String,
+        }
+        let request = Request::get("/api/now/stats").segment(table).query("sysparm_count", "true").operation("count");
+        let answer = self.client.send(request).await.ok()?;
+        answer.json::<Enveloped<Stats>>().ok()?.result.stats.count.parse().ok()
+    }
+
     /// What a class looks like; `None` where the instance has none of that name.
     pub(crate) async fn class(&self, class: &str) -> Result<Option<ClassMeta>, TargetError> {
         let request = Request::get("/api/now/cmdb/meta").segment(class).operation("class");

@@ -226,7 +226,7 @@ mod tests {
 
     use super::*;
 
-    fn report(items: serde_json::Value) -> Report {
+    fn report(items: &serde_json::Value) -> Report {
         serde_json::from_value(json!({ "items": items })).expect("the shape of a report")
     }
 
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn answers_are_joined_by_their_inputs() {
-        let report = report(json!([
+        let report = report(&json!([
             {"operation": "INSERT", "sysId": ID, "inputIndices": [2, 0]},
             {"operation": "NO_CHANGE", "sysId": "f".repeat(32), "inputIndices": [1]},
         ]));

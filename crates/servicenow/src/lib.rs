@@ -145,7 +145,7 @@ impl Target for ServiceNowTarget {
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
         match self.reader().find(identities).await {
-            Ok(found) => found.into_iter().map(|(key, records)| (key, Ok(records))).collect(),
+            Ok(found) => found,
             Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
         }
     }

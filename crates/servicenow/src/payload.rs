@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use dewpoint_core::estate::EstateId;
-use dewpoint_core::model::{Key, Kind};
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{End, RecordId};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -161,16 +161,10 @@ impl Draft {
         }
     }
 
-    /// Whether an edge would give a record that the payload makes a second host: the engine takes exactly one.
-    pub(crate) fn would_be_second_host(
-        &self,
-        parent: usize,
-        child: usize,
-        hosted: impl Fn(Kind) -> bool,
-        guest: (Kind, HostParent),
-    ) -> bool {
-        let (guest_place, host_place) = if guest.1 == HostParent::Host { (child, parent) } else { (parent, child) };
-        hosted(guest.0) && self.inserted.get(&guest_place).is_some_and(|host| *host != host_place)
+    /// Whether an edge would give a record that the payload makes a second host: the engine takes exactly one. `host` says which end is the host.
+    pub(crate) fn would_be_second_host(&self, parent: usize, child: usize, host: HostParent) -> bool {
+        let (guest_place, host_place) = if host == HostParent::Host { (child, parent) } else { (parent, child) };
+        self.inserted.get(&guest_place).is_some_and(|host| *host != host_place)
     }
 
     /// Adds an edge between two items.

@@ -94,10 +94,11 @@ async fn make(reader: &Reader<'_>, name: &PlaceName, estate: &EstateId, at: Time
     };
     let kinds: &[Kind] = if has_region { &[Kind::Account, Kind::Region] } else { &[Kind::Account] };
     let identities: Vec<Identity> = kinds.iter().map(|kind| identity(*kind)).collect();
-    let found = reader.find(&identities).await?;
+    let mut found = reader.find(&identities).await?;
     let mut hosts = Vec::new();
     for identity in &identities {
-        hosts.push(choose(reader, identity, found.get(&identity.key).map_or(&[][..], Vec::as_slice))?);
+        let records = found.remove(&identity.key).transpose()?.unwrap_or_default();
+        hosts.push(choose(reader, identity, &records)?);
     }
     let mut hosts = hosts.into_iter();
     let (known_account, known_region) = (hosts.next().flatten(), hosts.next().flatten());

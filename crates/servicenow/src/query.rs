@@ -30,6 +30,11 @@ impl Query {
         self.term(field, "IN", &values.join(","))
     }
 
+    /// `field` begins with this text.
+    pub(crate) fn starts_with(self, field: &str, text: &str) -> Self {
+        self.term(field, "STARTSWITH", text)
+    }
+
     /// The page behind `after`, in the only order that is total.
     pub(crate) fn page(self, after: Option<&str>) -> Self {
         let after = match after {

@@ -4,7 +4,7 @@
 //! itself says (`discovery_source`) is only who wrote last.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
@@ -14,13 +14,16 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::api::{Api, Row, Select};
+use crate::api::{Api, PAGE_ROWS, Row, Select};
 use crate::keys::{key_of, native_key, object_id_of};
 use crate::mapping::{INSTALL_STATUS, Mapping, RETIRED, TAGS};
 use crate::query::{Query, can_be_listed, lists};
 
 /// Behind the estate id in `source_feed`: made only because other records are identified beside it. No CI of the estate stands behind it.
 const SCAFFOLD: &str = " scaffold";
+
+/// So many queries are sent without asking whether the table as a whole is smaller.
+const QUERIES_UNCOUNTED: usize = 2;
 
 const SOURCES: &str = "sys_object_source";
 const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id"];
@@ -77,7 +80,12 @@ struct Pages {
     gone: HashSet<RecordId>,
     /// Whether there is any row of our discovery source.
     has_marks: Option<bool>,
+    /// By account, what AWS Service Management Connector left there.
+    connector: HashMap<Account, Arc<Left>>,
 }
+
+/// Records of AWS Service Management Connector in one account: by region and native id.
+type Left = HashMap<(String, String), Vec<(RecordId, String)>>;
 
 impl Book {
     fn open(&self) -> MutexGuard<'_, Pages> {
@@ -115,6 +123,9 @@ impl Book {
         self.open().by_key.get(key).cloned()
     }
 }
+
+/// Answers by key.
+pub(crate) type Found = BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;
 
 /// Reads records of one instance.
 pub(crate) struct Reader<'a> {
@@ -337,8 +348,9 @@ impl Reader<'_> {
         Ok(found.collect())
     }
 
-    /// Records for these identities: ours by their keys, anybody's by what the instance identifies them by.
-    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
+    /// Records for these identities: ours by their keys, anybody's by what the instance identifies them by. What cannot be said of one class, which the
+    /// instance may not have, says nothing of the others.
+    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<Found, TargetError> {
         self.ask_keys(&identities.iter().map(|identity| &identity.key).collect()).await?;
         let mut wanted: BTreeMap<RecordId, Mark> = BTreeMap::new();
         for identity in identities {
@@ -353,9 +365,9 @@ impl Reader<'_> {
         for gone in wanted.keys().filter(|id| !standing.contains(id)) {
             self.book.removed(gone);
         }
-        let mut found: BTreeMap<Key, Vec<FoundRecord>> = identities.iter().map(|identity| (identity.key.clone(), Vec::new())).collect();
+        let mut found: Found = identities.iter().map(|identity| (identity.key.clone(), Ok(Vec::new()))).collect();
         for record in own {
-            if let Some(records) = record.external_id.as_ref().and_then(|key| found.get_mut(key)) {
+            if let Some(Ok(records)) = record.external_id.as_ref().and_then(|key| found.get_mut(key)) {
                 records.push(record);
             }
         }
@@ -366,13 +378,88 @@ impl Reader<'_> {
             }
         }
         for (class, identities) in by_class {
-            self.find_in(class, &identities, &mut found).await?;
+            match self.find_in(class, &identities, &mut found).await {
+                Ok(()) => {}
+                Err(error @ (TargetError::Rejected { .. } | TargetError::Forbidden { .. })) => {
+                    for identity in identities {
+                        found.insert(identity.key.clone(), Err(self.unanswered(class, identity.kind, &error)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
+        self.find_left(identities, &mut found).await?;
         Ok(found)
     }
 
+    /// Records that AWS Service Management Connector made: they say what they stand for in `correlation_id`, and not in `object_id`.
+    async fn find_left(&self, identities: &[Identity], found: &mut Found) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<RecordId, (String, &Identity)> = BTreeMap::new();
+        for identity in identities.iter().filter(|identity| identity.key.provider() == Provider::Aws && !identity.key.is_derived()) {
+            let left = self.left_in(&identity.account).await?;
+            let place = (identity.region.to_string(), identity.native_id.clone());
+            for (record, class) in left.get(&place).into_iter().flatten() {
+                // A name is one thing's among those of its class only.
+                let is_id = !matches!(identity.kind, Kind::ScalingGroup | Kind::LoadBalancer | Kind::Pool);
+                let is_class = self.mapping.class(identity.kind, Provider::Aws) == Some(class);
+                let known = found.get(&identity.key).and_then(|found| found.as_ref().ok());
+                let is_known = known.is_none_or(|records| records.iter().any(|known| known.id == *record));
+                if (is_id || is_class) && !is_known {
+                    wanted.insert(record.clone(), (class.clone(), identity));
+                }
+            }
+        }
+        self.ask_marks(wanted.keys()).await?;
+        let ids = wanted.iter().map(|(record, (class, _))| (record.clone(), class.clone())).collect();
+        for (id, row) in self.records(&ids).await? {
+            let Some((_, identity)) = wanted.get(&id) else { continue };
+            let mark = self.book.mark(&id);
+            if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row, mark, None)) {
+                records.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    async fn left_in(&self, account: &Account) -> Result<Arc<Left>, TargetError> {
+        if let Some(left) = self.book.open().connector.get(account) {
+            return Ok(Arc::clone(left));
+        }
+        let query = Query::all().starts_with("correlation_id", &format!("{account},"));
+        let select = Select { table: "cmdb_ci", query, fields: &["sys_id", "sys_class_name", "correlation_id"] };
+        let mut left = Left::new();
+        for mut row in self.api.rows(&select).await? {
+            let (Some(id), Some(text)) = (row.remove("sys_id"), row.remove("correlation_id")) else { continue };
+            let mut parts = text.splitn(4, ',').map(str::trim);
+            let (Some(owner), Some(region), Some(kind), Some(native)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+                continue;
+            };
+            if owner != account.as_str() || !kind.starts_with("AWS::") || native.is_empty() {
+                tracing::debug!(record = %id, "A correlation id that begins with an account is not AWS Service Management Connector's: {text}");
+                continue;
+            }
+            let class = row.remove("sys_class_name").unwrap_or_default();
+            left.entry((region.to_owned(), native.to_owned())).or_default().push((RecordId(id), class));
+        }
+        let left = Arc::new(left);
+        self.book.open().connector.insert(account.clone(), Arc::clone(&left));
+        Ok(left)
+    }
+
+    /// Why nothing is known of the records of a class.
+    fn unanswered(&self, class: &str, kind: Kind, error: &TargetError) -> TargetError {
+        let text = error.to_string();
+        if text.contains("Invalid table") {
+            return self.api.rejected(format!(
+                "class `{class}` for kind {kind} is not on this instance: install the store app \"CMDB CI Class Models\", set `mapping.{kind}.class`, or \
+                 leave the kind out with `include.kinds`"
+            ));
+        }
+        error.clone()
+    }
+
     /// Records of one class with the `object_id` (services: the name) of one of these.
-    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut BTreeMap<Key, Vec<FoundRecord>>) -> Result<(), TargetError> {
+    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
         let column = if identities.iter().any(|identity| identity.kind == Kind::Service) { "name" } else { "object_id" };
         let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
         for identity in identities {
@@ -383,6 +470,7 @@ impl Reader<'_> {
         let (listed, single): (Vec<&str>, Vec<&str>) = values.into_iter().partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
+        let queries = self.or_all(class, queries).await;
         let mut rows: Vec<Row> = Vec::new();
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
@@ -400,12 +488,26 @@ impl Reader<'_> {
                 if is_elsewhere || is_told {
                     continue;
                 }
-                if let (Some(records), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
+                if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
                     records.push(record);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The cheaper of asking by values and reading the class as a whole: a first sync into an instance without machines asks nothing.
+    async fn or_all(&self, class: &str, queries: Vec<Query>) -> Vec<Query> {
+        if queries.len() <= QUERIES_UNCOUNTED {
+            return queries;
+        }
+        let Some(rows) = self.api.count(class).await else { return queries };
+        let pages = usize::try_from(rows).unwrap_or(usize::MAX) / PAGE_ROWS + 1;
+        match rows {
+            0 => Vec::new(),
+            _ if pages < queries.len() => vec![Query::all()],
+            _ => queries,
+        }
     }
 
     /// The accounts that regions and zones lie in, where the instance knows: their ids repeat in every account.

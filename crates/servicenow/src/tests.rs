@@ -3,5 +3,6 @@
 
 mod applying;
 mod data;
+mod faults;
 mod rig;
 mod setting_up;

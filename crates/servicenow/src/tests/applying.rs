@@ -1,7 +1,7 @@
 //! Writes, and what stands there afterwards.
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_core::target::{End, Host, Operation, TargetError, Write};
+use dewpoint_core::target::{End, Host, Operation, Target, TargetError, Write};
 use serde_json::{Value, json};
 
 use super::rig::{ACCOUNT, REGION, Rig, at, machine, ours, place, purge, relate, thing, unrelate};
@@ -80,7 +80,7 @@ async fn fields_change_and_are_emptied() {
 #[tokio::test]
 async fn edges_come_with_their_last_end_and_go_alone() {
     let rig = Rig::new();
-    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", json!({"rules": []}));
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
     let (one, two) = (machine(1), machine(2));
     let batch = [
         rig.create(&group),
@@ -102,7 +102,7 @@ async fn edges_come_with_their_last_end_and_go_alone() {
 #[tokio::test]
 async fn retired_records_keep_their_host_and_lose_their_edges() {
     let rig = Rig::new();
-    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", json!({"rules": []}));
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
     let ci = machine(1);
     let records = rig.send(0, &[rig.create(&group), rig.create(&ci), relate((&ci, None), RelationType::ProtectedBy, (&group, None))]).await;
     let people = rig.sim.edit(|instance| {
@@ -135,13 +135,13 @@ async fn purged_records_are_gone() {
 #[tokio::test]
 async fn a_subnet_hangs_on_its_network_and_a_pool_on_one_balancer() {
     let rig = Rig::new();
-    let network = thing(Kind::Network, "vpc/vpc-1", "vpc-1", json!({"cidrs": ["10.0.0.0/16"]}));
-    let subnet = thing(Kind::Subnet, "subnet/subnet-1", "subnet-1", json!({"cidrs": ["10.0.1.0/24"], "network": "vpc-1"}));
+    let network = thing(Kind::Network, "vpc/vpc-1", "vpc-1", &json!({"cidrs": ["10.0.0.0/16"]}));
+    let subnet = thing(Kind::Subnet, "subnet/subnet-1", "subnet-1", &json!({"cidrs": ["10.0.1.0/24"], "network": "vpc-1"}));
     let balancer = |name: &str| {
-        thing(Kind::LoadBalancer, &format!("loadbalancer/app/{name}/1"), name, json!({"balancer_type": "application", "listeners": []}))
+        thing(Kind::LoadBalancer, &format!("loadbalancer/app/{name}/1"), name, &json!({"balancer_type": "application", "listeners": []}))
     };
     let (first, second) = (balancer("lb-1"), balancer("lb-2"));
-    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", json!({}));
+    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", &json!({}));
     let beside =
         |host: &dewpoint_core::target::Ci| vec![Host { key: host.key.clone(), kind: host.kind, record: End::Made(host.key.clone()) }];
     let batch = [
@@ -163,7 +163,7 @@ async fn a_subnet_hangs_on_its_network_and_a_pool_on_one_balancer() {
 #[tokio::test]
 async fn what_lacks_its_host_says_so_and_stops_nothing() {
     let rig = Rig::new();
-    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", json!({}));
+    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", &json!({}));
     let ci = machine(1);
     let answers =
         rig.try_send(0, &[rig.create(&pool), rig.create(&ci), relate((&pool, None), RelationType::RoutesTo, (&ci, None))]).await.unwrap();
@@ -215,11 +215,51 @@ async fn strangers_are_found_left_alone_and_taken_over_when_told() {
         assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
     }
     assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name", "install_status"]), [["by hand", "1"]]);
-    assert_eq!(rig.send(1, &[rig.take_over(&ci, &record)]).await, [record.clone()]);
+    assert_eq!(rig.send(1, &[rig.take_over(&ci, &record)]).await, std::slice::from_ref(&record));
     rig.anew();
     let found = rig.find(&ci).await;
     assert_eq!((found.len(), found[0].external_id.as_ref()), (1, Some(&ci.key)));
     assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]), [["web-1"]]);
+}
+
+#[tokio::test]
+async fn many_look_ups_cost_few_requests() {
+    let rig = Rig::new();
+    let machines: Vec<_> = (0..1000).map(machine).collect();
+    let identities: Vec<_> = machines.iter().map(super::rig::identity).collect();
+    let reads = |rig: &Rig| rig.sim.calls().len();
+    assert!(rig.target.find(&identities).await.values().all(|found| found.as_ref().unwrap().is_empty()));
+    assert!(reads(&rig) <= 4, "an instance without machines has none of these: {}", reads(&rig));
+    let rig = Rig::new();
+    rig.sim.edit(|instance| {
+        for number in 0..1500 {
+            instance.insert("cmdb_ci_vm_instance", &[("name", "by people"), ("object_id", &format!("i-{:04}", number * 2))]);
+        }
+    });
+    let found = rig.target.find(&identities).await;
+    assert_eq!(found.values().filter(|found| found.as_ref().unwrap().len() == 1).count(), 500);
+    let asked = rig.sim.calls().iter().filter(|call| call.table.as_deref() == Some("cmdb_ci_vm_instance")).count();
+    assert!(asked <= 5, "{asked}");
+}
+
+#[tokio::test]
+async fn what_the_service_management_connector_left_is_found() {
+    let rig = Rig::new();
+    let left = rig.sim.edit(|instance| {
+        let correlation = |native: &str| format!("{ACCOUNT},{REGION},AWS::EC2::Instance,{native}");
+        instance.insert("cmdb_ci_vm_instance", &[("name", "other"), ("correlation_id", &correlation("i-0002"))]);
+        instance.insert(
+            "cmdb_ci_vm_instance",
+            &[("name", "elsewhere"), ("correlation_id", &format!("{ACCOUNT},us-east-1,AWS::EC2::Instance,i-0001"))],
+        );
+        instance.insert("cmdb_ci_vm_instance", &[("name", "a note"), ("correlation_id", &format!("{ACCOUNT},as people write"))]);
+        instance.insert("cmdb_ci_vm_instance", &[("name", "by the connector"), ("correlation_id", &correlation("i-0001"))])
+    });
+    let found = rig.find(&machine(1)).await;
+    assert_eq!(found.iter().map(|record| record.id.0.as_str()).collect::<Vec<_>>(), [left.as_str()]);
+    assert!(found[0].estate.is_none());
+    assert_eq!(rig.send(1, &[rig.take_over(&machine(1), &found[0].id)]).await, std::slice::from_ref(&found[0].id));
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "object_id=i-0001", &["name"]), [["web-1"]]);
 }
 
 #[tokio::test]
@@ -333,7 +373,7 @@ async fn tags_are_written_beside_a_service_that_stands_alone() {
         native_id: "shop".to_owned(),
         name: "shop".to_owned(),
         state: None,
-        attributes: super::rig::attributes(json!({})),
+        attributes: super::rig::attributes(&json!({})),
         tags: std::collections::BTreeMap::new(),
         ..machine(0)
     };

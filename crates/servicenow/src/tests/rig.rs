@@ -24,6 +24,23 @@ pub(super) struct Rig {
     pub(super) target: ServiceNowTarget,
 }
 
+/// The machine's clock, but nobody waits by it: pauses between attempts take no time.
+#[derive(Debug)]
+struct Hurried(SystemClock);
+
+#[async_trait::async_trait]
+impl crate::Clock for Hurried {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
     ServiceNowConfig {
         name: "snow".parse().unwrap(),
@@ -38,7 +55,7 @@ pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
         ca_pem: None,
         proxies: Proxies::default(),
         meter: Arc::new(NoMeter),
-        clock: Arc::new(SystemClock::new()),
+        clock: Arc::new(Hurried(SystemClock::new())),
     }
 }
 
@@ -189,14 +206,14 @@ pub(super) fn machine(number: usize) -> Ci {
         name: format!("web-{number}"),
         state: Some("running".to_owned()),
         stage: Stage::Active,
-        attributes: attributes(json!({"size": "t3.micro", "vcpus": 2, "memory_mib": 1024, "private_addresses": ["10.0.0.5"]})),
+        attributes: attributes(&json!({"size": "t3.micro", "vcpus": 2, "memory_mib": 1024, "private_addresses": ["10.0.0.5"]})),
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: None,
     }
 }
 
 /// Anything else.
-pub(super) fn thing(kind: Kind, path: &str, native_id: &str, of: Value) -> Ci {
+pub(super) fn thing(kind: Kind, path: &str, native_id: &str, of: &Value) -> Ci {
     let key = Key::aws(&format!(
         "arn:aws:{}:{REGION}:{ACCOUNT}:{path}",
         if path.contains("oadbalanc") || path.contains("targetgroup") { "elasticloadbalancing" } else { "ec2" }
@@ -213,7 +230,7 @@ pub(super) fn thing(kind: Kind, path: &str, native_id: &str, of: Value) -> Ci {
     }
 }
 
-pub(super) fn attributes(of: Value) -> Attributes {
+pub(super) fn attributes(of: &Value) -> Attributes {
     of.as_object().unwrap().iter().map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -1,20 +1,20 @@
 //! Sending writes: checked against the marks on the records, put into payloads, and answered one by one.
 
+mod removal;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, TargetError, Write};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::api::Select;
 use crate::config::BATCH_SIZE_MAX;
 use crate::ire::Report;
 use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_STATUS, RETIRED, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places};
-use crate::query::{Query, lists};
-use crate::records::{self, Mark, Reader};
+use crate::records::{Mark, Reader};
 use crate::references::References;
 
 /// One batch on its way.
@@ -43,9 +43,6 @@ struct Told {
 }
 
 type Answers = Vec<Result<Delivered, TargetError>>;
-
-/// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
-const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// Most items of one payload.
 const ITEMS_MAX: usize = BATCH_SIZE_MAX as usize;
@@ -317,9 +314,8 @@ impl<'a> Batch<'a> {
                 let (parent, child) = if form.parent == EdgeParent::From { (from_place, to_place) } else { (to_place, from_place) };
                 let (parent_kind, child_kind) =
                     if form.parent == EdgeParent::From { (write.kind, *to_kind) } else { (*to_kind, write.kind) };
-                let guest = self.guest(form.kind, parent_kind, child_kind);
-                if let Some(guest) = guest
-                    && draft.would_be_second_host(parent, child, |_| true, guest)
+                if let Some(host) = self.host_side(form.kind, parent_kind, child_kind)
+                    && draft.would_be_second_host(parent, child, host)
                 {
                     later.push(number);
                     return;
@@ -330,8 +326,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// Of a relationship that identifies one of its ends by the other: the kind that is identified, and which end the host is.
-    fn guest(&self, kind: &str, parent: Kind, child: Kind) -> Option<(Kind, HostParent)> {
+    /// Of a relationship that identifies one of its ends by the other: which end is the host.
+    fn host_side(&self, kind: &str, parent: Kind, child: Kind) -> Option<HostParent> {
         let hangs = |guest: Kind, host: Kind, side: HostParent| {
             self.reader.mapping.beside(guest).is_some_and(|(beside, relation)| {
                 let host_kind = match beside {
@@ -344,9 +340,9 @@ impl<'a> Batch<'a> {
             })
         };
         if hangs(child, parent, HostParent::Host) {
-            Some((child, HostParent::Host))
+            Some(HostParent::Host)
         } else if hangs(parent, child, HostParent::Guest) {
-            Some((parent, HostParent::Guest))
+            Some(HostParent::Guest)
         } else {
             None
         }
@@ -516,213 +512,5 @@ impl<'a> Batch<'a> {
             self.born.insert(write.key.clone(), record.clone());
         }
         Ok(Delivered { sent, left, ..Delivered::to(record, class) })
-    }
-
-    /// Whether other sources saw the records lately that are to be retired: those live on without us.
-    async fn ask_others(&mut self) -> Result<(), TargetError> {
-        let mut ending: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            if let (true, Operation::Update { record, retired: Some(true), .. }) = (self.is_open(number), &write.operation) {
-                ending.entry(record.record.0.as_str()).or_default().push(number);
-            }
-        }
-        let since = self.sending.at.checked_sub(SEEN_LATELY).unwrap_or(Timestamp::MIN);
-        let mut kept: Vec<(usize, String)> = Vec::new();
-        for list in lists(ending.keys().copied()) {
-            let query = Query::all().any_of("target_sys_id", list.iter().copied());
-            let select = Select { table: "sys_object_source", query, fields: &["sys_id", "name", "target_sys_id", "last_scan"] };
-            for row in self.reader.api.rows(&select).await? {
-                let (Some(name), Some(record), Some(scan)) = (row.get("name"), row.get("target_sys_id"), row.get("last_scan")) else {
-                    continue;
-                };
-                if *name != self.reader.api.source && records::time(scan).is_some_and(|scan| scan >= since) {
-                    let why = format!("source {name} saw the record {scan}: it is not retired, only left by us");
-                    kept.extend(ending.get(record.as_str()).into_iter().flatten().map(|number| (*number, why.clone())));
-                }
-            }
-        }
-        for (number, why) in kept {
-            if let Some(told) = self.told.get_mut(number) {
-                told.is_kept = true;
-                told.left.insert(INSTALL_STATUS.to_owned(), why);
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes tags of ours that are not wanted any more: the engine only adds and changes them.
-    async fn remove_tags(&mut self) -> Result<(), TargetError> {
-        let mut gone: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Update { record, fields, before, .. } = &write.operation else { continue };
-            let (Some(wanted), Some(Value::Object(before))) = (fields.get(TAGS), before.get(TAGS)) else { continue };
-            let unwanted = before.keys().filter(|name| wanted.get(name.as_str()).is_none()).map(String::as_str);
-            let unwanted: BTreeSet<&str> = unwanted.collect();
-            if !unwanted.is_empty() && matches!(self.answers.get(number), Some(Some(Ok(_)))) {
-                gone.insert(&record.record.0, (number, unwanted));
-            }
-        }
-        let mut rows: Vec<(usize, (String, String))> = Vec::new();
-        for list in lists(gone.keys().copied()) {
-            let query = Query::all().any_of("configuration_item", list.iter().copied());
-            let select = Select { table: "cmdb_key_value", query, fields: &["sys_id", "configuration_item", "key"] };
-            for row in self.reader.api.rows(&select).await? {
-                let (Some(id), Some(record), Some(key)) = (row.get("sys_id"), row.get("configuration_item"), row.get("key")) else {
-                    continue;
-                };
-                if let Some((number, names)) = gone.get(record.as_str())
-                    && names.contains(key.as_str())
-                {
-                    rows.push((*number, ("cmdb_key_value".to_owned(), id.clone())));
-                }
-            }
-        }
-        let results = self.reader.api.delete(&rows.iter().map(|(_, row)| row.clone()).collect::<Vec<_>>()).await?;
-        for ((number, _), result) in rows.into_iter().zip(results) {
-            if let Err(error) = result {
-                self.answer(number, Err(error));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes edges: the engine has no word for that.
-    async fn unrelate(&mut self) -> Result<(), TargetError> {
-        let mut wanted: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
-            if !self.is_open(number) {
-                continue;
-            }
-            let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else { continue };
-            let (parent, child, kinds) = match form.parent {
-                EdgeParent::From => (from, to, (write.kind, *to_kind)),
-                EdgeParent::To => (to, from, (*to_kind, write.kind)),
-            };
-            // What a record is identified by stays.
-            if self.guest(form.kind, kinds.0, kinds.1).is_some() {
-                continue;
-            }
-            wanted.entry((form.kind, &parent.record.0, &child.record.0)).or_default().push(number);
-        }
-        let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
-        let mut rows: Vec<(String, Vec<usize>)> = Vec::new();
-        for list in lists(parents) {
-            let query = Query::all().any_of("parent", list.iter().copied());
-            let select = Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name"] };
-            for row in self.reader.api.rows(&select).await? {
-                let (Some(id), Some(parent), Some(child), Some(kind)) =
-                    (row.get("sys_id"), row.get("parent"), row.get("child"), row.get("type.name"))
-                else {
-                    continue;
-                };
-                if let Some(numbers) = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
-                    rows.push((id.clone(), numbers.clone()));
-                }
-            }
-        }
-        let deletions: Vec<(String, String)> = rows.iter().map(|(id, _)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
-        let results = self.reader.api.delete(&deletions).await?;
-        for ((_, numbers), result) in rows.into_iter().zip(results) {
-            if let Err(error) = result {
-                for number in numbers {
-                    self.answer(number, Err(error.clone()));
-                }
-            }
-        }
-        for (number, write) in self.writes.iter().enumerate() {
-            if let (true, Operation::Unrelate { from, .. }) = (self.is_open(number), &write.operation) {
-                let class = self.reader.book.mark(&from.record).map(|mark| mark.class).unwrap_or_default();
-                let delivered = Delivered::to(from.record.clone(), class);
-                self.answer(number, Ok(delivered));
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes records; where `purge: delete` says so only.
-    async fn purge(&mut self) -> Result<(), TargetError> {
-        let mut numbers = Vec::new();
-        let mut rows = Vec::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let (true, Operation::Purge { record }) = (self.is_open(number), &write.operation) else { continue };
-            let Some(mark) = self.reader.book.mark(&record.record) else {
-                // Gone already, or a stranger's by now.
-                let gone = Delivered::to(record.record.clone(), String::new());
-                let is_there = self.reader.api.first("cmdb_ci", &Query::all().equals("sys_id", &record.record.0), &["sys_id"]).await?;
-                if is_there.is_some_and(|row| row.get("sys_id") == Some(&record.record.0)) {
-                    self.reject(number, format!("record {} does not carry our mark", record.record.0));
-                } else {
-                    self.answer(number, Ok(gone));
-                }
-                continue;
-            };
-            numbers.push((number, record.record.clone(), mark.class.clone()));
-            let class = if mark.class.is_empty() { "cmdb_ci".to_owned() } else { mark.class };
-            rows.push((class, record.record.0.clone()));
-        }
-        let results = self.reader.api.delete(&rows).await?;
-        for ((number, record, class), result) in numbers.into_iter().zip(results) {
-            if result.is_ok() {
-                self.reader.book.removed(&record);
-            }
-            self.answer(number, result.map(|()| Delivered::to(record, class)));
-        }
-        Ok(())
-    }
-
-    /// Removes our edges of records that were retired: retirement by status leaves them in place, and what returns may have others.
-    async fn forget_edges(&mut self) -> Result<(), TargetError> {
-        let mut retired: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Update { record, retired: Some(true), .. } = &write.operation else { continue };
-            let is_kept = matches!(self.answers.get(number), Some(Some(Ok(delivered))) if delivered.left.contains_key(INSTALL_STATUS));
-            if matches!(self.answers.get(number), Some(Some(Ok(_)))) && !is_kept {
-                retired.entry(record.record.0.as_str()).or_default().push(number);
-            }
-        }
-        if retired.is_empty() {
-            return Ok(());
-        }
-        let mut edges: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-        let classes = self.reader.mapping.classes();
-        let kind_of = |class: Option<&String>| class.and_then(|class| classes.get(class.as_str()).copied());
-        for side in ["parent", "child"] {
-            for list in lists(retired.keys().copied()) {
-                let query = Query::all().any_of(side, list.iter().copied());
-                let fields = ["sys_id", "parent", "child", "type.name", "parent.sys_class_name", "child.sys_class_name"];
-                for row in self.reader.api.rows(&Select { table: "cmdb_rel_ci", query, fields: &fields }).await? {
-                    let (Some(id), Some(end), Some(kind)) = (row.get("sys_id"), row.get(side), row.get("type.name")) else { continue };
-                    let Some(numbers) = retired.get(end.as_str()) else { continue };
-                    let ends = (kind_of(row.get("parent.sys_class_name")), kind_of(row.get("child.sys_class_name")));
-                    let identifies = matches!(ends, (Some(parent), Some(child)) if self.guest(kind, parent, child).is_some());
-                    if !identifies {
-                        edges.entry(id.clone()).or_default().extend(numbers);
-                    }
-                }
-            }
-        }
-        let mut ours: Vec<(String, String)> = Vec::new();
-        for list in lists(edges.keys().map(String::as_str)) {
-            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
-            for row in
-                self.reader.api.rows(&Select { table: "sys_rel_source", query, fields: &["sys_id", "name", "target_sys_id"] }).await?
-            {
-                if let (true, Some(edge)) = (row.get("name") == Some(&self.reader.api.source), row.get("target_sys_id"))
-                    && edges.contains_key(edge)
-                {
-                    ours.push(("cmdb_rel_ci".to_owned(), edge.clone()));
-                }
-            }
-        }
-        let results = self.reader.api.delete(&ours).await?;
-        for ((_, edge), result) in ours.into_iter().zip(results) {
-            if let Err(error) = result {
-                for number in edges.get(&edge).into_iter().flatten().copied().collect::<Vec<_>>() {
-                    self.answer(number, Err(error.clone()));
-                }
-            }
-        }
-        Ok(())
     }
 }
