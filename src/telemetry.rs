@@ -54,7 +54,7 @@ where
 }
 
 /// Crates that send requests, by the beginnings of their names. Below `info` they log whole requests: the session token is a header.
-const SENDERS: &[&str] = &["aws_", "hyper", "h2", "rustls"];
+const SENDERS: &[&str] = &["aws_", "hyper", "h2", "reqwest", "rustls"];
 
 fn is_told(metadata: &Metadata<'_>) -> bool {
     *metadata.level() <= LevelFilter::INFO || !SENDERS.iter().any(|sender| metadata.target().starts_with(sender))
@@ -125,6 +125,7 @@ mod tests {
                 tracing::debug_span!(target: "aws_config::profile", "secret 3").in_scope(|| tracing::info!(target: "dewpoint", "told 1"));
                 tracing::trace!(target: "hyper_util::client::legacy", "secret 4");
                 tracing::trace!(target: "h2::codec", "secret 5");
+                tracing::debug!(target: "reqwest::connect", "secret 6");
                 tracing::warn!(target: "aws_smithy_runtime::client", "told 2");
                 tracing::trace!(target: "dewpoint::run", "told 3");
             });

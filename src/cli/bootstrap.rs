@@ -19,7 +19,7 @@ impl App {
     pub(super) async fn bootstrap(&self, name: &TargetName, dry_run: bool) -> Result<u8, CommandError> {
         let config = self.config()?;
         let configured = configured(&config, name)?;
-        let target = setup::target(configured, Absent::Empty);
+        let target = setup::target(configured, Absent::Empty, &setup::uncounted());
         let steps = target.bootstrap(dry_run).await.map_err(|error| {
             let NotReady { exit, problem, .. } = NotReady::of_target(configured, &error);
             let failing = if exit == Exit::Partly { Exit::Failed } else { exit };

@@ -66,7 +66,7 @@ impl App {
     async fn rebind(&self, config: &Config, ledger: &dyn Ledger, name: &TargetName) -> Result<u8, CommandError> {
         let configured = configured(config, name)?;
         let row = ledger.target_row(name).await.map_err(ledger_error)?;
-        let target = setup::target(configured, Absent::Refuse);
+        let target = setup::target(configured, Absent::Refuse, &setup::uncounted());
         let found = target.fingerprint().await.map_err(|error| {
             let hint = error.hint();
             CommandError { hint, ..CommandError::of(Exit::Failed, "target", &error) }

@@ -96,7 +96,8 @@ impl<'s> Checker<'s, '_> {
 
     fn unexpected(&mut self, node: &Node, schema: &'s Json, path: &Path) -> Option<Node> {
         let leaf = schema.get("x-leaf").and_then(Json::as_str);
-        if leaf == Some("secret") {
+        let is_section_of_secrets = schema.get("type").and_then(Json::as_str) == Some("object") && holds_secret(self.schema, schema);
+        if leaf == Some("secret") || is_section_of_secrets {
             self.report.hide(node.span);
         }
         // A bare number or word where a text is needed: what the text would be says more than its type.
@@ -431,7 +432,7 @@ fn holds_secret(root: &Json, property: &Json) -> bool {
     let property = resolve(root, property);
     let lists = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| property.get(keyword)?.as_array()).flatten();
     let parts = property.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.values());
-    matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url"))
+    matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url" | "instance_url" | "name_or_reference"))
         || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
 }
 

@@ -16,6 +16,9 @@ use super::diagnostic::quote;
 use super::ownership::Meaning;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
+use super::servicenow::{
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, NameOrRef, RelationKey, RelationshipType, ValueText,
+};
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
 const DURATION_MAX: Duration = Duration::from_secs(36_500 * DAY_S);
@@ -141,6 +144,15 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         PresetName::NAME => attempt::<PresetName>,
         AttributeName::NAME => attempt::<AttributeName>,
         SubjectKey::NAME => attempt::<SubjectKey>,
+        InstanceUrl::NAME => attempt::<InstanceUrl>,
+        NameOrRef::NAME => attempt::<NameOrRef>,
+        DiscoverySource::NAME => attempt::<DiscoverySource>,
+        ClassName::NAME => attempt::<ClassName>,
+        ColumnName::NAME => attempt::<ColumnName>,
+        ValueText::NAME => attempt::<ValueText>,
+        RelationshipType::NAME => attempt::<RelationshipType>,
+        KindKey::NAME => attempt::<KindKey>,
+        RelationKey::NAME => attempt::<RelationKey>,
         _ => return rules::try_instant(leaf, text),
     };
     Some(attempt(text))

@@ -9,6 +9,7 @@ use super::check;
 use super::diagnostic::{ConfigErrors, Position, Report, Span};
 use super::rules;
 use super::schema::WORKING;
+use super::servicenow;
 use super::tree::{self, Value};
 use super::validate::{convert, cross_check};
 
@@ -109,6 +110,7 @@ fn read_text(text: &str, dir: &Path, report: &mut Report) -> Option<Config> {
     }
     cross_check(&root, dir, report);
     rules::cross_check(&root, text, report);
+    servicenow::cross_check(&root, text, report);
     let sound = check::check(&root, &WORKING, report)?;
     match serde_json::from_value(sound.to_json()) {
         Ok(raw) => convert(raw, &sound, dir, report),

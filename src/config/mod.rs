@@ -16,6 +16,7 @@ pub mod rules;
 mod scalar;
 mod schema;
 mod secret;
+mod servicenow;
 mod tree;
 mod validate;
 
@@ -40,6 +41,7 @@ pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
+pub use servicenow::{Given, ServiceNowAuth, ServiceNowSettings};
 
 use leaf::sqlite_path;
 
@@ -187,6 +189,8 @@ pub enum TargetKind {
         /// Path of its file.
         path: PathBuf,
     },
+    /// A ServiceNow instance.
+    ServiceNow(Box<ServiceNowSettings>),
 }
 
 impl TargetKind {
@@ -195,6 +199,16 @@ impl TargetKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Local { .. } => "local",
+            Self::ServiceNow(_) => "servicenow",
+        }
+    }
+
+    /// Whether it is asked over a network.
+    #[must_use]
+    pub fn sends_requests(&self) -> bool {
+        match self {
+            Self::Local { .. } => false,
+            Self::ServiceNow(_) => true,
         }
     }
 }
@@ -257,7 +271,7 @@ impl Config {
             .targets
             .iter()
             .map(|target| {
-                let view = json!({
+                let mut view = json!({
                     "kind": target.kind.as_str(),
                     "include": { "kinds": target.include.kinds, "when": target.include.when.as_ref().map(Expression::source) },
                     "adopt": target.adopt,
@@ -265,6 +279,11 @@ impl Config {
                     "max_records": target.max_records,
                     "purge": target.purge,
                 });
+                if let TargetKind::ServiceNow(settings) = &target.kind
+                    && let Some(view) = view.as_object_mut()
+                {
+                    view.insert("servicenow".to_owned(), settings.planned());
+                }
                 (target.name.as_str(), view)
             })
             .collect();

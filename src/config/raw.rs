@@ -16,6 +16,9 @@ use super::leaf::{AnyDuration, DurationOrNever, FieldName, FilePath, HttpUrl, Le
 use super::ownership::RawOwnership;
 use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
+use super::servicenow::{
+    DiscoverySource, InstanceUrl, KindKey, RawAuth, RawKindMapping, RawRequestRate, RelationKey, RelationshipType, default_discovery_source,
+};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -182,6 +185,7 @@ impl Default for RawTimers {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "Target")]
+#[expect(clippy::large_enum_variant, reason = "there are few, and each is converted as soon as it is read")]
 pub(super) enum RawTarget {
     /// The embedded CMDB: one SQLite file with history and read-only views.
     Local {
@@ -217,6 +221,64 @@ pub(super) enum RawTarget {
         #[serde(default = "default_deadline")]
         deadline: Written<PositiveDuration>,
     },
+    /// The CMDB of a ServiceNow instance, through its Identification and Reconciliation API.
+    #[serde(rename = "servicenow")]
+    ServiceNow {
+        /// Name of this target; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Address of the instance.
+        #[schemars(example = "https://example.service-now.com")]
+        url: Written<InstanceUrl>,
+        /// As whom the instance is asked.
+        auth: RawAuth,
+        /// Dewpoint's name among the instance's discovery sources; it has to be a choice of `cmdb_ci.discovery_source`.
+        #[serde(default = "default_discovery_source")]
+        discovery_source: Written<DiscoverySource>,
+        /// Which configuration items this target gets. One that is no longer included is retired there.
+        #[serde(default)]
+        include: RawInclude,
+        /// What to do with records that someone else made for a resource of ours.
+        #[serde(default)]
+        adopt: RawAdopt,
+        /// Who decides about a column, where the standard mapping is not right: column and authority.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("support_group", "if_empty")]))]
+        authority: BTreeMap<String, RawAuthority>,
+        /// What takes the place of parts of the standard mapping: by kind a class, and columns with their values in CEL.
+        #[serde(default)]
+        #[schemars(extend("x-key-leaf" = KindKey::NAME))]
+        mapping: BTreeMap<String, RawKindMapping>,
+        /// Relationship types that take the place of the standard ones, by type of edge.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("protected_by", "Depends on::Used by")]), extend("x-key-leaf" = RelationKey::NAME))]
+        relationships: BTreeMap<String, Written<RelationshipType>>,
+        /// How often the target is read in full to find what others changed; `never` does not look.
+        #[serde(default = "default_verify_every")]
+        verify_every: Written<DurationOrNever>,
+        /// Most records this target may hold of ours; creates beyond it are held. Without it there is no limit.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_records: Option<u64>,
+        /// What becomes of a retired record after `purge_after`.
+        #[serde(default)]
+        purge: RawPurge,
+        /// How fast the instance is asked.
+        #[serde(default)]
+        rate: RawRequestRate,
+        /// Changes that are sent in one request.
+        #[serde(default = "default_payload_size")]
+        #[schemars(range(min = 1, max = 500))]
+        batch_size: u32,
+        /// Longest that a one-shot sync waits for this target.
+        #[serde(default = "default_deadline")]
+        deadline: Written<PositiveDuration>,
+        /// Longest time for one request: from `1s` to `1h`.
+        #[serde(default = "default_request_timeout")]
+        timeout: Written<CallTimeout>,
+        /// A file of certificates in PEM to trust beside the system's.
+        #[serde(default)]
+        ca_file: Option<Written<FilePath>>,
+    },
 }
 
 fn default_verify_every() -> Written<DurationOrNever> {
@@ -225,6 +287,14 @@ fn default_verify_every() -> Written<DurationOrNever> {
 
 const fn default_batch_size() -> u32 {
     crate::target::local::BATCH_SIZE_DEFAULT
+}
+
+const fn default_payload_size() -> u32 {
+    dewpoint_servicenow::BATCH_SIZE_DEFAULT
+}
+
+const fn default_request_timeout() -> Written<CallTimeout> {
+    Written(CallTimeout(Duration::from_secs(120)))
 }
 
 fn default_deadline() -> Written<PositiveDuration> {

@@ -12,13 +12,14 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::diagnostic::{Report, Span, quote};
-use super::leaf::{Leaf, LedgerAddress};
+use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written};
 use super::ownership;
 use super::raw::{
-    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawLifecycle, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
+    RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawInclude, RawLifecycle, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
 };
 use super::rules::{self, PresetName};
 use super::secret::{Secret, SecretRef};
+use super::servicenow;
 use super::tree::{Node, Value};
 use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, TargetConfig, TargetKind};
 
@@ -201,13 +202,55 @@ fn listed_accounts(listed: Vec<RawAccount>, source: &Node, path: &str, dir: &Pat
     listed.map(account).collect()
 }
 
+/// What all targets have.
+struct Common {
+    include: RawInclude,
+    adopt: RawAdopt,
+    authority: BTreeMap<String, RawAuthority>,
+    verify_every: Written<DurationOrNever>,
+    max_records: Option<u64>,
+    purge: RawPurge,
+    batch_size: u32,
+    deadline: Written<PositiveDuration>,
+}
+
 fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Option<TargetConfig> {
-    let RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } = raw;
     let at = span(node, "name");
+    let (name, kind, common) = match raw {
+        RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } => {
+            let common = Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline };
+            (name, TargetKind::Local { path: resolved(dir, path.0.0) }, common)
+        }
+        RawTarget::ServiceNow {
+            name,
+            url,
+            auth,
+            discovery_source,
+            include,
+            adopt,
+            authority,
+            mapping,
+            relationships,
+            verify_every,
+            max_records,
+            purge,
+            rate,
+            batch_size,
+            deadline,
+            timeout,
+            ca_file,
+        } => {
+            let raw = servicenow::RawSettings { url, auth, discovery_source, mapping, relationships, rate, timeout, ca_file };
+            let settings = servicenow::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
+            let common = Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline };
+            (name, TargetKind::ServiceNow(Box::new(settings)), common)
+        }
+    };
+    let Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } = common;
     Some(TargetConfig {
         name: named(&name.0.0, at, report)?,
         place: report.place(at.start),
-        kind: TargetKind::Local { path: resolved(dir, path.0.0) },
+        kind,
         include: include.meant()?,
         adopt: match adopt {
             RawAdopt::Never => Adopt::Never,

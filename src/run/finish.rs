@@ -86,7 +86,10 @@ async fn deliver_one(
     };
     let outcome = delivery.deliver(changes, state).await;
     bar.finish_and_clear();
-    context.meter.add_calls(standing.ready.configured.name.as_str(), &outcome.calls);
+    // What sends requests counts them itself.
+    if !standing.ready.configured.kind.sends_requests() {
+        context.meter.add_calls(standing.ready.configured.name.as_str(), &outcome.calls);
+    }
     outcome
 }
 

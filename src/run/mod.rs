@@ -43,7 +43,7 @@ use crate::target::{Purge, Target};
 pub use self::alone::alone;
 use self::progress::Meter;
 use self::report::{Problem, Report};
-use self::setup::Absent;
+use self::setup::{Absent, Requests};
 use self::stand::Standing;
 
 /// Whether a run applies what it plans.
@@ -56,7 +56,7 @@ pub enum Mode {
 }
 
 /// Makes a configured target.
-pub type Targets = dyn Fn(&TargetConfig, Absent) -> Box<dyn Target> + Send + Sync;
+pub type Targets = dyn Fn(&TargetConfig, Absent, &Requests) -> Box<dyn Target> + Send + Sync;
 
 /// What a run has at hand.
 pub struct Context<'a> {

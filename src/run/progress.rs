@@ -1,20 +1,27 @@
 //! What a run tells while it goes on: bars for people, counts for the report.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dewpoint_servicenow::Meter as RequestMeter;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::model::{Outcome, Scope, SourceName};
 use crate::source::Progress;
 
+use super::setup::Requests;
+
 /// Counts calls and waiting per source and target, and draws bars where a terminal listens.
 pub struct Meter {
-    counts: Mutex<Counts>,
+    counts: Arc<Counter>,
     bars: Option<MultiProgress>,
     pull: ProgressBar,
 }
+
+/// The counts alone, for who sends requests.
+#[derive(Debug, Default)]
+struct Counter(Mutex<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -31,18 +38,18 @@ impl Meter {
             Some(bars) => bars.add(spinner("pulling")),
             None => ProgressBar::hidden(),
         };
-        Self { counts: Mutex::default(), bars, pull }
+        Self { counts: Arc::default(), bars, pull }
     }
 
     /// Calls by source or target and operation, and seconds waited.
     #[must_use]
     pub fn take(&self) -> (BTreeMap<String, BTreeMap<String, u64>>, BTreeMap<String, f64>) {
-        self.with(|counts| (std::mem::take(&mut counts.calls), std::mem::take(&mut counts.waited)))
+        self.counts.with(|counts| (std::mem::take(&mut counts.calls), std::mem::take(&mut counts.waited)))
     }
 
     /// Adds calls that were counted elsewhere.
     pub fn add_calls(&self, name: &str, calls: &BTreeMap<String, u64>) {
-        self.with(|counts| {
+        self.counts.with(|counts| {
             let own = counts.calls.entry(name.to_owned()).or_default();
             for (operation, n) in calls {
                 *own.entry(operation.clone()).or_default() += n;
@@ -71,11 +78,29 @@ impl Meter {
         }
     }
 
+    /// Who is to be told of requests.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        Arc::<Counter>::clone(&self.counts)
+    }
+}
+
+impl Counter {
     fn with<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
-        match self.counts.lock() {
+        match self.0.lock() {
             Ok(mut counts) => change(&mut counts),
             Err(mut broken) => change(broken.get_mut()),
         }
+    }
+}
+
+impl RequestMeter for Counter {
+    fn called(&self, name: &str, operation: &str) {
+        self.with(|counts| *counts.calls.entry(name.to_owned()).or_default().entry(operation.to_owned()).or_default() += 1);
+    }
+
+    fn waited(&self, name: &str, seconds: f64) {
+        self.with(|counts| *counts.waited.entry(name.to_owned()).or_default() += seconds);
     }
 }
 
@@ -99,10 +124,10 @@ impl Progress for Meter {
     }
 
     fn called(&self, name: &str, operation: &str) {
-        self.with(|counts| *counts.calls.entry(name.to_owned()).or_default().entry(operation.to_owned()).or_default() += 1);
+        self.counts.called(name, operation);
     }
 
     fn waited(&self, name: &str, seconds: f64) {
-        self.with(|counts| *counts.waited.entry(name.to_owned()).or_default() += seconds);
+        self.counts.waited(name, seconds);
     }
 }

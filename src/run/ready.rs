@@ -118,7 +118,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (_, Mode::Plan) => Absent::Empty,
         (_, Mode::Sync) => Absent::Create,
     };
-    let target: Arc<dyn Target> = Arc::from((context.targets)(configured, absent));
+    let target: Arc<dyn Target> = Arc::from((context.targets)(configured, absent, &context.meter.requests()));
     let fingerprint = target.fingerprint().await.map_err(of_target)?;
     check_place(configured, &row, &fingerprint.instance)?;
 

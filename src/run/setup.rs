@@ -1,24 +1,28 @@
 //! From the configuration to sources and targets: the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
-#[cfg(feature = "aws")]
 use std::sync::Arc;
 
 use async_trait::async_trait;
 #[cfg(feature = "aws")]
 use dewpoint_aws::{AwsConfig, AwsSource};
+use dewpoint_servicenow::{
+    BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
+};
 
 #[cfg(feature = "aws")]
 use crate::clock::{Clock, RunClock};
-use crate::config::{Config, LedgerConfig, SecretError, SourceConfig, SourceKind, TargetConfig, TargetKind};
+use crate::config::{Config, LedgerConfig, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
-use crate::model::{Key, Kind, SourceName};
+use crate::model::{Digest, Key, Kind, RelationType, SourceName, TargetName};
 use crate::source::file::{FileConfig, FileSource};
 use crate::source::{Presence, Progress, Pull, Source, SourceError};
-use crate::target::Target;
 use crate::target::local::{LocalConfig, LocalTarget, Missing};
+use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Step, Target, TargetError, Write};
 use crate::words::chain;
 
 /// The chosen sources, all where `chosen` is empty, in the order of the file. What the others need is not looked at.
@@ -129,6 +133,15 @@ impl Source for Unusable {
     }
 }
 
+/// Who is told of the requests that targets send.
+pub type Requests = Arc<dyn RequestMeter>;
+
+/// Nobody is told.
+#[must_use]
+pub fn uncounted() -> Requests {
+    Arc::new(NoMeter)
+}
+
 /// What a target may do where its store is not there yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absent {
@@ -140,9 +153,9 @@ pub enum Absent {
     Refuse,
 }
 
-/// One configured target.
+/// One configured target. What it lacks, such as a secret, it says whenever it is asked. `requests` is told of what it sends.
 #[must_use]
-pub fn target(configured: &TargetConfig, absent: Absent) -> Box<dyn Target> {
+pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) -> Box<dyn Target> {
     match &configured.kind {
         TargetKind::Local { path } => Box::new(LocalTarget::new(LocalConfig {
             name: configured.name.clone(),
@@ -155,6 +168,133 @@ pub fn target(configured: &TargetConfig, absent: Absent) -> Box<dyn Target> {
                 Absent::Refuse => Missing::Refuse,
             },
         })),
+        TargetKind::ServiceNow(settings) => match servicenow(configured, settings, requests) {
+            Ok(target) => Box::new(target),
+            Err(lack) => Box::new(UnusableTarget { name: configured.name.clone(), lack }),
+        },
+    }
+}
+
+/// Largest file of certificates that is read, in bytes: that of all public authorities has a quarter of this.
+const CA_BYTES_MAX: u64 = 1024 * 1024;
+
+fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests: &Requests) -> Result<ServiceNowTarget, Lack> {
+    let auth = settings.auth.resolve().map_err(|error| Lack { check: "secret", text: chain(&error), mend: error.hint() })?;
+    let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
+    let mapping = Mapping::with(&settings.mapping, &settings.relationships).map_err(|error| Lack {
+        check: "this program",
+        text: error.to_string(),
+        mend: "this is a defect of Dewpoint: report it".to_owned(),
+    })?;
+    let unfit = |error: BuildError| Lack {
+        check: "connection",
+        text: error.to_string(),
+        mend: error.hint().unwrap_or("put right what it names").to_owned(),
+    };
+    let config = ServiceNowConfig {
+        name: configured.name.clone(),
+        url: BaseUrl::parse(settings.url.as_str(), Plaintext::Loopback).map_err(unfit)?,
+        auth,
+        discovery_source: settings.discovery_source.clone(),
+        mapping: Arc::new(mapping),
+        authority: configured.authority.clone(),
+        batch_size: configured.batch_size,
+        rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
+        timeout: settings.timeout,
+        ca_pem,
+        proxies: Proxies::from_environment(|name| std::env::var(name).ok()),
+        meter: Arc::clone(requests),
+        clock: Arc::new(SystemClock::new()),
+    };
+    ServiceNowTarget::new(&config).map_err(unfit)
+}
+
+fn certificates(path: &Path) -> Result<Vec<u8>, Lack> {
+    let lack = |text: String| Lack {
+        check: "ca_file",
+        text: format!("file {}: {text}", path.display()),
+        mend: "give PEM: -----BEGIN CERTIFICATE----- and so on; or leave `ca_file` out".to_owned(),
+    };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(CA_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| lack(format!("cannot be read: {error}")))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > CA_BYTES_MAX) {
+        return Err(lack(format!("larger than {CA_BYTES_MAX} bytes")));
+    }
+    Ok(bytes)
+}
+
+/// Why a target cannot be used.
+struct Lack {
+    /// What `doctor` calls it.
+    check: &'static str,
+    text: String,
+    mend: String,
+}
+
+/// A target that cannot be asked, and says why whenever it is.
+struct UnusableTarget {
+    name: TargetName,
+    lack: Lack,
+}
+
+impl UnusableTarget {
+    fn failed(&self) -> TargetError {
+        TargetError::Unusable { target: self.name.clone(), text: self.lack.text.clone(), hint: self.lack.mend.clone() }
+    }
+}
+
+#[async_trait]
+impl Target for UnusableTarget {
+    fn name(&self) -> &TargetName {
+        &self.name
+    }
+
+    fn adapt(&self, _: &Ci) -> Option<Adapted> {
+        None
+    }
+
+    fn relates(&self, _: RelationType, _: Kind, _: Kind) -> bool {
+        false
+    }
+
+    fn mapping_digest(&self) -> Digest {
+        Digest::of_parts([b"none".as_slice()])
+    }
+
+    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+        Err(self.failed())
+    }
+
+    async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        identities.iter().map(|identity| (identity.key.clone(), Err(self.failed()))).collect()
+    }
+
+    async fn read(&self, _: Option<&str>) -> Result<Page, TargetError> {
+        Err(self.failed())
+    }
+
+    async fn apply(&self, _: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+        Err(self.failed())
+    }
+
+    fn batch_size(&self) -> usize {
+        1
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        vec![Finding {
+            subject: self.name.to_string(),
+            check: self.lack.check.to_owned(),
+            outcome: Health::Error,
+            text: self.lack.text.clone(),
+            mend: Some(self.lack.mend.clone()),
+        }]
+    }
+
+    async fn bootstrap(&self, _: bool) -> Result<Vec<Step>, TargetError> {
+        Err(self.failed())
     }
 }
 
@@ -163,6 +303,7 @@ pub fn target(configured: &TargetConfig, absent: Absent) -> Box<dyn Target> {
 pub fn address(configured: &TargetConfig) -> String {
     match &configured.kind {
         TargetKind::Local { path } => path.display().to_string(),
+        TargetKind::ServiceNow(settings) => settings.address(),
     }
 }
 
@@ -173,7 +314,7 @@ pub async fn target_findings(configured: &TargetConfig, ledger: Option<&dyn Ledg
         None => None,
     };
     let known = row.as_ref().is_some_and(|row| row.instance.is_some());
-    let target = target(configured, if known { Absent::Refuse } else { Absent::Empty });
+    let target = target(configured, if known { Absent::Refuse } else { Absent::Empty }, &uncounted());
     let mut findings = target.doctor().await;
     if let Some(row) = row
         && let Some(instance) = row.instance

@@ -183,8 +183,8 @@ impl World {
     /// Syncs so many hours after the first day began; `meanwhile` is called when the plan is made and before it is committed.
     async fn sync_with(&self, hour: i64, meanwhile: &(dyn Fn() + Sync)) -> Result<Ended, RunError> {
         let faults = Arc::clone(&self.faults);
-        let targets = move |configured: &config::TargetConfig, absent| -> Box<dyn Target> {
-            Box::new(Faulty { inner: setup::target(configured, absent), faults: Arc::clone(&faults) })
+        let targets = move |configured: &config::TargetConfig, absent, requests: &_| -> Box<dyn Target> {
+            Box::new(Faulty { inner: setup::target(configured, absent, requests), faults: Arc::clone(&faults) })
         };
         let (_stop, interrupt) = watch::channel(false);
         let meter = Meter::new(false);

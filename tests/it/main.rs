@@ -19,3 +19,4 @@ mod quickstart;
 mod recovery;
 mod rules;
 mod scenarios;
+mod servicenow;

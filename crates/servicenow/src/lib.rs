@@ -52,7 +52,7 @@ use crate::records::{Book, Reader};
 use crate::references::References;
 
 pub use crate::config::{Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, DISCOVERY_SOURCE_DEFAULT, ServiceNowConfig};
-pub use crate::mapping::{Mapping, MappingError, Override};
+pub use crate::mapping::{Mapping, MappingError, Override, RESERVED, value_of};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
 
 /// One ServiceNow instance.

@@ -5,7 +5,7 @@
 //! Sources of the classes, columns and types: ServiceNow, "Discovery and Service Mapping Patterns" and "Service Graph Connector for AWS" and "for Microsoft
 //! Azure" (resource types).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::expression::{EvaluationError, Expression, Mistake, Subject, Vocabulary, Wanted};
 use dewpoint_core::model::{Digest, Kind, Provider, RelationType};
@@ -21,6 +21,9 @@ use crate::keys::object_id;
 const VERSION: &str = "servicenow mapping 1";
 
 const STANDARD: &str = include_str!("mapping.json");
+
+/// Columns that no mapping can fill: the engine's own, and those by which records are known and judged as ours.
+pub const RESERVED: &[&str] = &["discovery_source", "last_discovered", "sys_class_name", "sys_id", TAGS];
 
 /// The field that stands for a CI's tags: rows of `cmdb_key_value` and no column.
 pub(crate) const TAGS: &str = "tags";
@@ -208,33 +211,40 @@ impl From<RawAuthority> for Authority {
 }
 
 /// What the configuration puts in place of the standard mapping of one kind.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Override {
     /// Another class.
     pub class: Option<String>,
-    /// Fields and the expressions of their values.
-    pub fields: BTreeMap<String, String>,
+    /// Columns and their values ([`value_of`]).
+    pub fields: BTreeMap<String, Expression>,
 }
 
-/// Why a mapping cannot be used.
+/// Two of the same text do the same.
+impl PartialEq for Override {
+    fn eq(&self, other: &Self) -> bool {
+        let texts = |own: &Self| -> Vec<(String, String)> {
+            own.fields.iter().map(|(name, value)| (name.clone(), value.source().to_owned())).collect()
+        };
+        self.class == other.class && texts(self) == texts(other)
+    }
+}
+
+impl Eq for Override {}
+
+/// The value of a column of a kind's records, from its text.
+///
+/// # Errors
+/// All mistakes in it.
+pub fn value_of(kind: Kind, source: &str) -> Result<Expression, Vec<Mistake>> {
+    Expression::compile(source, &Vocabulary::records_of(kind), Wanted::Value)
+}
+
+/// The standard mapping does not have its own form. A defect of the program.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum MappingError {
-    /// The standard mapping does not have its own form. A defect of the program.
-    #[error("the standard mapping cannot be read: {text}")]
-    Standard {
-        /// What is wrong.
-        text: String,
-    },
-    /// An expression has mistakes.
-    #[error("mapping.{kind}.fields.{field}: {}", mistakes.first().map(|mistake| mistake.text.as_str()).unwrap_or_default())]
-    Expression {
-        /// The kind.
-        kind: Kind,
-        /// The field.
-        field: String,
-        /// All of them.
-        mistakes: Vec<Mistake>,
-    },
+#[error("the standard mapping cannot be read: {text}")]
+pub struct MappingError {
+    /// What is wrong.
+    text: String,
 }
 
 /// A field whose expression failed on a CI.
@@ -256,7 +266,7 @@ impl Mapping {
     /// The standard mapping.
     ///
     /// # Errors
-    /// [`MappingError::Standard`], which no release should show.
+    /// [`MappingError`], which no release should show.
     pub fn standard() -> Result<Self, MappingError> {
         Self::with(&BTreeMap::new(), &BTreeMap::new())
     }
@@ -264,9 +274,9 @@ impl Mapping {
     /// The standard mapping with what the configuration puts in place of its parts: by kind, and relationship types by edge type.
     ///
     /// # Errors
-    /// The first mistake ([`MappingError`]).
+    /// [`MappingError`], which no release should show.
     pub fn with(overrides: &BTreeMap<Kind, Override>, types: &BTreeMap<RelationType, String>) -> Result<Self, MappingError> {
-        let standard = |text: String| MappingError::Standard { text };
+        let standard = |text: String| MappingError { text };
         let raw: RawMapping = serde_json::from_str(STANDARD).map_err(|error| standard(error.to_string()))?;
         let mut kinds = BTreeMap::new();
         for (word, kind_mapping) in raw.kinds {
@@ -277,11 +287,10 @@ impl Mapping {
                 let checked = check(kind, &name, &field)?;
                 fields.insert(name, checked);
             }
-            for (name, source) in own.iter().flat_map(|own| &own.fields) {
-                let expression = compile(kind, name, source)?;
+            for (name, expression) in own.iter().flat_map(|own| &own.fields) {
                 let before = fields.remove(name);
                 let field = Field {
-                    value: FieldValue::Expression(Box::new(expression)),
+                    value: FieldValue::Expression(Box::new(expression.clone())),
                     authority: before.as_ref().map_or(Authority::Owned, |field| field.authority),
                     volatile: before.as_ref().is_some_and(|field| field.volatile),
                     identifying: before.as_ref().is_some_and(|field| field.identifying),
@@ -300,7 +309,10 @@ impl Mapping {
         }
         let parts: Vec<String> = overrides
             .iter()
-            .map(|(kind, own)| format!("{kind} {own:?}"))
+            .flat_map(|(kind, own)| {
+                let class = own.class.iter().map(move |class| format!("{kind} {class}"));
+                class.chain(own.fields.iter().map(move |(name, value)| format!("{kind} {name} {}", value.source())))
+            })
             .chain(types.iter().map(|(relation, kind)| format!("{relation} {kind}")))
             .collect();
         let digest = Digest::of_parts([VERSION, STANDARD].into_iter().chain(parts.iter().map(String::as_str)).map(str::as_bytes));
@@ -331,6 +343,13 @@ impl Mapping {
             }
         }
         classes
+    }
+
+    /// Every name that a field has in records of any kind: what an authority can speak of.
+    #[must_use]
+    pub fn fields(&self) -> BTreeSet<&str> {
+        let columns = self.kinds.values().flat_map(|mapping| mapping.fields.keys()).map(String::as_str);
+        columns.chain([TAGS]).collect()
     }
 
     /// The columns that a kind's records are written to, in order.
@@ -413,9 +432,12 @@ impl Mapping {
 
 fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> {
     let value = match (&raw.value, raw.built_in) {
-        (Some(source), None) => FieldValue::Expression(Box::new(compile(kind, name, source)?)),
+        (Some(source), None) => FieldValue::Expression(Box::new(value_of(kind, source).map_err(|mistakes| {
+            let text = mistakes.first().map(|mistake| mistake.text.as_str()).unwrap_or_default();
+            MappingError { text: format!("{kind}.{name}: {text}") }
+        })?)),
         (None, Some(BuiltIn::ObjectId)) => FieldValue::ObjectId,
-        _ => return Err(MappingError::Standard { text: format!("{kind}.{name} has no value, or two") }),
+        _ => return Err(MappingError { text: format!("{kind}.{name} has no value, or two") }),
     };
     Ok(Field {
         value,
@@ -423,14 +445,6 @@ fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> 
         volatile: raw.volatile,
         identifying: raw.identifying,
         reference: raw.reference.clone(),
-    })
-}
-
-fn compile(kind: Kind, field: &str, source: &str) -> Result<Expression, MappingError> {
-    Expression::compile(source, &Vocabulary::records_of(kind), Wanted::Value).map_err(|mistakes| MappingError::Expression {
-        kind,
-        field: field.to_owned(),
-        mistakes,
     })
 }
 

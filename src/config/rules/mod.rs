@@ -166,7 +166,7 @@ fn into_of(text: &str, when: Option<&Expression>) -> Result<Expression, Vec<Mist
 }
 
 /// Reports every mistake in an expression at its place in the file, and what it will hardly be meant to do.
-fn check_expression(
+pub(super) fn check_expression(
     node: &Node,
     before: &str,
     source: &str,

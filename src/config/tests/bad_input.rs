@@ -158,7 +158,7 @@ fn missing_keys() {
     2:10: `targets`: expected a list, found a text
     "#);
     assert_snapshot!(errors("sources: [{ name: a, kind: aws }]\ntargets: [{ name: b, kind: lokal }]\n"), @r#"
-    2:28: `targets.b.kind`: expected `local`, found `lokal`
+    2:28: `targets.b.kind`: expected `local` or `servicenow`, found `lokal`
       help: did you mean `local`?
     "#);
 }

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::super::diagnostic::Report;
 use super::super::schema::schema;
 use super::super::tree;
+use super::super::{Given, ServiceNowAuth, TargetKind};
 use super::{EXAMPLE, errors, try_load};
 
 /// Resolves a reference within the schema.
@@ -110,9 +111,18 @@ fn it_loads() {
 #[test]
 fn it_loads_with_every_comment_made_effective() {
     // The only keys that do not go together.
-    assert_eq!(errors(&uncommented()).lines().next().unwrap().split_once(": ").unwrap().1, "an SQLite ledger has no password");
-    let postgres = uncommented().replace("sqlite://dewpoint.db\n", "postgres://host/dewpoint\n");
-    try_load(&postgres).map_err(|errors| errors.render(false)).unwrap();
+    let told = errors(&uncommented());
+    let told: Vec<&str> = told.lines().filter(|line| !line.starts_with("  help")).map(|line| line.split_once(": ").unwrap().1).collect();
+    let expected = [
+        "an SQLite ledger has no password",
+        "`targets.snow.auth`: `oauth` and `basic` do not go together",
+        "`targets.snow.auth`: `oauth` and `api_key` do not go together",
+    ];
+    assert_eq!(told, expected);
+    let together = uncommented().replace("sqlite://dewpoint.db\n", "postgres://host/dewpoint\n");
+    let together: Vec<&str> =
+        together.lines().filter(|line| !line.starts_with("      basic:") && !line.starts_with("      api_key:")).collect();
+    try_load(&together.join("\n")).map_err(|errors| errors.render(false)).unwrap();
 }
 
 #[test]
@@ -155,8 +165,16 @@ fn left_out_keys_mean_the_same_as_the_example() {
     assert_eq!(example.sources.first().map(|source| &source.kind), bare.sources.first().map(|source| &source.kind));
     example.sources.clear();
     minimal.sources.clear();
+    let bare = "sources: [{ name: aws, kind: aws }]\ntargets:\n  - { name: snow, kind: servicenow, url: \"https://example.service-now.com\", \
+                auth: { oauth: { client_id: env:SNOW_ID, client_secret: env:SNOW_SECRET } } }\n";
+    minimal.targets.extend(try_load(bare).map_err(|errors| errors.render(false)).unwrap().targets);
     for target in minimal.targets.iter_mut().chain(&mut example.targets) {
         target.place.position = super::Position::START;
+        if let TargetKind::ServiceNow(settings) = &mut target.kind
+            && let ServiceNowAuth::OAuth { client_id: Given::Kept(id), client_secret: secret, .. } = &mut settings.auth
+        {
+            (id.place.position, secret.place.position) = (super::Position::START, super::Position::START);
+        }
     }
     assert_eq!(minimal, example);
 }

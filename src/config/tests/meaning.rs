@@ -11,7 +11,10 @@ use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::ExposeSecret;
 
-use super::super::{AwsAccount, AwsAccounts, AwsSettings, LedgerConfig, LedgerLocation, Place, Position, Secret, SecretRef, SourceKind};
+use super::super::{
+    AwsAccount, AwsAccounts, AwsSettings, Given, LedgerConfig, LedgerLocation, Place, Position, Secret, SecretRef, ServiceNowAuth,
+    SourceKind, TargetKind,
+};
 use super::{Config, MINIMAL, try_load};
 
 #[track_caller]
@@ -297,4 +300,59 @@ fn the_ledgers_secrets_are_read_when_asked_for() {
     std::fs::write(folder.path().join("url"), "hunter2").unwrap();
     let error = config.ledger_location().unwrap_err();
     assert!(!format!("{error:?} {error} {}", error.hint()).contains("hunter2"));
+}
+
+#[test]
+fn a_servicenow_target_is_understood() {
+    let text = |url: &str, auth: &str, more: &str| {
+        format!(
+            "sources: [{{ name: a, kind: file, path: b.json }}]\ntargets:\n  - name: s\n    kind: servicenow\n    url: {url}\n    auth: {auth}\n{more}"
+        )
+    };
+    let more = "    discovery_source: Dewpoint EU
+    include: { kinds: [instance] }
+    authority: { owned_by: owned, asset_tag: initial }
+    mapping: { instance: { class: cmdb_ci_linux_server, fields: { asset_tag: ci.name } }, pool: {} }
+    relationships: { protected_by: 'Uses::Used by' }
+    rate: { requests_per_second: 3 }
+    batch_size: 500
+    timeout: 30s
+    ca_file: tls/ca.pem
+";
+    let oauth = "{ oauth: { client_id: plain, client_secret: env:S, username: env:U, password: file:pw } }";
+    let config = loaded(&text("https://example.service-now.com/", oauth, more));
+    let target = config.targets.first().unwrap();
+    let TargetKind::ServiceNow(settings) = &target.kind else { panic!("{target:?}") };
+    assert_eq!((target.kind.as_str(), settings.address().as_str()), ("servicenow", "https://example.service-now.com"));
+    let ServiceNowAuth::OAuth { client_id, client_secret, user: Some((username, password)) } = &settings.auth else {
+        panic!("{settings:?}")
+    };
+    assert_eq!((client_id, client_secret.key.as_str()), (&Given::Plain("plain".to_owned()), "targets.s.auth.oauth.client_secret"));
+    assert!(matches!(username, Given::Kept(secret) if secret.reference == SecretRef::Env("U".to_owned())));
+    assert_eq!(password.reference, SecretRef::File("/etc/dewpoint/pw".into()));
+    assert_eq!(password.place.to_string(), "dewpoint.yaml:6:89");
+    assert_eq!((target.batch_size, settings.requests_per_second.get(), settings.timeout), (500, 3, Duration::from_secs(30)));
+    assert_eq!(settings.ca_file.as_deref(), Some(std::path::Path::new("/etc/dewpoint/tls/ca.pem")));
+    assert_eq!(target.authority.get("asset_tag"), Some(&Authority::Initial));
+
+    let planned = serde_json::json!({
+        "discovery_source": "Dewpoint EU",
+        "mapping": {
+            "instance": { "class": "cmdb_ci_linux_server", "fields": { "asset_tag": "ci.name" } }, "pool": { "class": null, "fields": {} },
+        },
+        "relationships": { "protected_by": "Uses::Used by" },
+    });
+    assert_eq!(settings.planned(), planned);
+
+    // Address, credentials and pace decide nothing.
+    let basic = "{ basic: { username: bot, password: env:P } }";
+    let other = more.replace("second: 3", "second: 4").replace("500", "1").replace("30s", "31s").replace("tls/ca", "ca");
+    assert_eq!(loaded(&text("http://127.0.0.1:1", basic, &other)).digest(), config.digest());
+    for (from, to) in
+        [("ci.name", "ci.region"), ("linux", "win"), ("Uses::", "Users::"), ("EU", "US"), ("[instance]", "[pool]"), ("initial", "owned")]
+    {
+        let other = loaded(&text("https://example.service-now.com/", oauth, &more.replace(from, to)));
+        assert_ne!(other.digest(), config.digest(), "{from}");
+        assert_ne!(other, config, "{from}");
+    }
 }

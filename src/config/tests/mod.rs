@@ -4,6 +4,7 @@
 
 mod bad_aws;
 mod bad_input;
+mod bad_servicenow;
 mod example;
 mod files;
 mod meaning;
@@ -60,6 +61,17 @@ fn errors_in_target(lines: &str) -> String {
 #[track_caller]
 fn errors_in_aws(lines: &str) -> String {
     errors(&format!("sources:\n  - name: a\n    kind: aws\n{}targets: [{{ name: b, kind: local, path: c.db }}]\n", indented(lines)))
+}
+
+/// The errors of a configuration whose only target is a ServiceNow instance with these keys (line 5 on).
+#[track_caller]
+fn errors_in_servicenow(lines: &str) -> String {
+    errors(&servicenow(lines))
+}
+
+/// A configuration whose only target is a ServiceNow instance with these keys.
+fn servicenow(lines: &str) -> String {
+    format!("sources: [{{ name: a, kind: file, path: b.json }}]\ntargets:\n  - name: s\n    kind: servicenow\n{}", indented(lines))
 }
 
 /// Keys as they stand in an item of `sources` or `targets`.

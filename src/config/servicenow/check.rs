@@ -1,0 +1,108 @@
+//! What no schema can say of a ServiceNow target, on the tree as written.
+
+use std::collections::BTreeMap;
+
+use dewpoint_servicenow::{Mapping, value_of};
+
+use super::leaf::{InstanceUrl, KindKey};
+use crate::config::check::nearest;
+use crate::config::diagnostic::{Report, Span, quote};
+use crate::config::leaf::Leaf;
+use crate::config::rules::check_expression;
+use crate::config::tree::{Entry, Node, Value};
+
+/// The ways to log in.
+const WAYS: &[&str] = &["oauth", "basic", "api_key"];
+
+/// Checks the ServiceNow targets, as written; what is none is left alone.
+pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Report) {
+    let mut instances: BTreeMap<String, (&str, Span)> = BTreeMap::new();
+    for node in root.get("targets").map_or(&[][..], Node::items) {
+        if node.get("kind").and_then(Node::text) != Some("servicenow") {
+            continue;
+        }
+        let name = node.get("name").and_then(Node::text).unwrap_or_default();
+        if let Some((url, at)) = node.get("url").and_then(|node| Some((InstanceUrl::parse(node.text()?).ok()?, node.span))) {
+            if let Some((other, first)) = instances.get(&url.to_string()) {
+                let text = format!("targets {} and {} are the same instance", quote(other), quote(name));
+                report.error(at, text).label("again here").other(*first, "first here").help("one target writes all that an instance gets");
+            } else {
+                instances.insert(url.to_string(), (name, at));
+            }
+        }
+        if let Some(auth) = node.get("auth") {
+            check_auth(auth, name, report);
+        }
+        check_mapping(node, name, source, report);
+        check_authority(node, name, report);
+    }
+}
+
+fn entries(node: &Node) -> &[Entry] {
+    match &node.value {
+        Value::Map(entries) => entries,
+        _ => &[],
+    }
+}
+
+/// A key with something behind it.
+fn given<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
+    node.entry(key).filter(|entry| entry.node.value != Value::Null)
+}
+
+fn check_auth(auth: &Node, name: &str, report: &mut Report) {
+    let Value::Map(all) = &auth.value else { return };
+    let ways: Vec<&Entry> = all.iter().filter(|entry| WAYS.contains(&entry.key.as_str())).collect();
+    match ways.as_slice() {
+        // A slip in the key is an error of its own, with the same mend.
+        [] if all.is_empty() => {
+            let text = format!("`targets.{name}.auth`: expected one of `oauth`, `basic` and `api_key`");
+            report.error(auth.span, text).help("for example `basic: { username: dewpoint, password: env:SNOW_PASSWORD }`");
+        }
+        [first, rest @ ..] => {
+            for again in rest {
+                let text = format!("`targets.{name}.auth`: `{}` and `{}` do not go together", first.key, again.key);
+                report.error(again.key_span, text).label("again here").other(first.key_span, "first here").help("keep one of them");
+            }
+        }
+        [] => {}
+    }
+    let Some(oauth) = auth.get("oauth") else { return };
+    for (key, other) in [("username", "password"), ("password", "username")] {
+        let is_meant = entries(oauth).iter().any(|entry| nearest(&entry.key, [other]).is_some());
+        if let Some(entry) = given(oauth, key).filter(|_| !is_meant) {
+            let text = format!("`targets.{name}.auth.oauth`: `{key}` needs `{other}`");
+            report.error(entry.key_span, text).help(format!("add `{other}`, or leave both out to act as the application's own user"));
+        }
+    }
+}
+
+fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
+    for entry in node.get("mapping").map_or(&[][..], entries) {
+        let Ok(KindKey(kind)) = KindKey::parse(&entry.key) else { continue };
+        for field in entry.node.get("fields").map_or(&[][..], entries) {
+            let before = format!("`targets.{name}.mapping.{kind}.fields.{}`: ", field.key);
+            check_expression(&field.node, &before, source, report, |text| value_of(kind, text));
+        }
+    }
+}
+
+/// An authority over a column that nothing is written to would be silently without effect.
+fn check_authority(node: &Node, name: &str, report: &mut Report) {
+    let Some(authority) = node.get("authority") else { return };
+    let Ok(mapping) = Mapping::standard() else { return };
+    let own = node.get("mapping").map_or(&[][..], entries).iter().filter_map(|entry| entry.node.get("fields")).flat_map(entries);
+    let mut known = mapping.fields();
+    known.extend(own.map(|entry| entry.key.as_str()));
+    for entry in entries(authority) {
+        if known.contains(entry.key.as_str()) {
+            continue;
+        }
+        let text = format!("`targets.{name}.authority`: nothing is written to a column {}", quote(&entry.key));
+        let error = report.error(entry.key_span, text);
+        match nearest(&entry.key, known.iter().copied()) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error.help("write columns of the instance, such as `owned_by`; one of your own has to be under `mapping`"),
+        };
+    }
+}

@@ -1,0 +1,254 @@
+//! The texts that a ServiceNow target is made of: addresses, names of columns, classes and relationship types, user names.
+
+use std::fmt;
+
+use dewpoint_core::model::{Kind, RelationType};
+use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED};
+use url::Url;
+
+use crate::config::check::nearest;
+use crate::config::diagnostic::quote;
+use crate::config::leaf::{HttpUrl, Leaf, Problem};
+use crate::config::secret::SecretRef;
+
+/// Longest name of a table or column, in characters (ServiceNow, "Table administration").
+const IDENTIFIER_MAX: usize = 80;
+
+/// Longest discovery source: `sys_choice.value` and `sys_object_source.name` hold no more.
+const SOURCE_MAX: usize = 100;
+
+macro_rules! text_leaf {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+/// Address of an instance: https, or http on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct InstanceUrl(pub(super) Url);
+
+text_leaf!(InstanceUrl);
+
+impl Leaf for InstanceUrl {
+    const NAME: &'static str = "instance_url";
+    const EXPECTED: &'static str = "an address such as `https://example.service-now.com`";
+    const PATTERN: Option<&'static str> = HttpUrl::PATTERN;
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        const EXAMPLE: &str = "for example `https://example.service-now.com`";
+        let HttpUrl(url) = HttpUrl::parse(text).map_err(|problem| match problem.help.as_deref() {
+            Some(help) if help.contains("127.0.0.1") => Problem { help: Some(EXAMPLE.to_owned()), ..problem },
+            _ => problem,
+        })?;
+        if let Some(page) = url.path().rsplit('/').next().filter(|page| page.ends_with(".do")) {
+            let problem = Problem::new(format!("{} is a page of the instance, and not its address", quote(page)));
+            return Err(problem.help(EXAMPLE));
+        }
+        match BaseUrl::parse(text, Plaintext::Loopback) {
+            Ok(_) => Ok(Self(url)),
+            Err(error) => {
+                let problem = Problem::new(error.to_string());
+                Err(match error.hint() {
+                    Some(hint) => problem.help(hint),
+                    None => problem,
+                })
+            }
+        }
+    }
+}
+
+/// A name that need not be secret: as it is, or a reference to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum NameOrRef {
+    Plain(String),
+    Reference(SecretRef),
+}
+
+impl fmt::Display for NameOrRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(name) => f.write_str(name),
+            Self::Reference(reference) => fmt::Display::fmt(reference, f),
+        }
+    }
+}
+
+impl Leaf for NameOrRef {
+    const NAME: &'static str = "name_or_reference";
+    const EXPECTED: &'static str = "a name, or a reference to it: `env:NAME` or `file:PATH`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.starts_with("env:") || text.starts_with("file:") {
+            return SecretRef::parse(text).map(Self::Reference);
+        }
+        if text.starts_with('$') {
+            return Err(Problem::new("variables are not expanded").secret().help("write `env:NAME`"));
+        }
+        if text.trim().is_empty() || text.chars().any(char::is_control) {
+            return Err(Problem::new(format!("expected {}", Self::EXPECTED)).secret());
+        }
+        Ok(Self::Plain(text.to_owned()))
+    }
+}
+
+/// Our name among the sources of discovery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct DiscoverySource(pub(in crate::config) String);
+
+text_leaf!(DiscoverySource);
+
+impl Leaf for DiscoverySource {
+    const NAME: &'static str = "discovery_source";
+    const EXPECTED: &'static str = "a discovery source such as `Dewpoint`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let is_fit = !text.is_empty() && text.trim() == text && text.chars().count() <= SOURCE_MAX && !text.chars().any(is_unfit);
+        if is_fit {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} cannot be a discovery source", quote(text)));
+        Err(problem.help(format!("a discovery source has 1 to {SOURCE_MAX} characters, without blanks around it, `^` and `,`")))
+    }
+}
+
+/// Characters by which queries and lists would be cut.
+fn is_unfit(c: char) -> bool {
+    c.is_control() || matches!(c, '^' | ',')
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.len() <= IDENTIFIER_MAX
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+const IDENTIFIER_PATTERN: &str = "^[a-z][a-z0-9_]{0,79}$";
+
+/// Name of a class: its table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ClassName(pub(in crate::config) String);
+
+text_leaf!(ClassName);
+
+impl Leaf for ClassName {
+    const NAME: &'static str = "servicenow_class";
+    const EXPECTED: &'static str = "the name of a class, such as `cmdb_ci_vm_instance`";
+    const PATTERN: Option<&'static str> = Some(IDENTIFIER_PATTERN);
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if is_identifier(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a class", quote(text)));
+        Err(problem.help("write the name of its table, such as `cmdb_ci_vm_instance`, and not its label"))
+    }
+}
+
+/// Name of a column that a mapping can fill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ColumnName(pub(in crate::config) String);
+
+text_leaf!(ColumnName);
+
+impl Leaf for ColumnName {
+    const NAME: &'static str = "servicenow_column";
+    const EXPECTED: &'static str = "the name of a column, such as `asset_tag`";
+    const PATTERN: Option<&'static str> = Some(IDENTIFIER_PATTERN);
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text == "tags" {
+            let problem = Problem::new("tags are no column: all of them are written as key values");
+            return Err(problem.help("a column can take one of them: `ci.tags[\"asset\"]`"));
+        }
+        if RESERVED.contains(&text) {
+            let problem = Problem::new(format!("column {} cannot be mapped", quote(text)));
+            return Err(problem.help("Dewpoint and the engine fill it themselves"));
+        }
+        if is_identifier(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a column", quote(text)));
+        Err(problem.help("write the column's name, such as `asset_tag`, and not its label"))
+    }
+}
+
+/// The value of a column as written; what is wrong in it is found when it is compiled, with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct ValueText(pub(in crate::config) String);
+
+text_leaf!(ValueText);
+
+impl Leaf for ValueText {
+    const NAME: &'static str = "value_expression";
+    const EXPECTED: &'static str = "an expression such as `ci.name`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text.trim().is_empty() {
+            return Err(Problem::new("the expression is empty").help("write `\"null\"` for a column that is not to be written"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// A relationship type as the instance names it: `Depends on::Used by`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct RelationshipType(pub(in crate::config) String);
+
+text_leaf!(RelationshipType);
+
+impl Leaf for RelationshipType {
+    const NAME: &'static str = "relationship_type";
+    const EXPECTED: &'static str = "a relationship type such as `Depends on::Used by`";
+    const PATTERN: Option<&'static str> = Some(r"^\S.*::.*\S$");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let is_half = |half: &str| !half.is_empty() && half.trim() == half && !half.contains(':') && !half.chars().any(is_unfit);
+        if text.split_once("::").is_some_and(|(parent, child)| is_half(parent) && is_half(child)) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no relationship type", quote(text)));
+        Err(problem.help("write both descriptors as the instance has them, the parent's first: `Depends on::Used by`"))
+    }
+}
+
+macro_rules! word_key {
+    ($(#[$meta:meta])* $name:ident, $word:ty, $leaf:literal, $expected:literal, $what:literal) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(in crate::config) struct $name(pub(super) $word);
+
+        text_leaf!($name);
+
+        impl Leaf for $name {
+            const NAME: &'static str = $leaf;
+            const EXPECTED: &'static str = $expected;
+
+            fn parse(text: &str) -> Result<Self, Problem> {
+                let words = || <$word>::ALL.iter().map(|word| word.as_str());
+                text.parse().map(Self).map_err(|_| {
+                    let problem = Problem::new(format!("there is no {} {}", $what, quote(text)));
+                    match nearest(text, words()) {
+                        Some(near) => problem.help(format!("did you mean `{near}`?")),
+                        None => problem.help(format!("there are {}", words().collect::<Vec<_>>().join(", "))),
+                    }
+                })
+            }
+        }
+    };
+}
+
+word_key!(
+    /// A kind as a key.
+    KindKey, Kind, "kind_key", "a resource kind", "resource kind"
+);
+word_key!(
+    /// The type of an edge as a key.
+    RelationKey, RelationType, "relation_key", "a type of edge such as `protected_by`", "type of edge"
+);

@@ -1,0 +1,90 @@
+//! ServiceNow targets as written. The comments here are the descriptions in the published schema.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use dewpoint_servicenow::DISCOVERY_SOURCE_DEFAULT;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::leaf::{ClassName, ColumnName, DiscoverySource, NameOrRef, ValueText};
+use crate::config::leaf::{Leaf, Written};
+use crate::config::secret::SecretRef;
+
+/// As whom an instance is asked: exactly one of `oauth`, `basic` and `api_key`.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceNowAuth")]
+#[schemars(extend("minProperties" = 1, "maxProperties" = 1, "x-help" = "for example `{ basic: { username: dewpoint, password: env:SNOW_PASSWORD } }`"))]
+pub(in crate::config) struct RawAuth {
+    /// Tokens of an OAuth application: as its own user, or as the one that is named.
+    #[serde(default)]
+    pub(super) oauth: Option<RawOAuth>,
+    /// A user's name and password with each request.
+    #[serde(default)]
+    pub(super) basic: Option<RawBasic>,
+    /// A REST API key, as a reference: `env:NAME` or `file:PATH`.
+    #[serde(default)]
+    pub(super) api_key: Option<Written<SecretRef>>,
+}
+
+/// Tokens of an OAuth application.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceNowOAuth", extend("x-help" = "for example `{ client_id: env:SNOW_ID, client_secret: env:SNOW_SECRET }`"))]
+pub(in crate::config) struct RawOAuth {
+    /// Id of the application, or a reference to it: `env:NAME` or `file:PATH`.
+    pub(super) client_id: Written<NameOrRef>,
+    /// Its secret, as a reference: `env:NAME` or `file:PATH`.
+    pub(super) client_secret: Written<SecretRef>,
+    /// As which user, or a reference to the name. Without it as the application's own user, by the grant of client credentials.
+    #[serde(default)]
+    pub(super) username: Option<Written<NameOrRef>>,
+    /// The user's password, as a reference: `env:NAME` or `file:PATH`.
+    #[serde(default)]
+    pub(super) password: Option<Written<SecretRef>>,
+}
+
+/// A user's name and password.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceNowBasic", extend("x-help" = "for example `{ username: dewpoint, password: env:SNOW_PASSWORD }`"))]
+pub(in crate::config) struct RawBasic {
+    /// Name of the user, or a reference to it: `env:NAME` or `file:PATH`.
+    pub(super) username: Written<NameOrRef>,
+    /// The password, as a reference: `env:NAME` or `file:PATH`.
+    pub(super) password: Written<SecretRef>,
+}
+
+/// What takes the place of parts of the standard mapping of a kind.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ServiceNowMapping", extend("x-help" = "for example `{ class: cmdb_ci_linux_server }`"))]
+pub(in crate::config) struct RawKindMapping {
+    /// Class of the kind's records.
+    pub(super) class: Option<Written<ClassName>>,
+    /// Columns and their values: CEL expressions over `ci`. What is null is not written.
+    #[schemars(extend("x-key-leaf" = ColumnName::NAME))]
+    pub(super) fields: BTreeMap<String, Written<ValueText>>,
+}
+
+/// How fast an API is asked.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "RequestRate", extend("x-help" = "for example `{ requests_per_second: 10 }`"))]
+pub(in crate::config) struct RawRequestRate {
+    /// Requests a second; as many may be made at once.
+    #[schemars(range(min = 1, max = 1000))]
+    pub(super) requests_per_second: NonZeroU32,
+}
+
+impl Default for RawRequestRate {
+    fn default() -> Self {
+        const TEN: NonZeroU32 = NonZeroU32::MIN.saturating_add(9);
+        Self { requests_per_second: TEN }
+    }
+}
+
+pub(in crate::config) fn default_discovery_source() -> Written<DiscoverySource> {
+    Written(DiscoverySource(DISCOVERY_SOURCE_DEFAULT.to_owned()))
+}

@@ -1,0 +1,329 @@
+//! The ServiceNow target as its user has it: an inventory file, the program, and a simulated instance.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use dewpoint_servicenow_sim::{Instance, Sim};
+use serde_json::{Value, json};
+
+use crate::support::inventory::{instance_key, key};
+use crate::support::{Inventory, Ran, World};
+
+/// Days on which the tests sync; the inventories' resources were born long before.
+const FIRST: &str = "2026-02-01T00:00:00Z";
+const DAY_2: &str = "2026-02-02T12:00:00Z";
+const DAY_3: &str = "2026-02-04T00:00:00Z";
+
+struct Snow {
+    world: World,
+    sim: Sim,
+}
+
+impl Snow {
+    fn new() -> Self {
+        Self::over(Instance::new().with_data_source("Dewpoint"), "")
+    }
+
+    /// `extra` are more keys of the target, each on a line.
+    fn over(instance: Instance, extra: &str) -> Self {
+        let snow = Self { world: World::empty(), sim: Sim::start(instance).unwrap() };
+        snow.configure(extra, "");
+        snow
+    }
+
+    fn configure(&self, extra: &str, below: &str) {
+        let extra: String = extra.lines().map(|line| format!("    {line}\n")).collect();
+        let text = format!(
+            "sources: [{{ name: demo, kind: file, path: inventory.json }}]
+{below}
+targets:
+  - name: snow
+    kind: servicenow
+    url: {}
+    auth: {{ basic: {{ username: integration, password: env:SNOW_PASSWORD }} }}
+    rate: {{ requests_per_second: 1000 }}
+{extra}",
+            self.sim.url()
+        );
+        self.world.write("dewpoint.yaml", &text);
+    }
+
+    fn run_as(&self, password: &str, args: &[&str]) -> Ran {
+        let mut command = self.world.command(args);
+        Ran::of(&command.env("SNOW_PASSWORD", password).args(["--output", "json"]).output().unwrap())
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str], code: i32) -> Value {
+        let ran = self.run_as("integration-password", args);
+        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
+        ran.document()
+    }
+
+    #[track_caller]
+    fn sync_at(&self, at: &str, code: i32) -> Value {
+        self.json(&["sync", "--at", at], code)
+    }
+
+    fn writes(&self) -> u64 {
+        self.sim.counters().writes
+    }
+
+    /// How many records of ours there are, by class.
+    fn marked(&self) -> BTreeMap<String, u64> {
+        let mut counts = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for (_, mark) in self.sim.rows("sys_object_source", "name=Dewpoint") {
+            let (class, record) = (mark.values["target_table"].clone(), mark.values["target_sys_id"].clone());
+            assert!(seen.insert(record), "two marks on one record");
+            assert!(mark.values["source_feed"].len() > 8, "without an estate: {:?}", mark.values);
+            *counts.entry(class).or_default() += 1;
+        }
+        counts
+    }
+
+    fn values(&self, table: &str, query: &str, columns: &[&str]) -> Vec<Vec<String>> {
+        let value = |row: &BTreeMap<String, String>, column: &&str| row.get(*column).cloned().unwrap_or_default();
+        let rows = self.sim.rows(table, query);
+        rows.iter().map(|(_, row)| columns.iter().map(|column| value(&row.values, column)).collect()).collect()
+    }
+
+    /// The ids of all that stands there, by table: what is made, doubled or removed shows in it.
+    fn inventory(&self) -> BTreeMap<String, BTreeSet<String>> {
+        self.sim.snapshot().tables().into_iter().map(|(table, rows)| (table, rows.into_keys().collect())).collect()
+    }
+}
+
+/// The sample estate.
+fn quickstart() -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/quickstart/inventory.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The rest of the quick start's configuration.
+const QUICKSTART: &str = "ownership:
+  service: [service, application]
+  environment: { tags: [env, Env, environment], values: { prod: production, prd: production, dev: development } }";
+
+/// The class of a kind's records, by hand from "Discovery and Service Mapping Patterns" and the connectors' resource types.
+fn class(kind: &str, provider: &str) -> &'static str {
+    match (kind, provider) {
+        ("account", _) => "cmdb_ci_cloud_service_account",
+        ("region", "azure") => "cmdb_ci_azure_datacenter",
+        ("region", _) => "cmdb_ci_aws_datacenter",
+        ("zone", _) => "cmdb_ci_availability_zone",
+        ("resource_group", _) => "cmdb_ci_resource_group",
+        ("network", _) => "cmdb_ci_network",
+        ("subnet", _) => "cmdb_ci_cloud_subnet",
+        ("security_group", _) => "cmdb_ci_compute_security_group",
+        ("instance", _) => "cmdb_ci_vm_instance",
+        ("scaling_group", _) => "cmdb_ci_instance_scale_set",
+        ("network_interface", _) => "cmdb_ci_nic",
+        ("volume", _) => "cmdb_ci_storage_volume",
+        ("public_address", _) => "cmdb_ci_cloud_public_ipaddress",
+        ("load_balancer", _) => "cmdb_ci_cloud_load_balancer",
+        ("pool", _) => "cmdb_ci_lb_pool",
+        ("service", _) => "cmdb_ci_service_auto",
+        other => panic!("{other:?} has no class"),
+    }
+}
+
+#[test]
+fn the_sample_estate_arrives_once_and_in_few_calls() {
+    let snow = Snow::new();
+    snow.configure("", QUICKSTART);
+    let inventory = quickstart();
+    snow.world.write("inventory.json", &inventory.to_string());
+
+    let plan = snow.json(&["plan"], 0);
+    assert_eq!(snow.writes(), 0, "a plan writes nothing");
+    let sync = snow.json(&["sync"], 0);
+    assert_eq!(sync["outcome"], "done", "{sync:#}");
+    let changes = |change: &str| plan["changes"].as_array().unwrap().iter().filter(|one| one["change"] == change).count();
+    assert_eq!(sync["counts"]["snow"]["create"], changes("create"), "what the plan said");
+    assert_eq!(sync["counts"]["snow"]["relate"], changes("relate"), "what the plan said");
+
+    let mut expected: BTreeMap<String, u64> = BTreeMap::new();
+    for change in plan["changes"].as_array().unwrap().iter().filter(|change| change["change"] == "create") {
+        let key = change["key"].as_str().unwrap();
+        let class = class(change["kind"].as_str().unwrap(), key.split(':').next().unwrap());
+        *expected.entry(class.to_owned()).or_default() += 1;
+    }
+    assert_eq!(snow.marked(), expected);
+
+    // Every edge of the plan between its two records.
+    let marks = snow.values("sys_object_source", "name=Dewpoint", &["id", "target_sys_id"]);
+    let records: BTreeMap<&str, &str> = marks.iter().map(|mark| (mark[0].as_str(), mark[1].as_str())).collect();
+    let record = |key: &Value| {
+        let key = key.as_str().unwrap();
+        records[key.strip_prefix("aws:").or(key.strip_prefix("azure:")).unwrap_or(key)]
+    };
+    let relations = snow.values("cmdb_rel_ci", "", &["parent", "type", "child"]);
+    assert_eq!(relations.iter().collect::<BTreeSet<_>>().len(), relations.len(), "no edge twice");
+    let related: BTreeSet<(&str, &str)> = relations.iter().map(|row| (row[0].as_str(), row[2].as_str())).collect();
+    for change in plan["changes"].as_array().unwrap().iter().filter(|change| change["change"] == "relate") {
+        let (from, to) = (record(&change["relation"]["from"]), record(&change["relation"]["to"]));
+        assert!(related.contains(&(from, to)) || related.contains(&(to, from)), "{change:#}");
+    }
+
+    // Six pairs of account and region and what lies in none: far below the promise of ceil(N/batch_size) * 1.15 + 20 for each.
+    let posts = snow.sim.counters().by_api["identifyreconcile"];
+    assert!(posts <= 12, "{posts} payloads");
+    assert!(sync["calls"]["snow"]["reconcile"].as_u64().is_some_and(|calls| calls > 0), "{}", sync["calls"]);
+
+    snow.sim.clear_calls();
+    let second = snow.json(&["sync"], 0);
+    assert_eq!(second["counts"]["snow"], json!({}));
+    let counters = snow.sim.counters();
+    assert_eq!((counters.writes, counters.requests), (0, 1), "{:?}", snow.sim.calls());
+    let plan = snow.json(&["plan", "--exit-code"], 0);
+    assert_eq!(plan["changes"], json!([]));
+}
+
+/// Some machines behind a security group.
+fn machines(n: usize) -> Inventory {
+    let inventory = Inventory::new().group("sg-1", json!({})).instances(n);
+    (0..n).fold(inventory, |inventory, i| {
+        inventory.relation("protected_by", &instance_key(&format!("i-{i:04}")), &key("security_group", "sg-1"))
+    })
+}
+
+#[test]
+fn a_change_is_one_update() {
+    let snow = Snow::new();
+    snow.world.put(&machines(8));
+    snow.sync_at(FIRST, 0);
+    let before = snow.marked();
+    snow.sim.clear_calls();
+    let changed = machines(8).without(&["i-0003"]).instance("i-0003", json!({ "name": "renamed" }));
+    let changed = changed.relation("protected_by", &instance_key("i-0003"), &key("security_group", "sg-1"));
+    snow.world.put(&changed);
+    let sync = snow.sync_at("2026-02-01T01:00:00Z", 0);
+    assert_eq!(sync["counts"]["snow"], json!({ "update": 1 }));
+    assert_eq!((snow.writes(), snow.sim.counters().operations.clone()), (1, [("UPDATE".to_owned(), 1)].into()));
+    assert_eq!(snow.values("cmdb_ci_vm_instance", "object_id=i-0003", &["name"]), [["renamed"]]);
+    assert_eq!(snow.marked(), before);
+}
+
+#[test]
+fn a_terminated_machine_is_retired_by_its_status() {
+    let snow = Snow::new();
+    snow.world.put(&machines(8));
+    snow.sync_at(FIRST, 0);
+    let ended = machines(8).without(&["i-0003"]).instance("i-0003", json!({ "state": "terminated" }));
+    snow.world.put(&ended);
+    let sync = snow.sync_at(DAY_2, 0);
+    assert_eq!(sync["counts"]["snow"]["retire"], 1, "{sync:#}");
+    let status = |query: &str| snow.values("cmdb_ci_vm_instance", query, &["install_status", "operational_status"]);
+    assert_eq!(status("object_id=i-0003"), [["7", "6"]]);
+    assert_eq!(status("object_id!=i-0003"), vec![["1", "1"]; 7]);
+    snow.sim.clear_calls();
+    snow.sync_at("2026-02-02T13:00:00Z", 0);
+    assert_eq!(snow.writes(), 0);
+    assert_eq!(snow.marked()["cmdb_ci_vm_instance"], 8, "nothing is deleted");
+}
+
+#[test]
+fn a_lost_ledger_finds_its_records_again() {
+    let snow = Snow::new();
+    snow.world.put(&machines(8));
+    snow.sync_at(FIRST, 0);
+    let before = snow.inventory();
+    std::fs::remove_file(snow.world.path("dewpoint.db")).unwrap();
+    snow.sim.clear_calls();
+    let sync = snow.sync_at(DAY_2, 0);
+    assert!(sync["remarks"].to_string().contains("recovered 9 records"), "{sync:#}");
+    assert_eq!(sync["counts"]["snow"]["create"], Value::Null, "{sync:#}");
+    assert!(snow.inventory() == before, "something was made or removed");
+
+    // When people ask for it, the same. The datacenter and the account came along with the machines.
+    let places = [("cmdb_ci_aws_datacenter", 1), ("cmdb_ci_cloud_service_account", 1)];
+    let expected = places.into_iter().chain([("cmdb_ci_compute_security_group", 1), ("cmdb_ci_vm_instance", 8)]);
+    let expected: BTreeMap<String, u64> = expected.map(|(class, n)| (class.to_owned(), n)).collect();
+    snow.json(&["target", "recover", "snow"], 0);
+    snow.sync_at(DAY_3, 0);
+    assert_eq!(snow.marked(), expected);
+    assert_eq!(snow.values("cmdb_ci_vm_instance", "", &["sys_id"]).len(), 8);
+}
+
+#[test]
+fn credentials_that_are_refused_end_with_5_and_their_lack_with_2() {
+    let snow = Snow::new();
+    snow.world.put(&machines(2));
+    let ran = snow.run_as("wrong", &["sync", "--at", FIRST]);
+    assert_eq!(ran.code, 5, "{}\n{}", ran.out, ran.err);
+    assert!(ran.out.contains("did not accept the credentials"), "{}", ran.out);
+    assert!(!format!("{}{}", ran.out, ran.err).contains("wrong"), "the password was told");
+    let doctor = snow.run_as("wrong", &["doctor"]);
+    assert_eq!(doctor.code, 5, "{}\n{}", doctor.out, doctor.err);
+
+    let ran = Ran::of(&snow.world.command(&["sync", "--at", FIRST, "--output", "json"]).env_remove("SNOW_PASSWORD").output().unwrap());
+    assert_eq!(ran.code, 2, "{}\n{}", ran.out, ran.err);
+    for told in ["targets.snow.auth.basic.password", "env:SNOW_PASSWORD", "dewpoint.yaml:7:"] {
+        assert!(ran.out.contains(told), "{told} is not in\n{}", ran.out);
+    }
+    let doctor = Ran::of(&snow.world.command(&["doctor", "--output", "json"]).env_remove("SNOW_PASSWORD").output().unwrap());
+    assert!(doctor.out.contains("set the environment variable `SNOW_PASSWORD`"), "{}", doctor.out);
+    assert_eq!(snow.writes(), 0);
+}
+
+#[test]
+fn a_certificate_file_that_cannot_be_used_is_told() {
+    let snow = Snow::over(Instance::new(), "ca_file: none.pem");
+    snow.world.put(&machines(1));
+    let document = snow.sync_at(FIRST, 2);
+    assert!(document.to_string().contains("none.pem"), "{document:#}");
+    snow.world.write("none.pem", "not PEM");
+    let document = snow.json(&["doctor"], 1);
+    assert!(document["findings"].to_string().contains("the CA file cannot be used"), "{document:#}");
+}
+
+#[test]
+fn doctor_names_what_the_instance_lacks() {
+    let snow = Snow::new();
+    snow.world.put(&machines(1));
+    let findings = snow.json(&["doctor"], 0);
+    let of_snow: Vec<&Value> = findings["findings"].as_array().unwrap().iter().filter(|finding| finding["subject"] == "snow").collect();
+    assert!(of_snow.len() >= 4 && of_snow.iter().all(|finding| finding["outcome"] != "error"), "{of_snow:#?}");
+    assert_eq!(snow.marked(), BTreeMap::new());
+
+    let bare = Snow::over(Instance::new(), "");
+    bare.world.put(&machines(1));
+    let findings = bare.json(&["doctor"], 1);
+    let source = findings["findings"].as_array().unwrap().iter().find(|finding| finding["check"] == "data source").unwrap();
+    assert_eq!(source["outcome"], "error");
+    assert!(source["mend"].as_str().unwrap().contains("dewpoint bootstrap snow"), "{source}");
+
+    // The user of the tests may not add choices; nor can be asked who has no password.
+    let refused = bare.json(&["bootstrap", "snow"], 1);
+    assert_eq!(refused["steps"][0]["outcome"], "refused", "{refused:#}");
+    let ran = Ran::of(&bare.world.command(&["bootstrap", "snow", "--output", "json"]).env_remove("SNOW_PASSWORD").output().unwrap());
+    assert_eq!(ran.code, 2, "{}", ran.out);
+}
+
+#[test]
+fn an_own_mapping_takes_the_place_of_the_standard_one() {
+    let mapping = r#"mapping: { instance: { fields: { asset_tag: '"asset" in ci.tags ? ci.tags["asset"] : null' } } }
+relationships: { protected_by: "Depends on::Used by" }
+authority: { asset_tag: initial }
+include: { kinds: [instance, security_group] }"#;
+    let snow = Snow::over(Instance::new().with_data_source("Dewpoint"), mapping);
+    snow.world.put(&machines(1).without(&["i-0000"]).instance("i-0000", json!({ "tags": { "asset": "A-7" } })));
+    let plan = snow.json(&["plan"], 0);
+    assert_eq!(snow.writes(), 0);
+    assert!(plan["changes"].to_string().contains("A-7"), "{plan:#}");
+    snow.sync_at(FIRST, 0);
+    assert_eq!(snow.values("cmdb_ci_vm_instance", "", &["asset_tag"]), [["A-7"]]);
+}
+
+#[test]
+fn a_strangers_record_is_held() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    instance.insert("cmdb_ci_vm_instance", &[("name", "made by people"), ("object_id", "i-0001")]);
+    let snow = Snow::over(instance, "");
+    snow.world.put(&machines(3));
+    let sync = snow.sync_at(FIRST, 4);
+    assert_eq!(sync["holds"].as_array().map(Vec::len), Some(1), "{sync:#}");
+    assert_eq!(snow.marked()["cmdb_ci_vm_instance"], 2);
+    assert_eq!(snow.values("cmdb_ci_vm_instance", "object_id=i-0001", &["name"]), [["made by people"]]);
+}
