@@ -259,7 +259,7 @@ impl Engine<'_, '_> {
     /// A change as a write, where its turn has come. `made` are the records that earlier writes of its batch make.
     fn due(&mut self, change: Change, made: &BTreeSet<Key>) -> Option<Due> {
         match self.write_of(&change, made) {
-            Sendable::Now(write) => return Some(Due { change, write, unanswered: Vec::new() }),
+            Sendable::Now(write) => return Some(Due { change, write: *write, unanswered: Vec::new() }),
             Sendable::NotDue { error, parked } => {
                 let Change { key, relation, change, .. } = change;
                 self.outcome.failed.push(Failure { key, relation, change, error, parked });
@@ -524,7 +524,7 @@ impl Engine<'_, '_> {
             }
         }
         match self.make(change, made) {
-            Some(write) => Sendable::Now(write),
+            Some(write) => Sendable::Now(Box::new(write)),
             None => Sendable::Waits,
         }
     }
@@ -609,7 +609,7 @@ fn not_sent(in_flight: Vec<InFlight>) -> Vec<(InFlight, Answer)> {
 }
 
 enum Sendable {
-    Now(Write),
+    Now(Box<Write>),
     NotDue { error: String, parked: bool },
     Waits,
 }
