@@ -102,6 +102,7 @@ stories! {
     source_narrowed
     source_renamed
     spot_fleet_reclaimed
+    spot_pool_of_short_lives
     spot_reclaim
     stale_listing_after_termination
     started_again_is_not_young

@@ -209,6 +209,12 @@ pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, sighti
         return true;
     };
     let mut taken = take(known, resource.into(), Proven::ALL);
+    if known.end.is_some() && known.disposition == Disposition::Defer {
+        // It ended without a record, and what is made under its name has not stood yet.
+        let change = FieldChange { from: known.life_since.to_string().into(), to: observing.at.to_string().into() };
+        taken.fields.insert("life_since".to_owned(), change);
+        known.life_since = observing.at;
+    }
     if known.missing > 0 {
         taken.fields.insert("missing".to_owned(), FieldChange { from: known.missing.into(), to: 0.into() });
     }

@@ -13,7 +13,9 @@ pub(super) fn of_stage(known: &Known, stage: Stage, verdict: &Verdict, at: Times
     match (known.stage, stage) {
         (_, Stage::Missing) if known.recovered => "recovery: found at a target, shown by no listing since".to_owned(),
         (_, Stage::Missing) => absence(known),
-        (Stage::Retired | Stage::Purged, _) if known.life_since == at => shown(known, "shows a new life under its id"),
+        (Stage::Retired | Stage::Purged, _) if known.life_since == at && !known.resource.derived => {
+            shown(known, "shows a new life under its id")
+        }
         (Stage::Missing | Stage::Retired | Stage::Purged, _) => shown(known, "shows it again"),
         (Stage::Deferred, _) => recorded(known, verdict),
         (Stage::Active | Stage::Inactive, _) => shown(known, "shows it"),
@@ -39,7 +41,7 @@ pub(super) fn says(known: &Known) -> String {
 }
 
 /// Why a named fleet is no longer deferred that waited for its members' age.
-pub(super) const OF_GROWN_FLEET: &str = "min_age: a member was seen at the age that a rule sets for it, or older";
+pub(super) const OF_GROWN_FLEET: &str = "min_age: a member was seen at the age that a rule sets for it, or the fleet has stood that long";
 
 /// Why it is no longer deferred.
 fn recorded(known: &Known, verdict: &Verdict) -> String {

@@ -56,7 +56,7 @@ pub struct Decisions {
 /// Decides dispositions and stages of all resources, and proposes retirements.
 ///
 /// - An instance younger than `min_age` is deferred as long as it never had another disposition; what ends with it is deferred with it.
-///   So is a named fleet whose members are all younger than what rules set for them.
+///   So is a named fleet whose members are all younger than what rules set for them, until it has stood that long.
 ///   Its age is what was *seen* of it (from its birth to its last sighting), so a machine that is not listed does not grow old.
 /// - What the provider says has ended is retired at once. An absence is proposed after `confirm_missing` complete listings and
 ///   `retire_after` since it was last seen, and only while the scope's latest receipt is complete. What was never recorded needs no

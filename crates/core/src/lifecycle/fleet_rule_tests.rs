@@ -232,7 +232,10 @@ fn a_fleet_waits_for_the_age_that_rules_set_for_its_members() {
         assert!(is_member(&estate, &one.key, &blue));
     }
     let waiting = explain(&estate, &blue, &policy, crate::testing::minute(119)).expect("an explanation");
-    assert_eq!(waiting.because.disposition, "each of its members was last seen younger than the min_age that rules set for it");
+    assert_eq!(
+        waiting.because.disposition,
+        "neither was any of its members seen at the min_age that rules set for it, nor has it stood that long"
+    );
     assert_eq!(waiting.timers, [Timer { name: "min_age", due: Some(crate::testing::minute(120)) }]);
     let due = crate::told::time(crate::testing::minute(120));
     assert_eq!(waiting.next, format!("recorded when a listing shows a member at {due} or later, 2h after its birth"));
@@ -248,7 +251,7 @@ fn a_fleet_waits_for_the_age_that_rules_set_for_its_members() {
         .filter(|entry| entry.key == blue && entry.entry == JournalKind::Decided)
         .map(|entry| &*entry.cause)
         .collect();
-    assert_eq!(causes, ["min_age: a member was seen at the age that a rule sets for it, or older"; 2]);
+    assert_eq!(causes, ["min_age: a member was seen at the age that a rule sets for it, or the fleet has stood that long"; 2]);
     // Only the young one is left, and then none and another young one: what has a record waits no more.
     for minutes in [121, 122, 200] {
         settled(&mut estate, &shown(&[&two], Vec::new()), &policy, minutes);
@@ -283,6 +286,27 @@ fn a_young_fleet_leaves_no_trace() {
     // The rule that sets the age goes: only machines' own records wait for the default.
     settled(&mut estate, &shown(&[&two], Vec::new()), &under(vec![pools()]), 601);
     assert_eq!(disposition(&estate, &blue), Disposition::Record);
+}
+
+#[test]
+fn a_pool_of_short_lives_gets_its_record_once_it_has_stood() {
+    let node = |number: i64| born(machine(&format!("i-{number}"), &[("pool", "blue")]), number * 30 - 5);
+    let (policy, blue) = (under(vec![slow_pools()]), fleet(&node(0), "blue"));
+    let mut estate = Estate::default();
+    // Two at a time, and none lives for an hour.
+    let seen = |estate: &mut Estate, number: i64| {
+        let shown = shown(&[&node(number), &node(number + 1)], Vec::new());
+        settled(estate, &shown, &policy, number * 30 + 30);
+        (disposition(estate, &blue), estate.resources[&blue].stage)
+    };
+    for number in 0..4 {
+        assert_eq!(seen(&mut estate, number), (Disposition::Defer, Stage::Deferred), "with node {number}");
+    }
+    let waiting = explain(&estate, &blue, &policy, crate::testing::minute(120)).expect("an explanation");
+    assert_eq!(waiting.timers, [Timer { name: "min_age", due: Some(crate::testing::minute(150)) }]);
+    let due = crate::told::time(crate::testing::minute(150));
+    assert_eq!(waiting.next, format!("recorded when a listing shows a member at {due} or later, 2h after the fleet's first was seen"));
+    assert_eq!(seen(&mut estate, 4), (Disposition::Record, Stage::Active));
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::decide::{Around, age_seen, born, fleet_key, staying};
+use super::decide::{Around, born, fleet_key, staying};
 use super::policy::{Policy, Verdicts, groups};
-use super::words::after;
+use super::words::{after, elapsed};
 use crate::estate::{Disposition, Estate, Fence, Known};
 use crate::inventory::{is_live, named_fleets};
 use crate::model::{Key, Kind, RelationType};
@@ -36,17 +36,22 @@ pub(super) enum Age {
     Young(Option<Growing>),
 }
 
-/// The member that will be the first to be old enough.
+/// What will be the first to be old enough: a member, or the fleet for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Growing {
     /// When.
     pub(super) due: Timestamp,
-    /// What rules set for it.
+    /// What rules set for the member.
     pub(super) min_age: Duration,
+    /// Whether the fleet will have stood that long before the member is as old.
+    pub(super) is_stand: bool,
 }
 
 /// The ages of the named fleets that these machines are folded into, of those that have no record. One that has, or had, does not wait for any.
 /// The defaults' `min_age` speaks of machines and their own records, and delays no fleet.
+///
+/// A fleet that has stood for a member's `min_age`, when that is seen, is as good as that old itself: in a pool whose machines come and go none
+/// ever may be.
 pub(super) fn ages<'a>(estate: &Estate, verdicts: &Verdicts, folding: impl IntoIterator<Item = (&'a Key, &'a Key)>) -> BTreeMap<Key, Age> {
     let mut ages: BTreeMap<Key, Age> = BTreeMap::new();
     let waits = |fleet: &Key| estate.resources.get(fleet).is_none_or(|known| known.disposition != Disposition::Record);
@@ -57,10 +62,12 @@ pub(super) fn ages<'a>(estate: &Estate, verdicts: &Verdicts, folding: impl IntoI
         }
         let verdict = verdicts.of(member);
         let min_age = verdict.timers.min_age;
+        let birth = born(known);
+        let since = estate.resources.get(fleet).filter(|fleet| fleet.end.is_none()).map_or(birth, |fleet| birth.min(fleet.life_since));
         let age = if verdict.freezes() || verdict.is_group_unread {
             Age::Young(None)
-        } else if verdict.is_age_set && age_seen(known) < min_age {
-            Age::Young(Some(Growing { due: after(born(known), min_age), min_age }))
+        } else if verdict.is_age_set && elapsed(since, known.last_seen) < min_age {
+            Age::Young(Some(Growing { due: after(since, min_age), min_age, is_stand: since < birth }))
         } else {
             Age::Grown { is_set: verdict.is_age_set }
         };

@@ -118,7 +118,7 @@ impl<'a> Outlook<'a> {
             Some(Kept::Frozen { rule, text }) => format!("kept, because rule `{rule}` could not be asked: {text}"),
             Some(Kept::GroupUnread) => "kept, because whether it is in a scaling group could not be read".to_owned(),
             Some(Kept::Stays(Staying::Young)) if self.known.resource.derived => {
-                "each of its members was last seen younger than the min_age that rules set for it".to_owned()
+                "neither was any of its members seen at the min_age that rules set for it, nor has it stood that long".to_owned()
             }
             Some(Kept::Stays(Staying::Young)) => format!("it was last seen younger than min_age, {}", spelt(self.verdict.timers.min_age)),
             Some(Kept::Stays(Staying::Dwell)) => {
@@ -180,8 +180,9 @@ impl<'a> Outlook<'a> {
             }
             Some(Kept::GroupUnread) => format!("it stays {} until scaling groups are listed", known.disposition),
             Some(Kept::Stays(Staying::Young)) if known.resource.derived => match self.growing {
-                Some(Growing { due, min_age }) => {
-                    format!("recorded when a listing shows a member at {} or later, {} after its birth", told::time(due), spelt(min_age))
+                Some(Growing { due, min_age, is_stand }) => {
+                    let since = if is_stand { "the fleet's first was seen" } else { "its birth" };
+                    format!("recorded when a listing shows a member at {} or later, {} after {since}", told::time(due), spelt(min_age))
                 }
                 None => "decided when the rules can be asked about its members".to_owned(),
             },

@@ -15,7 +15,8 @@ use crate::rules::{Failure, Rule, Rules, Verdict};
 /// The timers that decide when a resource is recorded, retired and purged. Rules may set any of them for a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timers {
-    /// Instances younger than this get no record yet. What a rule sets delays the named fleet as well that they are folded into.
+    /// Instances younger than this get no record yet. What a rule sets delays the named fleet as well that they are folded into,
+    /// until one of them is as old, or the fleet has stood that long.
     pub min_age: Duration,
     /// Complete listings without a resource before it may be retired; at least 1.
     pub confirm_missing: u32,
