@@ -82,6 +82,7 @@ stories! {
     moved_to_another_group
     moves_between_groups
     no_time_of_birth
+    node_loses_its_cluster
     outlives_its_machine
     own_rules_before_presets
     owners_change

@@ -207,7 +207,7 @@ fn dispose(
 ) {
     policy.judge(verdicts, estate, at, |_| true, trace);
     let fleets = fleets::prospects(estate, policy, verdicts, at);
-    let placed = fleets::placed(estate).into_keys().cloned().collect();
+    let placed = fleets::dwelling(estate);
     let mut ages = BTreeMap::new();
     let Estate { resources, dirty, scopes, .. } = estate;
     let around = Around { scopes, placed: &placed, ages: &ages };
@@ -311,7 +311,7 @@ fn dispose_one(
 /// What a disposition rests on beside the resource itself.
 pub(super) struct Around<'a> {
     pub(super) scopes: &'a BTreeMap<Scope, KnownScope>,
-    /// Machines that are in a fleet that stands.
+    /// Machines that are in a fleet that has a record.
     pub(super) placed: &'a BTreeSet<Key>,
     /// How old the members of named fleets without a record are.
     pub(super) ages: &'a BTreeMap<Key, Age>,
@@ -358,7 +358,7 @@ pub(super) fn staying(known: &Known, wanted: Disposition, timers: &Timers, aroun
         // Nor to what is too young for one: a fleet that it leaves, or a rule that lets go of it, makes it no older.
         (_, Disposition::Record) if is_young() => Some(Staying::Young),
         (_, Disposition::Defer) => Some(Staying::Recorded),
-        // A machine can stay in its fleet only as long as that is there.
+        // A machine stays in its fleet only as long as that is there, and has a record to keep true.
         (Disposition::Record, Disposition::Fold) if is_recent() => Some(Staying::Dwell),
         (Disposition::Fold, Disposition::Record) if is_recent() && is_placed() => Some(Staying::Dwell),
         _ => None,

@@ -310,6 +310,33 @@ fn a_pool_of_short_lives_gets_its_record_once_it_has_stood() {
 }
 
 #[test]
+fn a_member_that_belongs_no_more_makes_no_record_of_its_fleet() {
+    let node = |id: &str, tags: &[(&str, &str)]| born(machine(id, tags), 0);
+    let (one, two) = (node("i-1", &[("pool", "blue")]), node("i-2", &[("pool", "blue")]));
+    let (bare, blue) = (node("i-1", &[]), fleet(&one, "blue"));
+    let of = |estate: &Estate| [&one.key, &blue].map(|key| disposition(estate, key));
+    let mut estate = Estate::default();
+    let _ = step(&mut estate, &shown(&[&one, &two], Vec::new()), &under(vec![slow_pools()]), 5);
+    // Without the tag it is too young for a record of its own, and then it leaves at once.
+    let untagged = shown(&[&bare, &two], Vec::new());
+    let _ = step(&mut estate, &untagged, &under(vec![slow_pools()]), 10);
+    assert_eq!(of(&estate), [Disposition::Fold, Disposition::Defer]);
+    let _ = step(&mut estate, &untagged, &under(vec![slow_pools()]), 20);
+    assert_eq!(of(&estate), [Disposition::Record, Disposition::Defer]);
+    assert!(!is_member(&estate, &one.key, &blue));
+
+    // The rule defers it by now, or is gone, and with it every member.
+    let defers = does("pools", r#"resource.kind == "instance" && "pool" in resource.tags"#, Action::Defer);
+    for (rules, left) in [(vec![defers], Disposition::Fold), (Vec::new(), Disposition::Record)] {
+        let mut estate = Estate::default();
+        let both = shown(&[&one, &two], Vec::new());
+        let _ = step(&mut estate, &both, &under(vec![slow_pools()]), 20);
+        let _ = step(&mut estate, &both, &under(rules), 30);
+        assert_eq!(of(&estate), [left, Disposition::Defer]);
+    }
+}
+
+#[test]
 fn a_fleet_waits_on_while_its_members_ages_are_not_known() {
     // Whether the patience is asked for, nobody could read, and until then nothing is known of the timers.
     let patience = rule(

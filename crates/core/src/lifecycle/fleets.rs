@@ -47,7 +47,7 @@ pub(super) struct Growing {
     pub(super) is_stand: bool,
 }
 
-/// The ages of the named fleets that these machines are folded into, of those that have no record. One that has, or had, does not wait for any.
+/// The ages of the named fleets that the rules fold these machines into, of those that have no record. One that has, or had, does not wait for any.
 /// The defaults' `min_age` speaks of machines and their own records, and delays no fleet.
 ///
 /// A fleet that has stood for a member's `min_age`, when that is seen, is as good as that old itself: in a pool whose machines come and go none
@@ -61,10 +61,15 @@ pub(super) fn ages<'a>(estate: &Estate, verdicts: &Verdicts, folding: impl IntoI
             continue;
         }
         let verdict = verdicts.of(member);
+        let is_open = verdict.freezes() || verdict.is_group_unread;
+        // What only stays there for a while says nothing of it.
+        if !is_open && fleet_key(known, verdict).as_ref() != Some(fleet) {
+            continue;
+        }
         let min_age = verdict.timers.min_age;
         let birth = born(known);
         let since = estate.resources.get(fleet).filter(|fleet| fleet.end.is_none()).map_or(birth, |fleet| birth.min(fleet.life_since));
-        let age = if verdict.freezes() || verdict.is_group_unread {
+        let age = if is_open {
             Age::Young(None)
         } else if verdict.is_age_set && elapsed(since, known.last_seen) < min_age {
             Age::Young(Some(Growing { due: after(since, min_age), min_age, is_stand: since < birth }))
@@ -88,6 +93,12 @@ pub(crate) fn placed(estate: &Estate) -> BTreeMap<&Key, &Key> {
     let stands = |fleet: &Key| estate.resources.get(fleet).is_some_and(|fleet| fleet.end.is_none());
     placed.extend(named.filter(|(id, _)| stands(&id.to)).map(|(id, _)| (&id.from, &id.to)));
     placed
+}
+
+/// Machines that are in a fleet with a record: only for that do they stay there for `min_dwell`.
+pub(super) fn dwelling(estate: &Estate) -> BTreeSet<Key> {
+    let is_recorded = |fleet: &Key| estate.resources.get(fleet).is_some_and(|fleet| fleet.disposition == Disposition::Record);
+    placed(estate).into_iter().filter(|(_, fleet)| is_recorded(fleet)).map(|(machine, _)| machine.clone()).collect()
 }
 
 /// What becomes of each fleet that machines are to be folded into. A named one that is not there yet is judged as its members will make it, and what

@@ -77,7 +77,7 @@ impl<'a> Outlook<'a> {
             (None, Some((machine, disposition))) => (disposition, By::Machine(machine)),
             (None, None) => (verdict.disposition, By::Rule(&verdict.rule)),
         };
-        let placed = fleets::placed(estate).contains_key(key).then(|| key.clone()).into_iter().collect();
+        let placed = fleets::dwelling(estate);
         let is_unrecorded_fleet = key.as_fleet().is_some() && known.disposition != Disposition::Record;
         let ages = if is_unrecorded_fleet { ages(estate, policy, at) } else { BTreeMap::new() };
         let around = Around { scopes: &estate.scopes, placed: &placed, ages: &ages };
