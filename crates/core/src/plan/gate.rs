@@ -139,7 +139,7 @@ fn take_out_rejected(wishes: &mut Vec<Wish>, state: &TargetState, absent: &mut B
             return true;
         }
         rejected += 1;
-        if wish.change.change == ChangeKind::Create {
+        if makes_record(wish.change.change) {
             absent.insert(wish.change.key.clone());
         }
         false

@@ -657,6 +657,13 @@ fn a_fleet_record_that_comes_back_is_waited_for_as_well() {
     let plan = world.plan();
     assert_eq!(words(&plan.changes), ["revive fleet", "retire i-000", "retire i-001", "retire vol-1"]);
     assert!(plan.changes[1..].iter().all(|change| change.gives_way_to == [key("fleet")].into()));
+    // People do not want it back: its members keep their records.
+    let Change { id, fence, .. } = plan.changes[0];
+    let rejected = Verdict { change: id, target: plan.target.clone(), verdict: VerdictKind::Rejected, fence, at: world.now };
+    world.state.verdicts.insert(id, rejected);
+    let without = world.plan();
+    assert_eq!((words(&without.changes), without.rejected), (Vec::new(), 1));
+    world.state.verdicts.clear();
     refuse(&mut world, "fleet", None);
     assert_eq!(words(&world.plan().changes), ["revive fleet"]);
 }
