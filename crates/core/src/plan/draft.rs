@@ -155,7 +155,7 @@ fn make<'a>(mut drafter: Drafter<'a>) -> Draft {
 }
 
 /// Calls `visit` for each resource, with its row at the target if there is one. Both maps are sorted, so they are walked side by side.
-fn each<'a>(input: &'a Input<'_>, mut visit: impl FnMut(&'a Key, &'a Known, Option<&'a RecordBrief>)) {
+pub(super) fn each<'a>(input: &'a Input<'_>, mut visit: impl FnMut(&'a Key, &'a Known, Option<&'a RecordBrief>)) {
     let mut rows = input.state.records.iter().peekable();
     for (key, known) in &input.estate.resources {
         while rows.next_if(|(row_key, _)| *row_key < key).is_some() {}
