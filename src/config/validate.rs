@@ -216,6 +216,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
         },
         authority: authority.into_iter().map(|(field, authority)| (field, authority.into())).collect(),
         verify_every: verify_every.0.0,
+        heartbeat: None,
         max_records,
         purge: match purge {
             RawPurge::Keep => Purge::Keep,
