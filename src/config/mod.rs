@@ -171,6 +171,8 @@ pub struct TargetConfig {
     pub authority: BTreeMap<String, Authority>,
     /// How often it is read in full; `None` for never.
     pub verify_every: Option<Duration>,
+    /// Longest that a record which lives is left without a write or a heartbeat; `None` for no heartbeat.
+    pub heartbeat: Option<Duration>,
     /// Most records it may hold of ours; `None` for no limit.
     pub max_records: Option<u64>,
     /// What becomes of retired records.

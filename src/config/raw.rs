@@ -255,6 +255,9 @@ pub(super) enum RawTarget {
         /// How often the target is read in full to find what others changed; `never` does not look.
         #[serde(default = "default_verify_every")]
         verify_every: Written<DurationOrNever>,
+        /// About how often a record that did not change is told as seen, so that the instance does not take it for stale; `never` leaves that out.
+        #[serde(default = "default_heartbeat")]
+        heartbeat: Written<DurationOrNever>,
         /// Most records this target may hold of ours; creates beyond it are held. Without it there is no limit.
         #[serde(default)]
         #[schemars(range(min = 1))]
@@ -279,6 +282,10 @@ pub(super) enum RawTarget {
         #[serde(default)]
         ca_file: Option<Written<FilePath>>,
     },
+}
+
+fn default_heartbeat() -> Written<DurationOrNever> {
+    Written(DurationOrNever(Some(24 * HOUR)))
 }
 
 fn default_verify_every() -> Written<DurationOrNever> {

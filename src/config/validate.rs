@@ -208,6 +208,8 @@ struct Common {
     adopt: RawAdopt,
     authority: BTreeMap<String, RawAuthority>,
     verify_every: Written<DurationOrNever>,
+    /// Not there where the target has none.
+    heartbeat: Option<Written<DurationOrNever>>,
     max_records: Option<u64>,
     purge: RawPurge,
     batch_size: u32,
@@ -218,7 +220,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
     let at = span(node, "name");
     let (name, kind, common) = match raw {
         RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } => {
-            let common = Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline };
+            let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
             (name, TargetKind::Local { path: resolved(dir, path.0.0) }, common)
         }
         RawTarget::ServiceNow {
@@ -232,6 +234,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             mapping,
             relationships,
             verify_every,
+            heartbeat,
             max_records,
             purge,
             rate,
@@ -242,11 +245,12 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
         } => {
             let raw = servicenow::RawSettings { url, auth, discovery_source, mapping, relationships, rate, timeout, ca_file };
             let settings = servicenow::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
-            let common = Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline };
+            let common =
+                Common { include, adopt, authority, verify_every, heartbeat: Some(heartbeat), max_records, purge, batch_size, deadline };
             (name, TargetKind::ServiceNow(Box::new(settings)), common)
         }
     };
-    let Common { include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } = common;
+    let Common { include, adopt, authority, verify_every, heartbeat, max_records, purge, batch_size, deadline } = common;
     Some(TargetConfig {
         name: named(&name.0.0, at, report)?,
         place: report.place(at.start),
@@ -259,6 +263,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
         },
         authority: authority.into_iter().map(|(field, authority)| (field, authority.into())).collect(),
         verify_every: verify_every.0.0,
+        heartbeat: heartbeat.and_then(|heartbeat| heartbeat.0.0),
         max_records,
         purge: match purge {
             RawPurge::Keep => Purge::Keep,

@@ -3,6 +3,7 @@
 //! Each batch is noted in the ledger before it is sent and its answers are there before anything that depends on them goes out.
 //! A batch that fails as a whole is halved until the bad record stands alone. Nothing here knows one target from another.
 
+mod beats;
 mod closures;
 #[cfg(test)]
 mod closures_tests;
@@ -12,6 +13,7 @@ mod retry;
 #[cfg(test)]
 mod tests;
 
+pub use beats::{Beaten, Beating};
 pub use holder::holder;
 pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
 pub use retry::{ATTEMPTS_MAX, back_off};
@@ -98,6 +100,8 @@ pub struct Outcome {
     pub stopped: Option<Stop>,
     /// Batches sent, by operation, for the report's `calls`.
     pub calls: BTreeMap<String, u64>,
+    /// What became of the heartbeat; `None` where the target has none, or none was to be sent in this run.
+    pub beaten: Option<Beaten>,
 }
 
 /// A change that did not succeed.

@@ -137,12 +137,14 @@ pub struct TargetRow {
     pub paused: bool,
     /// The next sync rebuilds the map of its records from the target itself.
     pub recover: bool,
-    /// When anything was last sent to it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
+    /// When anything was last sent to it, heartbeats among it (`delivered_at` on its records is never newer than this, unless the ledger is an old copy).
     pub delivered_at: Option<Timestamp>,
     /// When it was last read in full.
     pub verified_at: Option<Timestamp>,
     /// When a sync last ended well for it.
     pub succeeded_at: Option<Timestamp>,
+    /// When a sync last stood at it and could have sent something, however it ended.
+    pub met_at: Option<Timestamp>,
 }
 
 /// Which change of which batch.
@@ -173,6 +175,8 @@ pub enum TargetNews {
         estate: Option<EstateId>,
         /// See [`TargetRow::verified_at`].
         verified_at: Option<Timestamp>,
+        /// See [`TargetRow::met_at`].
+        at: Timestamp,
     },
     /// A sync ended well for it.
     Succeeded(Timestamp),
@@ -249,7 +253,8 @@ pub struct Rows {
     pub forgotten_edges: Vec<EdgeId>,
     /// Edges as a recovery found them.
     pub bound_edges: BTreeMap<EdgeId, RecordEdge>,
-    /// The newest delivery that a recovery found on the target's records: from now on the ledger is no older than that.
+    /// The newest delivery that a recovery found on the target's records, or the newest time that heartbeats are about to leave there: from now on
+    /// the ledger is no older than that.
     pub newest_delivered_at: Option<Timestamp>,
 }
 
@@ -404,6 +409,10 @@ pub trait Ledger: Send + Sync {
 
     /// Writes what a run found out about a target's rows without sending anything, in one transaction with a compare-and-set on the lease.
     async fn bind(&self, lease: &Lease, rows: &Rows, at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Notes that the heartbeats of these records were sent, in one transaction with a compare-and-set on the lease. Nothing else of their rows moves.
+    /// What the target shows from then on has to be noted before they are sent ([`Rows::newest_delivered_at`]).
+    async fn note_beats(&self, lease: &Lease, beaten: &[Key], at: Timestamp) -> Result<(), LedgerError>;
 
     /// Makes parked (and failed) changes due at once; `None` for all targets, an empty list for all keys. Returns how many.
     async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError>;

@@ -17,7 +17,7 @@ use crate::target::RecordId;
 /// Columns of `record` as [`read_brief`] reads them.
 macro_rules! record_columns {
     () => {
-        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, refused, attempts, next_try_at, error, contributed, carries"
+        "record, class, kind, account, state, revision, basis, created_at, retired_at, delivered_at, beat_at, refused, attempts, next_try_at, error, contributed, carries"
     };
 }
 
@@ -41,6 +41,7 @@ const RECORD: Columns = &[
     ("created_at", Type::Int),
     ("retired_at", Type::Int),
     ("delivered_at", Type::Int),
+    ("beat_at", Type::Int),
     ("refused", Type::Bytes),
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
@@ -57,11 +58,12 @@ const UPSERT_RECORD: &str = concat!(
     " FROM input WHERE true ON CONFLICT (target, key_id) DO UPDATE SET record = excluded.record, class = excluded.class, \
      kind = excluded.kind, account = excluded.account, state = excluded.state, revision = excluded.revision, basis = excluded.basis, \
      created_at = excluded.created_at, retired_at = excluded.retired_at, delivered_at = excluded.delivered_at, \
-     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, \
-     contributed = excluded.contributed, carries = excluded.carries"
+     beat_at = excluded.beat_at, refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, \
+     error = excluded.error, contributed = excluded.contributed, carries = excluded.carries"
 );
 
 const SETTLED: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("basis", Type::Bytes)];
+const BEATEN: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("beat_at", Type::Int)];
 const RECORD_ID: Columns = &[("target", Type::Text), ("key_id", Type::Int)];
 const FIELDS: Columns = &[("target", Type::Text), ("key_id", Type::Int), ("fields", Type::Text)];
 const UPSERT_FIELDS: &str = "INSERT INTO record_fields (target, key_id, fields) SELECT target, key_id, fields FROM input WHERE true \
@@ -97,8 +99,7 @@ const UPSERT_EDGE: &str = concat!(
 pub(super) async fn target_row(db: &dyn Database, target: &TargetName) -> Result<Option<TargetRow>, LedgerError> {
     let read = &mut *db.read().await?;
     let mut found = None;
-    let select =
-        "SELECT kind, address, instance, estate, paused, recover, delivered_at, verified_at, succeeded_at FROM target WHERE name = $1";
+    let select = "SELECT kind, address, instance, estate, paused, recover, delivered_at, verified_at, succeeded_at, met_at FROM target WHERE name = $1";
     read.each("read a target", select, cells![target.as_str()], &mut |row| {
         found = Some(TargetRow {
             kind: row.text()?.to_owned(),
@@ -110,6 +111,7 @@ pub(super) async fn target_row(db: &dyn Database, target: &TargetName) -> Result
             delivered_at: row.opt_time()?,
             verified_at: row.opt_time()?,
             succeeded_at: row.opt_time()?,
+            met_at: row.opt_time()?,
         });
         Ok(())
     })
@@ -132,9 +134,9 @@ pub(super) async fn note_target(
         TargetNews::Paused(paused) => ("UPDATE target SET paused = $2 WHERE name = $1", cells![name, *paused]),
         TargetNews::Recover(recover) => ("UPDATE target SET recover = $2 WHERE name = $1", cells![name, *recover]),
         TargetNews::Address(address) => ("UPDATE target SET address = $2 WHERE name = $1", cells![name, address.as_str()]),
-        TargetNews::Met { address, instance, estate, verified_at } => (
-            "UPDATE target SET address = $2, instance = $3, estate = $4, verified_at = $5 WHERE name = $1",
-            cells![name, address.as_str(), instance.as_deref(), estate.as_ref().map(|estate| estate.0.as_str()), *verified_at],
+        TargetNews::Met { address, instance, estate, verified_at, at } => (
+            "UPDATE target SET address = $2, instance = $3, estate = $4, verified_at = $5, met_at = $6 WHERE name = $1",
+            cells![name, address.as_str(), instance.as_deref(), estate.as_ref().map(|estate| estate.0.as_str()), *verified_at, *at],
         ),
         TargetNews::Succeeded(at) => ("UPDATE target SET succeeded_at = $2 WHERE name = $1", cells![name, *at]),
     };
@@ -305,6 +307,18 @@ pub(super) async fn bind(db: &dyn Database, lease: &Lease, rows: &Rows, at: Time
     if let Some(newest) = rows.newest_delivered_at {
         super::batches::note_delivery(write, target, newest).await?;
     }
+    session.commit().await
+}
+
+pub(super) async fn note_beats(db: &dyn Database, lease: &Lease, beaten: &[Key], at: Timestamp) -> Result<(), LedgerError> {
+    let mut session = db.write().await?;
+    let write = &mut *session;
+    super::leases::hold(write, lease).await?;
+    let target = &lease.target;
+    let ids = keys::look_up(write, &beaten.iter().cloned().collect()).await?;
+    let update = "UPDATE record SET beat_at = input.beat_at FROM input WHERE record.target = input.target AND record.key_id = input.key_id";
+    let rows = beaten.iter().filter_map(|key| ids.find(key)).map(|id| Ok(row![target.as_str(), id, at]));
+    write_rows(write, "note a heartbeat", update, BEATEN, rows).await?;
     session.commit().await
 }
 
@@ -558,7 +572,7 @@ fn read_refusal(row: &mut Reader<'_>) -> Result<Option<Box<Refusal>>, LedgerErro
     Ok(refused.map(|change| Box::new(Refusal { change, attempts, next_try_at, error: error.unwrap_or_default().to_owned() })))
 }
 
-fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 18] {
+fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 19] {
     let (refused, attempts, next_try_at, error) = refusal_cells(brief.refusal.as_deref());
     row![
         target.as_str(),
@@ -573,6 +587,7 @@ fn brief_row(target: &TargetName, id: i64, brief: &RecordBrief) -> [Cell; 18] {
         brief.created_at,
         brief.retired_at,
         brief.delivered_at,
+        brief.beat_at,
         refused,
         attempts,
         next_try_at,
@@ -594,6 +609,7 @@ fn read_brief(row: &mut Reader<'_>) -> Result<RecordBrief, LedgerError> {
         created_at: row.opt_time()?,
         retired_at: row.opt_time()?,
         delivered_at: row.opt_time()?,
+        beat_at: row.opt_time()?,
         refusal: read_refusal(row)?,
         contributed: row.bool()?,
         carries: read_key(row)?,

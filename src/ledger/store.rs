@@ -138,6 +138,10 @@ impl<D: Database> Ledger for Store<D> {
         records::bind(&self.db, lease, rows, at).await
     }
 
+    async fn note_beats(&self, lease: &Lease, beaten: &[Key], at: Timestamp) -> Result<(), LedgerError> {
+        records::note_beats(&self.db, lease, beaten, at).await
+    }
+
     async fn unpark(&self, target: Option<&TargetName>, keys: &[Key]) -> Result<u64, LedgerError> {
         records::unpark(&self.db, target, keys).await
     }

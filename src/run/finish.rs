@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use crate::clock::earlier;
-use crate::deliver::{self, Delivery, Stop};
+use crate::deliver::{self, Beaten, Beating, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
 use crate::model::{Key, TargetName};
-use crate::plan::{Change, Plan, Unasked, document};
+use crate::plan::{Beats, Change, Plan, Unasked, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 use crate::told;
@@ -16,7 +16,7 @@ use crate::told;
 use super::about;
 use super::gaps::is_gap;
 use super::ready::NotReady;
-use super::report::{FailedDocument, Failure, Problem, ReceiptDocument, Report};
+use super::report::{FailedDocument, Failure, Heartbeat, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 use crate::rules::Failure as RuleFailure;
@@ -32,6 +32,7 @@ pub(super) async fn deliver(
     standings: &mut [Standing<'_>],
     options: &Options,
     changes: Vec<Change>,
+    only: Option<&Only>,
 ) -> Result<BTreeMap<TargetName, deliver::Outcome>, RunError> {
     let own = context.ledger.estate_id().await?;
     let mut by_target: BTreeMap<TargetName, Vec<Change>> = BTreeMap::new();
@@ -42,7 +43,7 @@ pub(super) async fn deliver(
         let own = &own;
         let name = standing.ready.configured.name.clone();
         let changes = by_target.remove(&name).unwrap_or_default();
-        async move { (name, deliver_one(context, stand, standing, own, options, changes).await) }
+        async move { (name, deliver_one(context, stand, standing, own, options, changes, only).await) }
     });
     Ok(futures::future::join_all(deliveries).await.into_iter().collect())
 }
@@ -54,14 +55,66 @@ async fn deliver_one(
     own: &crate::estate::EstateId,
     options: &Options,
     changes: Vec<Change>,
+    only: Option<&Only>,
 ) -> deliver::Outcome {
     let waiting = changes.len() as u64;
     if let Err(error) = remember(context, standing).await {
         return deliver::Outcome { waiting, stopped: Some(Stop::Ledger(error)), ..deliver::Outcome::default() };
     }
-    if options.pause_writes || standing.ready.state.paused || changes.is_empty() {
+    if options.pause_writes || standing.ready.state.paused {
         return deliver::Outcome { waiting, ..deliver::Outcome::default() };
     }
+    // What people approved of in a saved plan is all that is sent for it.
+    let beats = if only.is_none() { standing.beats(context, stand, &changes) } else { None };
+    let deadline = Instant::now() + standing.ready.configured.deadline;
+    let mut outcome = if changes.is_empty() {
+        deliver::Outcome::default()
+    } else {
+        deliver_changes(context, stand, standing, own, changes, deadline).await
+    };
+    if let Some(beats) = beats {
+        outcome.beaten = Some(beat(context, standing, own, beats, deadline, outcome.stopped.is_some()).await);
+    }
+    // What sends requests counts them itself.
+    if !standing.ready.configured.kind.sends_requests() {
+        let mut calls = outcome.calls.clone();
+        calls.extend(outcome.beaten.iter().filter(|beaten| beaten.calls > 0).map(|beaten| ("heartbeat".to_owned(), beaten.calls)));
+        context.meter.add_calls(standing.ready.configured.name.as_str(), &calls);
+    }
+    outcome
+}
+
+async fn beat(
+    context: &Context<'_>,
+    standing: &Standing<'_>,
+    own: &crate::estate::EstateId,
+    beats: Beats,
+    deadline: Instant,
+    has_stopped: bool,
+) -> Beaten {
+    let Some(lease) = standing.ready.lease.as_ref().filter(|_| !has_stopped) else {
+        return Beaten { late: beats.late_after(0), ..Beaten::default() };
+    };
+    let beating = Beating {
+        target: &standing.ready.target,
+        ledger: context.ledger.as_ref(),
+        lease,
+        estate: standing.ready.row.estate.as_ref().unwrap_or(own),
+        at: context.at(),
+        deadline,
+        interrupt: &context.interrupt,
+    };
+    beating.beat(&beats).await
+}
+
+async fn deliver_changes(
+    context: &Context<'_>,
+    stand: &Stand,
+    standing: &mut Standing<'_>,
+    own: &crate::estate::EstateId,
+    changes: Vec<Change>,
+    deadline: Instant,
+) -> deliver::Outcome {
     let approved = standing.ready.state.approved();
     let state = standing.take_state();
     let standing = &*standing;
@@ -76,7 +129,7 @@ async fn deliver_one(
         run: &context.run,
         estate: standing.ready.row.estate.as_ref().unwrap_or(own),
         at: context.at(),
-        deadline: Instant::now() + standing.ready.configured.deadline,
+        deadline,
         interrupt: &context.interrupt,
         about: &about,
         fill: &|change| standing.fill(context, stand, change),
@@ -86,10 +139,6 @@ async fn deliver_one(
     };
     let outcome = delivery.deliver(changes, state).await;
     bar.finish_and_clear();
-    // What sends requests counts them itself.
-    if !standing.ready.configured.kind.sends_requests() {
-        context.meter.add_calls(standing.ready.configured.name.as_str(), &outcome.calls);
-    }
     outcome
 }
 
@@ -106,6 +155,7 @@ async fn remember(context: &Context<'_>, standing: &mut Standing<'_>) -> Result<
         instance: row.instance.clone(),
         estate: row.estate.clone(),
         verified_at: row.verified_at,
+        at: context.at(),
     };
     ledger.note_target(name, &row.kind, &row.address, &news).await?;
     if standing.ready.was_asked_to_recover {
@@ -173,6 +223,7 @@ pub(super) async fn report(
     let mut counts = BTreeMap::new();
     let mut waiting = BTreeMap::new();
     let mut stopped = BTreeSet::new();
+    let mut heartbeats = BTreeMap::new();
     for standing in &standings {
         let name = &standing.ready.configured.name;
         remarks.extend(standing.remarks.iter().cloned());
@@ -227,6 +278,10 @@ pub(super) async fn report(
             error: failure.error,
             parked: failure.parked,
         }));
+        if let Some(beaten) = outcome.beaten {
+            remarks.extend(unbeaten_remark(&name, &beaten));
+            heartbeats.insert(name.clone(), Heartbeat { sent: beaten.sent, late: beaten.late });
+        }
         counts.insert(name.clone(), outcome.done);
         waiting.insert(name, outcome.waiting);
     }
@@ -255,6 +310,7 @@ pub(super) async fn report(
         ignored: stand.decisions.ignored,
         rejected: standings.iter().map(Standing::rejected).sum(),
         waiting,
+        heartbeats,
         forecast: plan.forecast.clone(),
         skipped,
         remarks,
@@ -450,6 +506,17 @@ fn left_remarks(name: &TargetName, left: Vec<(Key, String, String)>) -> Vec<Rema
         keys => Remark { subject: name.to_string(), text: format!("field `{field}` of {} records was left as it was: {why}", keys.len()) },
     };
     by_reason.into_iter().map(remark).collect()
+}
+
+/// Heartbeats that failed, in one remark: they change nothing, and are due again in the next run.
+fn unbeaten_remark(name: &TargetName, beaten: &Beaten) -> Option<Remark> {
+    let (key, first) = beaten.failed.first()?;
+    let first = key.as_ref().map_or_else(|| first.clone(), |key| format!("{key}: {first}"));
+    let text = match beaten.failed.len() {
+        1 => format!("a heartbeat failed: {first}"),
+        many => format!("{many} heartbeats failed; the first: {first}"),
+    };
+    Some(Remark { subject: name.to_string(), text })
 }
 
 fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {

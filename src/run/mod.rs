@@ -364,7 +364,7 @@ async fn conclude(
                 alone::release(&context.ledger, held).await?;
             }
             // What is sent need not be kept twice: of a sync's plan only the holds are told afterwards.
-            finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes)).await?
+            finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes), only).await?
         }
     };
     finish::report(context, stand, standings, not_ready, outcomes, plan, skipped).await

@@ -79,6 +79,15 @@ pub struct FailedDocument {
     pub parked: bool,
 }
 
+/// Records whose resources were seen and whose target was told no more than that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    /// Records told in this run.
+    pub sent: u64,
+    /// Records that were told nothing for longer than the target's `heartbeat`, although they were seen.
+    pub late: u64,
+}
+
 /// What one run did. Its serde form is the `sync` document of `--output json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -117,6 +126,9 @@ pub struct Report {
     /// Changes that were not delivered: time was up, the run was interrupted, the record they belong to waits, or the target gave no
     /// answer about them.
     pub waiting: BTreeMap<TargetName, u64>,
+    /// What became of the heartbeat, by target that has one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub heartbeats: BTreeMap<TargetName, Heartbeat>,
     /// Records each target holds, or would hold afterwards.
     pub forecast: BTreeMap<TargetName, u64>,
     /// Changes of a saved plan that no longer fitted.
@@ -207,6 +219,10 @@ pub fn text(report: &Report, verbose: bool) -> String {
     }
     for (target, count) in report.waiting.iter().filter(|(_, count)| **count > 0) {
         let _ = writeln!(text, "waiting   {target}: {} not sent yet", counted(*count, "change"));
+    }
+    for (target, Heartbeat { sent, late }) in report.heartbeats.iter().filter(|(_, beat)| beat.sent > 0 || beat.late > 0) {
+        let late = if *late > 0 { format!("; {late} late") } else { String::new() };
+        let _ = writeln!(text, "heartbeat {target}: {} told as seen{late}", counted(*sent, "record"));
     }
     list(
         &mut text,

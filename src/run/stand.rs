@@ -1,13 +1,16 @@
 //! Where one target stands in a run: from what the ledger knows of it to what may be sent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
 use crate::model::{Digest, EdgeId, Key};
-use crate::plan::{self, Change, Drifted, Guarded, Guards, Hold, Input, Members, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind};
+use crate::plan::{
+    self, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind,
+};
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, RecordId, TargetError};
 
@@ -230,6 +233,18 @@ impl<'a> Standing<'a> {
         if self.is_lean {
             self.with_input(context, stand, |input| plan::fill(input, change));
         }
+    }
+
+    /// The heartbeats that are due beside what is sent; `None` where this target has none, or its map is being rebuilt.
+    pub(super) fn beats(&self, context: &Context<'_>, stand: &Stand, changes: &[Change]) -> Option<Beats> {
+        let every = self.ready.configured.heartbeat.filter(|_| !self.ready.recovering)?;
+        let last_run = self.ready.row.met_at;
+        // The budget of a run is what may be asked within its own time, or since the last one where that is less.
+        let deadline = self.ready.configured.deadline;
+        let since = last_run.map_or(deadline, |last_run| Duration::try_from(context.at().duration_since(last_run)).unwrap_or_default());
+        let max = self.ready.target.beats_within(deadline.min(since))?;
+        let changing = changes.iter().filter(|change| change.relation.is_none()).map(|change| &change.key).collect();
+        Some(self.with_input(context, stand, |input| plan::beats(input, &changing, &Pace { every, last_run, max })))
     }
 
     fn with_input<T>(&self, context: &Context<'_>, stand: &Stand, f: impl FnOnce(&Input<'_>) -> T) -> T {

@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod beating;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{Timestamp, ToSpan as _};
@@ -22,7 +25,7 @@ use crate::exit::Exit;
 use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, Outcome, RelationType, TargetName};
 use crate::plan::{ChangeKind, DeliveryState};
-use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
+use crate::target::{Adapted, Beat, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
 
 /// What is wrong with the CMDB at the moment.
 #[derive(Default)]
@@ -35,6 +38,8 @@ struct Faults {
     unmapped: AtomicBool,
     /// How often records were looked for.
     finds: AtomicUsize,
+    /// Its heart, where it has one.
+    heart: Mutex<Option<beating::Heart>>,
 }
 
 /// The local CMDB with faults in front of it.
@@ -88,6 +93,12 @@ impl Target for Faulty {
     fn batch_size(&self) -> usize {
         self.inner.batch_size()
     }
+    fn beats_within(&self, time: Duration) -> Option<usize> {
+        self.faults.heart.lock().unwrap().as_ref().map(|heart| heart.within(time))
+    }
+    async fn beat(&self, beats: &[Beat], _: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+        self.faults.heart.lock().unwrap().as_mut().unwrap().take(self.name(), beats)
+    }
     fn ends_with_sender(&self) -> bool {
         self.inner.ends_with_sender()
     }
@@ -104,6 +115,7 @@ struct World {
     config: Config,
     ledger: Arc<dyn Ledger>,
     faults: Arc<Faults>,
+    mode: Mode,
 }
 
 const CONFIG: &str = "ledger: sqlite://dewpoint.db\nsources:\n  - { name: estate, kind: file, path: inventory.json }\n\
@@ -115,7 +127,7 @@ impl World {
         let config = config::load_str("dewpoint.yaml", CONFIG, folder.path()).unwrap();
         let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
         let ledger = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
-        Self { folder, config, ledger, faults: Arc::default() }
+        Self { folder, config, ledger, faults: Arc::default(), mode: Mode::Sync }
     }
 
     /// An inventory of so many instances.
@@ -163,6 +175,11 @@ impl World {
 
     /// The same, with another scope that ended so.
     fn put_beside(&self, instances: usize, volumes: &str) {
+        self.put_listed(instances, "complete", volumes);
+    }
+
+    /// The same where the scope of the instances ended so.
+    fn put_listed(&self, instances: usize, listed: &str, volumes: &str) {
         let scope = |kind: &str, outcome: &str| json!({ "source": "estate", "provider": "aws", "account": "123456789012", "region": "eu-west-1", "kind": kind, "outcome": outcome });
         let resources: Vec<Value> = (0..instances)
             .map(|i| {
@@ -172,7 +189,7 @@ impl World {
             })
             .collect();
         let inventory = json!({ "schema_version": 1, "taken_at": "2026-02-01T00:00:00Z", "resources": resources, "relations": [],
-            "receipts": [scope("instance", "complete"), scope("volume", volumes)] });
+            "receipts": [scope("instance", listed), scope("volume", volumes)] });
         std::fs::write(self.folder.path().join("inventory.json"), inventory.to_string()).unwrap();
     }
 
@@ -196,7 +213,7 @@ impl World {
             targets: &targets,
             meter: &meter,
             interrupt,
-            mode: Mode::Sync,
+            mode: self.mode,
             run: RunId(format!("run-{hour}")),
             began: Began::now(&clock),
             holder: format!("test {hour}"),

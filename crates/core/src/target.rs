@@ -1,7 +1,7 @@
 //! The seam to the CMDBs: what a target must promise.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -358,6 +358,19 @@ pub struct Page {
     pub next: Option<String>,
 }
 
+/// That a record's resource was seen: nothing about it changed, and the target judges records by when they were last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// The CI.
+    pub key: Key,
+    /// Its record, with what must stand there.
+    pub record: Addressed,
+    /// The target's class.
+    pub class: String,
+    /// When it was last seen.
+    pub seen_at: Timestamp,
+}
+
 /// Under what a batch is sent.
 #[derive(Debug, Clone)]
 pub struct Sending<'a> {
@@ -424,6 +437,21 @@ pub trait Target: Send + Sync {
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;
+
+    /// How many records [`Target::beat`] may speak of within this time, by a share of the request budget; `None` where the target does not judge
+    /// records by when they were last seen. Pure.
+    fn beats_within(&self, _time: Duration) -> Option<usize> {
+        None
+    }
+
+    /// Notes on records when their resources were last seen, at most [`Target::batch_size`] at once, one answer each. Writes nothing else, moves no time
+    /// back, and refuses a record that is not as [`Addressed`]. Safe to repeat.
+    ///
+    /// # Errors
+    /// When the batch failed as a whole.
+    async fn beat(&self, _beats: &[Beat], _sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+        Ok(Vec::new())
+    }
 
     /// Whether a write ends with the process that sends it, done or undone, as in a file. A server may be at work on a request whose
     /// sender is gone.

@@ -16,10 +16,11 @@
 //! # When a record was delivered
 //!
 //! `last_discovered` is sent with every write, as the time at which a source last showed the resource, and read back as `delivered_at` where nobody else has
-//! written through the engine since. It is not asked for in the fingerprint: other sources move it on records that they share with us.
+//! written through the engine since. Of what does not change a heartbeat ([`Target::beat`]) refreshes it. It is not asked for in the fingerprint: other sources move it on records that they share with us.
 
 mod api;
 mod apply;
+mod beats;
 mod bootstrap;
 mod config;
 mod doctor;
@@ -36,12 +37,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Step, Target, TargetError, Write,
+    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -62,6 +64,7 @@ pub struct ServiceNowTarget {
     mapping: Arc<Mapping>,
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
+    requests_per_second: f64,
     book: Book,
     places: Places,
     references: References,
@@ -84,6 +87,7 @@ impl ServiceNowTarget {
             mapping: Arc::clone(&config.mapping),
             authority: config.authority.clone(),
             batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
+            requests_per_second: config.rate.per_second,
             book: Book::default(),
             places: Places::default(),
             references: References::default(),
@@ -160,6 +164,14 @@ impl Target for ServiceNowTarget {
 
     fn batch_size(&self) -> usize {
         self.batch_size
+    }
+
+    fn beats_within(&self, time: Duration) -> Option<usize> {
+        Some(beats::within(time, self.requests_per_second, self.batch_size))
+    }
+
+    async fn beat(&self, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+        beats::send(&self.reader(), beats, sending).await
     }
 
     async fn doctor(&self) -> Vec<Finding> {

@@ -220,7 +220,7 @@ fn pace_and_the_rest() {
     7:5: unknown key `path` in `targets.s`
       help: did you mean `rate`?
     7:5: unknown key `heartbeat` in `targets.s`
-      help: known here: `adopt`, `auth`, `authority`, `batch_size`, `ca_file`, `deadline`, `discovery_source`, `include`, `kind`, `mapping`, `max_records`, `name`, `purge`, `rate`, `relationships`, `timeout`, `url`, `verify_every`
+      help: known here: `adopt`, `auth`, `authority`, `batch_size`, `ca_file`, `deadline`, `discovery_source`, `heartbeat`, `include`, `kind`, `mapping`, `max_records`, `name`, `purge`, `rate`, `relationships`, `timeout`, `url`, `verify_every`
     7:12: `targets.s.adopt`: expected `never`, `match` or `contribute`, found `always`
     ");
 }

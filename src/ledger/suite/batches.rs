@@ -14,6 +14,7 @@ use crate::target::RecordId;
 on_both!(
     what_was_sent_outlives_the_process,
     a_record_s_life,
+    a_heartbeat_moves_nothing_else,
     edges_go_with_the_record_they_end_at,
     failures_wait_and_are_unparked,
     a_text_may_hold_anything,
@@ -61,6 +62,7 @@ async fn a_record_s_life(place: &Place) {
         created_at: Some(at(1)),
         retired_at: None,
         delivered_at: Some(at(1)),
+        beat_at: None,
         refusal: None,
         contributed: false,
         carries: None,
@@ -95,6 +97,41 @@ async fn a_record_s_life(place: &Place) {
     assert_eq!(named, [false, true, true, true, true], "a create repeats nothing");
     let causes: Vec<_> = history.iter().map(|entry| entry.cause.as_str()).collect();
     assert_eq!(causes, ["create", "update", "retire", "revive", "purge"].map(|change| format!("target cmdb: {change}")));
+}
+
+async fn a_heartbeat_moves_nothing_else(place: &Place) {
+    let ledger = place.open().await;
+    ledger.note_target(&target(), "local", "cmdb.db", &TargetNews::Paused(false)).await.unwrap();
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, (1..=3).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
+    let before = state(&*ledger).await;
+    let history = ledger.history(&key(1)).await.unwrap();
+    let shown = Rows { newest_delivered_at: Some(at(50)), ..Rows::default() };
+    ledger.bind(&holder, &shown, at(50)).await.unwrap();
+    ledger.note_beats(&holder, &[key(1), key(3), key(9)], at(50)).await.unwrap();
+
+    let mut expected = before.clone();
+    for n in [1, 3] {
+        expected.records.get_mut(&key(n)).unwrap().beat_at = Some(at(50));
+    }
+    let after = state(&*ledger).await;
+    assert_eq!(after, expected, "and one without a row is left out");
+    assert_eq!(ledger.history(&key(1)).await.unwrap(), history);
+    assert_eq!(
+        ledger.target_row(&target()).await.unwrap().unwrap().delivered_at,
+        Some(at(50)),
+        "what the target shows is no sign of an old ledger"
+    );
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Update), done(1))], at(60)).await;
+    let row = state(&*ledger).await.records[&key(1)].clone();
+    assert_eq!((row.delivered_at, row.beat_at), (Some(at(60)), Some(at(50))));
+    ledger.bind(&holder, &Rows { moved: vec![(key(3), key(4))], ..Rows::default() }, at(61)).await.unwrap();
+    assert_eq!(state(&*ledger).await.records[&key(4)].beat_at, Some(at(50)));
+
+    lease(&*ledger, "b", at(1000)).await;
+    let error = ledger.note_beats(&holder, &[key(1)], at(1001)).await.unwrap_err();
+    assert!(matches!(error, crate::ledger::LedgerError::LeaseLost { .. }), "{error}");
+    assert_eq!(state(&*ledger).await.records[&key(1)].beat_at, Some(at(50)));
 }
 
 async fn edges_go_with_the_record_they_end_at(place: &Place) {
@@ -342,6 +379,7 @@ async fn target_rows_read_back(place: &Place) {
         instance: Some("f00".to_owned()),
         estate: Some(crate::estate::EstateId("earlier".to_owned())),
         verified_at: Some(at(1)),
+        at: at(3),
     };
     let mut row = TargetRow { kind: "local".to_owned(), address: "cmdb.db".to_owned(), ..TargetRow::default() };
     type Change = fn(&mut TargetRow);
@@ -354,6 +392,7 @@ async fn target_rows_read_back(place: &Place) {
             row.instance = Some("f00".to_owned());
             row.estate = Some(crate::estate::EstateId("earlier".to_owned()));
             row.verified_at = Some(at(1));
+            row.met_at = Some(at(3));
         }),
         (TargetNews::Succeeded(at(2)), |row| row.succeeded_at = Some(at(2))),
         (TargetNews::Recover(false), |row| row.recover = false),

@@ -15,6 +15,7 @@ on_both!(
     reading_a_ledger_that_is_not_there_makes_none,
     reading_refuses_to_write,
     a_newer_ledger_is_refused,
+    an_older_ledger_is_brought_up_to_date,
     writing_without_leave_to_create_needs_a_ledger,
     several_may_be_born_at_once,
 );
@@ -71,8 +72,29 @@ async fn a_newer_ledger_is_refused(place: &Place) {
         .await;
     for mode in [Mode::Read, WRITE] {
         let error = refusal(place, mode).await;
-        assert!(matches!(&error, LedgerError::Newer { found: 9000, known: 1, address } if !address.is_empty()), "{error:?}");
+        assert!(matches!(&error, LedgerError::Newer { found: 9000, known: 2, address } if !address.is_empty()), "{error:?}");
     }
+}
+
+async fn an_older_ledger_is_brought_up_to_date(place: &Place) {
+    let ledger = place.open().await;
+    ledger.note_target(&target(), "local", "cmdb.db", &crate::ledger::TargetNews::Paused(false)).await.unwrap();
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, vec![(change(1, ChangeKind::Create), done(1))], at(1)).await;
+    let before = ledger.load_target(&target(), at(0)).await.unwrap();
+    ledger.close().await;
+    for undo in [
+        "ALTER TABLE record DROP COLUMN beat_at",
+        "ALTER TABLE target DROP COLUMN met_at",
+        "DELETE FROM _sqlx_migrations WHERE version = 2",
+    ] {
+        place.tamper(undo).await;
+    }
+    let error = refusal(place, Mode::Read).await;
+    assert!(error.to_string().contains("older"), "{error}");
+    let ledger = place.open().await;
+    assert_eq!(ledger.load_target(&target(), at(0)).await.unwrap(), before);
+    ledger.note_beats(&holder, &[key(1)], at(2)).await.unwrap();
 }
 
 async fn writing_without_leave_to_create_needs_a_ledger(place: &Place) {

@@ -180,6 +180,7 @@ fn reference(input: &Input<'_>, known: &Known, found: &FoundRecord) -> RecordBri
         created_at: Some(input.at),
         retired_at: None,
         delivered_at: None,
+        beat_at: None,
         refusal: None,
         contributed: true,
         carries: None,
@@ -220,6 +221,7 @@ pub(super) fn bound(
         created_at: previous.and_then(existed_since).or(found.delivered_at).or(Some(input.at)),
         retired_at: found.retired.then(|| found.delivered_at.unwrap_or(input.at)),
         delivered_at: found.delivered_at,
+        beat_at: None,
         refusal: None,
         // It carries our marks: a stranger's record to which we contributed does not.
         contributed: false,

@@ -7,6 +7,7 @@
 mod absorb;
 mod adopt;
 mod basis;
+mod beats;
 mod blast;
 mod change;
 mod diff;
@@ -33,6 +34,7 @@ mod window;
 
 pub use absorb::{Absorbed, Drifted, absorb, gone};
 pub use adopt::{Unanswered, recovered};
+pub use beats::{Beats, Pace, beats};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
 pub use diff::{delivered_fields, unsure_fields};
 pub use draft::{Draft, draft, draft_lean, fill, identities, stale};

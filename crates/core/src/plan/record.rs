@@ -99,6 +99,8 @@ pub struct RecordBrief {
     pub retired_at: Option<Timestamp>,
     /// When anything was last delivered.
     pub delivered_at: Option<Timestamp>,
+    /// When its heartbeat was last sent: no delivery, and no part of any change's identity.
+    pub beat_at: Option<Timestamp>,
     /// The last change that the target refused, until one succeeds.
     pub refusal: Option<Box<Refusal>>,
     /// A stranger's record to which we only contribute fields: never retired or purged by us.
@@ -126,6 +128,7 @@ impl RecordBrief {
             created_at: None,
             retired_at: None,
             delivered_at: None,
+            beat_at: None,
             refusal: None,
             contributed: change.contributed,
             carries: None,

@@ -453,6 +453,7 @@ impl World {
                 _ => None,
             },
             delivered_at: Some(now),
+            beat_at: previous.and_then(|row| row.beat_at),
             refusal: None,
             contributed: match change.change {
                 ChangeKind::Adopt => self.adopt == Adopt::Contribute,

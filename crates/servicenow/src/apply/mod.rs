@@ -4,6 +4,7 @@ mod removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, TargetError, Write};
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use crate::ire::Report;
 use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_STATUS, RETIRED, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places};
-use crate::records::{Mark, Reader};
+use crate::records::{Book, Mark, Reader};
 use crate::references::References;
 
 /// One batch on its way.
@@ -46,6 +47,23 @@ type Answers = Vec<Result<Delivered, TargetError>>;
 
 /// Most items of one payload.
 const ITEMS_MAX: usize = BATCH_SIZE_MAX as usize;
+
+/// Why a record is not the one that is meant.
+pub(crate) fn misplaced(book: &Book, estate: &EstateId, addressed: &Addressed, key: &Key, take_over: bool) -> Option<String> {
+    let id = &addressed.record.0;
+    match (&addressed.carries, book.mark(&addressed.record)) {
+        (Some(_), None) => Some(format!("record {id} does not carry our mark, or is gone")),
+        (Some(_), Some(mark)) if mark.estate != *estate => Some(format!("record {id} is another estate's")),
+        (Some(carried), Some(mark)) if mark.key != *carried && mark.key != *key => {
+            Some(format!("record {id} stands for {} by now", mark.key))
+        }
+        (None, Some(mark)) if mark.estate != *estate || (take_over && mark.key != *key) => {
+            Some(format!("record {id} is somebody's by now"))
+        }
+        (None, Some(_)) if !take_over => Some(format!("record {id} is ours, and no stranger's")),
+        _ => None,
+    }
+}
 
 impl<'a> Batch<'a> {
     pub(crate) fn new(
@@ -159,22 +177,8 @@ impl<'a> Batch<'a> {
         Some((record, mark))
     }
 
-    /// Why a record is not the one that a write means.
     fn misplaced(&self, addressed: &Addressed, key: &Key, take_over: bool) -> Option<String> {
-        let id = &addressed.record.0;
-        let mark = self.reader.book.mark(&addressed.record);
-        match (&addressed.carries, mark) {
-            (Some(_), None) => Some(format!("record {id} does not carry our mark, or is gone")),
-            (Some(_), Some(mark)) if mark.estate != *self.sending.estate => Some(format!("record {id} is another estate's")),
-            (Some(carried), Some(mark)) if mark.key != *carried && mark.key != *key => {
-                Some(format!("record {id} stands for {} by now", mark.key))
-            }
-            (None, Some(mark)) if mark.estate != *self.sending.estate || (take_over && mark.key != *key) => {
-                Some(format!("record {id} is somebody's by now"))
-            }
-            (None, Some(_)) if !take_over => Some(format!("record {id} is ours, and no stranger's")),
-            _ => None,
-        }
+        misplaced(self.reader.book, self.sending.estate, addressed, key, take_over)
     }
 
     fn stamp(&self) -> Stamp<'a> {

@@ -1,0 +1,82 @@
+//! Heartbeats: records told that their resources were seen.
+//!
+//! A beat is an item that names its record by `sys_id` and holds `last_discovered` alone. The engine sets `discovery_source` along with it, as with every
+//! item, and moves no time back.
+
+use std::time::Duration;
+
+use dewpoint_core::target::{Beat, Sending, TargetError};
+
+use crate::apply::misplaced;
+use crate::ire::Payload;
+use crate::places::{Host, stub};
+use crate::query::QUERY_BYTES_MAX;
+use crate::records::Reader;
+
+/// The share of the request budget that heartbeats may take: a tenth.
+const SHARE: f64 = 0.1;
+
+/// Ids in one question for marks; each takes 32 characters, and its comma three.
+const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
+
+/// Requests that such a question takes: only an empty page says that there is no other.
+const PAGES: usize = 2;
+
+/// Records that the share of so many requests a second suffices for within a time. Each batch is a payload and the questions whose its records are.
+pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usize {
+    let requests =
+        Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
+    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+    let per_batch = 1 + PAGES * batch_size.div_ceil(IDS_PER_QUERY);
+    let (whole, left) = (requests / per_batch, requests % per_batch);
+    whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) / PAGES * IDS_PER_QUERY)
+}
+
+/// Sends beats, after a look at whose the records are.
+pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+    let api = reader.api;
+    let deadline = api.at(sending.deadline);
+    reader.ask_marks(beats.iter().map(|beat| &beat.record.record)).await?;
+    let mut payload = Payload::default();
+    // For each beat the place of its item, or why it has none.
+    let mut places: Vec<Result<usize, TargetError>> = Vec::with_capacity(beats.len());
+    for beat in beats {
+        let mark = reader.book.mark(&beat.record.record).filter(|_| beat.record.carries.is_some());
+        let (Some(mark), None) = (mark, misplaced(reader.book, sending.estate, &beat.record, &beat.key, false)) else {
+            let id = &beat.record.record.0;
+            places.push(Err(api.rejected(format!("record {id} is not ours, or is gone"))));
+            continue;
+        };
+        let class = if mark.class.is_empty() { beat.class.clone() } else { mark.class };
+        let place = payload.items.len();
+        let host = Host { record: beat.record.record.clone(), class, is_ours: true };
+        payload.items.push(stub(&format!("i{place}"), &host, beat.seen_at));
+        places.push(Ok(place));
+    }
+    if payload.items.is_empty() {
+        return Ok(places.into_iter().map(|place| place.map(drop)).collect());
+    }
+    let report = api.reconcile(&payload, Some(deadline)).await?;
+    let answer = |place: usize| {
+        let outcome = report.item(place).ok_or_else(|| api.unreachable("reconcile", "the answer leaves this record out".to_owned()))?;
+        outcome.stands().map(drop).map_err(|failure| api.rejected(failure.text))
+    };
+    Ok(places.into_iter().map(|place| place.and_then(answer)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_of_the_requests_is_for_heartbeats() {
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        // 600 requests, eleven for each batch of 200 (48 ids to a question), and six more for 96.
+        assert_eq!(within(minutes(10), 10.0, 200), 54 * 200 + 96);
+        assert_eq!(within(Duration::from_secs(11), 10.0, 200), 200);
+        assert_eq!(within(Duration::from_secs(2), 10.0, 200), 0);
+        assert_eq!(within(minutes(10), 0.01, 200), 0);
+        assert_eq!(within(Duration::ZERO, 10.0, 200), 0);
+        assert_eq!(within(Duration::MAX, 1e300, 200), usize::MAX);
+    }
+}

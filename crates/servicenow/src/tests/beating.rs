@@ -1,0 +1,146 @@
+//! Heartbeats, and what stands there afterwards.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dewpoint_core::estate::EstateId;
+use dewpoint_core::model::RelationType;
+use dewpoint_core::target::{Addressed, Beat, Ci, RecordId, Sending, Target, TargetError};
+use serde_json::json;
+
+use super::rig::{Rig, at, machine, ours, relate, thing};
+
+fn beat(ci: &Ci, record: &RecordId, second: i64) -> Beat {
+    Beat { key: ci.key.clone(), record: ours(ci, record), class: "cmdb_ci_vm_instance".to_owned(), seen_at: at(second) }
+}
+
+async fn send_as(rig: &Rig, who: &str, second: i64, beats: &[Beat]) -> Vec<Result<(), TargetError>> {
+    let estate = EstateId(who.to_owned());
+    let sending = Sending { estate: &estate, at: at(second), deadline: Instant::now() + Duration::from_secs(60) };
+    let answers = rig.target.beat(beats, &sending).await.unwrap();
+    assert_eq!(answers.len(), beats.len(), "one answer for each beat");
+    answers
+}
+
+async fn send(rig: &Rig, second: i64, beats: &[Beat]) -> Vec<Result<(), TargetError>> {
+    send_as(rig, "ours", second, beats).await
+}
+
+/// Columns that are other than before, by row, over all tables; rows that came or went are a difference, too.
+type Tables = BTreeMap<String, BTreeMap<String, BTreeMap<String, String>>>;
+
+fn moved(before: &Tables, after: &Tables) -> Vec<(String, String, String)> {
+    let flat = |tables: &Tables| -> BTreeMap<(String, String, String), String> {
+        let cells = |(table, rows): (&String, &BTreeMap<String, BTreeMap<String, String>>)| {
+            let table = table.clone();
+            let rows = rows.clone();
+            rows.into_iter().flat_map(move |(id, row)| {
+                let table = table.clone();
+                row.into_iter().map(move |(column, value)| ((table.clone(), id.clone(), column), value))
+            })
+        };
+        tables.iter().flat_map(cells).collect()
+    };
+    let (before, after) = (flat(before), flat(after));
+    let names = before.keys().chain(after.keys()).collect::<std::collections::BTreeSet<_>>();
+    names.into_iter().filter(|name| before.get(*name) != after.get(*name)).cloned().collect()
+}
+
+/// A machine with a disk of its own, and another one.
+async fn estate(rig: &Rig) -> (Vec<Ci>, Vec<RecordId>) {
+    let volume = thing(dewpoint_core::model::Kind::Volume, "volume/vol-1", "vol-1", json!({"size_gib": 8}));
+    let cis = vec![machine(1), machine(2), volume];
+    let batch =
+        [rig.create(&cis[0]), rig.create(&cis[1]), rig.create(&cis[2]), relate((&cis[2], None), RelationType::AttachedTo, (&cis[0], None))];
+    let records = rig.send(0, &batch).await;
+    (cis, records)
+}
+
+#[tokio::test]
+async fn only_the_time_of_the_sighting_moves() {
+    let mut rig = Rig::new();
+    let (cis, records) = estate(&rig).await;
+    rig.anew();
+    let before = rig.sim.snapshot().tables();
+    let answers = send(&rig, 90_000, &[beat(&cis[0], &records[0], 86_400), beat(&cis[2], &records[2], 86_401)]).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let moved: Vec<_> = moved(&before, &rig.sim.snapshot().tables()).into_iter().map(|(_, id, column)| (id, column)).collect();
+    let mut expected =
+        [(&records[0], "last_discovered"), (&records[2], "last_discovered")].map(|(id, column)| (id.0.clone(), column.to_owned()));
+    expected.sort();
+    assert_eq!(moved.iter().cloned().collect::<std::collections::BTreeSet<_>>(), expected.into());
+    let found = rig.find(&cis[0]).await;
+    assert_eq!(found[0].delivered_at, Some(at(86_400)));
+    assert_eq!(rig.find(&cis[1]).await[0].delivered_at, Some(at(0)), "what had no beat stays");
+}
+
+#[tokio::test]
+async fn no_time_moves_back() {
+    let rig = Rig::new();
+    let (cis, records) = estate(&rig).await;
+    send(&rig, 90_000, &[beat(&cis[0], &records[0], 86_400)]).await;
+    let before = rig.sim.snapshot().tables();
+    let answers = send(&rig, 90_001, &[beat(&cis[0], &records[0], 3_600)]).await;
+    assert!(answers[0].is_ok());
+    assert_eq!(moved(&before, &rig.sim.snapshot().tables()), []);
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_left_alone() {
+    let mut rig = Rig::new();
+    let (cis, records) = estate(&rig).await;
+    let stranger =
+        RecordId(rig.sim.edit(|instance| instance.insert("cmdb_ci_vm_instance", &[("name", "by hand"), ("object_id", "i-0009")])));
+    let lost = rig.sim.rows("sys_object_source", &format!("target_sys_id={}", records[1].0));
+    assert_eq!(lost.len(), 1);
+    rig.sim.edit(|instance| instance.delete(&lost[0].0));
+    rig.anew();
+    let before = rig.sim.snapshot().tables();
+    let theirs = Beat { record: Addressed { record: stranger.clone(), carries: None }, ..beat(&machine(9), &stranger, 86_400) };
+    let elsewhere = Beat { record: ours(&cis[1], &records[0]), ..beat(&cis[1], &records[0], 86_400) };
+    let beats = [theirs, beat(&machine(9), &stranger, 86_400), beat(&cis[1], &records[1], 86_400), elsewhere];
+    for answer in send(&rig, 90_000, &beats).await {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
+    }
+    for answer in send_as(&rig, "another", 90_000, &[beat(&cis[0], &records[0], 86_400)]).await {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{answer:?}");
+    }
+    assert_eq!(moved(&before, &rig.sim.snapshot().tables()), []);
+    let answers = send(&rig, 90_000, &[beats[1].clone(), beat(&cis[0], &records[0], 86_400)]).await;
+    assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true], "one that is refused holds up no other");
+}
+
+#[tokio::test]
+async fn a_record_that_is_gone_is_not_made_again() {
+    let mut rig = Rig::new();
+    let (cis, records) = estate(&rig).await;
+    rig.sim.edit(|instance| instance.delete(&records[1].0));
+    rig.anew();
+    let answers = send(&rig, 90_000, &[beat(&cis[1], &records[1], 86_400), beat(&cis[0], &records[0], 86_400)]).await;
+    assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]), [["web-1"]]);
+}
+
+#[tokio::test]
+async fn a_class_that_people_chose_stays() {
+    let mut rig = Rig::new();
+    let (cis, records) = estate(&rig).await;
+    rig.anew();
+    let wrong = Beat { class: "cmdb_ci_server".to_owned(), ..beat(&cis[0], &records[0], 86_400) };
+    assert!(send(&rig, 90_000, &[wrong]).await[0].is_ok());
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]), [["web-1"], ["web-2"]]);
+}
+
+#[tokio::test]
+async fn a_batch_is_one_payload_and_a_few_questions() {
+    let mut rig = Rig::new();
+    let cis: Vec<Ci> = (0..200).map(machine).collect();
+    let creates: Vec<_> = cis.iter().map(|ci| rig.create(ci)).collect();
+    let records = rig.send(0, &creates).await;
+    rig.anew();
+    let beats: Vec<Beat> = cis.iter().zip(&records).map(|(ci, record)| beat(ci, record, 86_400)).collect();
+    let before = rig.sim.calls().len();
+    assert!(send(&rig, 90_000, &beats).await.iter().all(Result::is_ok));
+    let requests = rig.sim.calls().len() - before;
+    assert_eq!(requests, 11, "one payload, and five questions of two pages whose 200 records are");
+}
