@@ -353,6 +353,7 @@ fn a_fleet_waits_on_while_its_members_ages_are_not_known() {
     let denied = pull([(at(Kind::Instance), Outcome::Complete), (at(Kind::ScalingGroup), Outcome::Denied)], [one.clone()], Vec::new());
     for minutes in [40, 150] {
         let decisions = step(&mut estate, &denied, &policy, minutes);
+        assert_eq!((decisions.deferred, decisions.deferred_by.frozen), (1, 1));
         assert_eq!(
             disposition(&estate, &blue),
             Disposition::Defer,
@@ -361,8 +362,9 @@ fn a_fleet_waits_on_while_its_members_ages_are_not_known() {
             estate.edges
         );
     }
-    let next = explain(&estate, &blue, &policy, crate::testing::minute(150)).expect("an explanation").next;
-    assert_eq!(next, "decided when the rules can be asked about its members");
+    let told = explain(&estate, &blue, &policy, crate::testing::minute(150)).expect("an explanation");
+    assert_eq!(told.because.disposition, "the rules could not be asked about its members");
+    assert_eq!(told.next, "decided when the rules can be asked about its members");
     let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 151);
     assert_eq!(disposition(&estate, &blue), Disposition::Record);
 }
@@ -375,10 +377,12 @@ fn a_young_fleet_that_lost_its_members_unread_gets_no_record() {
     let mut estate = Estate::default();
     let _ = step(&mut estate, &shown(&[&one], Vec::new()), &policy, 20);
     let cut = pull([(at(Kind::Instance), Outcome::Truncated)], [ended.clone()], Vec::new());
-    let _ = step(&mut estate, &cut, &policy, 40);
+    let decisions = step(&mut estate, &cut, &policy, 40);
+    assert_eq!((decisions.deferred, decisions.deferred_by.frozen), (1, 1));
     assert_eq!((disposition(&estate, &blue), estate.resources[&blue].missing), (Disposition::Defer, 0));
-    let next = explain(&estate, &blue, &policy, crate::testing::minute(40)).expect("an explanation").next;
-    assert!(next.contains("is truncated"), "{next}");
+    let told = explain(&estate, &blue, &policy, crate::testing::minute(40)).expect("an explanation");
+    assert_eq!(told.because.disposition, "no machine that the rules fold into it is seen alive");
+    assert!(told.next.contains("is truncated"), "{}", told.next);
     for minutes in [60, 80, 100] {
         settled(&mut estate, &shown(&[&ended], Vec::new()), &policy, minutes);
     }

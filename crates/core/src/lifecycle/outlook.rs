@@ -25,6 +25,8 @@ pub(super) struct Outlook<'a> {
     kept: Option<Kept<'a>>,
     /// Of a fleet that waits for its members' age, the first that will have it.
     growing: Option<Growing>,
+    /// Of a named fleet without a record: whether the rules fold no machine into it that is seen alive.
+    is_bare: bool,
 }
 
 /// What a disposition rests on.
@@ -86,7 +88,8 @@ impl<'a> Outlook<'a> {
             Some(Age::Young(growing)) => *growing,
             Some(Age::Grown { .. }) | None => None,
         };
-        Self { estate, known, verdict, wanted, by, kept, growing }
+        let is_bare = is_unrecorded_fleet && !ages.contains_key(key);
+        Self { estate, known, verdict, wanted, by, kept, growing, is_bare }
     }
 
     /// When `min_dwell` lets its disposition change, where that is what it waits for.
@@ -117,6 +120,9 @@ impl<'a> Outlook<'a> {
         match &self.kept {
             Some(Kept::Frozen { rule, text }) => format!("kept, because rule `{rule}` could not be asked: {text}"),
             Some(Kept::GroupUnread) => "kept, because whether it is in a scaling group could not be read".to_owned(),
+            Some(Kept::Stays(Staying::Young)) if self.known.resource.derived && self.growing.is_none() => {
+                "the rules could not be asked about its members".to_owned()
+            }
             Some(Kept::Stays(Staying::Young)) if self.known.resource.derived => {
                 "neither was any of its members seen at the min_age that rules set for it, nor has it stood that long".to_owned()
             }
@@ -127,6 +133,7 @@ impl<'a> Outlook<'a> {
             Some(Kept::Stays(Staying::Recorded)) => {
                 format!("what has a record is not deferred any more; wanted is {wanted}: {}", self.by())
             }
+            Some(Kept::Stays(Staying::Gone)) if self.is_bare => "no machine that the rules fold into it is seen alive".to_owned(),
             Some(Kept::Stays(Staying::Gone)) => format!("kept, because it is not seen alive; wanted is {wanted}: {}", self.by()),
             None if *wanted == self.known.disposition => self.by(),
             None => format!("the next sync makes it {wanted}: {}", self.by()),
@@ -206,7 +213,7 @@ impl<'a> Outlook<'a> {
                     format!("recorded together with {}, which it ends with", told::known_with_kind(self.estate, machine))
                 }
                 // Its members are gone, and no listing counts that.
-                (Disposition::Defer, _) if self.known.resource.derived && self.kept.is_some() => self.next_of_record(),
+                (Disposition::Defer, _) if self.is_bare => self.next_of_bare(),
                 (Disposition::Defer, _) => format!("nothing, as long as {} defers it", self.by()),
                 (Disposition::Fold, By::Machine(_)) => "nothing, as long as its machine is folded".to_owned(),
                 (Disposition::Fold, _) if self.waits_with_fleet() => {
@@ -229,14 +236,21 @@ impl<'a> Outlook<'a> {
     }
 
     fn next_of_record(&self) -> String {
+        self.next_of_unlisted().unwrap_or_else(|| "nothing, as long as listings show it unchanged".to_owned())
+    }
+
+    fn next_of_bare(&self) -> String {
+        self.next_of_unlisted().unwrap_or_else(|| "nothing, until the rules fold a machine into it that is seen alive".to_owned())
+    }
+
+    /// What comes next where the scope that shows it, or its members, is not complete.
+    fn next_of_unlisted(&self) -> Option<String> {
         let known = self.known;
         let scope = if known.resource.derived { members_scope(&known.resource) } else { known.resource.scope() };
-        match self.estate.covering(&scope).map(|(scope, known)| (scope, known.receipt.outcome)) {
-            Some((scope, outcome)) if outcome != Outcome::Complete && known.resource.kind != Kind::Service => {
-                format!("nothing: as long as {scope} is {outcome}, no absence counts")
-            }
-            _ => "nothing, as long as listings show it unchanged".to_owned(),
-        }
+        let (scope, scoped) = self.estate.covering(&scope)?;
+        let outcome = scoped.receipt.outcome;
+        let is_open = outcome != Outcome::Complete && known.resource.kind != Kind::Service;
+        is_open.then(|| format!("nothing: as long as {scope} is {outcome}, no absence counts"))
     }
 
     /// The fleet that it is folded into, or is to be.

@@ -1,8 +1,12 @@
 //! What deferred resources wait for.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::decide::folding;
 use super::dependents::machine_of;
+use super::fleets::{self, Age};
 use super::policy::Verdicts;
 use crate::estate::{Disposition, Estate, Known, Stage};
 use crate::model::Key;
@@ -15,7 +19,8 @@ pub struct DeferredBy {
     pub age: u64,
     /// For a rule to let them go: its `do: defer` decides.
     pub rule: u64,
-    /// For an answer: a rule could not be asked about them, or the group that it asks for was not read.
+    /// For an answer: a rule could not be asked about them, or the group that it asks for was not read. So do named fleets of nothing but such
+    /// machines, and those that have lost theirs and not ended yet.
     pub frozen: u64,
 }
 
@@ -30,20 +35,31 @@ impl DeferredBy {
     pub(super) fn of(estate: &Estate, verdicts: &Verdicts) -> Self {
         let mut waiting = Self::default();
         let is_live = |known: &Known| !matches!(known.stage, Stage::Retired | Stage::Purged);
-        for (key, known) in &estate.resources {
-            if known.disposition != Disposition::Defer || !is_live(known) {
-                continue;
-            }
-            *waiting.count_of(deciding(estate, key, verdicts)) += 1;
+        let deferred: Vec<&Key> = estate
+            .resources
+            .iter()
+            .filter(|(_, known)| known.disposition == Disposition::Defer && is_live(known))
+            .map(|(key, _)| key)
+            .collect();
+        let ages = if deferred.iter().any(|key| key.as_fleet().is_some()) {
+            fleets::ages(estate, verdicts, &folding(estate, verdicts))
+        } else {
+            BTreeMap::new()
+        };
+        for key in deferred {
+            let is_open = key.as_fleet().is_some() && matches!(ages.get(key), None | Some(Age::Young(None)));
+            *waiting.count_of(deciding(estate, key, verdicts), is_open) += 1;
         }
         waiting
     }
 
-    fn count_of(&mut self, verdict: &Verdict) -> &mut u64 {
+    fn count_of(&mut self, verdict: &Verdict, is_open: bool) -> &mut u64 {
         if verdict.freezes() || verdict.is_group_unread {
             &mut self.frozen
         } else if verdict.disposition == Disposition::Defer {
             &mut self.rule
+        } else if is_open {
+            &mut self.frozen
         } else {
             &mut self.age
         }
