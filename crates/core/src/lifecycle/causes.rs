@@ -8,8 +8,9 @@ use crate::model::Kind;
 use crate::rules::{DEFAULT, Verdict};
 use crate::told;
 
-/// Of a stage that follows from what listings show and from what the rules say of it.
-pub(super) fn of_stage(known: &Known, stage: Stage, verdict: &Verdict, at: Timestamp) -> String {
+/// Of a stage that follows from what listings show and from what the rules say of it. `is_grown`: a fleet that got its record in this run because a
+/// rule's `min_age` has passed.
+pub(super) fn of_stage(known: &Known, stage: Stage, verdict: &Verdict, is_grown: bool, at: Timestamp) -> String {
     match (known.stage, stage) {
         (_, Stage::Missing) if known.recovered => "recovery: found at a target, shown by no listing since".to_owned(),
         (_, Stage::Missing) => absence(known),
@@ -17,7 +18,7 @@ pub(super) fn of_stage(known: &Known, stage: Stage, verdict: &Verdict, at: Times
             shown(known, "shows a new life under its id")
         }
         (Stage::Missing | Stage::Retired | Stage::Purged, _) => shown(known, "shows it again"),
-        (Stage::Deferred, _) => recorded(known, verdict),
+        (Stage::Deferred, _) => recorded(known, verdict, is_grown),
         (Stage::Active | Stage::Inactive, _) => shown(known, "shows it"),
     }
 }
@@ -44,12 +45,13 @@ pub(super) fn says(known: &Known) -> String {
 pub(super) const OF_GROWN_FLEET: &str = "min_age: a member was seen at the age that a rule sets for it, or the fleet has stood that long";
 
 /// Why it is no longer deferred.
-fn recorded(known: &Known, verdict: &Verdict) -> String {
+fn recorded(known: &Known, verdict: &Verdict, is_grown: bool) -> String {
     match &*verdict.rule {
         _ if known.resource.kind == Kind::Instance && known.disposition == Disposition::Record => {
             format!("min_age: a listing shows it at an age of {} or more", spelt(verdict.timers.min_age))
         }
-        DEFAULT if known.resource.derived => OF_GROWN_FLEET.to_owned(),
+        _ if is_grown => OF_GROWN_FLEET.to_owned(),
+        DEFAULT if known.resource.derived => "no rule defers it any more".to_owned(),
         DEFAULT => "it ends with a machine that is no longer deferred".to_owned(),
         rule => format!("rule {}: {}", told::printable(rule), known.disposition),
     }

@@ -90,7 +90,7 @@ pub(crate) fn decide_with(
     trace: &mut RuleTracer<'_>,
 ) -> Decisions {
     let mut decisions = Decisions { verdicts: policy.no_verdicts(), ..Decisions::default() };
-    dispose(estate, policy, &mut decisions.verdicts, at, fold, trace);
+    let grown = dispose(estate, policy, &mut decisions.verdicts, at, fold, trace);
 
     let open = open_derived(estate);
     let closed = closed_accounts(estate);
@@ -103,7 +103,8 @@ pub(crate) fn decide_with(
             Some(account) => Step::End(EndCause::AccountClosed, closed_with(account)),
             None => next_step(known, &verdict, at, frozen),
         };
-        take_step(key, known, step, &verdict, at, dirty, &mut decisions);
+        let cause = |known: &Known, stage| causes::of_stage(known, stage, &verdict, grown.contains(key), at);
+        take_step(key, known, step, &cause, at, dirty, &mut decisions);
         if known.stage != Stage::Retired && known.stage != Stage::Purged {
             match known.disposition {
                 Disposition::Record => {}
@@ -196,7 +197,8 @@ fn bereft(estate: &Estate, disowned: &BTreeSet<Scope>) -> Vec<(Key, Scope)> {
     derived.into_iter().filter_map(|(key, known)| Some((key.clone(), given_up(estate, disowned, known, of(key))?))).collect()
 }
 
-/// Dispositions: machines first, then what depends on them, and last the fleets that they make.
+/// Dispositions: machines first, then what depends on them, and last the fleets that they make. Returns the fleets that got a record because a
+/// rule's `min_age` has passed.
 fn dispose(
     estate: &mut Estate,
     policy: &Policy,
@@ -204,7 +206,7 @@ fn dispose(
     at: Timestamp,
     fold: impl FnOnce(&mut Estate, &Folding),
     trace: &mut RuleTracer<'_>,
-) {
+) -> BTreeSet<Key> {
     policy.judge(verdicts, estate, at, |_| true, trace);
     let fleets = fleets::prospects(estate, policy, verdicts, at);
     let placed = fleets::dwelling(estate);
@@ -232,9 +234,15 @@ fn dispose(
     ages = fleets::ages(estate, verdicts, &folding);
     let Estate { resources, dirty, scopes, .. } = estate;
     let around = Around { scopes, placed: &placed, ages: &ages };
+    let mut grown = BTreeSet::new();
     for (key, known) in resources.iter_mut().filter(|(_, known)| is_named_fleet(known)) {
+        let waited = known.disposition == Disposition::Defer && ages.get(key) == Some(&Age::Grown { is_set: true });
         dispose_one(key, known, verdicts.of(key), None, &around, at, dirty);
+        if waited && known.disposition == Disposition::Record {
+            grown.insert(key.clone());
+        }
     }
+    grown
 }
 
 /// The fleet that a verdict folds a machine into.
@@ -446,10 +454,18 @@ pub(super) fn is_due(known: &Known, timers: &Timers, at: Timestamp) -> bool {
     known.missing >= timers.confirm_missing.max(1) && elapsed(known.last_seen, at) >= timers.retire_after
 }
 
-fn take_step(key: &Key, known: &mut Known, step: Step, verdict: &Verdict, at: Timestamp, dirty: &mut Dirty, decisions: &mut Decisions) {
+fn take_step(
+    key: &Key,
+    known: &mut Known,
+    step: Step,
+    cause: &dyn Fn(&Known, Stage) -> String,
+    at: Timestamp,
+    dirty: &mut Dirty,
+    decisions: &mut Decisions,
+) {
     match step {
         Step::Stage(stage) => {
-            let cause = causes::of_stage(known, stage, verdict, at);
+            let cause = cause(known, stage);
             set_stage(key, known, stage, cause, at, dirty);
         }
         Step::End(cause, reason) => {

@@ -286,6 +286,8 @@ fn a_young_fleet_leaves_no_trace() {
     // The rule that sets the age goes: only machines' own records wait for the default.
     settled(&mut estate, &shown(&[&two], Vec::new()), &under(vec![pools()]), 601);
     assert_eq!(disposition(&estate, &blue), Disposition::Record);
+    let decided = estate.dirty.journal.iter().filter(|entry| entry.key == blue && entry.entry == JournalKind::Decided);
+    assert_eq!(decided.map(|entry| &*entry.cause).collect::<Vec<_>>(), ["no rule decides", "no rule defers it any more"]);
 }
 
 #[test]
