@@ -409,8 +409,8 @@ fn rule_problems<'a>(failures: impl Iterator<Item = (&'a Key, &'a RuleFailure)>)
         let (key, first) = failed.first()?;
         let frozen = failed.iter().filter(|(_, failure)| failure.freezes).count();
         let text = format!(
-            "could not be asked about {} resources, {frozen} of them frozen by that; the first is {key}: {}",
-            failed.len(),
+            "could not be asked about {}, {frozen} of them frozen by that; the first is {key}: {}",
+            if failed.len() == 1 { "1 resource".to_owned() } else { format!("{} resources", failed.len()) },
             first.text
         );
         let mend = first.hint.as_deref().unwrap_or("let `when` ask whether the value is there first");
