@@ -16,8 +16,8 @@ pub(crate) enum Through {
     Machine,
     /// The fleet that it would be folded into, of which no record is wanted.
     Fleet,
-    /// The machine itself, but the fleet that it would be folded into is not wanted, and never was.
-    UnbornFleet,
+    /// The fleet that the machine which it ends with would be folded into.
+    FleetOfMachine,
 }
 
 /// The rule that a resource's disposition comes from (`default` where none spoke, or does no longer), and what that rule decided about.
@@ -27,7 +27,10 @@ pub(crate) fn decider<'a>(estate: &Estate, verdicts: &'a Verdicts, known: &Known
     if known.resource.kind != Kind::Instance && !verdict.is_own {
         let machine = dependents::machine_of(estate, key, verdicts).filter(|(_, disposition)| *disposition == known.disposition);
         return match machine.and_then(|(machine, _)| estate.resources.get(machine)) {
-            Some(machine) => (decider(estate, verdicts, machine).0, Through::Machine),
+            Some(machine) => match decider(estate, verdicts, machine) {
+                (rule, Through::Fleet) => (rule, Through::FleetOfMachine),
+                (rule, _) => (rule, Through::Machine),
+            },
             None => (&verdict.rule, Through::Itself),
         };
     }
@@ -35,7 +38,6 @@ pub(crate) fn decider<'a>(estate: &Estate, verdicts: &'a Verdicts, known: &Known
         (is, says) if is == says => (&verdict.rule, Through::Itself),
         (Disposition::Ignore, Disposition::Fold) => match fleet_key(known, verdict) {
             Some(fleet) if verdicts.of(&fleet).disposition == Disposition::Ignore => (&verdicts.of(&fleet).rule, Through::Fleet),
-            Some(fleet) if estate.resources.get(&fleet).is_none_or(|fleet| fleet.end.is_some()) => (&verdict.rule, Through::UnbornFleet),
             Some(_) | None => (DEFAULT, Through::Itself),
         },
         // It stays what it is for a while, and what the rule says now is not why.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::decider::{Through, decider};
 use super::rule_tests::{IS_MACHINE, at, disposition, does, group, into, machine, member, rule, shown, step, under};
 use super::*;
 use crate::estate::{Disposition, Estate, JournalKind, Stage};
@@ -424,6 +425,18 @@ fn a_member_that_dwells_makes_no_fleet_for_others() {
         [&old.key, &young.key, &blue].map(|key| disposition(&estate, key)),
         [Disposition::Fold, Disposition::Fold, Disposition::Record]
     );
+}
+
+#[test]
+fn what_is_folded_into_a_fleet_that_never_was_names_the_rule_that_ignores_it() {
+    let ignores = does("no pools", r#"resource.kind == "scaling_group""#, Action::Ignore);
+    let one = machine("i-1", &[("pool", "blue")]);
+    let mut estate = Estate::default();
+    let decisions = step(&mut estate, &shown(&[&one], Vec::new()), &under(vec![pools(), ignores]), 1);
+    assert_eq!(disposition(&estate, &one.key), Disposition::Ignore);
+    assert!(!estate.resources.contains_key(&fleet(&one, "blue")));
+    let known = &estate.resources[&one.key];
+    assert_eq!(decider(&estate, &decisions.verdicts, known), ("no pools", Through::Fleet));
 }
 
 #[test]

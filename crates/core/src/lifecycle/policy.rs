@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::explain::RuleOutcome;
-use crate::estate::{Estate, Known};
+use crate::estate::{Disposition, Estate, Known};
 use crate::expression::Subject;
 use crate::model::{Key, Kind, RelationType, Scope};
 use crate::rules::{Failure, Rule, Rules, Verdict};
@@ -95,9 +95,9 @@ impl Verdicts {
         self.by_key.iter().filter_map(|(key, verdict)| Some((key, verdict.failure.as_ref()?)))
     }
 
-    /// Notes what is said of a fleet that is about to be, where that could not be asked.
+    /// Notes what is said of a fleet that is not there, where that could not be asked, or is why it never will be.
     pub(super) fn note(&mut self, key: &Key, verdict: Verdict) {
-        if verdict.failure.is_some() {
+        if verdict.failure.is_some() || verdict.disposition == Disposition::Ignore {
             self.take(key, verdict);
         }
     }

@@ -123,10 +123,12 @@ fn unwanted(input: &Input<'_>, known: &Known) -> Reason {
         (Disposition::Fold, Through::Machine, None) => "it ends with its machine, which is counted in its fleet's record".to_owned(),
         (Disposition::Fold, _, Some(by)) => format!("{by} counts it in its fleet's record"),
         (Disposition::Fold, _, None) => "counted in its fleet's record".to_owned(),
+        (Disposition::Ignore, Through::FleetOfMachine, Some(by)) => {
+            format!("it ends with its machine, and {by} wants no record of the fleet that that is folded into")
+        }
         (Disposition::Ignore, Through::Machine, Some(by)) => format!("it ends with its machine, of which {by} wants no record"),
         (Disposition::Ignore, Through::Machine, None) => "it ends with its machine, of which no record is wanted".to_owned(),
         (Disposition::Ignore, Through::Fleet, Some(by)) => format!("{by} wants no record of the fleet that it is folded into"),
-        (Disposition::Ignore, Through::UnbornFleet, Some(by)) => format!("{by} folds it into a fleet of which no record is wanted"),
         (Disposition::Ignore, _, Some(by)) => format!("{by} wants no record of it"),
         (Disposition::Ignore, _, None) => "no record of it is wanted".to_owned(),
     };

@@ -105,12 +105,8 @@ fn what_ends_with_a_machine_names_the_rule_that_decided_about_the_machine() {
 
 #[test]
 fn a_fleet_that_is_not_wanted_takes_its_members_along() {
-    let mut world = world();
-    let told = told(&mut world, "node", &[("i-000", Disposition::Ignore)]);
-    assert_eq!(told, [pair("pools are one record", "rule `pools are one record` folds it into a fleet of which no record is wanted")]);
-
-    // The fleet stands in the ledger: its own rule is the reason.
     let mut world = self::world();
+    share(&mut world, "vol-1", Disposition::Ignore);
     let machine = world.known("i-000").resource.clone();
     let fleet = world.add("fleet", Kind::ScalingGroup);
     Arc::make_mut(&mut fleet.resource).key = Key::fleet(machine.provider, &machine.account, &machine.region, "blue").unwrap();
@@ -119,7 +115,9 @@ fn a_fleet_that_is_not_wanted_takes_its_members_along() {
     Arc::make_mut(&mut fleet.resource).tags.insert("is".to_owned(), "agent".to_owned());
     world.estate.resources.insert(fleet.resource.key.clone(), fleet);
     let told = self::told(&mut world, "node", &[("i-000", Disposition::Ignore)]);
-    assert_eq!(told, [pair("agents leave no trace", "rule `agents leave no trace` wants no record of the fleet that it is folded into")]);
+    let rule = "agents leave no trace";
+    let volume = "it ends with its machine, and rule `agents leave no trace` wants no record of the fleet that that is folded into";
+    assert_eq!(told, [pair(rule, "rule `agents leave no trace` wants no record of the fleet that it is folded into"), pair(rule, volume)]);
 }
 
 #[test]
