@@ -93,7 +93,10 @@ fn doubt_decision(node: &Node, when: &Expression, deciding: &mut BTreeMap<String
     let rule = of_rule(node);
     let place = || locate(source, at, &(0..when.source().len()));
     let is_fold = action == ActionWord::Fold.as_str();
-    if is_fold && !when.holds_of_machines_only() {
+    if is_fold && when.holds_of_no_machine() && !when.holds_of_machines_only() {
+        let text = format!("{rule}`do: fold` speaks of machines only, and `when` holds of none: it never folds anything");
+        report.warning(place(), text).help("ask for machines: `resource.kind == \"instance\" && …`");
+    } else if is_fold && !when.holds_of_machines_only() {
         let text = format!("{rule}`do: fold` speaks of machines only, and `when` can hold of other kinds: of those it only sets");
         report.warning(place(), text).help("say so: `resource.kind == \"instance\" && …`");
     }

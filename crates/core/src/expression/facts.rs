@@ -136,6 +136,12 @@ impl Facts {
     }
 
     fn of_equality(left: &IdedExpr, right: &IdedExpr, is_equal: bool) -> Self {
+        let is_empty = |node: &IdedExpr| matches!(&node.expr, Expr::List(list) if list.elements.is_empty());
+        if !is_equal && is_empty(left) != is_empty(right) {
+            // Null is no empty list either: whether it is null is asked for by itself.
+            let list = path(if is_empty(left) { right } else { left });
+            return list.map_or_else(Self::none, |list| Self::at_least(list, 1));
+        }
         let (subject, literal) = match (literal(left), literal(right)) {
             (None, Some(literal)) => (left, literal),
             (Some(literal), None) => (right, literal),

@@ -175,6 +175,12 @@ impl Expression {
         facts.kinds.lies_in(Kinds::one(Kind::Instance)) || is_in_group(&facts)
     }
 
+    /// Whether it can hold of no machine.
+    #[must_use]
+    pub fn holds_of_no_machine(&self) -> bool {
+        Facts::of(&self.tree, true).kinds.lies_in(Kinds::one(Kind::Instance).not())
+    }
+
     /// Whether it can hold only of what is in a scaling group.
     #[must_use]
     pub fn holds_in_groups_only(&self) -> bool {

@@ -448,6 +448,7 @@ fn a_field_that_is_there_is_not_doubted() {
         "resource.kind == \"instance\" && resource.size.startsWith(\"m5.\") && resource.vcpus == 4",
         "resource.kind == \"instance\" && has(resource.vcpus) && resource.vcpus > 2",
         "resource.kind == \"instance\" && resource.private_addresses != null && resource.private_addresses.exists(a, a == \"\")",
+        "resource.kind == \"instance\" && resource.private_addresses != null && resource.private_addresses != [] && resource.private_addresses[0] == \"\"",
         "resource.kind == \"scaling_group\" && resource.max_size != null && resource.max_size > 1",
         "group != null && group.max_size > 1",
         "resource.kind == \"volume\" && resource.encrypted && resource.size_gib > 100",
@@ -566,6 +567,18 @@ fn what_a_condition_can_hold_of_is_known() {
     ] {
         let condition = condition(source);
         assert_eq!((condition.holds_of_machines_only(), condition.holds_in_groups_only()), (of_machines, in_groups), "{source}");
+    }
+}
+
+#[test]
+fn conditions_that_hold_of_no_machine() {
+    for (source, is_so) in [
+        ("resource.kind == \"volume\"", true),
+        ("resource.kind in [\"volume\", \"pool\"]", true),
+        ("resource.kind in [\"volume\", \"instance\"]", false),
+        ("\"a\" in resource.tags", false),
+    ] {
+        assert_eq!(condition(source).holds_of_no_machine(), is_so, "{source}");
     }
 }
 
