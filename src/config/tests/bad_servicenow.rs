@@ -198,7 +198,7 @@ fn pace_and_the_rest() {
         "discovery_source: ''",
         "ca_file: https://example.com/ca.pem",
         "path: cmdb.db",
-        "heartbeat: 24h",
+        "heartbeat: off",
         "adopt: always",
     ];
     assert_snapshot!(each(&keys), @r"
@@ -219,8 +219,8 @@ fn pace_and_the_rest() {
       help: write a path: absolute, or relative to this file's folder
     7:5: unknown key `path` in `targets.s`
       help: did you mean `rate`?
-    7:5: unknown key `heartbeat` in `targets.s`
-      help: known here: `adopt`, `auth`, `authority`, `batch_size`, `ca_file`, `deadline`, `discovery_source`, `heartbeat`, `include`, `kind`, `mapping`, `max_records`, `name`, `purge`, `rate`, `relationships`, `timeout`, `url`, `verify_every`
+    7:16: `targets.s.heartbeat`: `off` is not possible here: expected a duration such as `15m`
+      help: or write `never`
     7:12: `targets.s.adopt`: expected `never`, `match` or `contribute`, found `always`
     ");
 }
