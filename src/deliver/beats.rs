@@ -73,7 +73,7 @@ impl Beating<'_> {
         // Noted before anything is sent: a record that shows this time is no sign of an old ledger.
         let newest = beats.due.iter().map(|beat| beat.seen_at).fold(self.at, Timestamp::max);
         let shown = Rows { newest_delivered_at: Some(newest), ..Rows::default() };
-        self.ledger.bind(self.lease.lease(), &shown, self.at).await.map_err(of_ledger)?;
+        self.ledger.bind(self.lease.lease(), &shown, self.at).await.map_err(|error| of_ledger(&error))?;
         let (mut failures, mut left_overdue) = (0, beats.overdue);
         for batch in beats.due.chunks(self.target.batch_size().max(1)) {
             if self.must_stop().await {
@@ -96,7 +96,7 @@ impl Beating<'_> {
                         }
                     }
                     beaten.sent += done.len() as u64;
-                    self.ledger.note_beats(self.lease.lease(), &done, self.at).await.map_err(of_ledger)?;
+                    self.ledger.note_beats(self.lease.lease(), &done, self.at).await.map_err(|error| of_ledger(&error))?;
                 }
                 Err(error) => {
                     failures += 1;
@@ -133,6 +133,6 @@ impl Beating<'_> {
     }
 }
 
-fn of_ledger(error: LedgerError) -> String {
-    crate::words::chain(&error)
+fn of_ledger(error: &LedgerError) -> String {
+    crate::words::chain(error)
 }

@@ -1,6 +1,6 @@
 //! Whole runs against a target that fails as it is told to.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 mod beating;
 

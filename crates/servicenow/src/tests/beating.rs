@@ -48,7 +48,7 @@ fn moved(before: &Tables, after: &Tables) -> Vec<(String, String, String)> {
 
 /// A machine with a disk of its own, and another one.
 async fn estate(rig: &Rig) -> (Vec<Ci>, Vec<RecordId>) {
-    let volume = thing(dewpoint_core::model::Kind::Volume, "volume/vol-1", "vol-1", json!({"size_gib": 8}));
+    let volume = thing(dewpoint_core::model::Kind::Volume, "volume/vol-1", "vol-1", &json!({"size_gib": 8}));
     let cis = vec![machine(1), machine(2), volume];
     let batch =
         [rig.create(&cis[0]), rig.create(&cis[1]), rig.create(&cis[2]), relate((&cis[2], None), RelationType::AttachedTo, (&cis[0], None))];
