@@ -190,7 +190,12 @@ impl Oracle {
         }
         let nothing = Look { state: "", size: None, address: false, owner: false, service: None, born: None, edges: 0, healthy: false };
         for (name, members) in &wanted {
-            self.services.entry(name).or_insert_with(|| Thing::new(nothing.clone(), minute, false)).read(&nothing, minute, true);
+            // A service was seen when one of those was that it consists of.
+            let seen = members.iter().filter_map(|slot| self.things.get(slot)).map(|thing| thing.last).max().unwrap_or(minute);
+            let service = self.services.entry(name).or_insert_with(|| Thing::new(nothing.clone(), seen, false));
+            let last = service.last.max(seen);
+            service.read(&nothing, minute, true);
+            service.last = last;
             self.served.retain(|(service, slot)| {
                 let gone = world.is_complete(*slot) && !self.things[slot].is_ended() && !members.contains(slot);
                 service != name || !gone
@@ -202,14 +207,11 @@ impl Oracle {
 
     fn miss_services(&mut self, minute: i64, world: &World) {
         for (name, service) in &mut self.services {
-            if !self.wanted.contains(name) && service.end.is_none() {
-                if self.served.iter().all(|(other, slot)| other != name || world.is_complete(*slot)) {
-                    service.missing += 1;
-                    if service.is_due(self.timers, minute) {
-                        service.end = Some(End::Absent);
-                    }
-                } else if service.missing == 0 {
-                    service.last = minute;
+            let is_proven = self.served.iter().all(|(other, slot)| other != name || world.is_complete(*slot));
+            if !self.wanted.contains(name) && service.end.is_none() && is_proven {
+                service.missing += 1;
+                if service.is_due(self.timers, minute) {
+                    service.end = Some(End::Absent);
                 }
             }
             service.deliver();
