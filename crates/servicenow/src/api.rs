@@ -172,8 +172,8 @@ struct Enveloped<T> {
 }
 
 impl Api {
-    /// One page of rows, in the order of their ids; the next starts behind the last of them, and one without rows is the end. A page can be short:
-    /// the limit counts rows that the caller may not see.
+    /// One page of rows, in the order of their ids; the next starts behind the last of them, and one without rows is the end. Where a page
+    /// hides rows that the user may not see, that is an error: nothing would tell them from what is not there.
     pub(crate) async fn page(&self, select: &Select<'_>, after: Option<&str>) -> Result<Vec<Row>, TargetError> {
         let query = select.query.clone().page(after);
         self.get_rows(select.table, &query, select.fields, PAGE_ROWS).await
@@ -207,13 +207,26 @@ impl Api {
             .query("sysparm_limit", &limit.to_string())
             .query("sysparm_exclude_reference_link", "true")
             .query("sysparm_suppress_pagination_header", "true")
-            .query("sysparm_no_count", "true")
             .operation("table read");
-        let rows: Rows = self.json(&self.send(request, "read").await?, "read")?;
-        match rows.error {
-            // What came before the quota is no whole answer.
-            Some(said) => Err(self.unreachable("read", format!("table {table} was cut off: {}", said.words()))),
-            None => Ok(rows.result.into_iter().map(|row| row.0).collect()),
+        let answer = self.send(request, "read").await?;
+        let rows: Rows = self.json(&answer, "read")?;
+        // What came before the quota is no whole answer.
+        if let Some(said) = rows.error {
+            return Err(self.unreachable("read", format!("table {table} was cut off: {}", said.words())));
+        }
+        // Rows that the user may not see are left out without a word, a whole page of them looks like the end. The count is of all that are found.
+        let found: Option<usize> = answer.header("x-total-count").and_then(|count| count.trim().parse().ok());
+        let shown = rows.result.len();
+        match found.map(|found| found.min(limit)) {
+            Some(found) if shown < found => Err(TargetError::Forbidden {
+                target: self.target.clone(),
+                operation: "read",
+                text: format!(
+                    "the user may not see {} of {found} rows of `{table}`: give it unrestricted read on what it looks after",
+                    found - shown
+                ),
+            }),
+            _ => Ok(rows.result.into_iter().map(|row| row.0).collect()),
         }
     }
 

@@ -149,6 +149,23 @@ async fn a_class_that_is_missing_stops_no_other() {
 }
 
 #[tokio::test]
+async fn rows_that_the_user_may_not_see_are_not_gone() {
+    for table in ["sys_object_source", "cmdb_ci_vm_instance"] {
+        let mut rig = Rig::new();
+        rig.send(0, &batch(&rig)).await;
+        rig.anew();
+        rig.sim.edit(|instance| {
+            let rule = dewpoint_servicenow_sim::RowRule { table: table.to_owned(), query: String::new(), role: "admin".to_owned() };
+            instance.row_rules.push(rule);
+        });
+        let error = rig.target.read(None).await.unwrap_err();
+        assert!(matches!(&error, TargetError::Forbidden { text, .. } if text.contains(table)), "{table}: {error}");
+        let found = rig.target.find(&[super::rig::identity(&machine(1))]).await;
+        assert!(found.values().all(Result::is_err), "{table}: {found:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_read_that_is_not_whole_says_nothing() {
     for effect in [
         Effect::PartialResult { share: 0.5 },
