@@ -64,7 +64,13 @@ async fn look_up(api: &Api, reference: &Reference, texts: &BTreeSet<&str>) -> Re
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|text| Query::all().equals(column, text))).collect();
         let mut rows: HashMap<String, BTreeSet<String>> = HashMap::new();
         for query in queries {
-            for mut row in api.rows(&Select { table: &reference.table, query, fields: &["sys_id", column.as_str()] }).await? {
+            let shown = match api.rows(&Select { table: &reference.table, query, fields: &["sys_id", column.as_str()] }).await {
+                Ok(shown) => shown,
+                // People and groups are often shown in part only. What cannot be resolved is left as it is, and stops nothing.
+                Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            for mut row in shown {
                 if let (Some(id), Some(value)) = (row.remove("sys_id"), row.remove(column)) {
                     rows.entry(value.to_lowercase()).or_default().insert(id);
                 }

@@ -446,8 +446,11 @@ impl<'a> Batch<'a> {
                             id.to_owned()
                         }
                         None => {
-                            let why =
-                                format!("no row, or more than one, of `{}` has {} `{text}`", reference.table, reference.by.join(" or "));
+                            let why = format!(
+                                "no row that we may see, or more than one, of `{}` has {} `{text}`",
+                                reference.table,
+                                reference.by.join(" or ")
+                            );
                             told.left.insert(name.clone(), why);
                             continue;
                         }

@@ -306,6 +306,20 @@ async fn references_are_resolved_or_left_alone() {
 }
 
 #[tokio::test]
+async fn people_who_are_hidden_stop_nothing() {
+    let rig = Rig::new();
+    rig.sim.edit(|instance| {
+        instance.insert("sys_user", &[("user_name", "hidden"), ("email", "hidden@example.com")]);
+        let rule = dewpoint_servicenow_sim::RowRule { table: "sys_user".to_owned(), query: String::new(), role: "admin".to_owned() };
+        instance.row_rules.push(rule);
+    });
+    let mut ci = machine(1);
+    ci.attributes.insert("owner".to_owned(), json!("hidden@example.com"));
+    let delivered = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
+    assert_eq!(delivered.left.keys().collect::<Vec<_>>(), ["owned_by"]);
+}
+
+#[tokio::test]
 async fn a_masked_field_is_told_and_the_rest_written() {
     let rig = Rig::new();
     let ci = machine(1);
