@@ -1,6 +1,7 @@
 //! The ServiceNow target as its user has it: an inventory file, the program, and a simulated instance.
 
 mod rig;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
