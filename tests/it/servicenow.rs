@@ -173,7 +173,7 @@ fn statuses_are_as_the_configuration_says() {
     assert!(same.contains("neither `install_status` nor `operational_status` of what is retired differs") && same.contains(":9"), "{same}");
     snow.configure("statuses: { retired: { life_cycle_stage: End of Life } }", "");
     let unused = snow.run_text(&["validate"]);
-    assert!(unused.code == 0 && unused.err.contains("is not written") && unused.err.contains("life_cycle: true"), "{}", unused.err);
+    assert!(unused.code == 0 && unused.out.contains("is not written") && unused.out.contains("life_cycle: true"), "{}", unused.out);
     let mapped = ran("mapping: { instance: { fields: { install_status: '\"1\"' } } }");
     assert!(mapped.contains("set its values under `statuses`"), "{mapped}");
 }
