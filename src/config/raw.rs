@@ -17,8 +17,8 @@ use super::ownership::RawOwnership;
 use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
 use super::servicenow::{
-    DiscoverySource, InstanceUrl, KindKey, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey, RelationshipType,
-    default_discovery_source,
+    DiscoverySource, InstanceUrl, KindKey, ProxyAddress, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey,
+    RelationshipType, default_discovery_source,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -288,6 +288,9 @@ pub(super) enum RawTarget {
         /// A file of certificates in PEM to trust beside the system's.
         #[serde(default)]
         ca_file: Option<Written<FilePath>>,
+        /// The proxy to go through, as an address or a reference to one with a password; `none` goes directly. As the environment says without it.
+        #[serde(default)]
+        proxy: Option<Written<ProxyAddress>>,
     },
 }
 

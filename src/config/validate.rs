@@ -244,6 +244,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             deadline,
             timeout,
             ca_file,
+            proxy,
         } => {
             let raw = servicenow::RawSettings {
                 url,
@@ -256,6 +257,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
                 rate,
                 timeout,
                 ca_file,
+                proxy,
             };
             let settings = servicenow::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
             let common =

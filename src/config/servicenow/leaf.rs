@@ -96,6 +96,45 @@ impl Leaf for NameOrRef {
     }
 }
 
+/// A proxy: its address, a reference to it, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum ProxyAddress {
+    Direct,
+    Plain(Url),
+    Reference(SecretRef),
+}
+
+impl fmt::Display for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("none"),
+            Self::Plain(url) => fmt::Display::fmt(url, f),
+            Self::Reference(reference) => fmt::Display::fmt(reference, f),
+        }
+    }
+}
+
+impl Leaf for ProxyAddress {
+    const NAME: &'static str = "proxy_address";
+    const EXPECTED: &'static str = "a proxy such as `http://proxy.example.com:3128`, a reference to its address, or `none`";
+    const PATTERN: Option<&'static str> = Some(r"^(none|env:\S+|file:.+|https?://[^@\s]+)$");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text == "none" {
+            return Ok(Self::Direct);
+        }
+        if text.starts_with("env:") || text.starts_with("file:") {
+            return SecretRef::parse(text).map(Self::Reference);
+        }
+        let example = "for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`";
+        let HttpUrl(url) = HttpUrl::parse(text).map_err(|problem| problem.help(example))?;
+        if url.path() != "/" {
+            return Err(Problem::new("a proxy's address has no path").help(example));
+        }
+        Ok(Self::Plain(url))
+    }
+}
+
 /// Our name among the sources of discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct DiscoverySource(pub(in crate::config) String);
