@@ -6,6 +6,7 @@ mod ledgers;
 mod rig;
 mod strangers;
 mod trial;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

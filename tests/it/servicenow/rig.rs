@@ -53,6 +53,11 @@ targets:
         Ran::of(&command.env("SNOW_PASSWORD", password).args(["--output", "json"]).output().unwrap())
     }
 
+    /// As people see it.
+    pub(crate) fn run_text(&self, args: &[&str]) -> Ran {
+        Ran::of(&self.world.command(args).env("SNOW_PASSWORD", "integration-password").output().unwrap())
+    }
+
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str], code: i32) -> Value {
         let ran = self.run_as("integration-password", args);
