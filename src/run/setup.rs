@@ -201,6 +201,7 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
         timeout: settings.timeout,
+        deadline: configured.deadline,
         ca_pem,
         proxies: Proxies::from_environment(|name| std::env::var(name).ok()),
         meter: Arc::clone(requests),
