@@ -108,7 +108,8 @@ fn a_retirement_whose_answer_is_lost_comes_about_once() {
         let trial = Trial::new();
         trial.put(&machines(8));
         trial.sync(0);
-        let edges = |trial: &Trial| trial.content().iter().filter(|line| line.starts_with("vm_instance i-0003 ->")).cloned().collect::<Vec<_>>();
+        let edges =
+            |trial: &Trial| trial.content().iter().filter(|line| line.starts_with("vm_instance i-0003 ->")).cloned().collect::<Vec<_>>();
         assert_eq!(edges(&trial).len(), 2);
         trial.put(&machines(8).without(&["i-0003"]).instance("i-0003", json!({ "state": "terminated" })));
         // Past the time that a terminated machine is given.
@@ -140,7 +141,8 @@ fn a_token_that_is_revoked_midway_is_had_anew() {
         trial.log_in(OAUTH, "client-secret", SMALL);
         let inventory = machines(10);
         trial.put(&inventory);
-        trial.sim().faults(vec![Fault::new(Effect::RevokeToken).api(api).nth(3).times(2)]);
+        let revoked = |nth| Fault::new(Effect::RevokeToken).api(api).nth(nth).times(1);
+        trial.sim().faults(vec![revoked(3), revoked(4)]);
         let sync = trial.sync(0);
         assert_eq!(sync["failed"], json!([]), "{sync:#}");
         assert_eq!(calls_of(&trial, "oauth"), 3, "one for each token: {api}");
@@ -155,7 +157,8 @@ fn where_no_other_token_is_given_it_stops_and_goes_on_later() {
     trial.log_in(OAUTH, "client-secret", SMALL);
     let inventory = machines(10);
     trial.put(&inventory);
-    let refused = Effect::Error { status: 401, message: "invalid_client".to_owned(), detail: Some("the application was switched off".to_owned()) };
+    let refused =
+        Effect::Error { status: 401, message: "invalid_client".to_owned(), detail: Some("the application was switched off".to_owned()) };
     trial.sim().faults(vec![engine(Effect::RevokeToken).nth(3).times(1), Fault::new(refused).api("oauth").nth(2)]);
     let sync = trial.sync(3);
     assert!(told(&sync).contains("did not accept the credentials"), "{sync:#}");
@@ -175,7 +178,13 @@ fn where_no_other_token_is_given_it_stops_and_goes_on_later() {
 #[test]
 fn an_api_key_does_for_a_whole_run_and_for_none_without_its_policy() {
     let mut instance = instance();
-    let key = ApiKey { key: Secret::new("the-key"), user_name: "integration".to_owned(), expires: None, policies: vec!["*".to_owned()], in_query: false };
+    let key = ApiKey {
+        key: Secret::new("the-key"),
+        user_name: "integration".to_owned(),
+        expires: None,
+        policies: vec!["*".to_owned()],
+        in_query: false,
+    };
     instance.api_keys.push(key);
     let trial = Trial::over(instance, "");
     trial.log_in("{ api_key: env:SNOW_PASSWORD }", "the-key", SMALL);

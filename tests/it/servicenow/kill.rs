@@ -130,7 +130,9 @@ fn kill_after(trial: &Trial, at: &str, delay: Duration) -> bool {
 /// Whether changes are in flight; not where the ledger is not even born.
 fn is_cut_off(trial: &Trial) -> bool {
     let ledger = trial.snow.world.path("dewpoint.db");
-    ledger.exists() && ledger_has(trial, "SELECT name FROM sqlite_master WHERE name = 'in_flight'") && ledger_has(trial, "SELECT id FROM in_flight")
+    ledger.exists()
+        && ledger_has(trial, "SELECT name FROM sqlite_master WHERE name = 'in_flight'")
+        && ledger_has(trial, "SELECT id FROM in_flight")
 }
 
 fn ledger_has(trial: &Trial, sql: &str) -> bool {
@@ -169,7 +171,8 @@ fn check(trial: &Trial, estate: &Estate, context: &str) {
     let id = |key: &str| key.rsplit_once('/').unwrap().1.to_owned();
     let wanted: BTreeSet<_> = estate.live_edges().into_iter().map(|(from, to)| (id(&from), id(&to))).collect();
     let edges = content.iter().filter(|line| !line.starts_with("Dewpoint")).filter_map(|line| line.split_once(" -> Uses::Used by -> "));
-    let edges: Vec<_> = edges.map(|(from, to)| (from.rsplit(' ').next().unwrap().to_owned(), to.rsplit(' ').next().unwrap().to_owned())).collect();
+    let edges: Vec<_> =
+        edges.map(|(from, to)| (from.rsplit(' ').next().unwrap().to_owned(), to.rsplit(' ').next().unwrap().to_owned())).collect();
     assert_eq!(edges.iter().collect::<BTreeSet<_>>().len(), edges.len(), "{context}: edges twice");
     assert_eq!(edges.into_iter().collect::<BTreeSet<_>>(), wanted, "{context}: other edges than the clouds have");
 }
@@ -180,7 +183,9 @@ fn live(trial: &Trial) -> Vec<String> {
     let content = trial.content();
     let retired = content.iter().filter(|line| line.contains("\"install_status\": \"7\"")).filter_map(|line| line.split_once(':'));
     let retired: BTreeSet<String> = retired.map(|(name, _)| name.to_owned()).collect();
-    let is_about = |line: &str, name: &str| line.match_indices(name).any(|(at, _)| !line[at + name.len()..].starts_with(|next: char| next.is_ascii_alphanumeric()));
+    let is_about = |line: &str, name: &str| {
+        line.match_indices(name).any(|(at, _)| !line[at + name.len()..].starts_with(|next: char| next.is_ascii_alphanumeric()))
+    };
     let is_live = |line: &String| !line.contains("a row that is gone") && !retired.iter().any(|name| is_about(line, name));
     content.into_iter().filter(is_live).collect()
 }

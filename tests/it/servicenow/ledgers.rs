@@ -4,7 +4,7 @@ use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
 use super::rig::machines;
-use super::trial::{Trial, content, instance, told, with};
+use super::trial::{Trial, instance, told, with};
 use crate::support::{Ran, World};
 
 fn lose_ledger(trial: &Trial) {
@@ -189,7 +189,13 @@ fn records_of_another_ledger_stop_the_target() {
         let record = instance.insert("cmdb_ci_vm_instance", &[("name", "i-0006"), ("object_id", "i-0006")]);
         let key = "arn:aws:ec2:eu-west-1:123456789012:instance/i-0006";
         let feed = "ffffffffffffffffffffffffffffffff";
-        let mark = [("name", "Dewpoint"), ("id", key), ("source_feed", feed), ("target_sys_id", record.as_str()), ("target_table", "cmdb_ci_vm_instance")];
+        let mark = [
+            ("name", "Dewpoint"),
+            ("id", key),
+            ("source_feed", feed),
+            ("target_sys_id", record.as_str()),
+            ("target_table", "cmdb_ci_vm_instance"),
+        ];
         [instance.insert("sys_object_source", &mark), record]
     });
     let before = trial.sim().snapshot().tables();
@@ -222,12 +228,12 @@ fn another_program_of_ours_under_a_name_of_its_own_is_a_stranger() {
     trial.put(&machines(6));
     trial.sync(0);
     trial.sim().edit(|instance| instance.add_data_source("Other"));
-    let before = content(&trial.sim().snapshot(), &std::collections::BTreeSet::new());
+    let before = trial.content();
     let world = trial.another_ledger();
     let text = std::fs::read_to_string(world.path("dewpoint.yaml")).unwrap();
     world.write("dewpoint.yaml", &format!("{text}    discovery_source: Other\n"));
     let ran = sync_in(&world, "2026-02-01T05:00:00Z");
     assert_eq!(ran.code, 4, "{}\n{}", ran.out, ran.err);
-    assert_eq!(content(&trial.sim().snapshot(), &std::collections::BTreeSet::new()), before);
+    assert_eq!(trial.content(), before);
     trial.assert_whole(&machines(6));
 }

@@ -177,10 +177,16 @@ impl Trial {
 fn populate(instance: &mut Instance) -> Rows {
     let hosted = instance.relation_type("Hosted on::Hosts").unwrap();
     let uses = instance.relation_type("Uses::Used by").unwrap();
-    let account = [("name", "999999999999"), ("account_id", "999999999999"), ("object_id", "999999999999"), ("datacenter_type", "cmdb_ci_aws_datacenter")];
+    let account = [
+        ("name", "999999999999"),
+        ("account_id", "999999999999"),
+        ("object_id", "999999999999"),
+        ("datacenter_type", "cmdb_ci_aws_datacenter"),
+    ];
     let account = instance.insert("cmdb_ci_cloud_service_account", &account);
     let datacenter = instance.insert("cmdb_ci_aws_datacenter", &[("name", REGION), ("object_id", REGION), ("region", REGION)]);
-    let machine = instance.insert("cmdb_ci_vm_instance", &[("name", "i-0001"), ("object_id", "i-9001"), ("discovery_source", "ServiceNow")]);
+    let machine =
+        instance.insert("cmdb_ci_vm_instance", &[("name", "i-0001"), ("object_id", "i-9001"), ("discovery_source", "ServiceNow")]);
     let group = instance.insert("cmdb_ci_compute_security_group", &[("name", "sg-1"), ("object_id", "sg-9001")]);
     for (parent, kind, child) in
         [(&datacenter, &hosted, &account), (&machine, &hosted, &datacenter), (&group, &hosted, &datacenter), (&machine, &uses, &group)]
@@ -190,7 +196,13 @@ fn populate(instance: &mut Instance) -> Rows {
     }
     instance.insert("cmdb_key_value", &[("configuration_item", &machine), ("key", "rack"), ("value", "9")]);
     let key = format!("arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-0001");
-    let mark = [("name", "ServiceNow"), ("id", key.as_str()), ("source_feed", "UNKNOWN"), ("target_sys_id", &machine), ("target_table", "cmdb_ci_vm_instance")];
+    let mark = [
+        ("name", "ServiceNow"),
+        ("id", key.as_str()),
+        ("source_feed", "UNKNOWN"),
+        ("target_sys_id", &machine),
+        ("target_table", "cmdb_ci_vm_instance"),
+    ];
     instance.insert("sys_object_source", &mark);
     rows(instance)
 }
@@ -237,9 +249,12 @@ pub(super) fn content(instance: &Instance, without: &BTreeSet<String>) -> Vec<St
                 // The engine leaves them behind.
                 None => continue,
             },
-            "cmdb_ire_partial_payloads" | "cmdb_ire_incomplete_payloads" | "reconcile_duplicate_task" => format!("{table} {id}: {values:?}"),
+            "cmdb_ire_partial_payloads" | "cmdb_ire_incomplete_payloads" | "reconcile_duplicate_task" => {
+                format!("{table} {id}: {values:?}")
+            }
             _ => {
-                let is_own = |name: &str| !name.starts_with("sys_") && !matches!(name, "first_discovered" | "last_discovered" | "object_id");
+                let is_own =
+                    |name: &str| !name.starts_with("sys_") && !matches!(name, "first_discovered" | "last_discovered" | "object_id");
                 let columns: BTreeMap<_, _> = values.iter().filter(|(name, _)| is_own(name)).collect();
                 format!("{}: {columns:?}", called(id))
             }
@@ -255,7 +270,8 @@ pub(super) fn wanted(inventory: &Inventory) -> Vec<String> {
     let inventory = inventory.value();
     let mut lines = Vec::new();
     let mut record = |class: &str, object_id: &str, key: &str, scaffold: &str, columns: &[(&str, &str)]| {
-        let mut all = BTreeMap::from([("discovery_source", "Dewpoint"), ("fault_count", "0"), ("install_status", "1"), ("operational_status", "1")]);
+        let mut all =
+            BTreeMap::from([("discovery_source", "Dewpoint"), ("fault_count", "0"), ("install_status", "1"), ("operational_status", "1")]);
         all.extend(columns.iter().copied());
         lines.push(format!("{class} {object_id}: {all:?}"));
         lines.push(format!("Dewpoint knows {class} {object_id} in cmdb_ci_{class} by {key}{scaffold}"));
@@ -277,7 +293,8 @@ pub(super) fn wanted(inventory: &Inventory) -> Vec<String> {
                 let (state, operational) = if is_running { ("On", "1") } else { ("Off", "2") };
                 let size = resource["attributes"]["size"].as_str().unwrap();
                 let tag = resource["tags"]["asset"].as_str();
-                let mut columns = vec![("name", name), ("vm_inst_id", id), ("state", state), ("operational_status", operational), ("model_number", size)];
+                let mut columns =
+                    vec![("name", name), ("vm_inst_id", id), ("state", state), ("operational_status", operational), ("model_number", size)];
                 columns.extend(tag.map(|tag| ("asset_tag", tag)));
                 record("vm_instance", id, key, "", &columns);
                 "vm_instance"
@@ -323,7 +340,6 @@ pub(super) fn assert_same(found: &[String], wanted: &[String]) {
         panic!("the instance holds something else\n{text}");
     }
 }
-
 
 /// A machine of [`super::rig::machines`] with other values, and its edge.
 pub(super) fn with(inventory: Inventory, id: &str, over: Value) -> Inventory {
