@@ -87,7 +87,8 @@ fn a_change_whose_answer_is_lost_is_not_lost() {
     let lost = || [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::Reset)];
     // Removals go as parts of one request, which fail each by itself as well.
     let parts = [Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::QuotaKill), Fault::new(Effect::Forbidden)];
-    let faults = lost().map(|fault| fault.api("identifyreconcile")).into_iter().chain(lost().map(|fault| fault.api("batch")));
+    let whole = [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::Reset)];
+    let faults = lost().map(|fault| fault.api("identifyreconcile")).into_iter().chain(whole.map(|fault| fault.api("batch")));
     for fault in faults.chain(parts.map(|fault| fault.api("table").method("DELETE"))) {
         let trial = Trial::over(instance(), SMALL);
         trial.put(&before);

@@ -160,7 +160,8 @@ fn check(trial: &Trial, estate: &Estate, context: &str) {
     }
     let content = live(trial);
     let mut by_key: BTreeMap<String, u32> = BTreeMap::new();
-    for (_, key) in content.iter().filter_map(|line| line.split_once(" by ")).filter(|(_, key)| !key.ends_with(" as scaffold")) {
+    let marks = content.iter().filter_map(|line| line.split_once(" in cmdb_ci_")?.1.split_once(" by "));
+    for (_, key) in marks.filter(|(_, key)| !key.ends_with(" as scaffold")) {
         *by_key.entry(format!("aws:{key}")).or_default() += 1;
     }
     assert!(by_key.values().all(|count| *count == 1), "{context}: doubles: {by_key:#?}");
