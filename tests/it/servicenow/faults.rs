@@ -6,7 +6,7 @@ use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, Secret};
 use serde_json::{Value, json};
 
 use super::rig::machines;
-use super::trial::{Trial, instance, told, volume, with};
+use super::trial::{Trial, assert_same, instance, told, volume, wanted, with};
 use crate::support::Inventory;
 use crate::support::inventory::{instance_key, key};
 
@@ -378,7 +378,7 @@ fn a_class_that_is_missing_keeps_no_other_back() {
     assert!(told(&sync).contains("cmdb_ci_storage_volume"), "{sync:#}");
     let marked = trial.snow.marked();
     assert_eq!((marked["cmdb_ci_vm_instance"], marked.get("cmdb_ci_storage_volume")), (6, None));
-    super::trial::assert_same(&trial.content(), &super::trial::wanted(&rest));
+    assert_same(&trial.content(), &wanted(&rest), "without the class");
     // The store app is installed.
     trial.sim().edit(|instance| instance.schema = whole);
     trial.wait(24);

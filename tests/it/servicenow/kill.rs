@@ -1,9 +1,10 @@
-//! Syncs to an instance that are killed at random instants. `tests/soak.sh` runs the long form: see [`crate::kill`].
+//! Syncs to an instance that are killed at random instants, or meet faults at random. `tests/soak.sh` runs the long form: see [`crate::kill`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use dewpoint_servicenow_sim::{Effect, Fault};
 use serde_json::Value;
 
 use super::trial::{Trial, assert_same, instance};
@@ -97,8 +98,7 @@ fn kill_dash_nine() {
         assert_eq!(killed.snow.writes(), 0, "{context}: the sync after writes: {second:#}");
         tally.syncs += 2;
         check(&killed, &estate, &context);
-        println!("{context}");
-        assert_same(&live(&killed), &live(&twin));
+        assert_same(&live(&killed), &live(&twin), &context);
         killed.assert_strangers();
         estate.live_on(&mut random);
     }
@@ -108,6 +108,80 @@ fn kill_dash_nine() {
         "servicenow: done: seed {seed}, {rounds} rounds, {kills} kills ({kills_too_late} came too late, {cut_off} left changes in flight), \
          {syncs} syncs, longest sync after a kill {recovery_max:.1?}"
     ));
+}
+
+/// Something goes wrong with single requests of any kind, before or after they were carried out, while the estate moves on.
+#[test]
+fn faults_at_random() {
+    let rounds = setting("DEWPOINT_SOAK_ROUNDS").unwrap_or(ROUNDS_DEFAULT);
+    let seed = setting("DEWPOINT_SOAK_SEED").unwrap_or_else(|| rand::random::<u32>().into());
+    let mut random = Random::new(seed);
+    let mut estate = Estate::new(&mut random);
+    let (struck, twin) = (trial(), trial());
+    let mut tally = BTreeMap::<String, u32>::new();
+    for round in 0..rounds {
+        let mut clock = Clock { round, syncs: 0 };
+        let mut script = Vec::new();
+        for _ in 0..=random.below(2) {
+            struck.put(&estate.inventory());
+            script = (0..2 + random.below(3)).map(|_| fault(&mut random)).collect();
+            struck.sim().clear_calls();
+            struck.sim().faults(script.clone());
+            let ran = struck.snow.run_as("integration-password", &["sync", "--at", &clock.next()]);
+            assert!([0, 3].contains(&ran.code), "seed {seed}, round {round}, {script:?}: {}\n{}\n{}", ran.code, ran.out, ran.err);
+            for fault in struck.sim().calls().iter().filter_map(|call| call.fault.clone()) {
+                *tally.entry(fault).or_default() += 1;
+            }
+            estate.waver(&mut random);
+        }
+        let context = format!("servicenow with faults, seed {seed}, round {round}, last {script:?}");
+        struck.sim().faults(Vec::new());
+        // When what was refused is tried again.
+        clock.syncs += 1800;
+        let at = clock.next();
+        for trial in [&struck, &twin] {
+            trial.put(&estate.inventory());
+            sync(trial, &at, &context);
+        }
+        struck.sim().clear_calls();
+        let second = sync(&struck, &clock.next(), &context);
+        assert_eq!(struck.snow.writes(), 0, "{context}: the sync after writes: {second:#}");
+        check(&struck, &estate, &context);
+        assert_same(&live(&struck), &live(&twin), &context);
+        struck.assert_strangers();
+        estate.live_on(&mut random);
+    }
+    say(&format!("servicenow with faults: seed {seed}, {rounds} rounds, {tally:?}"));
+    assert!(!tally.is_empty(), "no fault struck");
+}
+
+/// One request that goes wrong. Of what is repeated at once only a single one is struck: pauses take real time.
+fn fault(random: &mut Random) -> Fault {
+    let api = ["identifyreconcile", "identifyreconcile", "identifyreconcile", "batch", "table"][random.below(5) as usize];
+    let effects = [
+        Effect::Reset,
+        Effect::QuotaKill,
+        Effect::ResetBody { share: random.unit() },
+        Effect::CutConnection { share: random.unit() },
+        Effect::CutBody { share: random.unit() },
+        Effect::PartialResult { share: random.unit() },
+        Effect::Html { status: 503 },
+        Effect::Hibernating,
+        Effect::Dropped,
+        Effect::SemaphoreFull,
+        Effect::RateLimited { retry_after_s: 700 },
+        Effect::Forbidden,
+        Effect::Error { status: 400, message: "no".to_owned(), detail: None },
+        Effect::LockTimeout,
+    ];
+    let effect = effects[random.below(effects.len() as u32) as usize].clone();
+    let in_place = !matches!(
+        effect,
+        Effect::LockTimeout | Effect::RateLimited { .. } | Effect::SemaphoreFull | Effect::Forbidden | Effect::Error { .. }
+    );
+    let fault = Fault::new(effect).api(api).nth(u64::from(1 + random.below(9))).times(u64::from(1 + random.below(3)));
+    let fault = if api == "table" { fault.method("GET").times(1) } else { fault };
+    if in_place && api != "table" && random.below(2) == 0 { fault.after_commit() } else { fault }
 }
 
 fn sync(trial: &Trial, at: &str, context: &str) -> Value {

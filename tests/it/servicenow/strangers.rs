@@ -137,7 +137,7 @@ fn a_record_that_people_made_before_us_is_held_until_somebody_decides() {
     assert!(hold.to_string().contains(&by_hand) && hold.to_string().contains("i-0001"), "{hold:#}");
     let others: Vec<String> =
         wanted(&inventory).into_iter().filter(|line| !line.contains("vm_instance i-0001") && !line.contains("instance/i-0001")).collect();
-    assert_same(&trial.content(), &others);
+    assert_same(&trial.content(), &others, "while it is held");
     trial.assert_strangers();
     trial.sim().clear_calls();
     trial.sync(4);

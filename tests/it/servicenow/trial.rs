@@ -98,7 +98,7 @@ impl Trial {
         self.sim().clear_calls();
         let quiet = self.sync(0);
         assert_eq!(self.snow.writes(), 0, "a sync with nothing to do writes: {:#?}\n{quiet:#}", self.sim().calls());
-        assert_same(&self.content(), wanted);
+        assert_same(&self.content(), wanted, "at the end");
         self.assert_strangers();
         let check = self.json(&["ledger", "check"], 0);
         for finding in check["findings"].as_array().unwrap() {
@@ -326,7 +326,7 @@ pub(super) fn wanted(inventory: &Inventory) -> Vec<String> {
 }
 
 #[track_caller]
-pub(super) fn assert_same(found: &[String], wanted: &[String]) {
+pub(super) fn assert_same(found: &[String], wanted: &[String], context: &str) {
     let mut text = String::new();
     let count = |lines: &[String], line: &String| lines.iter().filter(|other| *other == line).count();
     let all: BTreeSet<&String> = found.iter().chain(wanted).collect();
@@ -337,7 +337,7 @@ pub(super) fn assert_same(found: &[String], wanted: &[String]) {
                 writeln!(text, "{there} times, wanted {due} times: {line}").unwrap();
             }
         }
-        panic!("the instance holds something else\n{text}");
+        panic!("{context}: the instance holds something else\n{text}");
     }
 }
 
