@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, Secret};
+use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, RowRule, Secret};
 use serde_json::{Value, json};
 
 use super::rig::machines;
@@ -67,6 +67,16 @@ fn answers_that_are_lost_all_along_are_made_up_for_by_the_next_sync() {
             trial.assert_whole(&inventory);
         }
     }
+}
+
+#[test]
+fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
+    let trial = Trial::over(instance(), &format!("{SMALL}\ntimeout: 2s"));
+    let inventory = machines(10);
+    trial.put(&inventory);
+    trial.sim().faults(vec![engine(Effect::Hang).nth(2).times(1).after_commit()]);
+    trial.sync(0);
+    trial.assert_whole(&inventory);
 }
 
 /// What is there changes in all ways at once: a machine is renamed, one ends, one begins, edges go and come, tags too.
@@ -284,7 +294,7 @@ fn a_wait_past_the_deadline_is_not_slept_through_at_a_question_either() {
     }
 }
 
-const SERIAL: &str = r#"mapping: { instance: { fields: { asset_tag: '"asset" in ci.tags ? ci.tags["asset"] : null' } } }"#;
+const ASSET: &str = r#"mapping: { instance: { fields: { asset_tag: '"asset" in ci.tags ? ci.tags["asset"] : null' } } }"#;
 
 /// 500 machines, each with its tag; one may lack it.
 fn tagged(without: Option<usize>) -> Inventory {
@@ -306,7 +316,7 @@ fn one_bad_record_among_500_fails_alone_in_the_instances_words() {
     let mut column = instance.schema.column("cmdb_ci_vm_instance", "asset_tag").unwrap().clone();
     column.mandatory = true;
     instance.schema.add_column("cmdb_ci_vm_instance", column);
-    let trial = Trial::over(instance, SERIAL);
+    let trial = Trial::over(instance, ASSET);
     trial.put(&tagged(Some(250)));
     let sync = trial.sync(3);
     assert_one_failed(&sync, "i-0250", "REQUIRED_ATTRIBUTE_EMPTY: mandatory field [asset_tag]");
@@ -331,7 +341,7 @@ fn one_record_that_no_payload_survives_is_found_among_500() {
     let text = "Script error in business rule \"Check asset\"";
     let refused = (Effect::Error { status: 400, message: text.to_owned(), detail: None }, text);
     for (effect, words) in [killed, refused] {
-        let trial = Trial::over(instance(), SERIAL);
+        let trial = Trial::over(instance(), ASSET);
         trial.put(&tagged(None));
         trial.sim().faults(vec![engine(effect).body_contains("i-0250")]);
         let sync = trial.sync(3);
@@ -384,4 +394,31 @@ fn a_class_that_is_missing_keeps_no_other_back() {
     trial.wait(24);
     trial.sync(0);
     trial.assert_whole(&all);
+}
+
+#[test]
+fn a_verification_that_is_not_whole_concludes_nothing() {
+    let cut = |class: &str| vec![Fault::new(Effect::PartialResult { share: 0.5 }).api("table").class(class)];
+    for table in ["sys_object_source", "cmdb_ci_vm_instance", "cmdb_key_value"] {
+        let trial = Trial::over(instance(), "verify_every: 2h\nheartbeat: never");
+        let inventory = with(machines(6), "i-0002", json!({ "tags": { "rack": "1" } }));
+        trial.put(&inventory);
+        trial.sync(0);
+        trial.wait(2);
+        trial.sim().clear_calls();
+        trial.sim().faults(cut(table));
+        let sync = trial.sync(3);
+        assert!(told(&sync).contains("was cut off"), "{table}: {sync:#}");
+        assert_eq!(trial.snow.writes(), 0, "{table}");
+        trial.sim().faults(Vec::new());
+        // The user loses the right to see some rows.
+        let hidden = RowRule { table: table.to_owned(), query: String::new(), role: "admin".to_owned() };
+        trial.sim().edit(|instance| instance.row_rules.push(hidden));
+        let sync = trial.sync(3);
+        assert!(told(&sync).contains(&format!("rows of `{table}`")), "{table}: {sync:#}");
+        assert_eq!(trial.snow.writes(), 0, "{table}");
+        trial.sim().edit(|instance| instance.row_rules.clear());
+        trial.sync(0);
+        trial.assert_whole(&inventory);
+    }
 }

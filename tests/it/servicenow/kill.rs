@@ -155,9 +155,14 @@ fn faults_at_random() {
     assert!(!tally.is_empty(), "no fault struck");
 }
 
+fn pick<T: Clone>(random: &mut Random, from: &[T]) -> T {
+    let place = random.below(u32::try_from(from.len()).unwrap());
+    from[usize::try_from(place).unwrap()].clone()
+}
+
 /// One request that goes wrong. Of what is repeated at once only a single one is struck: pauses take real time.
 fn fault(random: &mut Random) -> Fault {
-    let api = ["identifyreconcile", "identifyreconcile", "identifyreconcile", "batch", "table"][random.below(5) as usize];
+    let api = pick(random, &["identifyreconcile", "identifyreconcile", "identifyreconcile", "batch", "table"]);
     let effects = [
         Effect::Reset,
         Effect::QuotaKill,
@@ -174,7 +179,7 @@ fn fault(random: &mut Random) -> Fault {
         Effect::Error { status: 400, message: "no".to_owned(), detail: None },
         Effect::LockTimeout,
     ];
-    let effect = effects[random.below(effects.len() as u32) as usize].clone();
+    let effect = pick(random, &effects);
     let in_place = !matches!(
         effect,
         Effect::LockTimeout | Effect::RateLimited { .. } | Effect::SemaphoreFull | Effect::Forbidden | Effect::Error { .. }
