@@ -181,7 +181,7 @@ const CA_BYTES_MAX: u64 = 1024 * 1024;
 fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests: &Requests) -> Result<ServiceNowTarget, Lack> {
     let auth = settings.auth.resolve().map_err(|error| Lack { check: "secret", text: chain(&error), mend: error.hint() })?;
     let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
-    let mapping = Mapping::with(&settings.mapping, &settings.relationships).map_err(|error| Lack {
+    let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| Lack {
         check: "this program",
         text: error.to_string(),
         mend: "this is a defect of Dewpoint: report it".to_owned(),

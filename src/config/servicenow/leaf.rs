@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED};
+use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED, STATUS_COLUMNS};
 use url::Url;
 
 use crate::config::check::nearest;
@@ -166,6 +166,10 @@ impl Leaf for ColumnName {
             let problem = Problem::new("tags are no column: all of them are written as key values");
             return Err(problem.help("a column can take one of them: `ci.tags[\"asset\"]`"));
         }
+        if STATUS_COLUMNS.contains(&text) {
+            let problem = Problem::new(format!("column {} cannot be mapped: it says where a resource stands in its life", quote(text)));
+            return Err(problem.help("set its values under `statuses`"));
+        }
         if RESERVED.contains(&text) {
             let problem = Problem::new(format!("column {} cannot be mapped", quote(text)));
             return Err(problem.help("Dewpoint and the engine fill it themselves"));
@@ -215,6 +219,26 @@ impl Leaf for RelationshipType {
         }
         let problem = Problem::new(format!("{} is no relationship type", quote(text)));
         Err(problem.help("write both descriptors as the instance has them, the parent's first: `Depends on::Used by`"))
+    }
+}
+
+/// Name of a life-cycle stage, or of a status within one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct LifeCycleName(pub(in crate::config) String);
+
+text_leaf!(LifeCycleName);
+
+impl Leaf for LifeCycleName {
+    const NAME: &'static str = "life_cycle_name";
+    const EXPECTED: &'static str = "the name of a life-cycle stage or status, such as `End of Life`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if !text.is_empty() && text.trim() == text && !text.chars().any(is_unfit) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a life-cycle stage or status", quote(text)));
+        Err(problem.help("write it as the instance has it, such as `End of Life` or `Retired`"))
     }
 }
 

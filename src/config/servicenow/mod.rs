@@ -10,14 +10,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{Auth, Override, value_of};
+use dewpoint_servicenow::{Auth, Override, Status, Statuses, value_of};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::cross_check;
-pub(super) use leaf::{ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, NameOrRef, RelationKey, RelationshipType, ValueText};
-pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, default_discovery_source};
+pub(super) use leaf::{
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, NameOrRef, RelationKey, RelationshipType, ValueText,
+};
+pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
 
 use super::aws::CallTimeout;
 use super::diagnostic::Report;
@@ -38,6 +40,8 @@ pub struct ServiceNowSettings {
     pub mapping: BTreeMap<Kind, Override>,
     /// Relationship types that take the place of the standard ones, by type of edge.
     pub relationships: BTreeMap<RelationType, String>,
+    /// What status columns hold.
+    pub statuses: Statuses,
     /// Requests a second.
     pub requests_per_second: NonZeroU32,
     /// Longest that one request may take.
@@ -126,7 +130,18 @@ impl ServiceNowSettings {
             })
             .collect();
         let types: BTreeMap<&str, &str> = self.relationships.iter().map(|(relation, kind)| (relation.as_str(), kind.as_str())).collect();
-        json!({ "discovery_source": self.discovery_source, "mapping": kinds, "relationships": types })
+        let Statuses { active, inactive, retired, life_cycle } = &self.statuses;
+        let statuses = [active, inactive, retired].map(|status| {
+            let Status { install_status, operational_status, life_cycle_stage, life_cycle_stage_status } = status;
+            json!([install_status, operational_status, life_cycle_stage, life_cycle_stage_status])
+        });
+        json!({
+            "discovery_source": self.discovery_source,
+            "mapping": kinds,
+            "relationships": types,
+            "statuses": statuses,
+            "life_cycle": life_cycle,
+        })
     }
 }
 
@@ -138,6 +153,8 @@ pub(super) struct RawSettings {
     pub(super) discovery_source: Written<DiscoverySource>,
     pub(super) mapping: BTreeMap<String, RawKindMapping>,
     pub(super) relationships: BTreeMap<String, Written<RelationshipType>>,
+    pub(super) statuses: RawStatuses,
+    pub(super) life_cycle: bool,
     pub(super) rate: RawRequestRate,
     pub(super) timeout: Written<CallTimeout>,
     pub(super) ca_file: Option<Written<FilePath>>,
@@ -204,6 +221,7 @@ pub(super) fn convert(
         discovery_source: raw.discovery_source.0.0,
         mapping,
         relationships,
+        statuses: raw.statuses.meant(raw.life_cycle),
         requests_per_second: raw.rate.requests_per_second,
         timeout: raw.timeout.0.0,
         ca_file: raw.ca_file.map(|path| dir.join(path.0.0).components().collect()),

@@ -341,6 +341,8 @@ fn a_servicenow_target_is_understood() {
             "instance": { "class": "cmdb_ci_linux_server", "fields": { "asset_tag": "ci.name" } }, "pool": { "class": null, "fields": {} },
         },
         "relationships": { "protected_by": "Uses::Used by" },
+        "statuses": [[1, 1, "Operational", "In Use"], [1, 2, "Operational", "In Use"], [7, 6, "End of Life", "Retired"]],
+        "life_cycle": false,
     });
     assert_eq!(settings.planned(), planned);
 

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::Batch;
 use crate::api::Select;
-use crate::mapping::{EdgeParent, INSTALL_STATUS, TAGS};
+use crate::mapping::{EdgeParent, TAGS};
 use crate::query::{Query, lists};
 use crate::records;
+use crate::status::INSTALL_STATUS;
 
 /// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
 const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
