@@ -113,6 +113,25 @@ fn a_change_whose_answer_is_lost_is_not_lost() {
     }
 }
 
+/// The update arrived and its answer did not; what was sent once more is refused; and the world moves back, to what the ledger knew last.
+#[test]
+fn what_is_refused_after_a_lost_answer_is_looked_up() {
+    let trial = Trial::new();
+    let before = machines(4);
+    trial.put(&before);
+    trial.sync(0);
+    let renamed = |inventory, id| with(inventory, id, json!({ "name": "renamed" }));
+    trial.put(&renamed(renamed(before.clone(), "i-0001"), "i-0002"));
+    trial.sim().faults(vec![engine(Effect::Reset).after_commit().times(1), engine(Effect::LockTimeout)]);
+    let sync = trial.sync(3);
+    assert!(told(&sync).contains("LOCK_TIMEOUT"), "{sync:#}");
+    assert_eq!(trial.value("i-0001", "name"), "renamed");
+    trial.put(&before);
+    trial.sim().faults(Vec::new());
+    trial.sync(0);
+    trial.assert_whole(&before);
+}
+
 #[test]
 fn a_retirement_whose_answer_is_lost_comes_about_once() {
     for fault in [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::Reset)] {
