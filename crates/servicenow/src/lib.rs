@@ -36,6 +36,7 @@ mod rules;
 mod status;
 #[cfg(test)]
 mod tests;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

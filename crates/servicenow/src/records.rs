@@ -83,6 +83,10 @@ struct Pages {
     gone: HashSet<RecordId>,
     /// Whether there is any row of our discovery source.
     has_marks: Option<bool>,
+    /// When it was last asked whose records stand for a key, and the first that is not ours.
+    asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
+    /// Keys of creates that were sent; an answer may have been lost.
+    tried: HashSet<Key>,
     /// By account, what AWS Service Management Connector left there.
     connector: HashMap<Account, Arc<Left>>,
 }
@@ -114,6 +118,16 @@ impl Book {
         if let Some(Some(mark)) = pages.marks.remove(record) {
             pages.by_key.remove(&mark.key);
         }
+    }
+
+    /// Notes that a create is sent, and says whether it was before.
+    pub(crate) fn trying(&self, key: &Key) -> bool {
+        !self.open().tried.insert(key.clone())
+    }
+
+    /// When it was last asked which records stand for a key, and the first that is not ours.
+    pub(crate) fn asked(&self, key: &Key) -> Option<(Timestamp, Option<RecordId>)> {
+        self.open().asked.get(key).cloned()
     }
 
     /// Our mark on a record that was asked about.
@@ -392,6 +406,13 @@ impl Reader<'_> {
             }
         }
         self.find_left(identities, &mut found).await?;
+        let now = self.api.clock.now();
+        let answered = found.iter().filter_map(|(key, records)| Some((key, records.as_ref().ok()?)));
+        let stranger = |key: &Key, records: &[FoundRecord]| {
+            records.iter().find(|record| record.external_id.as_ref() != Some(key)).map(|record| record.id.clone())
+        };
+        let asked = answered.map(|(key, records)| (key.clone(), (now, stranger(key, records))));
+        self.book.open().asked.extend(asked);
         Ok(found)
     }
 
@@ -472,7 +493,9 @@ impl Reader<'_> {
     async fn find_by(&self, class: &str, kind: Kind, column: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
         let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
         for identity in identities {
-            by_value.entry(criterion(identity)).or_default().push(identity);
+            for value in criteria(identity) {
+                by_value.entry(value).or_default().push(identity);
+            }
         }
         let fields = self.fields(class);
         let values: BTreeSet<&str> = by_value.keys().map(String::as_str).collect();
@@ -487,12 +510,12 @@ impl Reader<'_> {
         rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(value)));
         let ids: Vec<RecordId> = rows.iter().filter_map(|row| row.get("sys_id").cloned()).map(RecordId).collect();
         self.ask_marks(&ids).await?;
-        let accounts = self.accounts_of(kind, &ids).await?;
+        let places = self.whereabouts(kind, &ids).await?;
         for row in rows {
             let (Some(id), Some(value)) = (row.get("sys_id").cloned().map(RecordId), row.get(column).cloned()) else { continue };
             let mark = self.book.mark(&id);
             for identity in by_value.get(&value).into_iter().flatten() {
-                let is_elsewhere = accounts.get(&id.0).is_some_and(|account| *account != identity.account.as_str());
+                let is_elsewhere = places.get(&id).is_some_and(|place| place.is_elsewhere(identity));
                 let is_told = mark.as_ref().is_some_and(|mark| mark.key == identity.key);
                 let is_known = |records: &Vec<FoundRecord>| records.iter().any(|known| known.id == id);
                 if is_elsewhere || is_told || found.get(&identity.key).is_some_and(|found| found.as_ref().is_ok_and(is_known)) {
@@ -520,35 +543,6 @@ impl Reader<'_> {
         }
     }
 
-    /// The accounts that regions and zones lie in, where the instance knows: their ids repeat in every account.
-    async fn accounts_of(&self, kind: Kind, ids: &[RecordId]) -> Result<HashMap<String, String>, TargetError> {
-        let mut datacenters: HashMap<String, String> = match kind {
-            Kind::Region => ids.iter().map(|id| (id.0.clone(), id.0.clone())).collect(),
-            Kind::Zone => self.linked(ids.iter().map(|id| id.0.as_str()), "child", "parent", "Contains::Contained by").await?,
-            _ => return Ok(HashMap::new()),
-        };
-        let hosts: BTreeSet<String> = datacenters.values().cloned().collect();
-        let accounts = self.linked(hosts.iter().map(String::as_str), "parent", "child", "Hosted on::Hosts").await?;
-        let ids: BTreeSet<&str> = accounts.values().map(String::as_str).collect();
-        let mut names: HashMap<String, String> = HashMap::new();
-        for list in lists(ids) {
-            let query = Query::all().any_of("sys_id", list.iter().copied());
-            let select = Select { table: "cmdb_ci_cloud_service_account", query, fields: &["sys_id", "account_id", "object_id"] };
-            for mut row in self.api.rows(&select).await? {
-                if let (Some(id), Some(account)) = (row.remove("sys_id"), row.remove("account_id").or_else(|| row.remove("object_id"))) {
-                    names.insert(id, account);
-                }
-            }
-        }
-        datacenters.retain(|_, datacenter| accounts.get(datacenter).is_some_and(|account| names.contains_key(account)));
-        for account in datacenters.values_mut() {
-            if let Some(name) = accounts.get(account).and_then(|id| names.get(id)) {
-                account.clone_from(name);
-            }
-        }
-        Ok(datacenters)
-    }
-
     /// For each of these records the one at the other end of a relationship.
     pub(crate) async fn linked<'r>(
         &self,
@@ -574,10 +568,15 @@ impl Reader<'_> {
     }
 }
 
-/// What the instance identifies the record of an identity by.
-fn criterion(identity: &Identity) -> String {
+/// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.
+fn criteria(identity: &Identity) -> BTreeSet<String> {
     let Identity { key, kind, native_id, account, region } = identity;
-    if *kind == Kind::Service { native_id.clone() } else { object_id_of(key, *kind, native_id, account, region) }
+    if *kind == Kind::Service {
+        return [native_id.clone()].into();
+    }
+    let own = object_id_of(key, *kind, native_id, account, region);
+    let is_spelt_otherwise = key.provider() == Provider::Azure && own.eq_ignore_ascii_case(native_id);
+    [own].into_iter().chain(is_spelt_otherwise.then(|| native_id.clone())).collect()
 }
 
 /// What a record of ours stands for, from its key and what it shows.

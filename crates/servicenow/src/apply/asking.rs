@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dewpoint_core::target::{Foreseen, Operation, RecordId, TargetError, Would};
+use dewpoint_core::model::Key;
+use dewpoint_core::target::{Foreseen, Identity, Operation, RecordId, TargetError, Would};
+use jiff::SignedDuration;
 
 use super::Batch;
 use crate::ire::{self, Outcome, Report};
@@ -10,7 +12,44 @@ use crate::mapping::TAGS;
 use crate::payload::{Draft, Place};
 use crate::rules::{Criteria, OwnRules};
 
+/// How long an answer about whose records stand there holds. Large plans are sent for longer.
+const ASKED_LATELY: SignedDuration = SignedDuration::from_mins(1);
+
 impl Batch<'_> {
+    /// Asks once more for strangers' records, of creates that were not asked about lately: the engine would take them for ours.
+    pub(super) async fn find_again(&mut self) -> Result<(), TargetError> {
+        let now = self.reader.api.clock.now();
+        let mut open: BTreeMap<Key, usize> = BTreeMap::new();
+        let mut stale: Vec<Identity> = Vec::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Create { native_id, .. } = &write.operation else { continue };
+            if !self.is_open(number) || self.standing(&write.key).is_some() {
+                continue;
+            }
+            if open.insert(write.key.clone(), number).is_none()
+                && self.reader.book.asked(&write.key).is_none_or(|(at, _)| now.duration_since(at) >= ASKED_LATELY)
+            {
+                let (account, region) = (write.place.account.clone(), write.place.region.clone());
+                stale.push(Identity { key: write.key.clone(), kind: write.kind, native_id: native_id.clone(), account, region });
+            }
+        }
+        if !stale.is_empty() {
+            for (key, records) in self.reader.find(&stale).await? {
+                if let (Err(error), Some(number)) = (records, open.get(&key)) {
+                    self.answer(*number, Err(error));
+                }
+            }
+        }
+        for (key, number) in open {
+            if let (true, Some((_, Some(stranger)))) = (self.is_open(number), self.reader.book.asked(&key)) {
+                let text =
+                    format!("record {} stands there by now, and somebody else made it: the next sync asks what becomes of it", stranger.0);
+                self.reject(number, text);
+            }
+        }
+        Ok(())
+    }
+
     /// Asks what the instance would do with it all, as far as its engine can be asked: nothing is committed.
     pub(crate) async fn foresee(mut self) -> Result<Vec<Option<Foreseen>>, TargetError> {
         let deadline = self.reader.api.at(self.sending.deadline);

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::BATCH_SIZE_MAX;
-use crate::ire::{Item, Report};
+use crate::ire::{self, Item, Report};
 use crate::mapping::{self, EdgeParent, HostParent, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
@@ -39,6 +39,8 @@ pub(crate) struct Batch<'a> {
     told: Vec<Told>,
     /// Records that this batch made, by key.
     born: HashMap<Key, RecordId>,
+    /// Creates that the engine took for records that somebody else made.
+    taken: Vec<(usize, RecordId)>,
     /// Of a batch that is only asked about, what the instance would do with each write.
     foreseen: Option<Vec<Option<Foreseen>>>,
 }
@@ -100,6 +102,7 @@ impl<'a> Batch<'a> {
             answers: vec![None; writes.len()],
             told: vec![Told::default(); writes.len()],
             born: HashMap::new(),
+            taken: Vec::new(),
             foreseen: None,
         }
     }
@@ -109,8 +112,10 @@ impl<'a> Batch<'a> {
         let deadline = self.reader.api.at(self.sending.deadline);
         self.ask().await?;
         self.check();
+        self.find_again().await?;
         self.ask_others().await?;
         self.reconcile(deadline).await?;
+        self.give_back().await?;
         self.remove_tags().await?;
         self.unrelate().await?;
         self.purge().await?;
@@ -179,9 +184,11 @@ impl<'a> Batch<'a> {
                     let end = |end: &End, key: &Key| end.standing().and_then(|addressed| self.misplaced(addressed, key, false));
                     end(from, &edge.from).or_else(|| end(to, &edge.to))
                 }
-                Operation::Unrelate { edge, from, to, .. } => {
-                    self.misplaced(from, &edge.from, false).or_else(|| self.misplaced(to, &edge.to, false))
-                }
+                // What carries no mark is gone, or is not ours: looked at when the edge is removed.
+                Operation::Unrelate { edge, from, to, .. } => [(from, &edge.from), (to, &edge.to)]
+                    .into_iter()
+                    .filter(|(end, _)| self.reader.book.mark(&end.record).is_some())
+                    .find_map(|(end, key)| self.misplaced(end, key, false)),
             };
             if let Some(text) = refusal {
                 self.reject(number, text);
@@ -521,15 +528,26 @@ impl<'a> Batch<'a> {
                 }
             }
         }
+        // Made by nobody else: an earlier attempt may have made them without an answer.
+        let mut own: BTreeSet<usize> = BTreeSet::new();
+        for (number, place) in &draft.written {
+            let Place::Item(place) = place else { continue };
+            let is_new = draft.payload.items.get(*place).is_some_and(Item::is_new);
+            let key = self.writes.get(*number).map(|write| &write.key);
+            if !is_new || key.is_some_and(|key| self.reader.book.trying(key)) {
+                own.insert(*number);
+            }
+        }
         let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
         for (number, place) in &draft.written {
-            let answer = self.read(*number, *place, &report);
+            let answer = self.read(*number, *place, &report, own.contains(number));
             self.answer(*number, answer);
         }
         Ok(())
     }
 
-    fn read(&mut self, number: usize, place: Place, report: &Report) -> Result<Delivered, TargetError> {
+    /// What became of a write. `is_own` says that nobody else can have made its record.
+    fn read(&mut self, number: usize, place: Place, report: &Report, is_own: bool) -> Result<Delivered, TargetError> {
         let api = self.reader.api;
         let left_out = || api.unreachable("reconcile", "the answer leaves it out".to_owned());
         let Some(write) = self.writes.get(number) else { return Err(left_out()) };
@@ -538,7 +556,7 @@ impl<'a> Batch<'a> {
             Place::Relation(place) => report.relation(place),
         };
         let outcome = outcome.ok_or_else(left_out)?;
-        let (id, _) = outcome.stands().map_err(|failure| match failure.is_consequence() {
+        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
             false => api.rejected(failure.text),
         })?;
@@ -561,6 +579,11 @@ impl<'a> Batch<'a> {
             }
             _ => String::new(),
         };
+        if matches!(write.operation, Operation::Create { .. }) && operation != ire::Operation::Insert && !is_own {
+            let text = format!("the instance took it for record {id}, which somebody else made: the record has our values now");
+            self.taken.push((number, record));
+            return Err(api.rejected(text));
+        }
         if let (Operation::Create { .. }, Some(mark)) = (&write.operation, self.reader.book.mark(&record))
             && mark.key != write.key
             && !mark.is_scaffold

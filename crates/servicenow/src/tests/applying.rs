@@ -95,6 +95,35 @@ async fn what_the_instance_would_mistake_for_another_is_not_sent() {
 }
 
 #[tokio::test]
+async fn what_people_make_meanwhile_is_not_taken() {
+    let rig = Rig::new();
+    rig.send(0, &[rig.create(&machine(1))]).await;
+    assert_eq!(rig.find(&machine(2)).await, []);
+    // Asked a moment ago: what is made after that is met by the engine alone.
+    let datacenter = rig.sim.rows("cmdb_ci_aws_datacenter", "").remove(0).0;
+    let stranger = rig.sim.edit(|instance| {
+        let record = instance.insert("cmdb_ci_vm_instance", &[("name", "theirs"), ("object_id", "i-0002")]);
+        let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+        instance.insert("cmdb_rel_ci", &[("parent", &record), ("child", &datacenter), ("type", &kind)]);
+        record
+    });
+    let error = rig.try_send(1, &[rig.create(&machine(2))]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(error.contains(&stranger) && error.contains("an administrator removes row"), "{error}");
+    // Such a user may remove it.
+    rig.sim.edit(|instance| {
+        let (mark, _) = instance.find("sys_object_source", &format!("target_sys_id={stranger}")).remove(0);
+        instance.delete(&mark);
+        instance.users.iter_mut().for_each(|user| user.roles.push("admin".to_owned()));
+    });
+    let fresh = ServiceNowTarget::new(&config(&rig.sim)).unwrap();
+    let rig = Rig { target: fresh, ..rig };
+    let error = rig.try_send(2, &[rig.create(&machine(2))]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(error.contains(&stranger) && error.contains("stands there by now"), "{error}: it was asked about, and not sent");
+    assert_eq!(rig.rows("sys_object_source", &format!("target_sys_id={stranger}"), &["id"]).len(), 0);
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["object_id"]).len(), 2);
+}
+
+#[tokio::test]
 async fn classes_with_the_usual_rules_are_not_asked_about() {
     let rig = Rig::new();
     rig.send(0, &[rig.create(&machine(1))]).await;
