@@ -425,8 +425,12 @@ impl Engine<'_, '_> {
         self.outcome.unanswered += left_out;
         self.outcome.waiting += left_out;
         let mut notes = Vec::with_capacity(noted.in_flight.len());
-        for ((sent, answer), earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
-            // This answer speaks for the times before it that had none.
+        for ((sent, answer), mut earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
+            // A success speaks for the times before it that had no answer, and what has none again stands for them. What is refused now may have been done then:
+            // the next run looks.
+            if !matches!(answer, Ok(_) | Err(TargetError::Unreachable { .. })) {
+                earlier.pop();
+            }
             notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
                 Ok(delivered) => self.done(&sent.change, delivered),

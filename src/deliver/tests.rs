@@ -29,6 +29,8 @@ enum Mood {
     Busy,
     /// It answers for so many of a batch only.
     Curt(usize),
+    /// It goes silent on the first batch, and refuses all from then on.
+    Shocked,
 }
 
 struct Moody {
@@ -62,11 +64,20 @@ impl Target for Moody {
         Ok(Page { records: Vec::new(), next: None })
     }
     async fn apply(&self, batch: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        self.batches.lock().unwrap().push(batch.len());
+        let before = {
+            let mut batches = self.batches.lock().unwrap();
+            batches.push(batch.len());
+            batches.len() - 1
+        };
         let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
         let done = |write: &Write| Ok(Delivered::to(RecordId(write.key.to_string()), "vm".to_owned()));
         match self.mood {
             Mood::Down => Err(silent()),
+            Mood::Shocked if before == 0 => Err(silent()),
+            Mood::Shocked => {
+                let refused = || TargetError::Rejected { target: self.name.clone(), text: "locked".to_owned() };
+                Ok(batch.iter().map(|_| Err(refused())).collect())
+            }
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
             Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
             Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
@@ -228,6 +239,15 @@ async fn what_a_target_leaves_out_of_its_answer_waits_in_flight() {
     assert_eq!(outcome.done.get(&ChangeKind::Create), Some(&97));
     assert_eq!((outcome.waiting, outcome.unanswered, outcome.failed.len()), (3, 3, 0));
     assert_eq!(in_flight(&*ledger).await, (97..100).map(key).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_refused_after_a_silence_may_have_been_done_before_it() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Shocked).await;
+    assert_eq!((outcome.failed.len(), batches), (100, vec![100, 50, 50]));
+    let mut in_flight = in_flight(ledger.as_ref()).await;
+    in_flight.sort();
+    assert_eq!(in_flight, (0..100).map(key).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -206,6 +206,7 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
         timeout: settings.timeout,
+        deadline: configured.deadline,
         ca_pem,
         proxies,
         meter: Arc::clone(requests),

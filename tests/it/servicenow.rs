@@ -1,6 +1,11 @@
 //! The ServiceNow target as its user has it: an inventory file, the program, and a simulated instance.
 
+mod faults;
+mod kill;
+mod ledgers;
 mod rig;
+mod strangers;
+mod trial;
 mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
