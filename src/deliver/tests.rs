@@ -27,6 +27,8 @@ enum Mood {
     Down,
     /// It asks to wait longer than there is time.
     Busy,
+    /// It asks to wait a moment, once.
+    BusyOnce,
     /// It answers for so many of a batch only.
     Curt(usize),
     /// It goes silent on the first batch, and refuses all from then on.
@@ -79,6 +81,8 @@ impl Target for Moody {
                 Ok(batch.iter().map(|_| Err(refused())).collect())
             }
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::BusyOnce if before == 0 => Err(TargetError::Busy { target: self.name.clone(), seconds: 1 }),
+            Mood::BusyOnce => Ok(batch.iter().map(done).collect()),
             Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
             Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
             Mood::Poisoned(_) => Ok(batch.iter().map(done).collect()),
@@ -230,6 +234,14 @@ async fn a_target_that_asks_to_wait_is_asked_once() {
     assert_eq!((batches, outcome.waiting, outcome.failed.len()), (vec![100], 100, 0));
     assert_eq!(in_flight(&*ledger).await, []);
     assert_eq!(ledger.troubles().await.unwrap().len(), 0, "no record is to blame");
+}
+
+#[tokio::test]
+async fn a_wait_that_there_is_time_for_is_waited_out() {
+    let (outcome, batches, ledger, _folder) = send(Mood::BusyOnce).await;
+    assert!(outcome.stopped.is_none(), "{:?}", outcome.stopped);
+    assert_eq!((batches, outcome.done.get(&ChangeKind::Create), outcome.waiting), (vec![100, 100], Some(&100), 0));
+    assert_eq!(in_flight(&*ledger).await, []);
 }
 
 #[tokio::test]
