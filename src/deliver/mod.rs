@@ -95,6 +95,8 @@ pub struct Outcome {
     pub failed: Vec<Failure>,
     /// Changes not delivered: their record waits for another, the time was up, the run was interrupted, or `unanswered`.
     pub waiting: u64,
+    /// New records that wait, and for what.
+    pub waits: Vec<(Key, String)>,
     /// Changes that were sent and that the target's answer left out: the next run looks up what became of them.
     pub unanswered: u64,
     /// Fields that the target left as they were, and why.
@@ -458,8 +460,11 @@ impl Engine<'_, '_> {
             notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
                 Ok(delivered) => self.done(&sent.change, delivered),
-                Err(TargetError::Abandoned { .. }) => {
+                Err(TargetError::Abandoned { text, .. }) => {
                     self.outcome.waiting += 1;
+                    if sent.change.change == ChangeKind::Create {
+                        self.outcome.waits.push((sent.change.key.clone(), text));
+                    }
                     Answer::NotSent
                 }
                 Err(error) => self.refused(&sent.change, &error),

@@ -272,6 +272,7 @@ pub(super) async fn report(
             None => {}
         }
         remarks.extend(left_remarks(&name, outcome.left));
+        remarks.extend(waits_remarks(&name, outcome.waits));
         failed.extend(outcome.failed.into_iter().map(|failure| FailedDocument {
             target: name.clone(),
             key: failure.key,
@@ -505,6 +506,20 @@ fn left_remarks(name: &TargetName, left: Vec<(Key, String, String)>) -> Vec<Rema
     let remark = |((field, why), keys): ((String, String), Vec<Key>)| match keys.as_slice() {
         [key] => Remark { subject: key.to_string(), text: format!("target {name} left field `{field}` as it was: {why}") },
         keys => Remark { subject: name.to_string(), text: format!("field `{field}` of {} records was left as it was: {why}", keys.len()) },
+    };
+    by_reason.into_iter().map(remark).collect()
+}
+
+/// What new records wait for, once for each reason.
+fn waits_remarks(name: &TargetName, waits: Vec<(Key, String)>) -> Vec<Remark> {
+    let mut by_reason: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+    for (key, text) in waits {
+        by_reason.entry(text).or_default().push(key);
+    }
+    let remark = |(text, keys): (String, Vec<Key>)| {
+        let others = if keys.len() > 1 { format!(" (and {} others)", keys.len() - 1) } else { String::new() };
+        let subject = keys.first().map_or_else(|| name.to_string(), ToString::to_string);
+        Remark { subject, text: format!("target {name} has no record of it yet{others}: {text}") }
     };
     by_reason.into_iter().map(remark).collect()
 }

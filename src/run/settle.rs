@@ -39,6 +39,7 @@ pub(super) async fn settle(
             key: change.key.clone(),
             kind: change.kind,
             native_id: String::new(),
+            name: String::new(),
             account: change.account.clone(),
             region: Region::any(),
         })

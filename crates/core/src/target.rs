@@ -117,6 +117,8 @@ pub struct Identity {
     pub kind: Kind,
     /// The provider's own id.
     pub native_id: String,
+    /// The name that its record has: some things are told apart by it.
+    pub name: String,
     /// Account it lies in; of strangers' records with its native id those count that name no other, nor another kind or region.
     pub account: Account,
     /// Region it lies in.
@@ -127,8 +129,15 @@ impl Identity {
     /// The identity of a resource.
     #[must_use]
     pub fn of(resource: &Resource) -> Self {
-        let Resource { key, kind, native_id, account, region, .. } = resource;
-        Self { key: key.clone(), kind: *kind, native_id: native_id.clone(), account: account.clone(), region: region.clone() }
+        let Resource { key, kind, native_id, name, account, region, .. } = resource;
+        Self {
+            key: key.clone(),
+            kind: *kind,
+            native_id: native_id.clone(),
+            name: name.clone().unwrap_or_else(|| native_id.clone()),
+            account: account.clone(),
+            region: region.clone(),
+        }
     }
 }
 

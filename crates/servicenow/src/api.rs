@@ -62,8 +62,7 @@ pub(crate) struct Select<'a> {
 /// Rows as the Table API gives them: a quota that ends the transaction midway leaves an error beside what there was by then.
 #[derive(Deserialize)]
 struct Rows {
-    #[serde(default)]
-    result: Vec<RawRow>,
+    result: Option<Vec<RawRow>>,
     error: Option<Said>,
 }
 
@@ -121,6 +120,9 @@ pub(crate) struct AttributeMeta {
 /// How the instance identifies records of a class.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct IdentificationMeta {
+    /// The class that the rule is of: an inherited one searches the records of all its subclasses.
+    #[serde(default)]
+    pub(crate) applies_to: String,
     #[serde(default)]
     pub(crate) identifiers: Vec<IdentifierMeta>,
 }
@@ -232,9 +234,12 @@ impl Api {
         if let Some(said) = rows.error {
             return Err(self.unreachable("read", format!("table {table} was cut off: {}", said.words())));
         }
+        let Some(result) = rows.result else {
+            return Err(self.unreachable("read", format!("the answer about table {table} holds no result")));
+        };
         // Rows that the user may not see are left out without a word, a whole page of them looks like the end. The count is of all that are found.
         let found: Option<usize> = answer.header("x-total-count").and_then(|count| count.trim().parse().ok());
-        let shown = rows.result.len();
+        let shown = result.len();
         match found.map(|found| found.min(limit)) {
             Some(found) if shown < found => Err(TargetError::Forbidden {
                 target: self.target.clone(),
@@ -244,7 +249,7 @@ impl Api {
                     found - shown
                 ),
             }),
-            _ => Ok(rows.result.into_iter().map(|row| row.0).collect()),
+            _ => Ok(result.into_iter().map(|row| row.0).collect()),
         }
     }
 
@@ -255,12 +260,19 @@ impl Api {
             stats: Count,
         }
         #[derive(Deserialize)]
+        struct Counted {
+            result: Stats,
+            // A quota that ends the transaction midway leaves one beside what was counted by then.
+            error: Option<Value>,
+        }
+        #[derive(Deserialize)]
         struct Count {
             count: String,
         }
         let request = Request::get("/api/now/stats").segment(table).query("sysparm_count", "true").operation("count");
         let answer = self.client.send(request).await.ok()?;
-        answer.json::<Enveloped<Stats>>().ok()?.result.stats.count.parse().ok()
+        let counted: Counted = answer.json().ok()?;
+        if counted.error.is_some() { None } else { counted.result.stats.count.parse().ok() }
     }
 
     /// What a class looks like; `None` where the instance has none of that name.

@@ -13,7 +13,7 @@ use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
 use crate::query::{Query, lists};
-use crate::rules::unasked;
+use crate::rules::{asked_by, unasked};
 
 /// Everything there is to say of an instance. It stops at what makes the rest pointless.
 pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> Vec<Finding> {
@@ -125,7 +125,9 @@ impl Checks<'_> {
             };
             let columns: BTreeSet<&str> = meta.attributes.iter().map(|attribute| attribute.element.as_str()).collect();
             let lacking: Vec<&str> = self.mapping.columns(kind).filter(|column| *column != TAGS && !columns.contains(column)).collect();
-            let own = unasked(&meta, kind, self.mapping);
+            // That a rule is inherited is the platform's own way: each create is asked about, and there is nothing to mend.
+            let mut own = unasked(&class, &meta, kind, self.mapping);
+            own.retain(|criteria| !criteria.iter().any(|column| asked_by(kind).contains(&column.as_str())));
             if !own.is_empty() {
                 let text = format!(
                     "class `{class}` is identified by {} too: what has the same there would be one record",
@@ -233,10 +235,8 @@ impl Checks<'_> {
         };
         match self.api.identify(&payload).await {
             Ok(report) => {
-                let refusals: Vec<String> = (0..3)
-                    .filter_map(|place| report.item(place))
-                    .flat_map(|outcome| outcome.errors.iter().map(crate::ire::Said::words))
-                    .collect();
+                let refusals: Vec<String> =
+                    (0..3).filter_map(|place| report.item(place)).filter_map(|outcome| Some(outcome.would().err()?.text)).collect();
                 if refusals.is_empty() {
                     self.note("engine", Health::Ok, "the engine would take a machine with its datacenter and account".to_owned(), None);
                 } else {

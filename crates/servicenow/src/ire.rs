@@ -108,6 +108,15 @@ pub(crate) struct Outcome {
     /// Columns that another source may write and we may not.
     pub(crate) masked_attributes: Vec<String>,
     related_items: Vec<RelatedOutcome>,
+    identification_attempts: Vec<Attempt>,
+}
+
+/// One way in which the engine looked for a record.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Attempt {
+    attempt_result: Option<String>,
+    info: Option<String>,
 }
 
 /// What became of a row that hangs on an item.
@@ -151,12 +160,26 @@ impl Failure {
     pub(crate) fn is_consequence(&self) -> bool {
         self.code == "ABANDONED"
     }
+
+    /// Whether the record is not to blame: what it depends on failed, or another payload was at work on it.
+    pub(crate) fn is_passing(&self) -> bool {
+        self.is_consequence() || self.code == "LOCK_TIMEOUT"
+    }
 }
 
 impl Report {
     /// What became of the item at this place of the payload. Answers come in an order of their own, and those to duplicates come as one.
     pub(crate) fn item(&self, place: usize) -> Option<&Outcome> {
         self.items.iter().find(|outcome| outcome.input_indices.contains(&place))
+    }
+
+    /// The engine's words, where it refused all of a payload because it does not know the discovery source.
+    pub(crate) fn refuses_source(&self, source: &str) -> Option<String> {
+        let said = |outcome: &Outcome| {
+            outcome.errors.iter().find(|said| said.error == "INVALID_INPUT_DATA" && said.message.contains(source)).map(Said::words)
+        };
+        let first = self.items.first().and_then(said)?;
+        self.items.iter().all(|outcome| said(outcome).is_some()).then_some(first)
     }
 
     /// What became of the relation at this place.
@@ -177,6 +200,15 @@ impl Outcome {
             (Some(operation), Some(sys_id)) if is_sys_id(sys_id) && self.errors.is_empty() => Ok((sys_id, operation)),
             _ => Err(self.failure()),
         }
+    }
+
+    /// Whether the record was found by our own row in `sys_object_source`.
+    pub(crate) fn is_found_by_source(&self) -> bool {
+        let is_it = |attempt: &Attempt| {
+            attempt.info.as_deref().is_some_and(|info| info.starts_with("sys_object_source"))
+                && attempt.attempt_result.as_deref() == Some("MATCHED")
+        };
+        self.identification_attempts.iter().any(is_it)
     }
 
     /// What the query endpoint says would be done, with the record where one stands there: what would be made has no id yet.

@@ -317,7 +317,9 @@ impl Mapping {
         }
         let mut relations = raw.relations;
         for (relation, kind) in types {
-            for mapping in relations.iter_mut().filter(|mapping| mapping.relation == relation.as_str()) {
+            // What records are identified by stays: a pool hangs on its balancer.
+            let is_free = |mapping: &&mut RelationMapping| mapping.parent == EdgeParent::From;
+            for mapping in relations.iter_mut().filter(|mapping| mapping.relation == relation.as_str()).filter(is_free) {
                 mapping.kind.clone_from(kind);
             }
         }

@@ -208,7 +208,7 @@ fn item_of(entry: &Entry<'_>, stamp: &Stamp<'_>) -> Item {
         internal_id: String::new(),
         values,
         related: entry.tags.map(tags_of).unwrap_or_default(),
-        settings: entry.record.map(|_| crate::ire::Reclassification::NEVER),
+        settings: Some(crate::ire::Reclassification::NEVER),
         source,
     }
 }

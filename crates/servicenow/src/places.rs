@@ -126,6 +126,7 @@ impl Site {
             .map(|((key, kind, region), native_id)| Identity {
                 key: key.clone(),
                 kind,
+                name: native_id.clone(),
                 native_id,
                 account: account.clone(),
                 region: region.clone(),
@@ -164,7 +165,7 @@ impl Site {
                 internal_id: internal_id.to_owned(),
                 values: all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
                 related: Vec::new(),
-                settings: None,
+                settings: Some(crate::ire::Reclassification::NEVER),
                 source: Some(SourceInfo {
                     source_name: reader.api.source.clone(),
                     source_feed: feed(estate, true),
@@ -197,8 +198,33 @@ impl Site {
         payload
     }
 
+    /// Takes what the engine would find by its own rules, in other classes too: to make it would be to write to it.
+    async fn meet(&mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp) -> Result<(), TargetError> {
+        let report = reader.api.identify(&self.payload(reader, estate, at)).await?;
+        let met = |place: usize| {
+            let outcome = report.item(place)?;
+            let (_, record) = outcome.would().ok()?;
+            Some((RecordId(record?.to_owned()), outcome.class_name.clone()))
+        };
+        let found = [met(0).filter(|_| self.account.is_none()), met(1).filter(|_| self.datacenter.is_none())];
+        reader.ask_marks(found.iter().flatten().map(|(record, _)| record)).await?;
+        let host = |kind: Kind, (record, class): (RecordId, Option<String>)| {
+            let is_ours = reader.book.mark(&record).is_some();
+            Host { record, class: class.unwrap_or_else(|| class_of(reader, kind, self.name.0)), is_ours }
+        };
+        let [account, datacenter] = found;
+        let account = account.map(|met| host(Kind::Account, met));
+        let datacenter = datacenter.map(|met| host(Kind::Region, met));
+        self.account = self.account.take().or(account);
+        self.datacenter = self.datacenter.take().or(datacenter);
+        Ok(())
+    }
+
     /// The place, made as far as it does not stand.
-    async fn make(self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
+    async fn make(mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
+        if self.whole().is_none() {
+            self.meet(reader, estate, at).await?;
+        }
         if let Some(place) = self.whole() {
             return Ok(place);
         }

@@ -267,7 +267,7 @@ impl Reader<'_> {
     }
 
     /// Records by id, whatever class they are in by now.
-    async fn records(&self, ids: &BTreeMap<RecordId, String>) -> Result<BTreeMap<RecordId, Row>, TargetError> {
+    pub(crate) async fn records(&self, ids: &BTreeMap<RecordId, String>) -> Result<BTreeMap<RecordId, Row>, TargetError> {
         let mut by_class: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (id, class) in ids {
             by_class.entry(if class.is_empty() { "cmdb_ci" } else { class }).or_default().push(&id.0);
@@ -408,10 +408,8 @@ impl Reader<'_> {
         self.find_left(identities, &mut found).await?;
         let now = self.api.clock.now();
         let answered = found.iter().filter_map(|(key, records)| Some((key, records.as_ref().ok()?)));
-        let stranger = |key: &Key, records: &[FoundRecord]| {
-            records.iter().find(|record| record.external_id.as_ref() != Some(key)).map(|record| record.id.clone())
-        };
-        let asked = answered.map(|(key, records)| (key.clone(), (now, stranger(key, records))));
+        let stranger = |records: &[FoundRecord]| records.iter().find(|record| record.estate.is_none()).map(|record| record.id.clone());
+        let asked = answered.map(|(key, records)| (key.clone(), (now, stranger(records))));
         self.book.open().asked.extend(asked);
         Ok(found)
     }
@@ -493,7 +491,8 @@ impl Reader<'_> {
     async fn find_by(&self, class: &str, kind: Kind, column: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
         let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
         for identity in identities {
-            for value in criteria(identity) {
+            // What became of a change is asked by key alone.
+            for value in criteria(identity).into_iter().filter(|value| !value.is_empty()) {
                 by_value.entry(value).or_default().push(identity);
             }
         }
@@ -570,9 +569,9 @@ impl Reader<'_> {
 
 /// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.
 fn criteria(identity: &Identity) -> BTreeSet<String> {
-    let Identity { key, kind, native_id, account, region } = identity;
+    let Identity { key, kind, native_id, name, account, region } = identity;
     if *kind == Kind::Service {
-        return [native_id.clone()].into();
+        return [native_id.clone(), name.clone()].into();
     }
     let own = object_id_of(key, *kind, native_id, account, region);
     let is_spelt_otherwise = key.provider() == Provider::Azure && own.eq_ignore_ascii_case(native_id);

@@ -26,13 +26,15 @@ pub(crate) const fn asked_by(kind: Kind) -> &'static [&'static str] {
 pub(crate) type Criteria = Vec<String>;
 
 /// The rules of a class that could find a record which a look-up does not.
-pub(crate) fn unasked(meta: &ClassMeta, kind: Kind, mapping: &Mapping) -> Vec<Criteria> {
+pub(crate) fn unasked(class: &str, meta: &ClassMeta, kind: Kind, mapping: &Mapping) -> Vec<Criteria> {
+    // A look-up reads the records of one class.
+    let is_inherited = meta.identification_rules.as_ref().is_some_and(|rules| !rules.applies_to.is_empty() && rules.applies_to != class);
     let columns: BTreeSet<&str> = mapping.columns(kind).collect();
     let rules = meta.identification_rules.iter().flat_map(|rules| &rules.identifiers).filter(|rule| rule.is_active());
     rules
         .map(|rule| rule.attributes.split(',').map(|attribute| attribute.trim().to_owned()).collect::<Criteria>())
         .filter(|criteria| {
-            let is_asked = criteria.iter().any(|column| asked_by(kind).contains(&column.as_str()));
+            let is_asked = !is_inherited && criteria.iter().any(|column| asked_by(kind).contains(&column.as_str()));
             // One that nothing is written to is skipped by the engine.
             !is_asked && criteria.iter().all(|column| columns.contains(column.as_str()))
         })
@@ -56,7 +58,7 @@ impl Rules {
                 Some(own) => own,
                 None => {
                     let own = match api.class(&class).await {
-                        Ok(Some(meta)) => Some(unasked(&meta, kind, mapping)).filter(|own| !own.is_empty()),
+                        Ok(Some(meta)) => Some(unasked(&class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
                         Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => Some(Vec::new()),
                         Err(error) => return Err(error),
                     };

@@ -13,15 +13,18 @@ use crate::records::Reader;
 /// The account and the region that a record lies in, as far as the instance's relations tell.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Whereabouts {
-    account: Option<String>,
-    region: Option<String>,
+    accounts: Vec<String>,
+    regions: Vec<String>,
 }
 
 impl Whereabouts {
     /// Whether it says that it lies elsewhere than this.
     pub(crate) fn is_elsewhere(&self, identity: &Identity) -> bool {
-        let differs = |said: &Option<String>, wanted: &str| said.as_deref().is_some_and(|said| said != wanted);
-        differs(&self.account, identity.account.as_str()) || differs(&self.region, identity.region.as_str())
+        // People write `1234-5678-9012`, and the region's name for people beside its own.
+        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+        let differs = |said: &[String], wanted: &str| !said.is_empty() && said.iter().all(|said| plain(said) != plain(wanted));
+        differs(&self.accounts, identity.account.as_str())
+            || (!identity.region.is_any() && differs(&self.regions, identity.region.as_str()))
     }
 }
 
@@ -47,27 +50,27 @@ impl Reader<'_> {
         };
         let names = self.named("cmdb_ci_cloud_service_account", accounts.values().map(String::as_str), ["account_id", "object_id"]).await?;
         let place = |datacenter: &String| Whereabouts {
-            account: accounts.get(datacenter).and_then(|account| names.get(account)).cloned(),
-            region: regions.get(datacenter).cloned(),
+            accounts: accounts.get(datacenter).and_then(|account| names.get(account)).cloned().unwrap_or_default(),
+            regions: regions.get(datacenter).cloned().unwrap_or_default(),
         };
         Ok(datacenters.iter().map(|(id, datacenter)| (RecordId(id.clone()), place(datacenter))).collect())
     }
 
-    /// What the first of two columns that holds anything says of these records.
+    /// What two columns say of these records.
     async fn named<'r>(
         &self,
         table: &'static str,
         ids: impl Iterator<Item = &'r str>,
         columns: [&'static str; 2],
-    ) -> Result<HashMap<String, String>, TargetError> {
+    ) -> Result<HashMap<String, Vec<String>>, TargetError> {
         let mut names = HashMap::new();
         let ids: BTreeSet<&str> = ids.collect();
         for list in lists(ids) {
             let query = Query::all().any_of("sys_id", list.iter().copied());
             let select = Select { table, query, fields: &["sys_id", columns[0], columns[1]] };
             for mut row in self.api.rows(&select).await? {
-                if let (Some(id), Some(name)) = (row.remove("sys_id"), columns.iter().find_map(|column| row.remove(*column))) {
-                    names.insert(id, name);
+                if let Some(id) = row.remove("sys_id") {
+                    names.insert(id, columns.iter().filter_map(|column| row.remove(*column)).collect());
                 }
             }
         }

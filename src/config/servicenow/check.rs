@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use dewpoint_servicenow::{Mapping, STATUS_COLUMNS, Statuses, value_of};
 
-use super::leaf::{InstanceUrl, KindKey};
+use super::leaf::{InstanceUrl, KindKey, RelationKey};
 use crate::config::check::nearest;
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
@@ -35,6 +35,7 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         }
         check_mapping(node, name, source, report);
         check_authority(node, name, report);
+        check_relationships(node, name, report);
         check_statuses(node, name, report);
     }
 }
@@ -84,6 +85,21 @@ fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
         for field in entry.node.get("fields").map_or(&[][..], entries) {
             let before = format!("`targets.{name}.mapping.{kind}.fields.{}`: ", field.key);
             check_expression(&field.node, &before, source, report, |text| value_of(kind, text));
+        }
+    }
+}
+
+/// Types of edges whose standard relationship has the edge's start as its parent: another type in its place reads the same way round.
+const TURNED_NO_OTHER_WAY: &[&str] = &["member_of", "protected_by", "allows", "routes_to", "depends_on"];
+
+fn check_relationships(node: &Node, name: &str, report: &mut Report) {
+    for entry in node.get("relationships").map_or(&[][..], entries) {
+        if RelationKey::parse(&entry.key).is_ok() && !TURNED_NO_OTHER_WAY.contains(&entry.key.as_str()) {
+            let text = format!(
+                "`targets.{name}.relationships`: the relationship of {} cannot be replaced: records are found by it",
+                quote(&entry.key)
+            );
+            report.error(entry.key_span, text).help(format!("there can be others for {}", TURNED_NO_OTHER_WAY.join(", ")));
         }
     }
 }

@@ -122,6 +122,7 @@ pub fn identity(number: usize) -> Identity {
         key: key(number),
         kind: Kind::Instance,
         native_id: native_id(number),
+        name: ci(number).name,
         account: ACCOUNT.parse().unwrap(),
         region: "eu-west-1".parse().unwrap(),
     }
@@ -329,6 +330,7 @@ pub async fn retire_revive_purge(rig: &dyn Rig) {
     send(target, 3, &[update(target, 1, record, Some(false), &rig.stage(Stage::Active))]).await;
     assert!(!find(target, 1).await[0].retired);
     send(target, 4, &[relate((1, 2), record, &records[1], Attributes::new())]).await;
+    send(target, 4, &[update(target, 1, record, Some(true), &rig.stage(Stage::Retired))]).await;
     send(target, 5, &[purge(1, record)]).await;
     send(target, 5, &[purge(1, record)]).await;
     assert_eq!(find(target, 1).await, []);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{Foreseen, Identity, Operation, RecordId, TargetError, Would};
 use jiff::SignedDuration;
+use serde_json::Value;
 
 use super::Batch;
 use crate::ire::{self, Outcome, Report};
@@ -22,7 +23,7 @@ impl Batch<'_> {
         let mut open: BTreeMap<Key, usize> = BTreeMap::new();
         let mut stale: Vec<Identity> = Vec::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Create { native_id, .. } = &write.operation else { continue };
+            let Operation::Create { native_id, fields, .. } = &write.operation else { continue };
             if !self.is_open(number) || self.standing(&write.key).is_some() {
                 continue;
             }
@@ -30,7 +31,8 @@ impl Batch<'_> {
                 && self.reader.book.asked(&write.key).is_none_or(|(at, _)| now.duration_since(at) >= ASKED_LATELY)
             {
                 let (account, region) = (write.place.account.clone(), write.place.region.clone());
-                stale.push(Identity { key: write.key.clone(), kind: write.kind, native_id: native_id.clone(), account, region });
+                let name = fields.get("name").and_then(Value::as_str).unwrap_or(native_id).to_owned();
+                stale.push(Identity { key: write.key.clone(), kind: write.kind, native_id: native_id.clone(), name, account, region });
             }
         }
         if !stale.is_empty() {

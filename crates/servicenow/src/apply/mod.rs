@@ -441,7 +441,7 @@ impl<'a> Batch<'a> {
                     let text = format!(
                         "the instance identifies it beside {what}, of which no record stands there; include that kind, or map this one to a class of its own"
                     );
-                    return Err(self.reader.api.rejected(text));
+                    return Err(TargetError::Abandoned { target: self.reader.api.target.clone(), text });
                 };
                 match self.end(&host.record, host.kind) {
                     (End::Made(key), ..) => Ok(Beside::New(key)),
@@ -539,6 +539,11 @@ impl<'a> Batch<'a> {
             }
         }
         let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
+        if let Some(text) = report.refuses_source(&self.reader.api.source) {
+            let hint =
+                format!("run `dewpoint bootstrap {0}`: somebody took the discovery source away; then sync again", self.reader.api.target);
+            return Err(TargetError::Unusable { target: self.reader.api.target.clone(), text, hint });
+        }
         for (number, place) in &draft.written {
             let answer = self.read(*number, *place, &report, own.contains(number));
             self.answer(*number, answer);
@@ -556,7 +561,7 @@ impl<'a> Batch<'a> {
             Place::Relation(place) => report.relation(place),
         };
         let outcome = outcome.ok_or_else(left_out)?;
-        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
+        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_passing() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
             false => api.rejected(failure.text),
         })?;
@@ -579,7 +584,11 @@ impl<'a> Batch<'a> {
             }
             _ => String::new(),
         };
-        if matches!(write.operation, Operation::Create { .. }) && operation != ire::Operation::Insert && !is_own {
+        if matches!(write.operation, Operation::Create { .. })
+            && operation != ire::Operation::Insert
+            && !is_own
+            && !outcome.is_found_by_source()
+        {
             let text = format!("the instance took it for record {id}, which somebody else made: the record has our values now");
             self.taken.push((number, record));
             return Err(api.rejected(text));

@@ -18,11 +18,13 @@ use crate::status::INSTALL_STATUS;
 const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 impl Batch<'_> {
-    /// Whether other sources saw the records lately that are to be retired: those live on without us.
+    /// Whether other sources saw the records lately that are to be retired or removed: those live on without us.
     pub(super) async fn ask_others(&mut self) -> Result<(), TargetError> {
         let mut ending: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
-            if let (true, Operation::Update { record, retired: Some(true), .. }) = (self.is_open(number), &write.operation) {
+            if let (true, Operation::Update { record, retired: Some(true), .. } | Operation::Purge { record }) =
+                (self.is_open(number), &write.operation)
+            {
                 ending.entry(record.record.0.as_str()).or_default().push(number);
             }
         }
@@ -36,13 +38,15 @@ impl Batch<'_> {
                     continue;
                 };
                 if *name != self.reader.api.source && records::time(scan).is_some_and(|scan| scan >= since) {
-                    let why = format!("source {name} saw the record {scan}: it is not retired, only left by us");
+                    let why = format!("source {name} saw the record {scan}: it is neither retired nor removed, only left by us");
                     kept.extend(ending.get(record.as_str()).into_iter().flatten().map(|number| (*number, why.clone())));
                 }
             }
         }
         for (number, why) in kept {
-            if let Some(told) = self.told.get_mut(number) {
+            if matches!(self.writes.get(number).map(|write| &write.operation), Some(Operation::Purge { .. })) {
+                self.reject(number, why);
+            } else if let Some(told) = self.told.get_mut(number) {
                 told.is_kept = true;
                 told.left.insert(INSTALL_STATUS.to_owned(), why);
             }
@@ -116,6 +120,8 @@ impl Batch<'_> {
     /// Removes edges: the engine has no word for that.
     pub(super) async fn unrelate(&mut self) -> Result<(), TargetError> {
         let mut wanted: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
+        let mut identifying: BTreeSet<usize> = BTreeSet::new();
+        let mut hosts: BTreeMap<(String, String), usize> = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
             if !self.is_open(number) {
@@ -126,14 +132,14 @@ impl Batch<'_> {
                 EdgeParent::From => (from, to, (write.kind, *to_kind)),
                 EdgeParent::To => (to, from, (*to_kind, write.kind)),
             };
-            // What a record is identified by stays.
+            // What a record is identified by stays, unless it has another of these by now.
             if self.host_side(form.kind, kinds.0, kinds.1).is_some() {
-                continue;
+                identifying.insert(number);
             }
             wanted.entry((form.kind, &parent.record.0, &child.record.0)).or_default().push(number);
         }
         let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
-        let mut rows: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut rows: Vec<(String, (String, String), Vec<usize>)> = Vec::new();
         let mut not_ours: Vec<usize> = Vec::new();
         for list in lists(parents) {
             let query = Query::all().any_of("parent", list.iter().copied());
@@ -144,20 +150,31 @@ impl Batch<'_> {
                 else {
                     continue;
                 };
+                *hosts.entry((kind.clone(), parent.clone())).or_default() += 1;
                 let is_ours = [parent, child].into_iter().all(|end| self.reader.book.mark(&RecordId(end.clone())).is_some());
                 match wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
-                    Some(numbers) if is_ours => rows.push((id.clone(), numbers.clone())),
+                    Some(numbers) if is_ours => rows.push((id.clone(), (kind.clone(), parent.clone()), numbers.clone())),
                     Some(numbers) => not_ours.extend(numbers),
                     None => {}
                 }
             }
         }
+        let ours = self.our_edges(rows.iter().map(|(id, ..)| id.as_str())).await?;
+        rows.retain(|(id, host, numbers)| {
+            let is_last = numbers.iter().any(|number| identifying.contains(number)) && {
+                let left = hosts.entry(host.clone()).or_default();
+                let is_last = *left < 2;
+                *left = left.saturating_sub(1);
+                is_last
+            };
+            ours.contains(id) && !is_last
+        });
         for number in not_ours {
             self.reject(number, "one of the edge's ends does not carry our mark".to_owned());
         }
-        let deletions: Vec<(String, String)> = rows.iter().map(|(id, _)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
+        let deletions: Vec<(String, String)> = rows.iter().map(|(id, ..)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
         let results = self.reader.api.delete(&deletions).await?;
-        for ((_, numbers), result) in rows.into_iter().zip(results) {
+        for ((.., numbers), result) in rows.into_iter().zip(results) {
             if let Err(error) = result {
                 for number in numbers {
                     self.answer(number, Err(error.clone()));
@@ -178,6 +195,14 @@ impl Batch<'_> {
     pub(super) async fn purge(&mut self) -> Result<(), TargetError> {
         let mut numbers = Vec::new();
         let mut rows = Vec::new();
+        let open = self.writes.iter().enumerate().filter(|(number, _)| self.is_open(*number));
+        let ids: BTreeMap<RecordId, String> = open
+            .filter_map(|(_, write)| match &write.operation {
+                Operation::Purge { record } => Some((record.record.clone(), self.reader.book.mark(&record.record)?.class)),
+                _ => None,
+            })
+            .collect();
+        let standing = self.reader.records(&ids).await?;
         for (number, write) in self.writes.iter().enumerate() {
             let (true, Operation::Purge { record }) = (self.is_open(number), &write.operation) else { continue };
             let Some(mark) = self.reader.book.mark(&record.record) else {
@@ -191,6 +216,11 @@ impl Batch<'_> {
                 }
                 continue;
             };
+            let is_live = |row: &crate::api::Row| !self.reader.mapping.statuses().says_retired(|column| row.get(column));
+            if standing.get(&record.record).is_some_and(is_live) {
+                self.reject(number, format!("record {} is not retired any more: somebody made it live again", record.record.0));
+                continue;
+            }
             numbers.push((number, record.record.clone(), mark.class.clone()));
             let class = if mark.class.is_empty() { "cmdb_ci".to_owned() } else { mark.class };
             rows.push((class, record.record.0.clone()));
@@ -203,6 +233,21 @@ impl Batch<'_> {
             self.answer(number, result.map(|()| Delivered::to(record, class)));
         }
         Ok(())
+    }
+
+    /// Which of these edges are ours: people and other sources draw the same ones.
+    async fn our_edges(&self, ids: impl Iterator<Item = &str>) -> Result<BTreeSet<String>, TargetError> {
+        let asked: BTreeSet<&str> = ids.collect();
+        let mut ours = BTreeSet::new();
+        for list in lists(asked.iter().copied()) {
+            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
+            let select = Select { table: "sys_rel_source", query, fields: &["sys_id", "name", "target_sys_id"] };
+            for mut row in self.reader.api.rows(&select).await? {
+                let is_ours = row.get("name") == Some(&self.reader.api.source);
+                ours.extend(row.remove("target_sys_id").filter(|edge| is_ours && asked.contains(edge.as_str())));
+            }
+        }
+        Ok(ours)
     }
 
     /// Removes our edges of records that were retired: retirement by status leaves them in place, and what returns may have others.
@@ -236,19 +281,8 @@ impl Batch<'_> {
                 }
             }
         }
-        let mut ours: Vec<(String, String)> = Vec::new();
-        for list in lists(edges.keys().map(String::as_str)) {
-            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
-            for row in
-                self.reader.api.rows(&Select { table: "sys_rel_source", query, fields: &["sys_id", "name", "target_sys_id"] }).await?
-            {
-                if let (true, Some(edge)) = (row.get("name") == Some(&self.reader.api.source), row.get("target_sys_id"))
-                    && edges.contains_key(edge)
-                {
-                    ours.push(("cmdb_rel_ci".to_owned(), edge.clone()));
-                }
-            }
-        }
+        let ours = self.our_edges(edges.keys().map(String::as_str)).await?;
+        let ours: Vec<(String, String)> = ours.into_iter().map(|edge| ("cmdb_rel_ci".to_owned(), edge)).collect();
         let results = self.reader.api.delete(&ours).await?;
         for ((_, edge), result) in ours.into_iter().zip(results) {
             if let Err(error) = result {

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_core::target::{Ci, End, Host, Operation, Target, TargetError, Write};
+use dewpoint_core::model::{Kind, Provider, RelationType};
+use dewpoint_core::target::{Ci, End, Host, Operation, RecordId, Target, TargetError, Write};
 use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
-use super::rig::{ACCOUNT, REGION, Rig, at, config, machine, ours, place, purge, relate, thing, unrelate};
+use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, place, purge, relate, thing, unrelate};
+use crate::mapping::stored;
 use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses};
 
 #[tokio::test]
@@ -124,10 +125,88 @@ async fn what_people_make_meanwhile_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_service_of_peoples_is_not_taken() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    // By the rule of its parent class the engine would find it, and make a discovered service of it.
+    let business = instance.insert("cmdb_ci_service", &[("name", "Shop")]);
+    let own_case = instance.insert("cmdb_ci_service_auto", &[("name", "Orders")]);
+    let rig = Rig::over(instance);
+    let before = rig.sim.snapshot().tables();
+    let service = |name: &str| Ci {
+        key: format!("service:{}", name.to_lowercase()).parse().unwrap(),
+        kind: Kind::Service,
+        provider: Provider::Any,
+        account: "*".parse().unwrap(),
+        region: "*".parse().unwrap(),
+        native_id: name.to_lowercase(),
+        name: name.to_owned(),
+        state: None,
+        attributes: attributes(&json!({})),
+        ..machine(0)
+    };
+    assert_eq!(rig.find(&service("Orders")).await[0].id.0, own_case, "as people spell it");
+    let answers = rig.try_send(0, &[rig.create(&service("Shop")), rig.create(&service("Orders"))]).await.unwrap();
+    let text = |number: usize| answers[number].as_ref().unwrap_err().to_string();
+    assert!(text(0).contains(&business) && text(0).contains("somebody else made"), "{}", text(0));
+    assert!(text(1).contains(&own_case), "{}", text(1));
+    assert!(rig.sim.snapshot().tables() == before, "nothing was written");
+    rig.send(1, &[rig.create(&service("Invoicing"))]).await;
+}
+
+#[tokio::test]
+async fn a_datacenter_of_peoples_is_referred_to_whatever_its_class_and_spelling() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+    let account =
+        [("account_id", "1234-5678-9012"), ("object_id", ACCOUNT), ("datacenter_type", "cmdb_ci_aws_datacenter"), ("name", "people's")];
+    let account = instance.insert("cmdb_ci_cloud_service_account", &account);
+    let datacenter = [("object_id", REGION), ("region", "EU (Ireland)"), ("name", "people's")];
+    let datacenter = instance.insert("cmdb_ci_logical_datacenter", &datacenter);
+    instance.insert("cmdb_rel_ci", &[("parent", &datacenter), ("child", &account), ("type", &kind)]);
+    let vm = instance.insert("cmdb_ci_vm_instance", &[("object_id", "i-0001"), ("name", "people's")]);
+    instance.insert("cmdb_rel_ci", &[("parent", &vm), ("child", &datacenter), ("type", &kind)]);
+    let rig = Rig::over(instance);
+    assert_eq!(rig.find(&machine(1)).await[0].id.0, vm, "it lies there under another spelling");
+    rig.send(0, &[rig.create(&machine(2))]).await;
+    let names = |table: &str| rig.rows(table, "", &["sys_class_name", "name", "sys_id"]);
+    assert_eq!(names("cmdb_ci_logical_datacenter"), [["cmdb_ci_logical_datacenter", "people's", ""]]);
+    assert_eq!(names("cmdb_ci_cloud_service_account"), [["cmdb_ci_cloud_service_account", "people's", ""]]);
+    assert_eq!(rig.rows("sys_object_source", "", &["target_table"]), [["cmdb_ci_vm_instance"]], "our mark is on the machine only");
+}
+
+#[tokio::test]
+async fn an_edge_of_peoples_stays_and_a_pool_changes_its_balancer() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({}));
+    let records = rig.send(0, &[rig.create(&machine(1)), rig.create(&group)]).await;
+    let uses = rig.sim.edit(|instance| instance.relation_type("Uses::Used by")).unwrap();
+    rig.sim.edit(|instance| instance.insert("cmdb_rel_ci", &[("parent", &records[0].0), ("child", &records[1].0), ("type", &uses)]));
+    rig.send(1, &[unrelate((&machine(1), &records[0]), RelationType::ProtectedBy, (&group, &records[1]))]).await;
+    assert_eq!(rig.rows("cmdb_rel_ci", &format!("type={uses}"), &["parent"]).len(), 1, "people drew it");
+
+    let balancer = |name: &str| {
+        thing(Kind::LoadBalancer, &format!("loadbalancer/app/{name}/1"), name, &json!({"balancer_type": "application", "listeners": []}))
+    };
+    let (first, second) = (balancer("lb-1"), balancer("lb-2"));
+    let pool = thing(Kind::Pool, "targetgroup/pool/1", "pool", &json!({}));
+    let beside = vec![Host { key: first.key.clone(), kind: first.kind, record: End::Made(first.key.clone()) }];
+    let made = rig.send(2, &[rig.create(&first), rig.create(&second), rig.create_beside(&pool, beside)]).await;
+    let hosts = || rig.relations().into_iter().filter(|(from, ..)| from == "pool").map(|(.., to)| to).collect::<Vec<_>>();
+    let edge = |lb: &Ci, record: &RecordId| unrelate((lb, record), RelationType::RoutesTo, (&pool, &made[2]));
+    rig.send(3, &[edge(&first, &made[0])]).await;
+    assert_eq!(hosts(), ["lb-1"], "what it is identified by stays");
+    rig.send(4, &[relate((&second, Some(&made[1])), RelationType::RoutesTo, (&pool, Some(&made[2])))]).await;
+    rig.send(5, &[edge(&first, &made[0])]).await;
+    assert_eq!(hosts(), ["lb-2"]);
+}
+
+#[tokio::test]
 async fn classes_with_the_usual_rules_are_not_asked_about() {
     let rig = Rig::new();
     rig.send(0, &[rig.create(&machine(1))]).await;
-    assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), None);
+    assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1), "its datacenter and account");
+    rig.send(1, &[rig.create(&machine(2))]).await;
+    assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1));
 }
 
 #[tokio::test]
@@ -210,6 +289,17 @@ async fn purged_records_are_gone() {
     let rig = Rig::new();
     let ci = machine(1);
     let record = rig.send(0, &[rig.create(&ci)]).await.remove(0);
+    let refused = rig.try_send(1, &[purge(&ci, &record)]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(refused.contains("somebody made it live again"), "{refused}");
+    rig.send(1, &[rig.update(&ci, &record, Some(true), &[])]).await;
+    // Another source found it since then.
+    let seen = rig.sim.edit(|instance| {
+        let scan = &stored(at(1));
+        instance.insert("sys_object_source", &[("name", "SG-AWS"), ("id", "x"), ("target_sys_id", &record.0), ("last_scan", scan)])
+    });
+    let refused = rig.try_send(1, &[purge(&ci, &record)]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(refused.contains("SG-AWS"), "{refused}");
+    rig.sim.edit(|instance| instance.delete(&seen));
     rig.send(1, &[purge(&ci, &record)]).await;
     rig.send(1, &[purge(&ci, &record)]).await;
     assert_eq!(rig.find(&ci).await, []);

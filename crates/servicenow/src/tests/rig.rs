@@ -187,7 +187,14 @@ pub(super) fn place(ci: &Ci) -> Place {
 }
 
 pub(super) fn identity(ci: &Ci) -> Identity {
-    Identity { key: ci.key.clone(), kind: ci.kind, native_id: ci.native_id.clone(), account: ci.account.clone(), region: ci.region.clone() }
+    Identity {
+        key: ci.key.clone(),
+        kind: ci.kind,
+        native_id: ci.native_id.clone(),
+        name: ci.name.clone(),
+        account: ci.account.clone(),
+        region: ci.region.clone(),
+    }
 }
 
 pub(super) fn ours(ci: &Ci, record: &RecordId) -> Addressed {
