@@ -89,7 +89,7 @@ impl Engine<'_, '_> {
     }
 
     fn next_closure(&mut self, creates: &mut VecDeque<Placed>, edges: &mut Edges) -> Vec<Due> {
-        let size = self.delivery.target.batch_size().max(1);
+        let size = self.batch_size();
         let place = creates.front().map(|create| create.place.clone());
         let mut made = BTreeSet::new();
         let mut batch = Vec::new();

@@ -166,6 +166,8 @@ struct Engine<'a, 'd> {
     awaited: BTreeSet<Key>,
     outcome: Outcome,
     silences: u32,
+    /// The most that was answered at once after more than that was not: a quota that killed one batch kills the next of its size.
+    size_max: usize,
 }
 
 impl Delivery<'_> {
@@ -178,6 +180,7 @@ impl Delivery<'_> {
             awaited: changes.iter().flat_map(|change| &change.gives_way_to).cloned().collect(),
             outcome: Outcome::default(),
             silences: 0,
+            size_max: usize::MAX,
         };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
@@ -252,7 +255,7 @@ impl Engine<'_, '_> {
 
     /// The next changes whose turn it is, as many as fit into a batch.
     fn next_batch(&mut self, rest: &mut std::vec::IntoIter<Change>) -> Vec<Due> {
-        let size = self.delivery.target.batch_size().max(1);
+        let size = self.batch_size();
         let mut batch = Vec::new();
         while batch.len() < size
             && let Some(mut change) = rest.next()
@@ -261,6 +264,10 @@ impl Engine<'_, '_> {
             batch.extend(self.due(change, &BTreeSet::new()));
         }
         batch
+    }
+
+    fn batch_size(&self) -> usize {
+        self.delivery.target.batch_size().min(self.size_max).max(1)
     }
 
     /// A change as a write, where its turn has come. `made` are the records that earlier writes of its batch make.
@@ -338,6 +345,9 @@ impl Engine<'_, '_> {
     /// Sends the halves of a batch that failed as a whole, until the bad record stands alone.
     async fn halve(&mut self, kind: ChangeKind, noted: Noted, error: TargetError) -> Result<(), Stop> {
         let mut stack: Vec<Vec<Due>> = Vec::new();
+        // Where one record stands alone at last it was that, and not the size.
+        let mut is_size = matches!(error, TargetError::Unreachable { .. });
+        let mut answered_max = 0;
         let mut failure = Some((noted, error));
         loop {
             let left = |stack: &Vec<Vec<Due>>| stack.iter().map(|part| part.len() as u64).sum::<u64>();
@@ -355,6 +365,7 @@ impl Engine<'_, '_> {
                     stack.push(first);
                 }
                 Some((noted, error)) => {
+                    is_size = false;
                     let answers = noted.in_flight.iter().map(|_| Err(error.clone())).collect();
                     let answered = self.answers(noted, answers);
                     self.note(answered).await?;
@@ -370,13 +381,20 @@ impl Engine<'_, '_> {
                 self.outcome.waiting += left(&stack);
                 return Err(stop);
             }
-            let Some(part) = stack.pop() else { return Ok(()) };
+            let Some(part) = stack.pop() else {
+                if is_size && answered_max > 0 {
+                    self.size_max = answered_max;
+                }
+                return Ok(());
+            };
             let part = self.anew(part);
             let Some(noted) = self.begin(part).await? else { continue };
             self.count_call(kind);
             match self.send(kind, &noted).await {
                 Ok(answers) => {
                     self.silences = 0;
+                    // Edges that ride with creates do not count towards a batch's size.
+                    answered_max = answered_max.max(noted.in_flight.iter().filter(|sent| sent.change.change == kind).count());
                     let answered = self.answers(noted, answers);
                     self.note(answered).await?;
                 }

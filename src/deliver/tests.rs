@@ -25,6 +25,8 @@ enum Mood {
     Poisoned(usize),
     /// It is down.
     Down,
+    /// It goes silent on every batch of more than these.
+    Slow(usize),
     /// It asks to wait longer than there is time.
     Busy,
     /// It asks to wait a moment, once.
@@ -81,6 +83,8 @@ impl Target for Moody {
                 Ok(batch.iter().map(|_| Err(refused())).collect())
             }
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::Slow(most) if batch.len() > most => Err(silent()),
+            Mood::Slow(_) => Ok(batch.iter().map(done).collect()),
             Mood::BusyOnce if before == 0 => Err(TargetError::Busy { target: self.name.clone(), seconds: 1 }),
             Mood::BusyOnce => Ok(batch.iter().map(done).collect()),
             Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
@@ -212,6 +216,16 @@ async fn a_record_that_silences_the_target_never_stops_the_others() {
         assert!(outcome.stopped.is_none() && outcome.waiting == 0);
         assert!(batches.len() <= 15, "{batches:?}");
     }
+}
+
+#[tokio::test]
+async fn a_size_that_was_too_much_is_not_sent_again() {
+    let (outcome, batches, ledger, _folder) = send_in(Mood::Slow(12), 40).await;
+    assert_eq!(outcome.done.get(&ChangeKind::Create), Some(&100));
+    // The second batch was noted while the first was on its way.
+    let halved = [40, 20, 10, 10, 20, 10, 10];
+    assert_eq!(batches, [halved.as_slice(), halved.as_slice(), [10, 10].as_slice()].concat(), "{batches:?}");
+    assert_eq!(in_flight(&*ledger).await, []);
 }
 
 #[tokio::test]
