@@ -1,6 +1,10 @@
 //! The ServiceNow target as its user has it: an inventory file, the program, and a simulated instance.
 
+mod calls;
+mod estate;
+mod heartbeat;
 mod rig;
+mod throughput;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
