@@ -1,52 +1,15 @@
 //! The whole way: a cloud that boto3 made, Dewpoint, and a simulated instance, compared record by record with `estate.txt`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dewpoint_servicenow_sim::{CallRecord, Instance, Sim};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::expected::{Holding, Names};
 use crate::moto::estate::{Shop, build};
 use crate::support::Ran;
 use crate::support::moto::{ACCOUNT, Cloud, IRELAND, Seen, key};
-
-/// Columns that the engine fills, not we.
-const OF_THE_ENGINE: &[&str] = &[
-    "discovery_source",
-    "first_discovered",
-    "last_discovered",
-    "sys_class_name",
-    "sys_created_by",
-    "sys_created_on",
-    "sys_id",
-    "sys_mod_count",
-    "sys_updated_by",
-    "sys_updated_on",
-    "fault_count",
-];
-
-/// A record: its class, its columns and its tags.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Record {
-    class: String,
-    columns: BTreeMap<String, String>,
-    tags: BTreeMap<String, String>,
-}
-
-/// What an instance holds: records by name, and relationships as `PARENT | TYPE | CHILD`.
-#[derive(Debug, Default)]
-struct Holding {
-    records: BTreeMap<String, Record>,
-    relations: BTreeSet<String>,
-}
-
-/// What boto3 says of the estate, by the names that `estate.txt` uses.
-struct Names {
-    /// Names by key.
-    by_key: BTreeMap<String, String>,
-    /// What stands behind `{…}`.
-    values: BTreeMap<String, String>,
-}
 
 struct Flow {
     cloud: Cloud,
@@ -134,58 +97,12 @@ targets:
         }
     }
 
-    /// What the instance holds, by the same names.
-    fn holding(&self, names: &Names) -> Holding {
-        let value = |row: &BTreeMap<String, String>, column: &str| row.get(column).cloned().unwrap_or_default();
-        let mut by_record: BTreeMap<String, String> = BTreeMap::new();
-        for (_, mark) in self.sim.rows("sys_object_source", "") {
-            let id = value(&mark.values, "id");
-            let key = if id.starts_with("arn:") { format!("aws:{id}") } else { id };
-            let name = names.by_key.get(&key).cloned().unwrap_or(key);
-            let twice = by_record.insert(value(&mark.values, "target_sys_id"), name);
-            assert_eq!(twice, None, "two marks on one record");
-        }
-        let mut holding = Holding::default();
-        for (id, row) in self.sim.rows("cmdb_ci", "") {
-            assert_eq!(value(&row.values, "discovery_source"), "Dewpoint");
-            assert_eq!(value(&row.values, "sys_class_name"), row.table);
-            let mut columns = row.values.clone();
-            columns.retain(|column, _| !OF_THE_ENGINE.contains(&column.as_str()));
-            let record = Record { class: row.table, columns, tags: BTreeMap::new() };
-            let name = by_record.get(&id).unwrap_or_else(|| panic!("a record without a mark: {record:?}"));
-            assert_eq!(holding.records.insert(name.clone(), record), None, "two records of {name}");
-        }
-        for (_, tag) in self.sim.rows("cmdb_key_value", "") {
-            let record = holding.records.get_mut(&by_record[&tag.values["configuration_item"]]).unwrap();
-            let twice = record.tags.insert(value(&tag.values, "key"), value(&tag.values, "value"));
-            assert_eq!(twice, None, "a tag twice");
-        }
-        let types: BTreeMap<String, String> =
-            self.sim.rows("cmdb_rel_type", "").into_iter().map(|(id, row)| (id, value(&row.values, "name"))).collect();
-        for (_, row) in self.sim.rows("cmdb_rel_ci", "") {
-            let end = |column: &str| &by_record[&row.values[column]];
-            let relation = format!("{} | {} | {}", end("parent"), types[&row.values["type"]], end("child"));
-            assert!(holding.relations.insert(relation.clone()), "twice: {relation}");
-        }
-        holding
-    }
-
     /// Compares what the instance holds with `estate.txt` as it is after `change`.
     #[track_caller]
     fn assert_holds(&self, names: &Names, change: impl FnOnce(&mut Holding)) {
         let mut expected = Holding::read(include_str!("estate.txt"), names);
         change(&mut expected);
-        let found = self.holding(names);
-        let mut wrong: Vec<String> = Vec::new();
-        for name in found.records.keys().chain(expected.records.keys()).collect::<BTreeSet<_>>() {
-            match (found.records.get(name), expected.records.get(name)) {
-                (Some(found), Some(expected)) if found == expected => {}
-                (found, expected) => wrong.push(format!("{name}\n  found    {found:?}\n  expected {expected:?}")),
-            }
-        }
-        wrong.extend(found.relations.difference(&expected.relations).map(|relation| format!("not expected: {relation}")));
-        wrong.extend(expected.relations.difference(&found.relations).map(|relation| format!("missing: {relation}")));
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Holding::of(&self.sim, names).assert_is(&expected);
     }
 
     #[track_caller]
@@ -204,65 +121,6 @@ targets:
         let (payloads, others): (Vec<_>, Vec<_>) = writes.into_iter().partition(|call| call.api == "identifyreconcile");
         assert!(others.iter().all(|call| call.method == "DELETE" && call.table.as_deref() == Some("cmdb_rel_ci")), "{others:?}");
         (serde_json::from_value(sync["counts"]["snow"].clone()).unwrap(), payloads.len(), others.len())
-    }
-}
-
-impl Holding {
-    fn read(text: &str, names: &Names) -> Self {
-        let mut holding = Self::default();
-        let mut name = String::new();
-        for line in text.lines().filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')) {
-            if let Some(line) = line.strip_prefix("  ") {
-                let (column, value) = line.split_once(" = ").unwrap_or_else(|| panic!("no value: {line}"));
-                let value = names.fill(value);
-                let record: &mut Record = holding.records.get_mut(&name).unwrap();
-                match column.strip_prefix("tag ") {
-                    Some(tag) => drop(record.tags.insert(tag.to_owned(), value)),
-                    None if value.is_empty() => {}
-                    None => drop(record.columns.insert(column.to_owned(), value)),
-                }
-            } else if line.contains(" | ") {
-                assert!(holding.relations.insert(line.to_owned()), "twice: {line}");
-            } else {
-                let (class, own) = line.split_once(' ').unwrap();
-                name = own.to_owned();
-                let columns =
-                    [("install_status", "1"), ("operational_status", "1")].map(|(name, value)| (name.to_owned(), value.to_owned()));
-                let record = Record { class: class.to_owned(), columns: columns.into(), tags: BTreeMap::new() };
-                assert_eq!(holding.records.insert(name.clone(), record), None, "twice: {name}");
-            }
-        }
-        for relation in &holding.relations {
-            let ends = relation.split(" | ").step_by(2);
-            assert!(ends.clone().count() == 2 && ends.clone().all(|end| holding.records.contains_key(end)), "{relation}");
-        }
-        holding
-    }
-
-    fn record(&mut self, name: &str) -> &mut Record {
-        self.records.get_mut(name).unwrap_or_else(|| panic!("no {name}"))
-    }
-
-    fn set(&mut self, name: &str, column: &str, value: &str) {
-        self.record(name).columns.insert(column.to_owned(), value.to_owned());
-    }
-
-    fn retire(&mut self, name: &str) {
-        let is_end = |end: &str| end == name;
-        self.relations.retain(|relation| relation.contains(" | Hosted on::Hosts | ") || !relation.split(" | ").any(is_end));
-        self.set(name, "install_status", "7");
-        self.set(name, "operational_status", "6");
-    }
-}
-
-impl Names {
-    fn fill(&self, text: &str) -> String {
-        let Some((before, rest)) = text.split_once('{') else { return text.to_owned() };
-        let (name, after) = rest.split_once('}').unwrap();
-        // Facts that boto3 does not have are empty.
-        let is_fact = self.values.keys().any(|known| name.split_once('.').is_some_and(|(of, _)| known == of));
-        let value = self.values.get(name).cloned().or_else(|| is_fact.then(String::new));
-        format!("{before}{}{after}", value.unwrap_or_else(|| panic!("nothing is called {name}")))
     }
 }
 
