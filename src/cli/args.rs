@@ -227,6 +227,9 @@ pub struct PlanArgs {
     /// End with 6 when changes are pending, 4 when something is held, 3 when scopes are missing.
     #[arg(long)]
     pub exit_code: bool,
+    /// Ask the targets what they would do, and set it beside the plan: ServiceNow through its query endpoint, which commits nothing.
+    #[arg(long)]
+    pub verify: bool,
     /// Save the plan with what it rests on, for `dewpoint apply`.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,

@@ -65,7 +65,7 @@ impl App {
                 "run `dewpoint sync --pause-writes` first, which fills the ledger and sends nothing, or `dewpoint sync`; without `--out` the plan is only shown",
             ));
         }
-        let options = self.options(args.selection);
+        let options = Options { verify: args.verify, ..self.options(args.selection) };
         let sources = setup::sources(config, &options.sources).map_err(secret_error)?;
         let ledger = self.ledger(config, Open::Read).await?;
         let meter = Meter::new(self.output.progress);
@@ -141,6 +141,7 @@ impl App {
             approve: BTreeSet::new(),
             pause_writes: false,
             shows_fields: self.output.verbose > 0,
+            verify: false,
         }
     }
 
@@ -270,6 +271,9 @@ fn plan_document(ended: &Ended) -> Value {
         fields.insert("rejected".to_owned(), json!(ended.report.rejected));
         fields.insert("remarks".to_owned(), json!(ended.report.remarks));
         fields.insert("problems".to_owned(), json!(ended.report.problems));
+        if !ended.report.verified.is_empty() {
+            fields.insert("verified".to_owned(), json!(ended.report.verified));
+        }
         if let Some(error) = &ended.report.error {
             fields.insert("error".to_owned(), json!(error));
             fields.insert("errors".to_owned(), json!(ended.report.errors));

@@ -62,7 +62,7 @@ impl Engine<'_, '_> {
     ///
     /// A batch needs the answers to the last one, which say what the records are called that it hangs on: none is prepared ahead.
     pub(super) async fn closures(&mut self, creates: Vec<Change>, edges: Vec<Change>) -> (Vec<Change>, Result<(), Stop>) {
-        let mut edges = Edges::new(edges, |end| self.addressed(end).is_some());
+        let mut edges = Edges::new(edges, |end| self.writer.addressed(end).is_some());
         let mut creates: Vec<Placed> = creates
             .into_iter()
             .map(|change| {
@@ -131,7 +131,7 @@ impl Engine<'_, '_> {
         let mut dues = Vec::with_capacity(part.len());
         for due in part {
             // Where it was sent before without an answer, that stays in flight, and the next run looks up what became of it.
-            let Some(write) = self.make(&due.change, &made) else {
+            let Some(write) = self.writer.make(&due.change, &made) else {
                 self.outcome.waiting += 1;
                 continue;
             };

@@ -9,13 +9,16 @@ mod closures;
 mod closures_tests;
 mod holder;
 mod lease;
+mod rehearsal;
 mod retry;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 pub use beats::{Beaten, Beating};
 pub use holder::holder;
 pub use lease::{Aftermath, HeldLease, LEASE_TTL, LeaseError, hold};
+pub use rehearsal::{Difference, Rehearsal, Rehearsed};
 pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,10 +33,10 @@ use tracing::{Instrument as _, instrument};
 use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
 use crate::model::{Account, EdgeId, Key, Kind, Region};
-use crate::plan::{
-    self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordBrief, RecordEdge, Refusal, Tally, TargetState,
-};
-use crate::target::{Addressed, Delivered, End, Host, Operation, Place, Retry, Sending, Target, TargetError, Write};
+use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordEdge, Refusal, Tally, TargetState};
+use crate::target::{Addressed, Delivered, Retry, Sending, Target, TargetError, Write};
+
+use writer::Writer;
 
 /// What is needed to deliver to one target.
 pub struct Delivery<'a> {
@@ -155,9 +158,8 @@ type Answers = Result<Vec<Result<Delivered, TargetError>>, TargetError>;
 
 struct Engine<'a, 'd> {
     delivery: &'a Delivery<'d>,
-    records: BTreeMap<Key, RecordBrief>,
+    writer: Writer<'d>,
     edges: BTreeMap<EdgeId, RecordEdge>,
-    born: BTreeMap<Key, Addressed>,
     /// What other records give way to and that does not stand yet.
     awaited: BTreeSet<Key>,
     outcome: Outcome,
@@ -169,9 +171,8 @@ impl Delivery<'_> {
     pub async fn deliver(&self, changes: Vec<Change>, state: TargetState) -> Outcome {
         let mut engine = Engine {
             delivery: self,
-            records: state.records,
+            writer: Writer { records: state.records, born: BTreeMap::new(), about: self.about },
             edges: state.edges,
-            born: BTreeMap::new(),
             awaited: changes.iter().flat_map(|change| &change.gives_way_to).cloned().collect(),
             outcome: Outcome::default(),
             silences: 0,
@@ -465,8 +466,8 @@ impl Engine<'_, '_> {
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
         let is_kept = !matches!(change.change, ChangeKind::Adopt | ChangeKind::Create);
-        let contributed = change.contributed || (is_kept && self.records.get(&change.key).is_some_and(|row| row.contributed));
-        let before = self.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
+        let contributed = change.contributed || (is_kept && self.writer.records.get(&change.key).is_some_and(|row| row.contributed));
+        let before = self.writer.records.get(&change.key).and_then(|row| row.fields.clone()).unwrap_or_default();
         let mut fields = (change.change != ChangeKind::Purge).then(|| fields_after(&before, change, delivered.echoed.as_ref()));
         for (name, sent) in delivered.sent {
             if let Some(state) = fields.as_mut().and_then(|fields| fields.get_mut(&name)) {
@@ -482,7 +483,7 @@ impl Engine<'_, '_> {
             }
         }
         self.outcome.left.extend(delivered.left.into_iter().map(|(field, why)| (change.key.clone(), field, why)));
-        match self.records.get_mut(&change.key) {
+        match self.writer.records.get_mut(&change.key) {
             Some(row) => {
                 row.record = Some(delivered.record.clone());
                 row.state = match change.change {
@@ -496,7 +497,7 @@ impl Engine<'_, '_> {
             }
             None => {
                 let carries = (!contributed).then(|| change.key.clone());
-                self.born.insert(change.key.clone(), Addressed { record: delivered.record.clone(), carries });
+                self.writer.born.insert(change.key.clone(), Addressed { record: delivered.record.clone(), carries });
             }
         }
         Answer::Done { record: delivered.record, class: delivered.class, fields, contributed }
@@ -527,84 +528,19 @@ impl Engine<'_, '_> {
                 return Sendable::NotDue { error: refusal.error.clone(), parked };
             }
         }
-        match self.make(change, made) {
+        match self.writer.make(change, made) {
             Some(write) => Sendable::Now(Box::new(write)),
             None => Sendable::Waits,
         }
-    }
-
-    /// A change as a write; `None` where a record that it speaks of does not stand.
-    fn make(&self, change: &Change, made: &BTreeSet<Key>) -> Option<Write> {
-        let About { native_id, account, region, seen_at, hosts, .. } = (self.delivery.about)(&change.key);
-        let operation = self.operation_of(change, native_id, made)?;
-        let host = |key: Key| {
-            let record = self.end(&key, made)?;
-            Some(Host { kind: (self.delivery.about)(&key).kind, key, record })
-        };
-        let hosts = if change.change == ChangeKind::Create { hosts.into_iter().find_map(host).into_iter().collect() } else { Vec::new() };
-        Some(Write { key: change.key.clone(), kind: change.kind, place: Place { account, region, seen_at, hosts }, operation })
-    }
-
-    /// The record of a CI: one that stands there, or one that the batch makes.
-    fn end(&self, key: &Key, made: &BTreeSet<Key>) -> Option<End> {
-        self.addressed(key).map(End::Stands).or_else(|| made.contains(key).then(|| End::Made(key.clone())))
     }
 
     /// What the target said to this very wish when it was last sent. What it said to another one holds nothing up.
     fn refusal(&self, change: &Change) -> Option<&Refusal> {
         let refusal = match &change.relation {
             Some(edge) => self.edges.get(edge).and_then(|row| row.refusal.as_deref()),
-            None => self.records.get(&change.key).and_then(|row| row.refusal.as_deref()),
+            None => self.writer.records.get(&change.key).and_then(|row| row.refusal.as_deref()),
         };
         refusal.filter(|refusal| refusal.change == change.id)
-    }
-
-    fn operation_of(&self, change: &Change, native_id: String, made: &BTreeSet<Key>) -> Option<Operation> {
-        let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
-        let before = || change.fields.iter().map(|(name, field)| (name.clone(), field.from.clone())).collect::<BTreeMap<String, Value>>();
-        let update = |retired| {
-            let record = self.addressed(&change.key)?;
-            Some(Operation::Update { record, class: change.class.clone(), fields: values(), before: before(), retired, take_over: false })
-        };
-        match change.change {
-            ChangeKind::Create => Some(Operation::Create { class: change.class.clone(), native_id, fields: values() }),
-            ChangeKind::Adopt => {
-                let record = Addressed { record: change.record.clone()?, carries: None };
-                let take_over = !change.contributed;
-                Some(Operation::Update {
-                    record,
-                    class: change.class.clone(),
-                    fields: values(),
-                    before: before(),
-                    retired: None,
-                    take_over,
-                })
-            }
-            ChangeKind::Update => update(None),
-            ChangeKind::Revive => update(Some(false)),
-            ChangeKind::Retire => update(Some(true)),
-            ChangeKind::Purge => Some(Operation::Purge { record: self.addressed(&change.key)? }),
-            ChangeKind::Relate => {
-                let edge = change.relation.clone()?;
-                let (from, to) = (self.end(&edge.from, made)?, self.end(&edge.to, made)?);
-                let to_kind = self.kind_of(&edge.to);
-                Some(Operation::Relate { from, to, to_kind, edge, attributes: values() })
-            }
-            ChangeKind::Unrelate => {
-                let edge = change.relation.clone()?;
-                let (from, to) = (self.addressed(&edge.from)?, self.addressed(&edge.to)?);
-                let to_kind = self.kind_of(&edge.to);
-                Some(Operation::Unrelate { from, to, to_kind, edge })
-            }
-        }
-    }
-
-    fn kind_of(&self, key: &Key) -> Kind {
-        self.records.get(key).map_or_else(|| (self.delivery.about)(key).kind, |row| row.kind)
-    }
-
-    fn addressed(&self, key: &Key) -> Option<Addressed> {
-        self.records.get(key).filter(|row| row.exists()).and_then(|row| row.addressed(key)).or_else(|| self.born.get(key).cloned())
     }
 }
 

@@ -313,6 +313,7 @@ pub(super) async fn report(
         heartbeats,
         forecast: plan.forecast.clone(),
         skipped,
+        verified: BTreeMap::new(),
         remarks,
         problems,
         error,

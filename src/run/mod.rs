@@ -18,6 +18,7 @@ pub mod setup;
 mod stand;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -130,6 +131,8 @@ pub struct Options {
     pub pause_writes: bool,
     /// The plan is shown with what new records hold, so a sync has to work that out before it sends anything.
     pub shows_fields: bool,
+    /// Targets are asked what they would do with the plan.
+    pub verify: bool,
 }
 
 /// What was read, and under which number.
@@ -367,7 +370,13 @@ async fn conclude(
             finish::deliver(context, &stand, &mut standings, options, std::mem::take(&mut plan.changes), only).await?
         }
     };
-    finish::report(context, stand, standings, not_ready, outcomes, plan, skipped).await
+    let verified = match (context.mode, options.verify) {
+        (Mode::Plan, true) => verify::verify(context, &stand, &mut standings, &own, &plan.changes).await,
+        _ => verify::Answers::new(),
+    };
+    let mut ended = finish::report(context, stand, standings, not_ready, outcomes, plan, skipped).await?;
+    verify::note(&mut ended, verified);
+    Ok(ended)
 }
 
 fn not_approved(id: &Digest) -> crate::source::Remark {

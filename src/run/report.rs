@@ -11,9 +11,10 @@ use serde_json::Value;
 use crate::estate::KnownScope;
 use crate::exit::Exit;
 use crate::lifecycle::DeferredBy;
-use crate::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
+use crate::model::{Account, EdgeId, Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName, TargetName};
 use crate::plan::ChangeKind;
 use crate::source::Remark;
+use crate::target::{RecordId, Would};
 use crate::told;
 
 use super::gaps;
@@ -92,6 +93,51 @@ pub struct Heartbeat {
     pub late: u64,
 }
 
+/// What a target says that it would do with a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verified {
+    /// Changes with which it would do what is planned.
+    pub agreed: u64,
+    /// Changes that it cannot be asked about: removals, and what hangs on them.
+    pub unasked: u64,
+    /// Changes with which it would do something else.
+    pub differences: Vec<DifferenceDocument>,
+}
+
+/// A change with which a target would do something else than what is planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DifferenceDocument {
+    /// The CI; for edges the `from` end.
+    pub key: Key,
+    /// The edge, if it is one.
+    pub relation: Option<EdgeId>,
+    /// What is planned.
+    pub planned: ChangeKind,
+    /// What the target would do.
+    pub would: Would,
+    /// The record that stands there by the target's own rules.
+    pub record: Option<RecordId>,
+    /// Its words.
+    pub text: Option<String>,
+}
+
+impl DifferenceDocument {
+    /// One line for people.
+    fn line(&self) -> String {
+        let edge = self.relation.as_ref().map(|edge| format!(" {} {}", edge.relation, edge.to)).unwrap_or_default();
+        let would = match (&self.would, &self.record) {
+            (Would::Refuse, _) => "the target would refuse it".to_owned(),
+            (Would::Nothing, Some(record)) => format!("the target would change nothing in record {}", record.0),
+            (Would::Nothing, None) => "the target would change nothing".to_owned(),
+            (Would::Update, Some(record)) => format!("the target would change record {}", record.0),
+            (Would::Update, None) => "the target would change what is there".to_owned(),
+            (Would::Create, _) => "the target would make a new one".to_owned(),
+        };
+        let text = self.text.as_ref().map(|text| format!(": {}", told::printable(text))).unwrap_or_default();
+        format!("{} of {}{edge}: {would}{text}", self.planned, self.key)
+    }
+}
+
 /// What one run did. Its serde form is the `sync` document of `--output json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
@@ -138,6 +184,9 @@ pub struct Report {
     /// Changes of a saved plan that no longer fitted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
+    /// What targets say that they would do, by target that can be asked (`plan --verify`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub verified: BTreeMap<TargetName, Verified>,
     /// What is odd and worth reading.
     pub remarks: Vec<Remark>,
     /// What went wrong with sources and targets as a whole, each with its hint.
@@ -261,6 +310,12 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
         report.failed.iter().map(|failed| format!("{} at {}: {}", failed.key, failed.target, told::printable(&failed.error))),
         verbose,
     );
+    for (target, Verified { agreed, unasked, differences }) in &report.verified {
+        let different = if differences.is_empty() { String::new() } else { format!(", {} otherwise", differences.len()) };
+        let unasked = if *unasked == 0 { String::new() } else { format!(", {unasked} it cannot be asked about") };
+        let _ = writeln!(text, "verified  {target} would do {} as planned{different}{unasked}", counted(*agreed, "change"));
+        list(&mut text, "otherwise", differences.iter().map(DifferenceDocument::line), verbose);
+    }
     remarks_and_problems(&mut text, report, verbose);
     text
 }

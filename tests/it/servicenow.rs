@@ -7,6 +7,7 @@ mod heartbeat;
 mod rig;
 mod sample;
 mod throughput;
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -453,6 +453,11 @@ pub trait Target: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The means to ask what the target would do; `None` where it has no interface for that.
+    fn foresight(&self) -> Option<&dyn Foresight> {
+        None
+    }
+
     /// Whether a write ends with the process that sends it, done or undone, as in a file. A server may be at work on a request whose
     /// sender is gone.
     fn ends_with_sender(&self) -> bool {
@@ -470,6 +475,45 @@ pub trait Target: Send + Sync {
     async fn bootstrap(&self, _dry_run: bool) -> Result<Vec<Step>, TargetError> {
         Ok(Vec::new())
     }
+}
+
+/// A target that says what it would do with writes, without doing it.
+#[async_trait]
+pub trait Foresight: Send + Sync {
+    /// What the target would do with each of these writes, which may hang on one another as in a batch for [`Target::apply`]; `None` for one that its
+    /// interface cannot be asked about. Commits nothing.
+    ///
+    /// # Errors
+    /// When the target cannot be asked.
+    async fn foresee(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Option<Foreseen>>, TargetError>;
+
+    /// How many writes it takes at once.
+    fn at_once(&self) -> usize;
+}
+
+vocabulary! {
+    /// What a target would do with a write.
+    Would, "foreseen outcome" {
+        /// It would make a record or an edge.
+        Create => "create",
+        /// It would change a record that stands there.
+        Update => "update",
+        /// All is there already.
+        Nothing => "nothing",
+        /// It would refuse.
+        Refuse => "refuse",
+    }
+}
+
+/// What a target says that it would do with one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreseen {
+    /// What it would do.
+    pub would: Would,
+    /// The record that stands there by the target's own rules.
+    pub record: Option<RecordId>,
+    /// Its own words, where it would refuse.
+    pub text: Option<String>,
 }
 
 vocabulary! {

@@ -193,15 +193,26 @@ pub(crate) fn is_sys_id(text: &str) -> bool {
 impl Outcome {
     /// The record and what was done to it. It stands there only where the operation says so and there is a real id: what is parked has no errors either.
     pub(crate) fn stands(&self) -> Result<(&str, Operation), Failure> {
-        let operation = match self.operation.as_deref() {
+        match (self.operation(), self.sys_id.as_deref()) {
+            (Some(operation), Some(sys_id)) if is_sys_id(sys_id) && self.errors.is_empty() => Ok((sys_id, operation)),
+            _ => Err(self.failure()),
+        }
+    }
+
+    /// What the query endpoint says would be done, with the record where one stands there: what would be made has no id yet.
+    pub(crate) fn would(&self) -> Result<(Operation, Option<&str>), Failure> {
+        match self.operation() {
+            Some(operation) if self.errors.is_empty() => Ok((operation, self.sys_id.as_deref().filter(|id| is_sys_id(id)))),
+            _ => Err(self.failure()),
+        }
+    }
+
+    fn operation(&self) -> Option<Operation> {
+        match self.operation.as_deref() {
             Some("INSERT") => Some(Operation::Insert),
             Some("NO_CHANGE") => Some(Operation::NoChange),
             Some("UPDATE" | "UPDATE_WITH_UPGRADE" | "UPDATE_WITH_DOWNGRADE" | "UPDATE_WITH_SWITCH") => Some(Operation::Update),
             _ => None,
-        };
-        match (operation, self.sys_id.as_deref()) {
-            (Some(operation), Some(sys_id)) if is_sys_id(sys_id) && self.errors.is_empty() => Ok((sys_id, operation)),
-            _ => Err(self.failure()),
         }
     }
 

@@ -43,7 +43,8 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, FoundRecord, HostEdge, Identity, Page, Sending, Step, Target, TargetError, Write,
+    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, Page, Sending, Step,
+    Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -174,11 +175,27 @@ impl Target for ServiceNowTarget {
         beats::send(&self.reader(), beats, sending).await
     }
 
+    fn foresight(&self) -> Option<&dyn Foresight> {
+        Some(self)
+    }
+
     async fn doctor(&self) -> Vec<Finding> {
         doctor::findings(&self.api, &self.mapping).await
     }
 
     async fn bootstrap(&self, dry_run: bool) -> Result<Vec<Step>, TargetError> {
         bootstrap::bootstrap(&self.api, dry_run).await
+    }
+}
+
+/// The query endpoint runs the instance's own rules and commits nothing.
+#[async_trait]
+impl Foresight for ServiceNowTarget {
+    async fn foresee(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Option<Foreseen>>, TargetError> {
+        Batch::new(self.reader(), &self.places, &self.references, batch, sending).foresee().await
+    }
+
+    fn at_once(&self) -> usize {
+        self.batch_size
     }
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::ire::{Item, Payload, Related, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, HostRelation, TAGS, stored};
-use crate::places::{Host, stub};
+use crate::places::{Host, Site, stub};
 
 /// A payload that grows, with what became of which write.
 #[derive(Debug, Default)]
@@ -90,6 +90,24 @@ impl Draft {
         self.payload.items.push(item);
         self.items.insert(subject, place);
         place
+    }
+
+    /// Adds the account and the datacenter of a place, new where they do not stand, and gives back what lies there is identified beside.
+    pub(crate) fn site(&mut self, site: &Site, payload: Payload, stamp: &Stamp<'_>) -> Beside {
+        let subject = |host: &Option<Host>, key: &Key| match host {
+            Some(host) => Subject::Record(host.record.clone()),
+            None => Subject::New(key.clone()),
+        };
+        let subjects = [subject(&site.account, &site.account_key), subject(&site.datacenter, &site.region_key)];
+        let places: Vec<usize> = payload.items.into_iter().zip(subjects).map(|(item, subject)| self.push(subject, item)).collect();
+        if let (Some(account), Some(datacenter), Some(relation)) = (places.first(), places.get(1), payload.relations.first()) {
+            self.relate(&relation.kind, *datacenter, *account, stamp);
+        }
+        let (host, key) = if site.has_region() { (&site.datacenter, &site.region_key) } else { (&site.account, &site.account_key) };
+        match host {
+            Some(host) => Beside::Record(host.clone(), None),
+            None => Beside::New(key.clone()),
+        }
     }
 
     fn host(&mut self, host: &Host, at: Timestamp) -> usize {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use dewpoint_core::estate::EstateId;
-use dewpoint_core::model::{Account, Kind, Provider, Region};
+use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
 use dewpoint_core::target::{FoundRecord, Identity, RecordId, TargetError};
 use jiff::Timestamp;
 
@@ -64,7 +64,11 @@ impl Places {
                 places.insert(name.clone(), Ok(place));
                 continue;
             }
-            let place = match make(reader, name, estate, at, deadline).await {
+            let made = match Site::find(reader, name).await {
+                Ok(site) => site.make(reader, estate, at, deadline).await,
+                Err(error) => Err(error),
+            };
+            let place = match made {
                 Ok(place) => {
                     self.put(name.clone(), place.clone());
                     Ok(place)
@@ -77,121 +81,153 @@ impl Places {
         }
         Ok(places)
     }
+
+    /// What stands of these places. Nothing is made.
+    pub(crate) async fn sites(
+        &self,
+        reader: &Reader<'_>,
+        names: &BTreeSet<PlaceName>,
+    ) -> Result<BTreeMap<PlaceName, Result<Site, TargetError>>, TargetError> {
+        let mut sites = BTreeMap::new();
+        for name in names {
+            match Site::find(reader, name).await {
+                Err(error) if !matches!(error, TargetError::Rejected { .. }) => return Err(error),
+                site => drop(sites.insert(name.clone(), site)),
+            }
+        }
+        Ok(sites)
+    }
 }
 
-async fn make(reader: &Reader<'_>, name: &PlaceName, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
-    let (provider, account, region) = name;
-    let api = reader.api;
-    let Some((account_key, region_key)) = place_keys(*provider, account, region) else {
-        return Err(api.rejected(format!("no datacenter can stand for provider `{provider}`, account `{account}`, region `{region}`")));
-    };
-    let has_region = !region.is_any();
-    let identity = |kind: Kind| match kind {
-        Kind::Region => {
-            Identity { key: region_key.clone(), kind, native_id: region.to_string(), account: account.clone(), region: region.clone() }
-        }
-        _ => Identity { key: account_key.clone(), kind, native_id: account.to_string(), account: account.clone(), region: Region::any() },
-    };
-    let kinds: &[Kind] = if has_region { &[Kind::Account, Kind::Region] } else { &[Kind::Account] };
-    let identities: Vec<Identity> = kinds.iter().map(|kind| identity(*kind)).collect();
-    let mut found = reader.find(&identities).await?;
-    let mut hosts = Vec::new();
-    for identity in &identities {
-        let records = found.remove(&identity.key).transpose()?.unwrap_or_default();
-        hosts.push(choose(reader, identity, &records)?);
-    }
-    let mut hosts = hosts.into_iter();
-    let (known_account, known_region) = (hosts.next().flatten(), hosts.next().flatten());
+/// What stands of a place, or would have to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    name: PlaceName,
+    pub(crate) account_key: Key,
+    pub(crate) region_key: Key,
+    pub(crate) account: Option<Host>,
+    pub(crate) datacenter: Option<Host>,
+}
 
-    let class = |kind: Kind| reader.mapping.class(kind, *provider).unwrap_or("cmdb_ci_logical_datacenter").to_owned();
-    let source = |native: &str| SourceInfo {
-        source_name: api.source.clone(),
-        source_feed: feed(estate, true),
-        source_native_key: native.to_owned(),
-    };
-    let values = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
-        let seen = stored(at);
-        let all = pairs.iter().copied().chain([("last_discovered", seen.as_str())]);
-        all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    };
-    let mut payload = Payload::default();
-    let mut is_new = [false, false];
-    payload.items.push(match &known_account {
-        Some(host) => stub("account", host, at),
-        None => {
-            is_new[0] = true;
+impl Site {
+    /// Looks for the records of a place.
+    async fn find(reader: &Reader<'_>, name: &PlaceName) -> Result<Self, TargetError> {
+        let (provider, account, region) = name;
+        let Some((account_key, region_key)) = place_keys(*provider, account, region) else {
+            let text = format!("no datacenter can stand for provider `{provider}`, account `{account}`, region `{region}`");
+            return Err(reader.api.rejected(text));
+        };
+        let (any, native) = (Region::any(), [account.to_string(), region.to_string()]);
+        let parts = [(&account_key, Kind::Account, &any), (&region_key, Kind::Region, region)];
+        let identities: Vec<Identity> = parts
+            .into_iter()
+            .zip(native)
+            .take(if region.is_any() { 1 } else { 2 })
+            .map(|((key, kind, region), native_id)| Identity {
+                key: key.clone(),
+                kind,
+                native_id,
+                account: account.clone(),
+                region: region.clone(),
+            })
+            .collect();
+        let mut found = reader.find(&identities).await?;
+        let mut hosts = Vec::new();
+        for identity in &identities {
+            let records = found.remove(&identity.key).transpose()?.unwrap_or_default();
+            hosts.push(choose(reader, identity, &records)?);
+        }
+        let mut hosts = hosts.into_iter();
+        let (account, datacenter) = (hosts.next().flatten(), hosts.next().flatten());
+        Ok(Self { name: name.clone(), account_key, region_key, account, datacenter })
+    }
+
+    pub(crate) fn has_region(&self) -> bool {
+        !self.name.2.is_any()
+    }
+
+    /// The place, where all of it stands.
+    fn whole(&self) -> Option<Place> {
+        let account = self.account.clone()?;
+        (!self.has_region() || self.datacenter.is_some()).then(|| Place { account, datacenter: self.datacenter.clone() })
+    }
+
+    /// The account, the datacenter where the place has one, and their relation; what does not stand yet is scaffold.
+    pub(crate) fn payload(&self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp) -> Payload {
+        let (provider, account, region) = &self.name;
+        let class = |kind: Kind| class_of(reader, kind, *provider);
+        let item = |kind: Kind, internal_id: &str, key: &Key, pairs: &[(&str, &str)]| {
+            let seen = stored(at);
+            let all = pairs.iter().copied().chain([("last_discovered", seen.as_str())]);
             Item {
-                class_name: class(Kind::Account),
-                internal_id: "account".to_owned(),
-                values: values(&[
-                    ("name", account.as_str()),
-                    ("object_id", account.as_str()),
-                    ("account_id", account.as_str()),
-                    ("datacenter_type", &class(Kind::Region)),
-                ]),
+                class_name: class(kind),
+                internal_id: internal_id.to_owned(),
+                values: all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
                 related: Vec::new(),
                 settings: None,
-                source: Some(source(native_key(&account_key))),
+                source: Some(SourceInfo {
+                    source_name: reader.api.source.clone(),
+                    source_feed: feed(estate, true),
+                    source_native_key: native_key(key).to_owned(),
+                }),
             }
-        }
-    });
-    if has_region {
-        payload.items.push(match &known_region {
-            Some(host) => stub("datacenter", host, at),
+        };
+        let mut payload = Payload::default();
+        payload.items.push(match &self.account {
+            Some(host) => stub("account", host, at),
             None => {
-                is_new[1] = true;
-                Item {
-                    class_name: class(Kind::Region),
-                    internal_id: "datacenter".to_owned(),
-                    values: values(&[("name", region.as_str()), ("object_id", region.as_str()), ("region", region.as_str())]),
-                    related: Vec::new(),
-                    settings: None,
-                    source: Some(source(native_key(&region_key))),
-                }
+                let (name, datacenter_type) = (account.as_str(), class(Kind::Region));
+                let pairs = [("name", name), ("object_id", name), ("account_id", name), ("datacenter_type", &datacenter_type)];
+                item(Kind::Account, "account", &self.account_key, &pairs)
             }
         });
-        payload.relations.push(Relation {
-            kind: "Hosted on::Hosts".to_owned(),
-            parent_id: "datacenter".to_owned(),
-            child_id: "account".to_owned(),
-            source: RelationSource { source_name: api.source.clone(), source_feed: feed(estate, false) },
-        });
+        if self.has_region() {
+            let name = region.as_str();
+            payload.items.push(match &self.datacenter {
+                Some(host) => stub("datacenter", host, at),
+                None => item(Kind::Region, "datacenter", &self.region_key, &[("name", name), ("object_id", name), ("region", name)]),
+            });
+            payload.relations.push(Relation {
+                kind: "Hosted on::Hosts".to_owned(),
+                parent_id: "datacenter".to_owned(),
+                child_id: "account".to_owned(),
+                source: RelationSource { source_name: reader.api.source.clone(), source_feed: feed(estate, false) },
+            });
+        }
+        payload
     }
-    if is_new.contains(&true) {
-        let report = api.reconcile(&payload, Some(deadline)).await?;
-        let made = |place: usize, kind: Kind| -> Result<Host, TargetError> {
+
+    /// The place, made as far as it does not stand.
+    async fn make(self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
+        if let Some(place) = self.whole() {
+            return Ok(place);
+        }
+        let api = reader.api;
+        let report = api.reconcile(&self.payload(reader, estate, at), Some(deadline)).await?;
+        let made = |place: usize, kind: Kind, key: &Key| -> Result<Host, TargetError> {
+            let (provider, account, region) = &self.name;
             let what = if kind == Kind::Account { "the account" } else { "the datacenter" };
             let outcome = report.item(place).ok_or_else(|| api.unreachable("reconcile", format!("the answer leaves out {what}")))?;
             let (record, _) = outcome.stands().map_err(|failure| api.rejected(format!("{what} {account} {region}: {}", failure.text)))?;
-            Ok(Host { record: RecordId(record.to_owned()), class: class(kind), is_ours: true })
-        };
-        let note = |host: &Host, key: &dewpoint_core::model::Key| {
+            let host = Host { record: RecordId(record.to_owned()), class: class_of(reader, kind, *provider), is_ours: true };
             let mark = Mark { key: key.clone(), estate: estate.clone(), is_scaffold: true, class: host.class.clone() };
             reader.book.wrote(&host.record, mark);
+            Ok(host)
         };
-        let account_host = match known_account {
+        let account = match self.account.clone() {
             Some(host) => host,
-            None => {
-                let host = made(0, Kind::Account)?;
-                note(&host, &account_key);
-                host
-            }
+            None => made(0, Kind::Account, &self.account_key)?,
         };
-        let datacenter = match (has_region, known_region) {
-            (false, _) => None,
-            (true, Some(host)) => Some(host),
-            (true, None) => {
-                let host = made(1, Kind::Region)?;
-                note(&host, &region_key);
-                Some(host)
-            }
+        let datacenter = match self.datacenter.clone() {
+            None if self.has_region() => Some(made(1, Kind::Region, &self.region_key)?),
+            known => known,
         };
-        return Ok(Place { account: account_host, datacenter });
+        Ok(Place { account, datacenter })
     }
-    let Some(account) = known_account else {
-        return Err(api.unreachable("reconcile", "the account was neither found nor made".to_owned()));
-    };
-    Ok(Place { account, datacenter: known_region })
+}
+
+fn class_of(reader: &Reader<'_>, kind: Kind, provider: Provider) -> String {
+    reader.mapping.class(kind, provider).unwrap_or("cmdb_ci_logical_datacenter").to_owned()
 }
 
 /// Of the records that stand for a place ours, or the only one.

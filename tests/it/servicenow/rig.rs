@@ -64,10 +64,15 @@ targets:
         Ran::of(&command.env("SNOW_PASSWORD", password).args(["--output", "json"]).output().unwrap())
     }
 
-    /// Runs it as people do.
+    /// As people see it.
+    pub(crate) fn run_text(&self, args: &[&str]) -> Ran {
+        Ran::of(&self.world.command(args).env("SNOW_PASSWORD", "integration-password").output().unwrap())
+    }
+
+    /// As people see it, where all goes well.
     #[track_caller]
     pub(crate) fn text(&self, args: &[&str]) -> Ran {
-        let ran = Ran::of(&self.world.command(args).env("SNOW_PASSWORD", "integration-password").output().unwrap());
+        let ran = self.run_text(args);
         assert_eq!(ran.code, 0, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
         ran
     }

@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Key, Kind};
-use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, TargetError, Write};
+use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Would, Write};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::BATCH_SIZE_MAX;
-use crate::ire::Report;
+use crate::ire::{self, Report};
 use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_STATUS, RETIRED, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
-use crate::places::{Host, PlaceName, Places};
+use crate::places::{Host, PlaceName, Places, Site};
 use crate::records::{Book, Mark, Reader};
 use crate::references::References;
 
@@ -30,6 +30,14 @@ pub(crate) struct Batch<'a> {
     told: Vec<Told>,
     /// Records that this batch made, by key.
     born: HashMap<Key, RecordId>,
+    /// Of a batch that is only asked about, what the instance would do with each write.
+    foreseen: Option<Vec<Option<Foreseen>>>,
+}
+
+/// Where creates lie: places that were made, or, where nothing may be, what stands of them.
+enum Grounds {
+    Places(BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>),
+    Sites(BTreeMap<PlaceName, Result<Site, TargetError>>),
 }
 
 /// What became of single fields of a write.
@@ -82,7 +90,24 @@ impl<'a> Batch<'a> {
             answers: vec![None; writes.len()],
             told: vec![Told::default(); writes.len()],
             born: HashMap::new(),
+            foreseen: None,
         }
+    }
+
+    /// Asks what the instance would do with it all, as far as its engine can be asked: nothing is committed.
+    pub(crate) async fn foresee(mut self) -> Result<Vec<Option<Foreseen>>, TargetError> {
+        let deadline = self.reader.api.at(self.sending.deadline);
+        self.foreseen = Some(vec![None; self.writes.len()]);
+        self.ask().await?;
+        self.check();
+        self.ask_others().await?;
+        self.reconcile(deadline).await?;
+        let refused = |error: TargetError| match error {
+            TargetError::Rejected { text, .. } => Some(Foreseen { would: Would::Refuse, record: None, text: Some(text) }),
+            _ => None,
+        };
+        let foreseen = self.foreseen.into_iter().flatten().zip(self.answers);
+        Ok(foreseen.map(|(foreseen, answer)| foreseen.or_else(|| refused(answer?.err()?))).collect())
     }
 
     /// Sends it all.
@@ -211,10 +236,7 @@ impl<'a> Batch<'a> {
     }
 
     /// The places that creates lie in.
-    async fn find_places(
-        &self,
-        deadline: Timestamp,
-    ) -> Result<BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>, TargetError> {
+    async fn find_places(&self, deadline: Timestamp) -> Result<Grounds, TargetError> {
         let mut names = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Create { .. } = &write.operation else { continue };
@@ -229,7 +251,10 @@ impl<'a> Batch<'a> {
                 names.insert((write.key.provider(), account.clone(), region));
             }
         }
-        self.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await
+        if self.foreseen.is_some() {
+            return Ok(Grounds::Sites(self.places.sites(&self.reader, &names).await?));
+        }
+        Ok(Grounds::Places(self.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await?))
     }
 
     /// The account or region that a write hangs on, where this batch makes it.
@@ -266,14 +291,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Puts a write into a payload, or answers it.
-    fn put(
-        &mut self,
-        number: usize,
-        draft: &mut Draft,
-        places: &BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>,
-        resolved: &crate::references::Resolved,
-        later: &mut Vec<usize>,
-    ) {
+    fn put(&mut self, number: usize, draft: &mut Draft, places: &Grounds, resolved: &crate::references::Resolved, later: &mut Vec<usize>) {
         let Some(write) = self.writes.get(number) else { return };
         let seen_at = write.place.seen_at.unwrap_or(self.sending.at);
         let stamp = self.stamp();
@@ -283,7 +301,7 @@ impl<'a> Batch<'a> {
                 let beside = if standing.is_some() { None } else { self.reader.mapping.beside(write.kind) };
                 let beside = match beside {
                     None => None,
-                    Some((beside, relation)) => match self.beside(write, beside, places) {
+                    Some((beside, relation)) => match self.beside(write, beside, places, draft) {
                         Ok(host) => Some((host, relation)),
                         Err(error) => {
                             self.answer(number, Err(error));
@@ -368,12 +386,7 @@ impl<'a> Batch<'a> {
     }
 
     /// What a record that is to be made is identified beside.
-    fn beside(
-        &self,
-        write: &Write,
-        beside: mapping::Beside,
-        places: &BTreeMap<PlaceName, Result<crate::places::Place, TargetError>>,
-    ) -> Result<Beside, TargetError> {
+    fn beside(&self, write: &Write, beside: mapping::Beside, places: &Grounds, draft: &mut Draft) -> Result<Beside, TargetError> {
         if let Some(key) = self.made_host(write, Some(beside)) {
             return match self.born.get(key) {
                 None => Ok(Beside::New(key.clone())),
@@ -385,14 +398,22 @@ impl<'a> Batch<'a> {
                 let region =
                     if beside == mapping::Beside::Account { dewpoint_core::model::Region::any() } else { write.place.region.clone() };
                 let name = (write.key.provider(), write.place.account.clone(), region);
-                let place = match places.get(&name) {
-                    Some(Ok(place)) => place,
-                    Some(Err(error)) => return Err(error.clone()),
-                    None => return Err(self.reader.api.rejected(format!("nothing stands for account {}, region {}", name.1, name.2))),
+                let nothing = || self.reader.api.rejected(format!("nothing stands for account {}, region {}", name.1, name.2));
+                let place = match places {
+                    Grounds::Places(places) => places.get(&name).cloned().unwrap_or_else(|| Err(nothing()))?,
+                    Grounds::Sites(sites) => {
+                        let site = sites.get(&name).cloned().unwrap_or_else(|| Err(nothing()))?;
+                        let stamp = self.stamp();
+                        let payload = site.payload(&self.reader, stamp.estate, stamp.at);
+                        return Ok(draft.site(&site, payload, &stamp));
+                    }
                 };
-                Ok(match &place.datacenter {
-                    Some(datacenter) => Beside::Record(datacenter.clone(), datacenter.is_ours.then(|| place.account.clone())),
-                    None => Beside::Record(place.account.clone(), None),
+                Ok(match place.datacenter {
+                    Some(datacenter) => {
+                        let above = datacenter.is_ours.then_some(place.account);
+                        Beside::Record(datacenter, above)
+                    }
+                    None => Beside::Record(place.account, None),
                 })
             }
             mapping::Beside::Network | mapping::Beside::LoadBalancer => {
@@ -469,12 +490,53 @@ impl<'a> Batch<'a> {
         if draft.is_empty() {
             return Ok(());
         }
+        if self.foreseen.is_some() {
+            let report = self.reader.api.identify(&draft.payload).await?;
+            for (number, place) in &draft.written {
+                let foreseen = self.foresee_one(*number, *place, &report);
+                if let Some(slot) = self.foreseen.as_mut().and_then(|all| all.get_mut(*number)) {
+                    *slot = foreseen;
+                }
+            }
+            return Ok(());
+        }
         let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
         for (number, place) in &draft.written {
             let answer = self.read(*number, *place, &report);
             self.answer(*number, answer);
         }
         Ok(())
+    }
+
+    fn foresee_one(&self, number: usize, place: Place, report: &Report) -> Option<Foreseen> {
+        let (outcome, is_edge) = match place {
+            Place::Item(place) => (report.item(place)?, false),
+            Place::Relation(place) => (report.relation(place)?, true),
+        };
+        Some(match outcome.would() {
+            // What it waits for is told by that.
+            Err(failure) if failure.is_consequence() => return None,
+            Err(failure) => Foreseen { would: Would::Refuse, record: None, text: Some(failure.text) },
+            Ok((operation, record)) => {
+                let record = record.filter(|_| !is_edge).map(|id| RecordId(id.to_owned()));
+                let would = match operation {
+                    ire::Operation::Insert => Would::Create,
+                    ire::Operation::Update => Would::Update,
+                    // Tags are rows beside the record: no operation of it tells of them.
+                    ire::Operation::NoChange if self.is_more_than_columns(number) => Would::Update,
+                    ire::Operation::NoChange => Would::Nothing,
+                };
+                Foreseen { would, record, text: None }
+            }
+        })
+    }
+
+    /// Whether a write changes what hangs on a record.
+    fn is_more_than_columns(&self, number: usize) -> bool {
+        match self.writes.get(number).map(|write| &write.operation) {
+            Some(Operation::Update { fields, take_over, .. }) => *take_over || fields.contains_key(TAGS),
+            _ => false,
+        }
     }
 
     fn read(&mut self, number: usize, place: Place, report: &Report) -> Result<Delivered, TargetError> {
