@@ -17,7 +17,8 @@ use super::ownership::Meaning;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
 use super::servicenow::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, NameOrRef, RelationKey, RelationshipType, ValueText,
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, NameOrRef, ProxyAddress, RelationKey, RelationshipType,
+    ValueText,
 };
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
@@ -151,6 +152,8 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         ColumnName::NAME => attempt::<ColumnName>,
         ValueText::NAME => attempt::<ValueText>,
         RelationshipType::NAME => attempt::<RelationshipType>,
+        LifeCycleName::NAME => attempt::<LifeCycleName>,
+        ProxyAddress::NAME => attempt::<ProxyAddress>,
         KindKey::NAME => attempt::<KindKey>,
         RelationKey::NAME => attempt::<RelationKey>,
         _ => return rules::try_instant(leaf, text),

@@ -41,7 +41,7 @@ pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use schema::schema;
 pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
-pub use servicenow::{Given, ServiceNowAuth, ServiceNowSettings};
+pub use servicenow::{Given, Proxy, ServiceNowAuth, ServiceNowSettings};
 
 use leaf::sqlite_path;
 

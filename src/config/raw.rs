@@ -17,7 +17,8 @@ use super::ownership::RawOwnership;
 use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
 use super::servicenow::{
-    DiscoverySource, InstanceUrl, KindKey, RawAuth, RawKindMapping, RawRequestRate, RelationKey, RelationshipType, default_discovery_source,
+    DiscoverySource, InstanceUrl, KindKey, ProxyAddress, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey,
+    RelationshipType, default_discovery_source,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -252,6 +253,12 @@ pub(super) enum RawTarget {
         #[serde(default)]
         #[schemars(example = BTreeMap::from([("protected_by", "Depends on::Used by")]), extend("x-key-leaf" = RelationKey::NAME))]
         relationships: BTreeMap<String, Written<RelationshipType>>,
+        /// What status columns hold of what is active, stopped and retired, where the usual values are not right.
+        #[serde(default)]
+        statuses: RawStatuses,
+        /// Whether `life_cycle_stage` and `life_cycle_stage_status` are written beside the older columns: for instances that do not derive them any more.
+        #[serde(default)]
+        life_cycle: bool,
         /// How often the target is read in full to find what others changed; `never` does not look.
         #[serde(default = "default_verify_every")]
         verify_every: Written<DurationOrNever>,
@@ -281,6 +288,9 @@ pub(super) enum RawTarget {
         /// A file of certificates in PEM to trust beside the system's.
         #[serde(default)]
         ca_file: Option<Written<FilePath>>,
+        /// The proxy to go through, as an address or a reference to one with a password; `none` goes directly. As the environment says without it.
+        #[serde(default)]
+        proxy: Option<Written<ProxyAddress>>,
     },
 }
 

@@ -233,6 +233,8 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             authority,
             mapping,
             relationships,
+            statuses,
+            life_cycle,
             verify_every,
             heartbeat,
             max_records,
@@ -242,8 +244,21 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             deadline,
             timeout,
             ca_file,
+            proxy,
         } => {
-            let raw = servicenow::RawSettings { url, auth, discovery_source, mapping, relationships, rate, timeout, ca_file };
+            let raw = servicenow::RawSettings {
+                url,
+                auth,
+                discovery_source,
+                mapping,
+                relationships,
+                statuses,
+                life_cycle,
+                rate,
+                timeout,
+                ca_file,
+                proxy,
+            };
             let settings = servicenow::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
             let common =
                 Common { include, adopt, authority, verify_every, heartbeat: Some(heartbeat), max_records, purge, batch_size, deadline };

@@ -23,7 +23,7 @@ pub use retry::{ATTEMPTS_MAX, back_off};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -278,8 +278,32 @@ impl Engine<'_, '_> {
         *self.outcome.calls.entry(kind.as_str().to_owned()).or_default() += 1;
     }
 
-    #[instrument(name = "batch", skip_all, fields(target.name = %self.delivery.target.name(), change.kind = %kind, size = noted.writes.len()))]
+    /// Sends a batch, again after each wait that the target asks for and that its share of the sync has time for: nothing is done of what is answered so.
     async fn send(&self, kind: ChangeKind, noted: &Noted) -> Answers {
+        loop {
+            let answers = self.send_once(kind, noted).await;
+            match &answers {
+                Err(TargetError::Busy { seconds, .. }) if self.waited(Duration::from_secs((*seconds).max(1))).await => {}
+                _ => return answers,
+            }
+        }
+    }
+
+    /// Whether a wait came to its end with the lease still kept; one that is too long is not begun.
+    async fn waited(&self, wait: Duration) -> bool {
+        if self.delivery.deadline.saturating_duration_since(Instant::now()) <= wait {
+            return false;
+        }
+        tracing::info!(target.name = %self.delivery.target.name(), wait_s = wait.as_secs(), "The target asks to wait");
+        let mut interrupt = self.delivery.interrupt.clone();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => self.delivery.lease.is_kept().await,
+            _ = interrupt.wait_for(|stop| *stop) => false,
+        }
+    }
+
+    #[instrument(name = "batch", skip_all, fields(target.name = %self.delivery.target.name(), change.kind = %kind, size = noted.writes.len()))]
+    async fn send_once(&self, kind: ChangeKind, noted: &Noted) -> Answers {
         let began = Instant::now();
         let deadline = self.delivery.lease.deadline().min(self.delivery.deadline);
         let (target, writes) = (Arc::clone(self.delivery.target), Arc::clone(&noted.writes));
@@ -425,8 +449,12 @@ impl Engine<'_, '_> {
         self.outcome.unanswered += left_out;
         self.outcome.waiting += left_out;
         let mut notes = Vec::with_capacity(noted.in_flight.len());
-        for ((sent, answer), earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
-            // This answer speaks for the times before it that had none.
+        for ((sent, answer), mut earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
+            // A success speaks for the times before it that had no answer, and what has none again stands for them. What is refused now may have been done then:
+            // the next run looks.
+            if !matches!(answer, Ok(_) | Err(TargetError::Unreachable { .. })) {
+                earlier.pop();
+            }
             notes.extend(earlier.into_iter().map(|id| (InFlight { id, ..sent.clone() }, Answer::NotSent)));
             let note = match answer {
                 Ok(delivered) => self.done(&sent.change, delivered),

@@ -27,8 +27,12 @@ enum Mood {
     Down,
     /// It asks to wait longer than there is time.
     Busy,
+    /// It asks to wait a moment, once.
+    BusyOnce,
     /// It answers for so many of a batch only.
     Curt(usize),
+    /// It goes silent on the first batch, and refuses all from then on.
+    Shocked,
 }
 
 struct Moody {
@@ -62,12 +66,23 @@ impl Target for Moody {
         Ok(Page { records: Vec::new(), next: None })
     }
     async fn apply(&self, batch: &[Write], _: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        self.batches.lock().unwrap().push(batch.len());
+        let before = {
+            let mut batches = self.batches.lock().unwrap();
+            batches.push(batch.len());
+            batches.len() - 1
+        };
         let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
         let done = |write: &Write| Ok(Delivered::to(RecordId(write.key.to_string()), "vm".to_owned()));
         match self.mood {
             Mood::Down => Err(silent()),
+            Mood::Shocked if before == 0 => Err(silent()),
+            Mood::Shocked => {
+                let refused = || TargetError::Rejected { target: self.name.clone(), text: "locked".to_owned() };
+                Ok(batch.iter().map(|_| Err(refused())).collect())
+            }
             Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::BusyOnce if before == 0 => Err(TargetError::Busy { target: self.name.clone(), seconds: 1 }),
+            Mood::BusyOnce => Ok(batch.iter().map(done).collect()),
             Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
             Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
             Mood::Poisoned(_) => Ok(batch.iter().map(done).collect()),
@@ -222,12 +237,29 @@ async fn a_target_that_asks_to_wait_is_asked_once() {
 }
 
 #[tokio::test]
+async fn a_wait_that_there_is_time_for_is_waited_out() {
+    let (outcome, batches, ledger, _folder) = send(Mood::BusyOnce).await;
+    assert!(outcome.stopped.is_none(), "{:?}", outcome.stopped);
+    assert_eq!((batches, outcome.done.get(&ChangeKind::Create), outcome.waiting), (vec![100, 100], Some(&100), 0));
+    assert_eq!(in_flight(&*ledger).await, []);
+}
+
+#[tokio::test]
 async fn what_a_target_leaves_out_of_its_answer_waits_in_flight() {
     let (outcome, batches, ledger, _folder) = send(Mood::Curt(97)).await;
     assert_eq!(batches, [100]);
     assert_eq!(outcome.done.get(&ChangeKind::Create), Some(&97));
     assert_eq!((outcome.waiting, outcome.unanswered, outcome.failed.len()), (3, 3, 0));
     assert_eq!(in_flight(&*ledger).await, (97..100).map(key).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_is_refused_after_a_silence_may_have_been_done_before_it() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Shocked).await;
+    assert_eq!((outcome.failed.len(), batches), (100, vec![100, 50, 50]));
+    let mut in_flight = in_flight(ledger.as_ref()).await;
+    in_flight.sort();
+    assert_eq!(in_flight, (0..100).map(key).collect::<Vec<_>>());
 }
 
 #[tokio::test]

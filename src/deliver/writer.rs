@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::About;
+use crate::estate::FieldChange;
 use crate::model::{Key, Kind};
-use crate::plan::{Change, ChangeKind, RecordBrief};
+use crate::plan::{Change, ChangeKind, FieldState, RecordBrief};
 use crate::target::{Addressed, End, Host, Operation, Place, Write};
 
 /// What is known of a target's records while changes go there.
@@ -37,7 +38,11 @@ impl Writer<'_> {
 
     fn operation_of(&self, change: &Change, native_id: String, made: &BTreeSet<Key>) -> Option<Operation> {
         let values = || change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect::<BTreeMap<String, Value>>();
-        let before = || change.fields.iter().map(|(name, field)| (name.clone(), field.from.clone())).collect::<BTreeMap<String, Value>>();
+        let last = self.records.get(&change.key).and_then(|row| row.fields.as_ref());
+        let before = || {
+            let before = |(name, field): (&String, &FieldChange)| (name.clone(), ours(last.and_then(|last| last.get(name)), &field.from));
+            change.fields.iter().map(before).collect::<BTreeMap<String, Value>>()
+        };
         let update = |retired| {
             let record = self.addressed(&change.key)?;
             Some(Operation::Update { record, class: change.class.clone(), fields: values(), before: before(), retired, take_over: false })
@@ -81,5 +86,15 @@ impl Writer<'_> {
 
     pub(super) fn addressed(&self, key: &Key) -> Option<Addressed> {
         self.records.get(key).filter(|row| row.exists()).and_then(|row| row.addressed(key)).or_else(|| self.born.get(key).cloned())
+    }
+}
+
+/// Of what a field of many values showed what we wrote there, as far as that is known: what people added is not ours to take out.
+fn ours(last: Option<&FieldState>, from: &Value) -> Value {
+    match (from, last.map(|last| &last.desired)) {
+        (Value::Object(shown), Some(Value::Object(wanted))) => Value::Object(
+            shown.iter().filter(|(name, _)| wanted.contains_key(*name)).map(|(name, value)| (name.clone(), value.clone())).collect(),
+        ),
+        _ => from.clone(),
     }
 }

@@ -1,6 +1,6 @@
 //! What became of changes that were sent and never answered: their run was killed, or the reply was lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,19 +8,19 @@ use crate::config::TargetConfig;
 use crate::deliver::{self, HeldLease};
 use crate::estate::EstateId;
 use crate::exit::Exit;
-use crate::ledger::Answer;
+use crate::ledger::{Answer, InFlight};
 use crate::model::{Key, Region};
 use crate::plan::{self, Change, ChangeKind, FieldState};
-use crate::target::{FoundRecord, Identity, Target};
+use crate::target::{Addressed, FoundRecord, Identity, Operation, Place, Sending, Target, Write};
 
 use super::Context;
 use super::ready::{NotReady, Trouble};
 
 /// Looks up the records of changes that are in flight, before anything is planned, and takes what it finds for their answer.
 ///
-/// Nothing is sent again from here: the world may have moved on since, even back, and then the ledger must not believe in a record that
+/// Nothing is changed again from here: the world may have moved on since, even back, and then the ledger must not believe in a record that
 /// is as it was before. Where a look-up cannot tell (edges, and values that a target shows in a form of its own), the row says that
-/// nobody knows, and the plan writes what is wanted now.
+/// nobody knows, and the plan writes what is wanted now. Only a retirement that shows is brought to its end.
 pub(super) async fn settle(
     context: &Context<'_>,
     configured: &TargetConfig,
@@ -52,12 +52,14 @@ pub(super) async fn settle(
         let own = records.into_iter().find(|record| record.external_id.as_ref() == Some(&key) && record.estate.as_ref() == Some(estate));
         found.insert(key, own);
     }
+    let unfinished = finish_retirements(context, configured, target, lease, estate, &in_flight, &found).await?;
     let nothing = BTreeMap::new();
     let mut notes = Vec::with_capacity(in_flight.len());
     for sent in in_flight {
         let change = &sent.change;
         let answer = match (&change.relation, found.get(&change.key)) {
             (Some(_), _) => Answer::Unknown { fields: None },
+            (None, _) if unfinished.contains(&change.key) => Answer::NotSent,
             (None, Some(record)) => answer(change, record.as_ref(), before.get(&change.key).unwrap_or(&nothing)),
             (None, None) => {
                 let text = "the target gave no answer about a record to which a change may have arrived".to_owned();
@@ -68,6 +70,45 @@ pub(super) async fn settle(
     }
     context.ledger.finish_batch(lease.lease(), &context.run, &notes, context.at()).await?;
     Ok(())
+}
+
+/// Sends retirements that show once more: a server does them step by step, and one that was cut off in the middle has the mark already, and the edges still.
+/// Gives the keys of those that the target refuses now.
+async fn finish_retirements(
+    context: &Context<'_>,
+    configured: &TargetConfig,
+    target: &dyn Target,
+    lease: &HeldLease,
+    estate: &EstateId,
+    in_flight: &[InFlight],
+    found: &BTreeMap<Key, Option<FoundRecord>>,
+) -> Result<BTreeSet<Key>, Trouble> {
+    let mut unfinished = BTreeSet::new();
+    if target.ends_with_sender() {
+        return Ok(unfinished);
+    }
+    let write = |change: &Change| {
+        let record = found.get(&change.key)?.as_ref().filter(|record| record.retired && change.change == ChangeKind::Retire)?;
+        let fields = change.fields.iter().map(|(name, field)| (name.clone(), field.to.clone())).collect();
+        let operation = Operation::Update {
+            record: Addressed { record: record.id.clone(), carries: record.external_id.clone() },
+            class: record.class.clone(),
+            fields,
+            before: BTreeMap::new(),
+            retired: Some(true),
+            take_over: false,
+        };
+        let place = Place { account: change.account.clone(), region: Region::any(), seen_at: None, hosts: Vec::new() };
+        Some(Write { key: change.key.clone(), kind: change.kind, place, operation })
+    };
+    let writes: Vec<Write> = in_flight.iter().filter_map(|sent| write(&sent.change)).collect();
+    for batch in writes.chunks(target.batch_size().max(1)) {
+        let sending = Sending { estate, at: context.at(), deadline: lease.deadline() };
+        let answers = target.apply(batch, &sending).await.map_err(|error| Trouble::Target(NotReady::of_target(configured, &error)))?;
+        let refused = batch.iter().zip(answers).filter(|(_, answer)| answer.is_err());
+        unfinished.extend(refused.map(|(write, _)| write.key.clone()));
+    }
+    Ok(unfinished)
 }
 
 /// What the record as it is found says of a change to it.

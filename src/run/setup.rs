@@ -179,9 +179,14 @@ pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) ->
 const CA_BYTES_MAX: u64 = 1024 * 1024;
 
 fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests: &Requests) -> Result<ServiceNowTarget, Lack> {
-    let auth = settings.auth.resolve().map_err(|error| Lack { check: "secret", text: chain(&error), mend: error.hint() })?;
+    let unread = |error: SecretError| Lack { check: "secret", text: chain(&error), mend: error.hint() };
+    let auth = settings.auth.resolve().map_err(unread)?;
+    let proxies = match &settings.proxy {
+        None => Proxies::from_environment(|name| std::env::var(name).ok()),
+        Some(proxy) => proxy.resolve().map_err(unread)?,
+    };
     let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
-    let mapping = Mapping::with(&settings.mapping, &settings.relationships).map_err(|error| Lack {
+    let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| Lack {
         check: "this program",
         text: error.to_string(),
         mend: "this is a defect of Dewpoint: report it".to_owned(),
@@ -201,8 +206,9 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
         timeout: settings.timeout,
+        deadline: configured.deadline,
         ca_pem,
-        proxies: Proxies::from_environment(|name| std::env::var(name).ok()),
+        proxies,
         meter: Arc::clone(requests),
         clock: Arc::new(SystemClock::new()),
     };

@@ -96,7 +96,11 @@ impl<'a> Standing<'a> {
                     std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
             }
         }
-        let has_unknown = found.keys().any(|key| !state.records.get(key).is_some_and(RecordBrief::exists));
+        let unknown = found.keys().find(|key| !state.records.get(*key).is_some_and(RecordBrief::exists));
+        if let Some(key) = unknown.filter(|_| !self.ready.recovering) {
+            tracing::warn!(target.name = %self.ready.configured.name, %key, "A record of ours is not in the ledger, which must be an old copy");
+        }
+        let has_unknown = unknown.is_some();
         self.ready.recovering |= has_unknown;
         self.ready.is_ledger_old |= has_unknown;
     }

@@ -7,6 +7,3 @@ pub use dewpoint_core::target::{
 };
 
 pub mod local;
-
-#[cfg(test)]
-pub(crate) mod contract;

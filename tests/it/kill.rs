@@ -1,10 +1,10 @@
 //! Runs that are killed, paused and interrupted, and runs side by side.
 //!
 //! The short form of `tests/soak.sh`, which sets:
-//! - `DEWPOINT_SOAK_ROUNDS`: rounds of each `kill_dash_nine` test (default 4); a round has one to three kills.
+//! - `DEWPOINT_SOAK_ROUNDS`: rounds of each `kill_dash_nine` test (default 4, with ServiceNow 3); a round has one to three kills.
 //! - `DEWPOINT_SOAK_SEED`: what all random choices follow from (default: a new one each time; printed).
 
-mod estate;
+pub(crate) mod estate;
 mod lost;
 mod place;
 mod signals;
@@ -17,7 +17,7 @@ use self::estate::{Estate, Random};
 use self::place::{Database, Place};
 
 /// Longest that a sync after a kill may take: the lease of a dead process is not waited for (30 s), its work is taken up at once.
-const RECOVERY_MAX: Duration = Duration::from_secs(15);
+pub(crate) const RECOVERY_MAX: Duration = Duration::from_secs(15);
 
 const ROUNDS_DEFAULT: u32 = 4;
 
@@ -43,7 +43,7 @@ struct Tally {
     recovery_max: Duration,
 }
 
-fn setting(name: &str) -> Option<u64> {
+pub(crate) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
@@ -112,13 +112,13 @@ fn kill_dash_nine(database: Database) {
 }
 
 /// Time within a round: an hour for each round, a second for each sync.
-struct Clock {
-    round: u64,
-    syncs: u64,
+pub(crate) struct Clock {
+    pub(crate) round: u64,
+    pub(crate) syncs: u64,
 }
 
 impl Clock {
-    fn next(&mut self) -> String {
+    pub(crate) fn next(&mut self) -> String {
         self.syncs += 1;
         let start: jiff::Timestamp = "2026-03-01T00:00:00Z".parse().unwrap();
         let since = Duration::from_secs(self.round * 3600 + self.syncs);
@@ -154,6 +154,6 @@ fn assert_same(killed: &Place, twin: &Place, context: &str) {
 }
 
 /// Past the test harness, which shows what is printed only when a test fails: a long run is watched.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "kill: {text}");
 }

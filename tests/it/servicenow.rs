@@ -3,10 +3,15 @@
 mod calls;
 mod estate;
 mod expected;
+mod faults;
 mod heartbeat;
+mod kill;
+mod ledgers;
 mod rig;
 mod sample;
+mod strangers;
 mod throughput;
+mod trial;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -124,6 +129,49 @@ fn a_terminated_machine_is_retired_by_its_status() {
     snow.sync_at("2026-02-02T13:00:00Z", 0);
     assert_eq!(snow.writes(), 0);
     assert_eq!(snow.marked()["cmdb_ci_vm_instance"], 8, "nothing is deleted");
+}
+
+#[test]
+fn statuses_are_as_the_configuration_says() {
+    let snow = Snow::new();
+    snow.configure("life_cycle: true\nstatuses: { inactive: { operational_status: 4, life_cycle_stage: End of Operation, life_cycle_stage_status: On Hold }, retired: { install_status: 100 } }", "");
+    let named = |table: &str, id: &str| snow.values(table, &format!("sys_id={id}"), &["name"]).concat().concat();
+    let shown = |id: &str| {
+        let columns = ["install_status", "operational_status", "life_cycle_stage", "life_cycle_stage_status"];
+        let row = snow.values("cmdb_ci_vm_instance", &format!("object_id={id}"), &columns).concat();
+        format!("{} {} {}, {}", row[0], row[1], named("life_cycle_stage", &row[2]), named("life_cycle_stage_status", &row[3]))
+    };
+    let state = |state: &str| machines(2).without(&["i-0001"]).instance("i-0001", json!({ "state": state }));
+    for (at, word, expected) in [
+        (FIRST, "running", "1 1 Operational, In Use"),
+        ("2026-02-01T01:00:00Z", "stopped", "1 4 End of Operation, On Hold"),
+        ("2026-02-01T02:00:00Z", "running", "1 1 Operational, In Use"),
+        ("2026-02-01T03:00:00Z", "terminated", "100 6 End of Life, Retired"),
+        // What returns after its end is another life of the same machine.
+        ("2026-02-01T06:00:00Z", "running", "1 1 Operational, In Use"),
+    ] {
+        snow.world.put(&state(word));
+        snow.sync_at(at, 0);
+        assert_eq!(shown("i-0001"), expected, "{word} at {at}");
+        assert_eq!(shown("i-0000"), "1 1 Operational, In Use");
+        snow.sim.clear_calls();
+        snow.sync_at(at, 0);
+        assert_eq!(snow.writes(), 0, "{word} at {at}: a second sync");
+    }
+
+    let ran = |extra: &str| {
+        snow.configure(extra, "");
+        let ran = snow.run_as("integration-password", &["validate"]);
+        assert_eq!(ran.code, 2, "{}", ran.out);
+        ran.out
+    };
+    let same = ran("statuses: { retired: { install_status: 1, operational_status: 2 } }");
+    assert!(same.contains("neither `install_status` nor `operational_status` of what is retired differs") && same.contains(":9"), "{same}");
+    snow.configure("statuses: { retired: { life_cycle_stage: End of Life } }", "");
+    let unused = snow.run_text(&["validate"]);
+    assert!(unused.code == 0 && unused.out.contains("is not written") && unused.out.contains("life_cycle: true"), "{}", unused.out);
+    let mapped = ran("mapping: { instance: { fields: { install_status: '\"1\"' } } }");
+    assert!(mapped.contains("set its values under `statuses`"), "{mapped}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The instance's interfaces, as far as they are used, and what their failures mean to a caller of a target.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use base64::Engine as _;
@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use dewpoint_core::model::TargetName;
 use dewpoint_core::target::TargetError;
 use dewpoint_http::{Answer, Client, Clock, HttpError, Repeat, Request};
+use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -37,6 +38,17 @@ pub(crate) struct Api {
     /// Our discovery source.
     pub(crate) source: String,
     pub(crate) clock: Arc<dyn Clock>,
+    /// What answers told beside what was asked.
+    pub(crate) seen: Arc<Mutex<Seen>>,
+}
+
+/// What the answers of an instance tell of itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// How far our clock is ahead of the instance's; to the second, and not less than the way there and back.
+    pub(crate) ahead: Option<SignedDuration>,
+    /// Rate rules that our requests come under, with the calls that each allows in an hour.
+    pub(crate) rules: BTreeMap<String, u64>,
 }
 
 /// What rows are asked for.
@@ -120,7 +132,13 @@ pub(crate) struct IdentifierMeta {
     #[serde(default)]
     pub(crate) attributes: String,
     #[serde(default)]
-    pub(crate) active: Option<String>,
+    active: Option<String>,
+}
+
+impl IdentifierMeta {
+    pub(crate) fn is_active(&self) -> bool {
+        self.active.as_deref() != Some("false")
+    }
 }
 
 /// A request within a batch.
@@ -355,7 +373,14 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request, operation: &'static str) -> Result<Answer, TargetError> {
-        self.client.send(request).await.map_err(|error| self.failed(operation, &error))
+        let answer = self.client.send(request).await.map_err(|error| self.failed(operation, &error))?;
+        let date = answer.header("date").and_then(|date| rfc2822::parse(date).ok());
+        let rule = answer.rate().limit.zip(answer.rate().rule.clone());
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.ahead = date.map(|date| self.clock.now().duration_since(date.timestamp())).or(seen.ahead);
+        seen.rules.extend(rule.map(|(limit, rule)| (rule, limit)));
+        drop(seen);
+        Ok(answer)
     }
 
     fn json<T: DeserializeOwned>(&self, answer: &Answer, operation: &'static str) -> Result<T, TargetError> {

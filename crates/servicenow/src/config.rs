@@ -66,6 +66,8 @@ pub struct ServiceNowConfig {
     pub rate: Rate,
     /// Longest that one request may take.
     pub timeout: Duration,
+    /// Longest that one call may take with all its waits and repeats: a wait past it is told, and not slept through.
+    pub deadline: Duration,
     /// Certificates of authorities to trust beside the system's, in PEM.
     pub ca_pem: Option<Vec<u8>>,
     /// Proxies to go through.
@@ -85,6 +87,7 @@ impl ServiceNowConfig {
         let mut settings = Settings::new(self.name.as_str(), self.url.clone());
         settings.limits.attempt = self.timeout;
         settings.limits.idle = self.timeout;
+        settings.limits.call = settings.limits.call.min(self.deadline);
         settings.ca_pem.clone_from(&self.ca_pem);
         settings.proxies = self.proxies.clone();
         let budget = Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock)));

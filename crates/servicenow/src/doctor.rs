@@ -1,28 +1,37 @@
 //! The online checks: each names what is missing on the instance and who has to do what.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::TargetError;
+use jiff::SignedDuration;
 
-use crate::api::{Api, Select};
+use crate::api::{Api, Seen, Select};
 use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
 use crate::query::{Query, lists};
+use crate::rules::unasked;
 
 /// Everything there is to say of an instance. It stops at what makes the rest pointless.
-pub(crate) async fn findings(api: &Api, mapping: &Mapping) -> Vec<Finding> {
+pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> Vec<Finding> {
     let mut checks = Checks { api, mapping, findings: Vec::new(), missing: BTreeSet::new() };
     if checks.credentials().await {
         checks.data_source().await;
         checks.classes().await;
         checks.relationship_types().await;
         checks.engine().await;
+        let seen = api.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.clock(&seen);
+        checks.rate(&seen, per_second);
     }
     checks.findings
 }
+
+/// From which difference of clocks on a user is told. Below lies what an answer takes.
+const SKEW_WARNING: SignedDuration = SignedDuration::from_mins(1);
 
 struct Checks<'a> {
     api: &'a Api,
@@ -116,17 +125,23 @@ impl Checks<'_> {
             };
             let columns: BTreeSet<&str> = meta.attributes.iter().map(|attribute| attribute.element.as_str()).collect();
             let lacking: Vec<&str> = self.mapping.columns(kind).filter(|column| *column != TAGS && !columns.contains(column)).collect();
+            let own = unasked(&meta, kind, self.mapping);
+            if !own.is_empty() {
+                let text = format!(
+                    "class `{class}` is identified by {} too: what has the same there would be one record",
+                    own.iter().map(|criteria| criteria.join(" and ")).collect::<Vec<_>>().join(" or ")
+                );
+                let mend = format!(
+                    "each create for kind {kind} is asked about first, and refused where it would meet another record; map the kind to a class that `object_id` alone identifies"
+                );
+                self.note("identification", Health::Warning, text, Some(mend));
+            }
             let rules = meta.identification_rules.unwrap_or_default();
             let is_usable = |attributes: &str| {
                 let mut attributes = attributes.split(',').map(str::trim);
                 attributes.all(|attribute| self.mapping.columns(kind).any(|column| column == attribute))
             };
-            let active: Vec<&str> = rules
-                .identifiers
-                .iter()
-                .filter(|rule| rule.active.as_deref() != Some("false"))
-                .map(|rule| rule.attributes.as_str())
-                .collect();
+            let active: Vec<&str> = rules.identifiers.iter().filter(|rule| rule.is_active()).map(|rule| rule.attributes.as_str()).collect();
             if active.is_empty() {
                 self.missing.insert(class.clone());
                 let text = format!("class `{class}` for kind {kind} has no identification rule: the engine cannot tell its records apart");
@@ -230,6 +245,37 @@ impl Checks<'_> {
                 }
             }
             Err(error) => self.problem("engine", &error, "give the user the role `itil` or `asset`: the engine needs one of them"),
+        }
+    }
+
+    /// Timers and `last_discovered` go by our clock; the instance takes no time of a record that lies before the one it has.
+    fn clock(&mut self, seen: &Seen) {
+        let Some(ahead) = seen.ahead else { return };
+        if ahead.abs() < SKEW_WARNING {
+            return self.note("clock", Health::Ok, "the instance's clock and ours agree".to_owned(), None);
+        }
+        let (seconds, side) = (ahead.abs().as_secs(), if ahead.is_negative() { "behind" } else { "ahead of" });
+        let text = format!("this machine's clock is {seconds} s {side} the instance's: records would be seen at the wrong time");
+        self.note("clock", Health::Warning, text, Some("set this machine's clock, best by NTP".to_owned()));
+    }
+
+    /// Answers name the rules that requests come under; an instance without rules names none.
+    fn rate(&mut self, seen: &Seen, per_second: f64) {
+        const SECONDS_OF_AN_HOUR: f64 = 3600.0;
+        if seen.rules.is_empty() {
+            return self.note("rate limits", Health::Ok, "no rate rule speaks of the requests of these checks".to_owned(), None);
+        }
+        for (rule, limit) in &seen.rules {
+            let text = format!("rate rule {rule} allows {limit} requests an hour");
+            let hour = per_second * SECONDS_OF_AN_HOUR;
+            #[expect(clippy::cast_precision_loss, reason = "a count of requests an hour")]
+            if hour > *limit as f64 {
+                let mend = "syncs wait when it is used up: lower `rate.requests_per_second`, or have an administrator raise the limit for this user";
+                let text = format!("{text}, and `rate` {hour:.0}");
+                self.note("rate limits", Health::Warning, text, Some(mend.to_owned()));
+            } else {
+                self.note("rate limits", Health::Ok, text, None);
+            }
         }
     }
 }

@@ -30,6 +30,13 @@ pub(crate) struct Item {
     pub(crate) source: Option<SourceInfo>,
 }
 
+impl Item {
+    /// Whether a record is to be found or made for it: others name theirs.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.values.contains_key("sys_id")
+    }
+}
+
 /// People put records into other classes on purpose: ours never puts them back.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

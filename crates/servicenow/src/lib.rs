@@ -32,8 +32,11 @@ mod places;
 mod query;
 mod records;
 mod references;
+mod rules;
+mod status;
 #[cfg(test)]
 mod tests;
+mod whereabouts;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -48,14 +51,16 @@ use dewpoint_core::target::{
 };
 
 use crate::api::Api;
-use crate::apply::Batch;
+use crate::apply::{Batch, Learnt};
 use crate::places::Places;
 use crate::query::Query;
 use crate::records::{Book, Reader};
 use crate::references::References;
+use crate::rules::Rules;
 
 pub use crate::config::{Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, DISCOVERY_SOURCE_DEFAULT, ServiceNowConfig};
 pub use crate::mapping::{Mapping, MappingError, Override, RESERVED, value_of};
+pub use crate::status::{STATUS_COLUMNS, Status, StatusError, Statuses};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
 
 /// One ServiceNow instance.
@@ -69,6 +74,7 @@ pub struct ServiceNowTarget {
     book: Book,
     places: Places,
     references: References,
+    rules: Rules,
 }
 
 impl ServiceNowTarget {
@@ -82,6 +88,7 @@ impl ServiceNowTarget {
             target: config.name.clone(),
             source: config.discovery_source.clone(),
             clock: Arc::clone(&config.clock),
+            seen: Arc::default(),
         };
         Ok(Self {
             api,
@@ -92,11 +99,17 @@ impl ServiceNowTarget {
             book: Book::default(),
             places: Places::default(),
             references: References::default(),
+            rules: Rules::default(),
         })
     }
 
     fn reader(&self) -> Reader<'_> {
         Reader { api: &self.api, mapping: &self.mapping, book: &self.book }
+    }
+
+    fn batch<'a>(&'a self, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
+        let learnt = Learnt { places: &self.places, references: &self.references, rules: &self.rules };
+        Batch::new(self.reader(), learnt, writes, sending)
     }
 
     /// The instance's own id; `None` where the user may not read it.
@@ -160,7 +173,7 @@ impl Target for ServiceNowTarget {
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        Batch::new(self.reader(), &self.places, &self.references, batch, sending).send().await
+        self.batch(batch, sending).send().await
     }
 
     fn batch_size(&self) -> usize {
@@ -180,7 +193,7 @@ impl Target for ServiceNowTarget {
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        doctor::findings(&self.api, &self.mapping).await
+        doctor::findings(&self.api, &self.mapping, self.requests_per_second).await
     }
 
     async fn bootstrap(&self, dry_run: bool) -> Result<Vec<Step>, TargetError> {
@@ -192,7 +205,7 @@ impl Target for ServiceNowTarget {
 #[async_trait]
 impl Foresight for ServiceNowTarget {
     async fn foresee(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        Batch::new(self.reader(), &self.places, &self.references, batch, sending).foresee().await
+        self.batch(batch, sending).foresee().await
     }
 
     fn at_once(&self) -> usize {

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dewpoint_core::estate::Stage;
 use dewpoint_core::expression::{EvaluationError, Expression, Mistake, Subject, Vocabulary, Wanted};
 use dewpoint_core::model::{Digest, Kind, Provider, RelationType};
 use dewpoint_core::target::{Adapted, Authority, Ci, DesiredField, HostEdge};
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::keys::object_id;
+use crate::status::Statuses;
 
 /// Part of the mapping's digest: raised when the same data gives other fields for the same CI.
 const VERSION: &str = "servicenow mapping 1";
@@ -28,18 +30,12 @@ pub const RESERVED: &[&str] = &["discovery_source", "last_discovered", "sys_clas
 /// The field that stands for a CI's tags: rows of `cmdb_key_value` and no column.
 pub(crate) const TAGS: &str = "tags";
 
-/// The status column that tells whether a record is retired.
-pub(crate) const INSTALL_STATUS: &str = "install_status";
-/// The status column beside it.
-pub(crate) const OPERATIONAL_STATUS: &str = "operational_status";
-/// [`INSTALL_STATUS`] of a retired record.
-pub(crate) const RETIRED: &str = "7";
-
 /// The mapping of one target, checked.
 #[derive(Debug, Clone)]
 pub struct Mapping {
     kinds: BTreeMap<Kind, KindMapping>,
     relations: Vec<RelationMapping>,
+    statuses: Statuses,
     digest: Digest,
 }
 
@@ -109,10 +105,24 @@ struct Field {
     reference: Option<Reference>,
 }
 
+impl Field {
+    fn status(column: &str) -> Self {
+        Self {
+            value: FieldValue::Status,
+            authority: Authority::Transition,
+            volatile: false,
+            identifying: false,
+            reference: Statuses::reference(column),
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 enum FieldValue {
     Expression(Box<Expression>),
     ObjectId,
+    /// What the column holds where the resource stands.
+    Status,
 }
 
 /// How a text becomes the id of a row of another table.
@@ -268,20 +278,24 @@ impl Mapping {
     /// # Errors
     /// [`MappingError`], which no release should show.
     pub fn standard() -> Result<Self, MappingError> {
-        Self::with(&BTreeMap::new(), &BTreeMap::new())
+        Self::with(&BTreeMap::new(), &BTreeMap::new(), &Statuses::default())
     }
 
-    /// The standard mapping with what the configuration puts in place of its parts: by kind, and relationship types by edge type.
+    /// The standard mapping with what the configuration puts in place of its parts: by kind, relationship types by edge type, and statuses.
     ///
     /// # Errors
     /// [`MappingError`], which no release should show.
-    pub fn with(overrides: &BTreeMap<Kind, Override>, types: &BTreeMap<RelationType, String>) -> Result<Self, MappingError> {
+    pub fn with(
+        overrides: &BTreeMap<Kind, Override>,
+        types: &BTreeMap<RelationType, String>,
+        statuses: &Statuses,
+    ) -> Result<Self, MappingError> {
         let standard = |text: String| MappingError { text };
         let raw: RawMapping = serde_json::from_str(STANDARD).map_err(|error| standard(error.to_string()))?;
         let mut kinds = BTreeMap::new();
         for (word, kind_mapping) in raw.kinds {
             let kind: Kind = word.parse().map_err(|error: dewpoint_core::model::UnknownWord| standard(error.to_string()))?;
-            let mut fields = BTreeMap::new();
+            let mut fields: BTreeMap<String, Field> = statuses.columns().map(|column| (column.to_owned(), Field::status(column))).collect();
             let own = overrides.get(&kind);
             for (name, field) in raw.every.iter().map(|(name, field)| (name.clone(), field.clone())).chain(kind_mapping.fields) {
                 let checked = check(kind, &name, &field)?;
@@ -314,9 +328,15 @@ impl Mapping {
                 class.chain(own.fields.iter().map(move |(name, value)| format!("{kind} {name} {}", value.source())))
             })
             .chain(types.iter().map(|(relation, kind)| format!("{relation} {kind}")))
+            .chain(statuses.parts())
             .collect();
         let digest = Digest::of_parts([VERSION, STANDARD].into_iter().chain(parts.iter().map(String::as_str)).map(str::as_bytes));
-        Ok(Self { kinds, relations, digest })
+        Ok(Self { kinds, relations, statuses: statuses.clone(), digest })
+    }
+
+    /// What status columns hold by where a resource stands.
+    pub(crate) const fn statuses(&self) -> &Statuses {
+        &self.statuses
     }
 
     /// Digest of all that decides what a CI becomes.
@@ -403,6 +423,7 @@ impl Mapping {
         for (name, field) in &self.kinds.get(&ci.kind)?.fields {
             let value = match &field.value {
                 FieldValue::ObjectId => Some(object_id(ci)),
+                FieldValue::Status => self.statuses.text(name, ci.stage == Stage::Retired, ci.stage == Stage::Inactive),
                 FieldValue::Expression(expression) => match expression.value(&subject) {
                     Ok(value) => column(&value),
                     Err(error) => {

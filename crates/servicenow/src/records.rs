@@ -16,8 +16,10 @@ use serde_json::Value;
 
 use crate::api::{Api, PAGE_ROWS, Row, Select};
 use crate::keys::{key_of, native_key, object_id_of};
-use crate::mapping::{INSTALL_STATUS, Mapping, RETIRED, TAGS};
+use crate::mapping::{Mapping, TAGS};
 use crate::query::{Query, can_be_listed, lists};
+use crate::rules::asked_by;
+use crate::status::{INSTALL_STATUS, OPERATIONAL_STATUS};
 
 /// Behind the estate id in `source_feed`: made only because other records are identified beside it. No CI of the estate stands behind it.
 const SCAFFOLD: &str = " scaffold";
@@ -28,7 +30,8 @@ const QUERIES_UNCOUNTED: usize = 2;
 const SOURCES: &str = "sys_object_source";
 const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id"];
 /// Columns of every record that are read whatever the mapping writes.
-const OWN_FIELDS: [&str; 6] = ["sys_id", "sys_class_name", "discovery_source", "last_discovered", INSTALL_STATUS, "object_id"];
+const OWN_FIELDS: [&str; 7] =
+    ["sys_id", "sys_class_name", "discovery_source", "last_discovered", INSTALL_STATUS, OPERATIONAL_STATUS, "object_id"];
 
 /// Our mark on a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +83,10 @@ struct Pages {
     gone: HashSet<RecordId>,
     /// Whether there is any row of our discovery source.
     has_marks: Option<bool>,
+    /// When it was last asked whose records stand for a key, and the first that is not ours.
+    asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
+    /// Keys of creates that were sent; an answer may have been lost.
+    tried: HashSet<Key>,
     /// By account, what AWS Service Management Connector left there.
     connector: HashMap<Account, Arc<Left>>,
 }
@@ -111,6 +118,16 @@ impl Book {
         if let Some(Some(mark)) = pages.marks.remove(record) {
             pages.by_key.remove(&mark.key);
         }
+    }
+
+    /// Notes that a create is sent, and says whether it was before.
+    pub(crate) fn trying(&self, key: &Key) -> bool {
+        !self.open().tried.insert(key.clone())
+    }
+
+    /// When it was last asked which records stand for a key, and the first that is not ours.
+    pub(crate) fn asked(&self, key: &Key) -> Option<(Timestamp, Option<RecordId>)> {
+        self.open().asked.get(key).cloned()
     }
 
     /// Our mark on a record that was asked about.
@@ -302,7 +319,7 @@ impl Reader<'_> {
         // Who else writes through the engine moves that time as well.
         let is_our_time = is_ours && row.get("discovery_source") == Some(&self.api.source);
         let delivered_at = row.get("last_discovered").filter(|_| is_our_time).and_then(|text| time(text));
-        let retired = row.get(INSTALL_STATUS).is_some_and(|status| status == RETIRED);
+        let retired = self.mapping.statuses().says_retired(|column| row.get(column));
         let subject = mark.as_ref().and_then(|mark| subject(&mark.key, kind?, &row));
         let mut fields: BTreeMap<String, Value> = row.into_iter().map(|(name, value)| (name, value.into())).collect();
         let written: BTreeSet<&str> = kind.into_iter().flat_map(|kind| self.mapping.columns(kind)).collect();
@@ -371,14 +388,14 @@ impl Reader<'_> {
                 records.push(record);
             }
         }
-        let mut by_class: BTreeMap<&str, Vec<&Identity>> = BTreeMap::new();
+        let mut by_class: BTreeMap<(&str, Kind), Vec<&Identity>> = BTreeMap::new();
         for identity in identities {
             if let Some(class) = self.mapping.class(identity.kind, identity.key.provider()) {
-                by_class.entry(class).or_default().push(identity);
+                by_class.entry((class, identity.kind)).or_default().push(identity);
             }
         }
-        for (class, identities) in by_class {
-            match self.find_in(class, &identities, &mut found).await {
+        for ((class, kind), identities) in by_class {
+            match self.find_in(class, kind, &identities, &mut found).await {
                 Ok(()) => {}
                 Err(error @ (TargetError::Rejected { .. } | TargetError::Forbidden { .. })) => {
                     for identity in identities {
@@ -389,6 +406,13 @@ impl Reader<'_> {
             }
         }
         self.find_left(identities, &mut found).await?;
+        let now = self.api.clock.now();
+        let answered = found.iter().filter_map(|(key, records)| Some((key, records.as_ref().ok()?)));
+        let stranger = |key: &Key, records: &[FoundRecord]| {
+            records.iter().find(|record| record.external_id.as_ref() != Some(key)).map(|record| record.id.clone())
+        };
+        let asked = answered.map(|(key, records)| (key.clone(), (now, stranger(key, records))));
+        self.book.open().asked.extend(asked);
         Ok(found)
     }
 
@@ -458,12 +482,20 @@ impl Reader<'_> {
         error.clone()
     }
 
-    /// Records of one class with the `object_id` (services: the name) of one of these.
-    async fn find_in(&self, class: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
-        let column = if identities.iter().any(|identity| identity.kind == Kind::Service) { "name" } else { "object_id" };
+    /// Records of one class with the id (services: the name) of one of these, in any of the columns that can hold it.
+    async fn find_in(&self, class: &str, kind: Kind, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
+        for column in asked_by(kind) {
+            self.find_by(class, kind, column, identities, found).await?;
+        }
+        Ok(())
+    }
+
+    async fn find_by(&self, class: &str, kind: Kind, column: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
         let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
         for identity in identities {
-            by_value.entry(criterion(identity)).or_default().push(identity);
+            for value in criteria(identity) {
+                by_value.entry(value).or_default().push(identity);
+            }
         }
         let fields = self.fields(class);
         let values: BTreeSet<&str> = by_value.keys().map(String::as_str).collect();
@@ -478,14 +510,15 @@ impl Reader<'_> {
         rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(value)));
         let ids: Vec<RecordId> = rows.iter().filter_map(|row| row.get("sys_id").cloned()).map(RecordId).collect();
         self.ask_marks(&ids).await?;
-        let accounts = self.accounts_of(identities.first().map(|identity| identity.kind), &ids).await?;
+        let places = self.whereabouts(kind, &ids).await?;
         for row in rows {
             let (Some(id), Some(value)) = (row.get("sys_id").cloned().map(RecordId), row.get(column).cloned()) else { continue };
             let mark = self.book.mark(&id);
             for identity in by_value.get(&value).into_iter().flatten() {
-                let is_elsewhere = accounts.get(&id.0).is_some_and(|account| *account != identity.account.as_str());
+                let is_elsewhere = places.get(&id).is_some_and(|place| place.is_elsewhere(identity));
                 let is_told = mark.as_ref().is_some_and(|mark| mark.key == identity.key);
-                if is_elsewhere || is_told {
+                let is_known = |records: &Vec<FoundRecord>| records.iter().any(|known| known.id == id);
+                if is_elsewhere || is_told || found.get(&identity.key).is_some_and(|found| found.as_ref().is_ok_and(is_known)) {
                     continue;
                 }
                 if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row.clone(), mark.clone(), None)) {
@@ -508,35 +541,6 @@ impl Reader<'_> {
             _ if pages < queries.len() => vec![Query::all()],
             _ => queries,
         }
-    }
-
-    /// The accounts that regions and zones lie in, where the instance knows: their ids repeat in every account.
-    async fn accounts_of(&self, kind: Option<Kind>, ids: &[RecordId]) -> Result<HashMap<String, String>, TargetError> {
-        let mut datacenters: HashMap<String, String> = match kind {
-            Some(Kind::Region) => ids.iter().map(|id| (id.0.clone(), id.0.clone())).collect(),
-            Some(Kind::Zone) => self.linked(ids.iter().map(|id| id.0.as_str()), "child", "parent", "Contains::Contained by").await?,
-            _ => return Ok(HashMap::new()),
-        };
-        let hosts: BTreeSet<String> = datacenters.values().cloned().collect();
-        let accounts = self.linked(hosts.iter().map(String::as_str), "parent", "child", "Hosted on::Hosts").await?;
-        let ids: BTreeSet<&str> = accounts.values().map(String::as_str).collect();
-        let mut names: HashMap<String, String> = HashMap::new();
-        for list in lists(ids) {
-            let query = Query::all().any_of("sys_id", list.iter().copied());
-            let select = Select { table: "cmdb_ci_cloud_service_account", query, fields: &["sys_id", "account_id", "object_id"] };
-            for mut row in self.api.rows(&select).await? {
-                if let (Some(id), Some(account)) = (row.remove("sys_id"), row.remove("account_id").or_else(|| row.remove("object_id"))) {
-                    names.insert(id, account);
-                }
-            }
-        }
-        datacenters.retain(|_, datacenter| accounts.get(datacenter).is_some_and(|account| names.contains_key(account)));
-        for account in datacenters.values_mut() {
-            if let Some(name) = accounts.get(account).and_then(|id| names.get(id)) {
-                account.clone_from(name);
-            }
-        }
-        Ok(datacenters)
     }
 
     /// For each of these records the one at the other end of a relationship.
@@ -564,10 +568,15 @@ impl Reader<'_> {
     }
 }
 
-/// What the instance identifies the record of an identity by.
-fn criterion(identity: &Identity) -> String {
+/// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.
+fn criteria(identity: &Identity) -> BTreeSet<String> {
     let Identity { key, kind, native_id, account, region } = identity;
-    if *kind == Kind::Service { native_id.clone() } else { object_id_of(key, *kind, native_id, account, region) }
+    if *kind == Kind::Service {
+        return [native_id.clone()].into();
+    }
+    let own = object_id_of(key, *kind, native_id, account, region);
+    let is_spelt_otherwise = key.provider() == Provider::Azure && own.eq_ignore_ascii_case(native_id);
+    [own].into_iter().chain(is_spelt_otherwise.then(|| native_id.clone())).collect()
 }
 
 /// What a record of ours stands for, from its key and what it shows.

@@ -3,6 +3,7 @@
 
 mod applying;
 mod beating;
+mod contract;
 mod data;
 mod faults;
 mod rig;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_servicenow::{Mapping, value_of};
+use dewpoint_servicenow::{Mapping, STATUS_COLUMNS, Statuses, value_of};
 
 use super::leaf::{InstanceUrl, KindKey};
 use crate::config::check::nearest;
@@ -35,6 +35,7 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         }
         check_mapping(node, name, source, report);
         check_authority(node, name, report);
+        check_statuses(node, name, report);
     }
 }
 
@@ -87,6 +88,33 @@ fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
     }
 }
 
+/// What ends has to look so, and names of the life cycle are for those who write it.
+fn check_statuses(node: &Node, name: &str, report: &mut Report) {
+    let Some(statuses) = node.get("statuses") else { return };
+    let number = |stage: &str, column: &str, usual: u32| match statuses.get(stage).and_then(|node| node.get(column)) {
+        Some(Node { value: Value::Whole(number), .. }) => u32::try_from(*number).unwrap_or(usual),
+        _ => usual,
+    };
+    let mut meant = Statuses::default();
+    for (stage, status) in [("active", &mut meant.active), ("inactive", &mut meant.inactive), ("retired", &mut meant.retired)] {
+        status.install_status = number(stage, "install_status", status.install_status);
+        status.operational_status = number(stage, "operational_status", status.operational_status);
+    }
+    if let Err(error) = meant.check() {
+        let at = statuses.entry("retired").map_or(statuses.span, |entry| entry.key_span);
+        let text = format!("`targets.{name}.statuses`: {error}");
+        report.error(at, text).help("give `retired` a value that the others do not have: nothing else tells that a record has ended");
+    }
+    // Anything else under that key is an error of its own.
+    let is_off = node.get("life_cycle").is_none_or(|node| node.value == Value::Flag(false));
+    for entry in entries(statuses).iter().flat_map(|entry| entries(&entry.node)) {
+        if is_off && entry.key.starts_with("life_cycle") {
+            let text = format!("`targets.{name}.statuses`: `{}` is not written", entry.key);
+            report.warning(entry.key_span, text).help("add `life_cycle: true` to the target");
+        }
+    }
+}
+
 /// An authority over a column that nothing is written to would be silently without effect.
 fn check_authority(node: &Node, name: &str, report: &mut Report) {
     let Some(authority) = node.get("authority") else { return };
@@ -94,6 +122,7 @@ fn check_authority(node: &Node, name: &str, report: &mut Report) {
     let own = node.get("mapping").map_or(&[][..], entries).iter().filter_map(|entry| entry.node.get("fields")).flat_map(entries);
     let mut known = mapping.fields();
     known.extend(own.map(|entry| entry.key.as_str()));
+    known.extend(STATUS_COLUMNS);
     for entry in entries(authority) {
         if known.contains(entry.key.as_str()) {
             continue;

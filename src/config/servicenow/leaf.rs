@@ -3,7 +3,7 @@
 use std::fmt;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED};
+use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED, STATUS_COLUMNS};
 use url::Url;
 
 use crate::config::check::nearest;
@@ -96,6 +96,45 @@ impl Leaf for NameOrRef {
     }
 }
 
+/// A proxy: its address, a reference to it, or none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) enum ProxyAddress {
+    Direct,
+    Plain(Url),
+    Reference(SecretRef),
+}
+
+impl fmt::Display for ProxyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Direct => f.write_str("none"),
+            Self::Plain(url) => fmt::Display::fmt(url, f),
+            Self::Reference(reference) => fmt::Display::fmt(reference, f),
+        }
+    }
+}
+
+impl Leaf for ProxyAddress {
+    const NAME: &'static str = "proxy_address";
+    const EXPECTED: &'static str = "a proxy such as `http://proxy.example.com:3128`, a reference to its address, or `none`";
+    const PATTERN: Option<&'static str> = Some(r"^(none|env:\S+|file:.+|https?://[^@\s]+)$");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if text == "none" {
+            return Ok(Self::Direct);
+        }
+        if text.starts_with("env:") || text.starts_with("file:") {
+            return SecretRef::parse(text).map(Self::Reference);
+        }
+        let example = "for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`";
+        let HttpUrl(url) = HttpUrl::parse(text).map_err(|problem| problem.help(example))?;
+        if url.path() != "/" {
+            return Err(Problem::new("a proxy's address has no path").help(example));
+        }
+        Ok(Self::Plain(url))
+    }
+}
+
 /// Our name among the sources of discovery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct DiscoverySource(pub(in crate::config) String);
@@ -166,6 +205,10 @@ impl Leaf for ColumnName {
             let problem = Problem::new("tags are no column: all of them are written as key values");
             return Err(problem.help("a column can take one of them: `ci.tags[\"asset\"]`"));
         }
+        if STATUS_COLUMNS.contains(&text) {
+            let problem = Problem::new(format!("column {} cannot be mapped: it says where a resource stands in its life", quote(text)));
+            return Err(problem.help("set its values under `statuses`"));
+        }
         if RESERVED.contains(&text) {
             let problem = Problem::new(format!("column {} cannot be mapped", quote(text)));
             return Err(problem.help("Dewpoint and the engine fill it themselves"));
@@ -215,6 +258,26 @@ impl Leaf for RelationshipType {
         }
         let problem = Problem::new(format!("{} is no relationship type", quote(text)));
         Err(problem.help("write both descriptors as the instance has them, the parent's first: `Depends on::Used by`"))
+    }
+}
+
+/// Name of a life-cycle stage, or of a status within one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct LifeCycleName(pub(in crate::config) String);
+
+text_leaf!(LifeCycleName);
+
+impl Leaf for LifeCycleName {
+    const NAME: &'static str = "life_cycle_name";
+    const EXPECTED: &'static str = "the name of a life-cycle stage or status, such as `End of Life`";
+    const PATTERN: Option<&'static str> = Some(r"\S");
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if !text.is_empty() && text.trim() == text && !text.chars().any(is_unfit) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a life-cycle stage or status", quote(text)));
+        Err(problem.help("write it as the instance has it, such as `End of Life` or `Retired`"))
     }
 }
 

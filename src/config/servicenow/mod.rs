@@ -10,14 +10,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{Auth, Override, value_of};
-use secrecy::ExposeSecret;
+use dewpoint_servicenow::{Auth, Override, Proxies, Status, Statuses, value_of};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::cross_check;
-pub(super) use leaf::{ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, NameOrRef, RelationKey, RelationshipType, ValueText};
-pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, default_discovery_source};
+pub(super) use leaf::{
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, NameOrRef, ProxyAddress, RelationKey, RelationshipType,
+    ValueText,
+};
+pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
 
 use super::aws::CallTimeout;
 use super::diagnostic::Report;
@@ -38,12 +41,37 @@ pub struct ServiceNowSettings {
     pub mapping: BTreeMap<Kind, Override>,
     /// Relationship types that take the place of the standard ones, by type of edge.
     pub relationships: BTreeMap<RelationType, String>,
+    /// What status columns hold.
+    pub statuses: Statuses,
     /// Requests a second.
     pub requests_per_second: NonZeroU32,
     /// Longest that one request may take.
     pub timeout: Duration,
     /// A file of certificates in PEM to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// The proxy to go through; as the environment says without it.
+    pub proxy: Option<Proxy>,
+}
+
+/// How an instance is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// Directly, whatever the environment says.
+    Direct,
+    /// Through this one.
+    Through(Given),
+}
+
+impl Proxy {
+    /// Reads the address, where it is kept.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it cannot be read.
+    pub fn resolve(&self) -> Result<Proxies, SecretError> {
+        let Self::Through(address) = self else { return Ok(Proxies::default()) };
+        let address = SecretString::from(address.resolve()?);
+        Ok(Proxies { https: Some(address.clone()), http: Some(address), except: None })
+    }
 }
 
 /// As whom an instance is asked.
@@ -126,7 +154,18 @@ impl ServiceNowSettings {
             })
             .collect();
         let types: BTreeMap<&str, &str> = self.relationships.iter().map(|(relation, kind)| (relation.as_str(), kind.as_str())).collect();
-        json!({ "discovery_source": self.discovery_source, "mapping": kinds, "relationships": types })
+        let Statuses { active, inactive, retired, life_cycle } = &self.statuses;
+        let statuses = [active, inactive, retired].map(|status| {
+            let Status { install_status, operational_status, life_cycle_stage, life_cycle_stage_status } = status;
+            json!([install_status, operational_status, life_cycle_stage, life_cycle_stage_status])
+        });
+        json!({
+            "discovery_source": self.discovery_source,
+            "mapping": kinds,
+            "relationships": types,
+            "statuses": statuses,
+            "life_cycle": life_cycle,
+        })
     }
 }
 
@@ -138,9 +177,12 @@ pub(super) struct RawSettings {
     pub(super) discovery_source: Written<DiscoverySource>,
     pub(super) mapping: BTreeMap<String, RawKindMapping>,
     pub(super) relationships: BTreeMap<String, Written<RelationshipType>>,
+    pub(super) statuses: RawStatuses,
+    pub(super) life_cycle: bool,
     pub(super) rate: RawRequestRate,
     pub(super) timeout: Written<CallTimeout>,
     pub(super) ca_file: Option<Written<FilePath>>,
+    pub(super) proxy: Option<Written<ProxyAddress>>,
 }
 
 /// The settings as meant. `None` where something is wrong, which [`cross_check`] told; `secret` makes one of a reference under a key of a node, which is at
@@ -148,18 +190,23 @@ pub(super) struct RawSettings {
 pub(super) fn convert(
     raw: RawSettings,
     node: &Node,
-    path: &str,
+    target: &str,
     dir: &Path,
     report: &Report,
     secret: impl Fn(SecretRef, &Node, &str, &str, &Path, &Report) -> Secret,
 ) -> Option<ServiceNowSettings> {
     let at = node.get("auth")?;
-    let path = format!("{path}.auth");
+    let path = format!("{target}.auth");
     let kept = |reference: Written<SecretRef>, node: &Node, key: &str, path: &str| secret(reference.0, node, key, path, dir, report);
     let given = |name: Written<NameOrRef>, node: &Node, key: &str, path: &str| match name.0 {
         NameOrRef::Plain(name) => Given::Plain(name),
         NameOrRef::Reference(reference) => Given::Kept(secret(reference, node, key, path, dir, report)),
     };
+    let proxy = raw.proxy.map(|address| match address.0 {
+        ProxyAddress::Direct => Proxy::Direct,
+        ProxyAddress::Plain(url) => Proxy::Through(Given::Plain(url.to_string())),
+        ProxyAddress::Reference(reference) => Proxy::Through(Given::Kept(secret(reference, node, "proxy", target, dir, report))),
+    });
     let auth = match raw.auth {
         RawAuth { oauth: Some(oauth), basic: None, api_key: None } => {
             let (node, path) = (at.get("oauth")?, format!("{path}.oauth"));
@@ -204,8 +251,10 @@ pub(super) fn convert(
         discovery_source: raw.discovery_source.0.0,
         mapping,
         relationships,
+        statuses: raw.statuses.meant(raw.life_cycle),
         requests_per_second: raw.rate.requests_per_second,
         timeout: raw.timeout.0.0,
         ca_file: raw.ca_file.map(|path| dir.join(path.0.0).components().collect()),
+        proxy,
     })
 }

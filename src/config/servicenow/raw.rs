@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use dewpoint_servicenow::DISCOVERY_SOURCE_DEFAULT;
+use dewpoint_servicenow::{DISCOVERY_SOURCE_DEFAULT, Status, Statuses};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::leaf::{ClassName, ColumnName, DiscoverySource, NameOrRef, ValueText};
+use super::leaf::{ClassName, ColumnName, DiscoverySource, LifeCycleName, NameOrRef, ValueText};
 use crate::config::leaf::{Leaf, Written};
 use crate::config::secret::SecretRef;
 
@@ -66,6 +66,59 @@ pub(in crate::config) struct RawKindMapping {
     /// Columns and their values: CEL expressions over `ci`. What is null is not written.
     #[schemars(extend("x-key-leaf" = ColumnName::NAME))]
     pub(super) fields: BTreeMap<String, Written<ValueText>>,
+}
+
+/// What status columns hold, where the usual values are not right.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ServiceNowStatuses", extend("x-help" = "for example `{ retired: { install_status: 7, operational_status: 6 } }`"))]
+pub(in crate::config) struct RawStatuses {
+    /// Of what runs, and of what is there without running or not: 1, 1, `Operational`, `In Use`.
+    pub(super) active: RawStatus,
+    /// Of machines that are stopped: 1, 2, `Operational`, `In Use`.
+    pub(super) inactive: RawStatus,
+    /// Of what has ended: 7, 6, `End of Life`, `Retired`.
+    pub(super) retired: RawStatus,
+}
+
+/// What the status columns of a record hold.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(rename = "ServiceNowStatus", extend("x-help" = "for example `{ install_status: 7, operational_status: 6 }`"))]
+pub(in crate::config) struct RawStatus {
+    /// Value of `install_status`, a number of its choice list.
+    pub(super) install_status: Option<u32>,
+    /// Value of `operational_status`, a number of its choice list.
+    pub(super) operational_status: Option<u32>,
+    /// Name of the `life_cycle_stage`; needs `life_cycle: true`.
+    pub(super) life_cycle_stage: Option<Written<LifeCycleName>>,
+    /// Name of the `life_cycle_stage_status`; needs `life_cycle: true`.
+    pub(super) life_cycle_stage_status: Option<Written<LifeCycleName>>,
+}
+
+impl RawStatuses {
+    /// The usual values with what takes their place.
+    pub(in crate::config) fn meant(&self, life_cycle: bool) -> Statuses {
+        let Statuses { active, inactive, retired, .. } = Statuses::default();
+        Statuses {
+            active: self.active.over(active),
+            inactive: self.inactive.over(inactive),
+            retired: self.retired.over(retired),
+            life_cycle,
+        }
+    }
+}
+
+impl RawStatus {
+    fn over(&self, usual: Status) -> Status {
+        let name = |own: &Option<Written<LifeCycleName>>, usual: String| own.as_ref().map_or(usual, |name| name.0.0.clone());
+        Status {
+            install_status: self.install_status.unwrap_or(usual.install_status),
+            operational_status: self.operational_status.unwrap_or(usual.operational_status),
+            life_cycle_stage: name(&self.life_cycle_stage, usual.life_cycle_stage),
+            life_cycle_stage_status: name(&self.life_cycle_stage_status, usual.life_cycle_stage_status),
+        }
+    }
 }
 
 /// How fast an API is asked.

@@ -197,6 +197,12 @@ fn pace_and_the_rest() {
         "discovery_source: 'a^b'",
         "discovery_source: ''",
         "ca_file: https://example.com/ca.pem",
+        "proxy: http://user:hunter2@proxy:3128",
+        "proxy: proxy:3128",
+        "proxy: http://proxy:3128/path",
+        "statuses: { retired: { install_status: retired } }",
+        "statuses: { gone: {} }",
+        "life_cycle: 1",
         "path: cmdb.db",
         "heartbeat: off",
         "adopt: always",
@@ -217,6 +223,16 @@ fn pace_and_the_rest() {
       help: a discovery source has 1 to 100 characters, without blanks around it, `^` and `,`
     7:14: `targets.s.ca_file`: expected the path of a file, found a URL
       help: write a path: absolute, or relative to this file's folder
+    7:12: `targets.s.proxy`: a user name or password in a URL is refused
+      help: for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`
+    7:12: `targets.s.proxy`: expected a URL that begins with `http://` or `https://`
+      help: for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`
+    7:12: `targets.s.proxy`: a proxy's address has no path
+      help: for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`
+    7:44: `targets.s.statuses.retired.install_status`: expected a whole number from 0 to 4294967295, found `retired`
+    7:17: unknown key `gone` in `targets.s.statuses`
+      help: known here: `active`, `inactive`, `retired`
+    7:17: `targets.s.life_cycle`: expected `true` or `false`, found 1
     7:5: unknown key `path` in `targets.s`
       help: did you mean `rate`?
     7:16: `targets.s.heartbeat`: `off` is not possible here: expected a duration such as `15m`

@@ -12,7 +12,7 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::ExposeSecret;
 
 use super::super::{
-    AwsAccount, AwsAccounts, AwsSettings, Given, LedgerConfig, LedgerLocation, Place, Position, Secret, SecretRef, ServiceNowAuth,
+    AwsAccount, AwsAccounts, AwsSettings, Given, LedgerConfig, LedgerLocation, Place, Position, Proxy, Secret, SecretRef, ServiceNowAuth,
     SourceKind, TargetKind,
 };
 use super::{Config, MINIMAL, try_load};
@@ -318,6 +318,9 @@ fn a_servicenow_target_is_understood() {
     batch_size: 500
     timeout: 30s
     ca_file: tls/ca.pem
+    proxy: http://proxy.example.com:3128
+    statuses: { retired: { install_status: 100, life_cycle_stage_status: Obsolete } }
+    life_cycle: true
 ";
     let oauth = "{ oauth: { client_id: plain, client_secret: env:S, username: env:U, password: file:pw } }";
     let config = loaded(&text("https://example.service-now.com/", oauth, more));
@@ -334,6 +337,7 @@ fn a_servicenow_target_is_understood() {
     assert_eq!((target.batch_size, settings.requests_per_second.get(), settings.timeout), (500, 3, Duration::from_secs(30)));
     assert_eq!(settings.ca_file.as_deref(), Some(std::path::Path::new("/etc/dewpoint/tls/ca.pem")));
     assert_eq!(target.authority.get("asset_tag"), Some(&Authority::Initial));
+    assert_eq!(settings.proxy, Some(Proxy::Through(Given::Plain("http://proxy.example.com:3128/".to_owned()))));
 
     let planned = serde_json::json!({
         "discovery_source": "Dewpoint EU",
@@ -341,16 +345,30 @@ fn a_servicenow_target_is_understood() {
             "instance": { "class": "cmdb_ci_linux_server", "fields": { "asset_tag": "ci.name" } }, "pool": { "class": null, "fields": {} },
         },
         "relationships": { "protected_by": "Uses::Used by" },
+        "statuses": [[1, 1, "Operational", "In Use"], [1, 2, "Operational", "In Use"], [100, 6, "End of Life", "Obsolete"]],
+        "life_cycle": true,
     });
     assert_eq!(settings.planned(), planned);
 
     // Address, credentials and pace decide nothing.
     let basic = "{ basic: { username: bot, password: env:P } }";
-    let other = more.replace("second: 3", "second: 4").replace("500", "1").replace("30s", "31s").replace("tls/ca", "ca");
+    let other = more
+        .replace("second: 3", "second: 4")
+        .replace("500", "1")
+        .replace("30s", "31s")
+        .replace("tls/ca", "ca")
+        .replace("http://proxy.example.com:3128", "none");
     assert_eq!(loaded(&text("http://127.0.0.1:1", basic, &other)).digest(), config.digest());
-    for (from, to) in
-        [("ci.name", "ci.region"), ("linux", "win"), ("Uses::", "Users::"), ("EU", "US"), ("[instance]", "[pool]"), ("initial", "owned")]
-    {
+    for (from, to) in [
+        ("ci.name", "ci.region"),
+        ("linux", "win"),
+        ("Uses::", "Users::"),
+        ("EU", "US"),
+        ("[instance]", "[pool]"),
+        ("initial", "owned"),
+        ("100", "101"),
+        ("life_cycle: true", "life_cycle: false"),
+    ] {
         let other = loaded(&text("https://example.service-now.com/", oauth, &more.replace(from, to)));
         assert_ne!(other.digest(), config.digest(), "{from}");
         assert_ne!(other, config, "{from}");

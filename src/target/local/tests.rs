@@ -5,6 +5,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use dewpoint_core::testing::contract::{
+    self, Rig, Stranger, at, ci, create, estate, find, key, purge, read_all, relate, send, send_as, update,
+};
 use serde_json::{Value, json};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection as _};
@@ -12,8 +15,8 @@ use tempfile::TempDir;
 
 use super::{LocalConfig, LocalTarget, Missing, NOT_CREATED};
 use crate::doctor::Health;
+use crate::estate::Stage;
 use crate::model::{Attributes, RelationType};
-use crate::target::contract::{self, Rig, Stranger, at, ci, create, estate, find, key, purge, read_all, relate, send, send_as, update};
 use crate::target::{Authority, RecordId, Retry, Sending, Target, TargetError};
 
 fn config(path: &Path, missing: Missing) -> LocalConfig {
@@ -86,6 +89,22 @@ impl Rig for LocalRig {
         RecordId(id.to_string())
     }
 
+    fn changed(&self) -> (&'static str, Value) {
+        ("size", json!("t3.large"))
+    }
+
+    fn emptied(&self) -> &'static str {
+        "owner"
+    }
+
+    fn native_id_field(&self) -> &'static str {
+        "native_id"
+    }
+
+    fn stage(&self, stage: Stage) -> Vec<(&'static str, Value)> {
+        vec![("stage", json!(stage.as_str()))]
+    }
+
     async fn records(&self) -> BTreeMap<RecordId, BTreeMap<String, Value>> {
         let rows: Vec<(i64, String)> =
             sqlx::query_as("SELECT id, fields FROM record").fetch_all(&mut visitor(&self.path()).await).await.unwrap_or_default();
@@ -109,7 +128,7 @@ impl Rig for LocalRig {
     }
 }
 
-contract::suite!(LocalRig::new);
+dewpoint_core::suite!(LocalRig::new);
 
 #[track_caller]
 fn assert_unusable<T: std::fmt::Debug>(answer: Result<T, TargetError>, text: &str, mend: &str) {

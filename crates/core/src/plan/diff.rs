@@ -179,7 +179,7 @@ pub fn unsure_fields(previous: &Fields, change: &super::Change, shown: Option<&B
         let people = change.people.contains(name);
         let last = previous.get(name);
         let echoed = match shown {
-            Some(shown) => Some(shown.get(name).cloned().unwrap_or_default()),
+            Some(shown) => Some(of_ours(shown.get(name).unwrap_or(&Value::Null), &[last.map(|last| &last.desired), Some(&value.to)])),
             // Whether it is empty decides whether people's field may be written: what was seen last stands.
             None if people => last.and_then(|last| last.echoed.clone()),
             None if value.to.is_null() => Some(value.from.clone()),
@@ -188,4 +188,11 @@ pub fn unsure_fields(previous: &Fields, change: &super::Change, shown: Option<&B
         fields.insert(name.clone(), FieldState { desired: Value::Null, sent: None, echoed, rewritten: None, rests: false, people });
     }
     fields
+}
+
+/// Of what a field of many values shows what was wanted there at some time: the rest is people's.
+fn of_ours(shown: &Value, wanted: &[Option<&Value>]) -> Value {
+    let Value::Object(values) = shown else { return shown.clone() };
+    let is_ours = |name: &String| wanted.iter().any(|wanted| wanted.is_some_and(|wanted| wanted.get(name).is_some()));
+    Value::Object(values.iter().filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
 }

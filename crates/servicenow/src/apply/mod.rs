@@ -1,28 +1,37 @@
 //! Sending writes: checked against the marks on the records, put into payloads, and answered one by one.
 
+mod asking;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Key, Kind};
-use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Would, Write};
+use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Write};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::BATCH_SIZE_MAX;
-use crate::ire::{self, Report};
-use crate::mapping::{self, EdgeParent, HostParent, INSTALL_STATUS, OPERATIONAL_STATUS, RETIRED, TAGS};
+use crate::ire::{self, Item, Report};
+use crate::mapping::{self, EdgeParent, HostParent, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
 use crate::records::{Book, Mark, Reader};
-use crate::references::References;
+use crate::references::{References, Resolved};
+use crate::rules::{OwnRules, Rules};
+
+/// What was learnt of the instance since the target was made.
+#[derive(Clone, Copy)]
+pub(crate) struct Learnt<'a> {
+    pub(crate) places: &'a Places,
+    pub(crate) references: &'a References,
+    pub(crate) rules: &'a Rules,
+}
 
 /// One batch on its way.
 pub(crate) struct Batch<'a> {
     pub(crate) reader: Reader<'a>,
-    pub(crate) places: &'a Places,
-    pub(crate) references: &'a References,
+    learnt: Learnt<'a>,
     pub(crate) writes: &'a [Write],
     pub(crate) sending: &'a Sending<'a>,
     answers: Vec<Option<Result<Delivered, TargetError>>>,
@@ -30,8 +39,18 @@ pub(crate) struct Batch<'a> {
     told: Vec<Told>,
     /// Records that this batch made, by key.
     born: HashMap<Key, RecordId>,
+    /// Creates that the engine took for records that somebody else made.
+    taken: Vec<(usize, RecordId)>,
     /// Of a batch that is only asked about, what the instance would do with each write.
     foreseen: Option<Vec<Option<Foreseen>>>,
+}
+
+/// What writes rest on.
+struct Ground {
+    places: Grounds,
+    resolved: Resolved,
+    /// Classes whose creates are asked about before they are sent.
+    own_rules: OwnRules,
 }
 
 /// Where creates lie: places that were made, or, where nothing may be, what stands of them.
@@ -74,40 +93,18 @@ pub(crate) fn misplaced(book: &Book, estate: &EstateId, addressed: &Addressed, k
 }
 
 impl<'a> Batch<'a> {
-    pub(crate) fn new(
-        reader: Reader<'a>,
-        places: &'a Places,
-        references: &'a References,
-        writes: &'a [Write],
-        sending: &'a Sending<'a>,
-    ) -> Self {
+    pub(crate) fn new(reader: Reader<'a>, learnt: Learnt<'a>, writes: &'a [Write], sending: &'a Sending<'a>) -> Self {
         Self {
             reader,
-            places,
-            references,
+            learnt,
             writes,
             sending,
             answers: vec![None; writes.len()],
             told: vec![Told::default(); writes.len()],
             born: HashMap::new(),
+            taken: Vec::new(),
             foreseen: None,
         }
-    }
-
-    /// Asks what the instance would do with it all, as far as its engine can be asked: nothing is committed.
-    pub(crate) async fn foresee(mut self) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        let deadline = self.reader.api.at(self.sending.deadline);
-        self.foreseen = Some(vec![None; self.writes.len()]);
-        self.ask().await?;
-        self.check();
-        self.ask_others().await?;
-        self.reconcile(deadline).await?;
-        let refused = |error: TargetError| match error {
-            TargetError::Rejected { text, .. } => Some(Foreseen { would: Would::Refuse, record: None, text: Some(text) }),
-            _ => None,
-        };
-        let foreseen = self.foreseen.into_iter().flatten().zip(self.answers);
-        Ok(foreseen.map(|(foreseen, answer)| foreseen.or_else(|| refused(answer?.err()?))).collect())
     }
 
     /// Sends it all.
@@ -115,8 +112,10 @@ impl<'a> Batch<'a> {
         let deadline = self.reader.api.at(self.sending.deadline);
         self.ask().await?;
         self.check();
+        self.find_again().await?;
         self.ask_others().await?;
         self.reconcile(deadline).await?;
+        self.give_back().await?;
         self.remove_tags().await?;
         self.unrelate().await?;
         self.purge().await?;
@@ -185,9 +184,11 @@ impl<'a> Batch<'a> {
                     let end = |end: &End, key: &Key| end.standing().and_then(|addressed| self.misplaced(addressed, key, false));
                     end(from, &edge.from).or_else(|| end(to, &edge.to))
                 }
-                Operation::Unrelate { edge, from, to, .. } => {
-                    self.misplaced(from, &edge.from, false).or_else(|| self.misplaced(to, &edge.to, false))
-                }
+                // What carries no mark is gone, or is not ours: looked at when the edge is removed.
+                Operation::Unrelate { edge, from, to, .. } => [(from, &edge.from), (to, &edge.to)]
+                    .into_iter()
+                    .filter(|(end, _)| self.reader.book.mark(&end.record).is_some())
+                    .find_map(|(end, key)| self.misplaced(end, key, false)),
             };
             if let Some(text) = refusal {
                 self.reject(number, text);
@@ -212,27 +213,28 @@ impl<'a> Batch<'a> {
     }
 
     async fn reconcile(&mut self, deadline: Timestamp) -> Result<(), TargetError> {
-        let places = self.find_places(deadline).await?;
-        let resolved = self.resolve_references().await?;
+        let ground = Ground {
+            places: self.find_places(deadline).await?,
+            resolved: self.resolve_references().await?,
+            own_rules: self.own_rules().await?,
+        };
+        let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
+        let later = self.reconcile_these(open, &ground, deadline).await?;
+        self.reconcile_these(later, &ground, deadline).await.map(drop)
+    }
+
+    /// Sends these writes. Gives back those that have to wait for what they were sent with.
+    async fn reconcile_these(&mut self, numbers: Vec<usize>, ground: &Ground, deadline: Timestamp) -> Result<Vec<usize>, TargetError> {
         let mut draft = Draft::default();
-        let mut later: Vec<usize> = Vec::new();
-        for number in 0..self.writes.len() {
-            if !self.is_open(number) {
-                continue;
-            }
+        let mut later = Vec::new();
+        for number in numbers {
             if draft.len() + 3 > ITEMS_MAX {
-                self.flush(&mut draft, deadline).await?;
+                self.flush(std::mem::take(&mut draft), ground, deadline).await?;
             }
-            self.put(number, &mut draft, &places, &resolved, &mut later);
+            self.put(number, &mut draft, ground, &mut later);
         }
-        self.flush(&mut draft, deadline).await?;
-        for number in later {
-            if draft.len() + 3 > ITEMS_MAX {
-                self.flush(&mut draft, deadline).await?;
-            }
-            self.put(number, &mut draft, &places, &resolved, &mut Vec::new());
-        }
-        self.flush(&mut draft, deadline).await
+        self.flush(draft, ground, deadline).await?;
+        Ok(later)
     }
 
     /// The places that creates lie in.
@@ -252,9 +254,9 @@ impl<'a> Batch<'a> {
             }
         }
         if self.foreseen.is_some() {
-            return Ok(Grounds::Sites(self.places.sites(&self.reader, &names).await?));
+            return Ok(Grounds::Sites(self.learnt.places.sites(&self.reader, &names).await?));
         }
-        Ok(Grounds::Places(self.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await?))
+        Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await?))
     }
 
     /// The account or region that a write hangs on, where this batch makes it.
@@ -275,23 +277,40 @@ impl<'a> Batch<'a> {
         self.writes.iter().find(is_it).map(|other| &other.key)
     }
 
-    async fn resolve_references(&self) -> Result<crate::references::Resolved, TargetError> {
+    async fn resolve_references(&self) -> Result<Resolved, TargetError> {
         let mut wanted = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let (Operation::Create { fields, .. } | Operation::Update { fields, .. }) = &write.operation else { continue };
-            for (name, value) in fields {
-                if let (true, Some(reference), Value::String(text)) =
-                    (self.is_open(number), self.reader.mapping.reference(write.kind, name), value)
-                {
-                    wanted.insert((reference, text.as_str()));
+            let (fields, retired) = match &write.operation {
+                Operation::Create { fields, .. } => (fields, None),
+                Operation::Update { fields, retired, .. } => (fields, *retired),
+                _ => continue,
+            };
+            if !self.is_open(number) {
+                continue;
+            }
+            let texts = fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+            for (name, text) in self.statuses(retired).chain(texts) {
+                if let Some(reference) = self.reader.mapping.reference(write.kind, &name) {
+                    wanted.insert((reference, text));
                 }
             }
         }
-        self.references.resolve(self.reader.api, &wanted).await
+        let wanted = wanted.iter().map(|(reference, text)| (*reference, text.as_str())).collect();
+        self.learnt.references.resolve(self.reader.api, &wanted).await
+    }
+
+    /// What the status columns are to hold of a record that is retired, or live again.
+    fn statuses(&self, retired: Option<bool>) -> impl Iterator<Item = (String, String)> {
+        let statuses = self.reader.mapping.statuses();
+        let text = move |is_retired| {
+            let columns = statuses.columns();
+            columns.filter_map(move |column| Some((column.to_owned(), statuses.text(column, is_retired, false)?)))
+        };
+        retired.into_iter().flat_map(text)
     }
 
     /// Puts a write into a payload, or answers it.
-    fn put(&mut self, number: usize, draft: &mut Draft, places: &Grounds, resolved: &crate::references::Resolved, later: &mut Vec<usize>) {
+    fn put(&mut self, number: usize, draft: &mut Draft, Ground { places, resolved, .. }: &Ground, later: &mut Vec<usize>) {
         let Some(write) = self.writes.get(number) else { return };
         let seen_at = write.place.seen_at.unwrap_or(self.sending.at);
         let stamp = self.stamp();
@@ -444,22 +463,19 @@ impl<'a> Batch<'a> {
         number: usize,
         fields: &'w BTreeMap<String, Value>,
         retired: Option<bool>,
-        resolved: &crate::references::Resolved,
+        resolved: &Resolved,
     ) -> (BTreeMap<String, String>, Option<&'w Value>) {
         let mut values = BTreeMap::new();
+        let is_kept = self.told.get(number).is_some_and(|told| told.is_kept);
+        let statuses = self.statuses(retired.filter(|_| !is_kept)).map(|(name, text)| (name, Value::String(text)));
+        let mut wanted: BTreeMap<String, Value> = statuses.collect();
+        let is_written = |name: &str| name != TAGS && !(is_kept && self.reader.mapping.statuses().columns().any(|column| column == name));
+        wanted.extend(fields.iter().filter(|(name, _)| is_written(name)).map(|(name, value)| (name.clone(), value.clone())));
         let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
-        let is_kept = told.is_kept;
-        let statuses = match retired.filter(|_| !is_kept) {
-            Some(true) => [(INSTALL_STATUS, RETIRED), (OPERATIONAL_STATUS, "6")].as_slice(),
-            Some(false) => [(INSTALL_STATUS, "1"), (OPERATIONAL_STATUS, "1")].as_slice(),
-            None => &[],
-        };
-        values.extend(statuses.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let is_status = |name: &String| name == INSTALL_STATUS || name == OPERATIONAL_STATUS;
-        for (name, value) in fields.iter().filter(|(name, _)| *name != TAGS && !(is_kept && is_status(name))) {
+        for (name, value) in wanted {
             let text = match value {
                 Value::Null => String::new(),
-                Value::String(text) => match self.reader.mapping.reference(write.kind, name) {
+                Value::String(text) => match self.reader.mapping.reference(write.kind, &name) {
                     None => text.clone(),
                     Some(reference) => match resolved.get(&(reference, text.as_str())) {
                         Some(id) => {
@@ -479,14 +495,13 @@ impl<'a> Batch<'a> {
                 },
                 other => other.to_string(),
             };
-            values.insert(name.clone(), text);
+            values.insert(name, text);
         }
         (values, fields.get(TAGS))
     }
 
     /// Sends a payload and takes its answers.
-    async fn flush(&mut self, draft: &mut Draft, deadline: Timestamp) -> Result<(), TargetError> {
-        let draft = std::mem::take(draft);
+    async fn flush(&mut self, mut draft: Draft, ground: &Ground, deadline: Timestamp) -> Result<(), TargetError> {
         if draft.is_empty() {
             return Ok(());
         }
@@ -500,46 +515,39 @@ impl<'a> Batch<'a> {
             }
             return Ok(());
         }
+        if draft.payload.items.iter().any(|item: &Item| item.is_new() && ground.own_rules.contains_key(&item.class_name)) {
+            let report = self.reader.api.identify(&draft.payload).await?;
+            if self.refuse_mistaken(&draft, &ground.own_rules, &report).await? {
+                let numbers: Vec<usize> = draft.written.iter().map(|(number, _)| *number).filter(|number| self.is_open(*number)).collect();
+                draft = Draft::default();
+                for number in numbers {
+                    self.put(number, &mut draft, ground, &mut Vec::new());
+                }
+                if draft.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+        // Made by nobody else: an earlier attempt may have made them without an answer.
+        let mut own: BTreeSet<usize> = BTreeSet::new();
+        for (number, place) in &draft.written {
+            let Place::Item(place) = place else { continue };
+            let is_new = draft.payload.items.get(*place).is_some_and(Item::is_new);
+            let key = self.writes.get(*number).map(|write| &write.key);
+            if !is_new || key.is_some_and(|key| self.reader.book.trying(key)) {
+                own.insert(*number);
+            }
+        }
         let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
         for (number, place) in &draft.written {
-            let answer = self.read(*number, *place, &report);
+            let answer = self.read(*number, *place, &report, own.contains(number));
             self.answer(*number, answer);
         }
         Ok(())
     }
 
-    fn foresee_one(&self, number: usize, place: Place, report: &Report) -> Option<Foreseen> {
-        let (outcome, is_edge) = match place {
-            Place::Item(place) => (report.item(place)?, false),
-            Place::Relation(place) => (report.relation(place)?, true),
-        };
-        Some(match outcome.would() {
-            // What it waits for is told by that.
-            Err(failure) if failure.is_consequence() => return None,
-            Err(failure) => Foreseen { would: Would::Refuse, record: None, text: Some(failure.text) },
-            Ok((operation, record)) => {
-                let record = record.filter(|_| !is_edge).map(|id| RecordId(id.to_owned()));
-                let would = match operation {
-                    ire::Operation::Insert => Would::Create,
-                    ire::Operation::Update => Would::Update,
-                    // Tags are rows beside the record: no operation of it tells of them.
-                    ire::Operation::NoChange if self.is_more_than_columns(number) => Would::Update,
-                    ire::Operation::NoChange => Would::Nothing,
-                };
-                Foreseen { would, record, text: None }
-            }
-        })
-    }
-
-    /// Whether a write changes what hangs on a record.
-    fn is_more_than_columns(&self, number: usize) -> bool {
-        match self.writes.get(number).map(|write| &write.operation) {
-            Some(Operation::Update { fields, take_over, .. }) => *take_over || fields.contains_key(TAGS),
-            _ => false,
-        }
-    }
-
-    fn read(&mut self, number: usize, place: Place, report: &Report) -> Result<Delivered, TargetError> {
+    /// What became of a write. `is_own` says that nobody else can have made its record.
+    fn read(&mut self, number: usize, place: Place, report: &Report, is_own: bool) -> Result<Delivered, TargetError> {
         let api = self.reader.api;
         let left_out = || api.unreachable("reconcile", "the answer leaves it out".to_owned());
         let Some(write) = self.writes.get(number) else { return Err(left_out()) };
@@ -548,7 +556,7 @@ impl<'a> Batch<'a> {
             Place::Relation(place) => report.relation(place),
         };
         let outcome = outcome.ok_or_else(left_out)?;
-        let (id, _) = outcome.stands().map_err(|failure| match failure.is_consequence() {
+        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
             false => api.rejected(failure.text),
         })?;
@@ -571,6 +579,17 @@ impl<'a> Batch<'a> {
             }
             _ => String::new(),
         };
+        if matches!(write.operation, Operation::Create { .. }) && operation != ire::Operation::Insert && !is_own {
+            let text = format!("the instance took it for record {id}, which somebody else made: the record has our values now");
+            self.taken.push((number, record));
+            return Err(api.rejected(text));
+        }
+        if let (Operation::Create { .. }, Some(mark)) = (&write.operation, self.reader.book.mark(&record))
+            && mark.key != write.key
+            && !mark.is_scaffold
+        {
+            return Err(api.rejected(format!("the instance took it for record {id}, which stands for {}", mark.key)));
+        }
         let is_ours = match &write.operation {
             Operation::Update { record, take_over, .. } => *take_over || record.carries.is_some(),
             _ => true,

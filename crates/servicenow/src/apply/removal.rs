@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dewpoint_core::target::{Delivered, Operation, TargetError};
+use dewpoint_core::target::{Delivered, Operation, RecordId, TargetError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Batch;
 use crate::api::Select;
-use crate::mapping::{EdgeParent, INSTALL_STATUS, TAGS};
+use crate::keys::native_key;
+use crate::mapping::{EdgeParent, TAGS};
 use crate::query::{Query, lists};
 use crate::records;
+use crate::status::INSTALL_STATUS;
 
 /// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
 const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
@@ -43,6 +45,33 @@ impl Batch<'_> {
             if let Some(told) = self.told.get_mut(number) {
                 told.is_kept = true;
                 told.left.insert(INSTALL_STATUS.to_owned(), why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes our mark off records that the engine took for ours and that somebody else made.
+    pub(super) async fn give_back(&mut self) -> Result<(), TargetError> {
+        let taken: BTreeMap<String, usize> = self.taken.iter().map(|(number, record)| (record.0.clone(), *number)).collect();
+        for list in lists(taken.keys().map(String::as_str)) {
+            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
+            let select = Select { table: "sys_object_source", query, fields: &["sys_id", "name", "id", "target_sys_id"] };
+            for row in self.reader.api.rows(&select).await? {
+                let (Some(id), Some(native), Some(record)) = (row.get("sys_id"), row.get("id"), row.get("target_sys_id")) else { continue };
+                let Some(number) = taken.get(record).copied().filter(|_| row.get("name") == Some(&self.reader.api.source)) else {
+                    continue;
+                };
+                if self.writes.get(number).is_none_or(|write| native_key(&write.key) != native) {
+                    continue;
+                }
+                let removed = self.reader.api.delete(&[("sys_object_source".to_owned(), id.clone())]).await?;
+                if let Some(Err(error)) = removed.into_iter().next() {
+                    let text = format!(
+                        "the instance took it for record {record}, which somebody else made, and noted it as ours: an administrator removes row {id} of \
+                         `sys_object_source` ({error})"
+                    );
+                    self.reject(number, text);
+                }
             }
         }
         Ok(())
@@ -105,6 +134,7 @@ impl Batch<'_> {
         }
         let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
         let mut rows: Vec<(String, Vec<usize>)> = Vec::new();
+        let mut not_ours: Vec<usize> = Vec::new();
         for list in lists(parents) {
             let query = Query::all().any_of("parent", list.iter().copied());
             let select = Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name"] };
@@ -114,10 +144,16 @@ impl Batch<'_> {
                 else {
                     continue;
                 };
-                if let Some(numbers) = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
-                    rows.push((id.clone(), numbers.clone()));
+                let is_ours = [parent, child].into_iter().all(|end| self.reader.book.mark(&RecordId(end.clone())).is_some());
+                match wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
+                    Some(numbers) if is_ours => rows.push((id.clone(), numbers.clone())),
+                    Some(numbers) => not_ours.extend(numbers),
+                    None => {}
                 }
             }
+        }
+        for number in not_ours {
+            self.reject(number, "one of the edge's ends does not carry our mark".to_owned());
         }
         let deletions: Vec<(String, String)> = rows.iter().map(|(id, _)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
         let results = self.reader.api.delete(&deletions).await?;

@@ -1,10 +1,15 @@
 //! Writes, and what stands there afterwards.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_core::target::{End, Host, Operation, Target, TargetError, Write};
+use dewpoint_core::target::{Ci, End, Host, Operation, Target, TargetError, Write};
+use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
-use super::rig::{ACCOUNT, REGION, Rig, at, machine, ours, place, purge, relate, thing, unrelate};
+use super::rig::{ACCOUNT, REGION, Rig, at, config, machine, ours, place, purge, relate, thing, unrelate};
+use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses};
 
 #[tokio::test]
 async fn a_machine_travels_with_its_datacenter_and_account() {
@@ -43,6 +48,86 @@ async fn a_create_twice_is_one_record() {
     assert_eq!(rig.send(5, &[rig.create(&machine(1)), rig.create(&machine(1))]).await, [first[0].clone(), first[0].clone()]);
     assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["name"]).len(), 2);
     assert_eq!(rig.rows("cmdb_ci_aws_datacenter", "", &["name"]).len(), 1);
+}
+
+#[tokio::test]
+async fn what_the_instance_would_mistake_for_another_is_not_sent() {
+    // Hardware is identified by serial number, else by name.
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let stranger = instance.insert("cmdb_ci_linux_server", &[("name", "web-3")]);
+    let sim = Sim::start(instance).unwrap();
+    let class = Some("cmdb_ci_linux_server".to_owned());
+    let overrides = [(Kind::Instance, Override { class, fields: BTreeMap::new() })].into();
+    let mapping = Arc::new(Mapping::with(&overrides, &BTreeMap::new(), &Statuses::default()).unwrap());
+    let target = |sim: &Sim| ServiceNowTarget::new(&ServiceNowConfig { mapping: Arc::clone(&mapping), ..config(sim) }).unwrap();
+    let mut rig = Rig { target: target(&sim), sim };
+    let native = |number: usize| machine(number).key.to_string().replacen("aws:", "", 1);
+    let twin = || Ci { name: "web-1".to_owned(), ..machine(2) };
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({}));
+    let edge = |from: &Ci| relate((from, None), RelationType::ProtectedBy, (&group, None));
+    let batch = [rig.create(&machine(1)), rig.create(&twin()), rig.create(&machine(3)), rig.create(&machine(4)), rig.create(&group)];
+    let batch: Vec<Write> = batch.into_iter().chain([edge(&machine(3)), edge(&machine(4))]).collect();
+    let answers = rig.try_send(0, &batch).await.unwrap();
+    let text = |number: usize| answers[number].as_ref().unwrap_err().to_string();
+    assert!(text(0).contains("the same as") && text(0).contains("i-0002"), "{}", text(0));
+    assert!(text(1).contains("i-0001") && text(1).contains("map the kind to a class"), "{}", text(1));
+    assert!(text(2).contains(&stranger) && text(2).contains("somebody else made"), "{}", text(2));
+    assert!(matches!(answers[5], Err(TargetError::Abandoned { .. })), "{:?}", answers[5]);
+    assert!(answers[3].is_ok() && answers[4].is_ok() && answers[6].is_ok(), "{answers:?}");
+    let marked = || rig.rows("sys_object_source", "target_table=cmdb_ci_linux_server", &["id"]).concat();
+    assert_eq!(
+        (rig.rows("cmdb_ci_linux_server", "", &["name"]), marked()),
+        (vec![vec!["web-3".to_owned()], vec!["web-4".to_owned()]], vec![native(4)])
+    );
+
+    // One that is ours already is no other's, and what is ours is not given to another.
+    rig.target = target(&rig.sim);
+    rig.send(1, &[rig.create(&machine(4))]).await;
+    let answers = rig.try_send(2, &[rig.create(&Ci { name: "web-4".to_owned(), ..machine(5) }), rig.create(&machine(6))]).await.unwrap();
+    let text = answers[0].as_ref().unwrap_err().to_string();
+    assert!(text.contains("stands for aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-0004"), "{text}");
+    assert!(answers[1].is_ok(), "{answers:?}");
+    assert_eq!(rig.rows("cmdb_ci_linux_server", "", &["name"]), [["web-3"], ["web-4"], ["web-6"]]);
+    assert_eq!(rig.rows("sys_object_source", "target_table=cmdb_ci_linux_server", &["id"]), [[native(4)], [native(6)]]);
+    let findings = rig.target.doctor().await;
+    let told = findings.iter().find(|finding| finding.text.contains("identified by serial_number or name too")).unwrap();
+    assert!(told.mend.as_deref().unwrap().contains("asked about first"), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_people_make_meanwhile_is_not_taken() {
+    let rig = Rig::new();
+    rig.send(0, &[rig.create(&machine(1))]).await;
+    assert_eq!(rig.find(&machine(2)).await, []);
+    // Asked a moment ago: what is made after that is met by the engine alone.
+    let datacenter = rig.sim.rows("cmdb_ci_aws_datacenter", "").remove(0).0;
+    let stranger = rig.sim.edit(|instance| {
+        let record = instance.insert("cmdb_ci_vm_instance", &[("name", "theirs"), ("object_id", "i-0002")]);
+        let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+        instance.insert("cmdb_rel_ci", &[("parent", &record), ("child", &datacenter), ("type", &kind)]);
+        record
+    });
+    let error = rig.try_send(1, &[rig.create(&machine(2))]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(error.contains(&stranger) && error.contains("an administrator removes row"), "{error}");
+    // Such a user may remove it.
+    rig.sim.edit(|instance| {
+        let (mark, _) = instance.find("sys_object_source", &format!("target_sys_id={stranger}")).remove(0);
+        instance.delete(&mark);
+        instance.users.iter_mut().for_each(|user| user.roles.push("admin".to_owned()));
+    });
+    let fresh = ServiceNowTarget::new(&config(&rig.sim)).unwrap();
+    let rig = Rig { target: fresh, ..rig };
+    let error = rig.try_send(2, &[rig.create(&machine(2))]).await.unwrap().remove(0).unwrap_err().to_string();
+    assert!(error.contains(&stranger) && error.contains("stands there by now"), "{error}: it was asked about, and not sent");
+    assert_eq!(rig.rows("sys_object_source", &format!("target_sys_id={stranger}"), &["id"]).len(), 0);
+    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["object_id"]).len(), 2);
+}
+
+#[tokio::test]
+async fn classes_with_the_usual_rules_are_not_asked_about() {
+    let rig = Rig::new();
+    rig.send(0, &[rig.create(&machine(1))]).await;
+    assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), None);
 }
 
 #[tokio::test]

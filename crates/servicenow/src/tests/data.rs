@@ -9,7 +9,7 @@ use dewpoint_servicenow_sim::Instance;
 use serde_json::json;
 
 use super::rig::{Rig, machine};
-use crate::{Mapping, Override, value_of};
+use crate::{Mapping, Override, Statuses, value_of};
 
 #[test]
 fn every_kind_has_a_class_and_compiles() {
@@ -59,7 +59,7 @@ fn overrides_take_the_place_of_parts() {
     let overrides: BTreeMap<Kind, Override> =
         [(Kind::Instance, Override { class: Some("cmdb_ci_linux_server".to_owned()), fields: fields.into() })].into();
     let types = [(RelationType::ProtectedBy, "Depends on::Used by".to_owned())].into();
-    let mapping = Mapping::with(&overrides, &types).unwrap();
+    let mapping = Mapping::with(&overrides, &types, &Statuses::default()).unwrap();
     let mut ci = machine(1);
     ci.tags.insert("asset".to_owned(), "A-1".to_owned());
     let (adapted, failures) = mapping.adapt(&ci, &BTreeMap::new()).unwrap();

@@ -52,6 +52,7 @@ pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
         batch_size: 200,
         rate: Rate::per_second(1000.0),
         timeout: Duration::from_secs(30),
+        deadline: Duration::from_secs(600),
         ca_pem: None,
         proxies: Proxies::default(),
         meter: Arc::new(NoMeter),

@@ -1,12 +1,17 @@
 //! `doctor` and `bootstrap`.
 
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::Duration;
+
 use dewpoint_core::doctor::{Finding, Health};
 use dewpoint_core::target::{StepOutcome, Target, TargetError};
-use dewpoint_servicenow_sim::Instance;
+use dewpoint_servicenow_sim::{Instance, RateRule};
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 
 use super::rig::{Rig, config, machine};
-use crate::{Auth, ServiceNowTarget};
+use crate::{Auth, Rate, ServiceNowTarget, SystemClock};
 
 fn as_user(rig: &Rig, user: &str, password: &str) -> ServiceNowTarget {
     let auth = Auth::Basic { username: user.to_owned(), password: SecretString::from(password) };
@@ -68,4 +73,42 @@ async fn a_user_who_may_not_register_is_told_who_may() {
     assert_eq!(steps[0].outcome, StepOutcome::Refused);
     assert!(steps[0].mend.as_ref().unwrap().contains("administrator"), "{steps:?}");
     assert_eq!(rig.sim.rows("sys_choice", "value=Dewpoint").len(), 0);
+}
+
+/// A clock that is ahead of the machine's.
+#[derive(Debug)]
+struct Ahead(SystemClock);
+
+#[async_trait::async_trait]
+impl crate::Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        self.0.now() + SignedDuration::from_mins(9)
+    }
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+    async fn sleep(&self, time: Duration) {
+        self.0.sleep(time).await;
+    }
+}
+
+#[tokio::test]
+async fn clocks_and_rate_rules_are_looked_at() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    instance.rate_rules.push(RateRule { api: None, user: Some("admin".to_owned()), role: None, limit: 2000, window_s: 3600 });
+    let rig = Rig::over(instance);
+    let auth = Auth::Basic { username: "admin".to_owned(), password: SecretString::from("admin-password") };
+    let clock = Arc::new(Ahead(SystemClock::new()));
+    let config = crate::ServiceNowConfig { auth: auth.clone(), clock, rate: Rate::per_second(1000.0), ..config(&rig.sim) };
+    let findings = ServiceNowTarget::new(&config).unwrap().doctor().await;
+    let worst = worst(&findings);
+    assert!(
+        matches!(worst.as_slice(), [("clock", clock), ("rate limits", rate)]
+        if clock.contains("s ahead of the instance's") && rate.contains("allows 2000 requests an hour, and `rate` 3600000")),
+        "{worst:?}"
+    );
+    let slow =
+        crate::ServiceNowConfig { auth, rate: Rate { per_second: 0.5, burst: NonZero::new(100).unwrap() }, ..super::rig::config(&rig.sim) };
+    let findings = ServiceNowTarget::new(&slow).unwrap().doctor().await;
+    assert!(findings.iter().all(|finding| finding.outcome == Health::Ok), "{findings:?}");
 }

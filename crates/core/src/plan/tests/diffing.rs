@@ -186,6 +186,19 @@ fn after_an_update_of_which_nobody_knows_the_former_value_is_written_again() {
     }
 }
 
+/// Of what a look-up shows then, what we wanted at some time may be ours, and no more.
+#[test]
+fn what_people_added_to_a_field_of_which_nobody_knows_is_none_of_ours() {
+    let mut world = World::with_instances(1);
+    world.set("i-000", "size", json!({ "one": "1", "two": "2" }));
+    world.sync();
+    world.set("i-000", "size", json!({ "one": "3" }));
+    let change = world.plan().changes.remove(0);
+    let shown = [("size".to_owned(), json!({ "one": "3", "two": "2", "people's": "x" }))].into();
+    let fields = unsure_fields(world.row("i-000").fields.as_ref().unwrap(), &change, Some(&shown));
+    assert_eq!(fields["size"].echoed, Some(json!({ "one": "3", "two": "2" })));
+}
+
 /// People's status field is written when the stage changes; after an answer was lost, for the stage that there is then.
 #[test]
 fn after_a_change_of_stage_of_which_nobody_knows_the_former_status_is_written_again() {
