@@ -191,13 +191,12 @@ fn the_report_tells_people_how_often_the_instance_was_asked() {
     snow.world.write("inventory.json", &estate(3, 0).to_string());
     let ran = snow.text(&["sync", "--at", FIRST]);
     let counters = snow.sim.counters();
-    let (engine, table) = (counters.by_api["identifyreconcile"], counters.by_api["table"]);
-    let (most, least) = if table >= engine {
-        (format!("{table} table read"), format!("{engine} reconcile"))
-    } else {
-        (format!("{engine} reconcile"), format!("{table} table read"))
-    };
-    let line = format!("asked     snow: {} requests: {most}, {least}\n", counters.requests);
+    let words = [("identifyreconcile", "reconcile"), ("meta", "class"), ("table", "table read")];
+    let mut told = words.map(|(api, word)| (counters.by_api[api], word));
+    assert_eq!(told.iter().map(|(n, _)| n).sum::<u64>(), counters.requests, "{counters:?}");
+    told.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
+    let told = told.map(|(n, word)| format!("{n} {word}")).join(", ");
+    let line = format!("asked     snow: {} requests: {told}\n", counters.requests);
     assert!(ran.out.contains(&line), "no `{line}` in\n{}", ran.out);
     let ran = snow.text(&["sync", "--at", "2026-02-01T00:30:00Z"]);
     assert!(ran.out.contains("asked     snow: 1 request: 1 table read\n"), "{}", ran.out);
