@@ -16,7 +16,7 @@ use crate::told;
 use super::about;
 use super::gaps::is_gap;
 use super::ready::NotReady;
-use super::report::{FailedDocument, Failure, Heartbeat, Problem, ReceiptDocument, Report};
+use super::report::{FailedDocument, Failure, HEARTBEAT, Heartbeat, Problem, ReceiptDocument, Report};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 use crate::rules::Failure as RuleFailure;
@@ -78,7 +78,7 @@ async fn deliver_one(
     // What sends requests counts them itself.
     if !standing.ready.configured.kind.sends_requests() {
         let mut calls = outcome.calls.clone();
-        calls.extend(outcome.beaten.iter().filter(|beaten| beaten.calls > 0).map(|beaten| ("heartbeat".to_owned(), beaten.calls)));
+        calls.extend(outcome.beaten.iter().filter(|beaten| beaten.calls > 0).map(|beaten| (HEARTBEAT.to_owned(), beaten.calls)));
         context.meter.add_calls(standing.ready.configured.name.as_str(), &calls);
     }
     outcome

@@ -1,5 +1,6 @@
 //! The report that every run leaves: as a JSON document and as text.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,6 +18,9 @@ use crate::target::{RecordId, Would};
 use crate::told;
 
 use super::gaps;
+
+/// The operation in [`Report::calls`] under which a local CMDB's heartbeats are counted.
+pub(super) const HEARTBEAT: &str = "heartbeat";
 
 /// A receipt as documents have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -273,6 +277,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
         let late = if *late > 0 { format!("; {late} late") } else { String::new() };
         let _ = writeln!(text, "heartbeat {target}: {} told as seen{late}", counted(*sent, "record"));
     }
+    requests(&mut text, report, verbose);
     list(
         &mut text,
         "failed",
@@ -313,6 +318,32 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
     }
     remarks_and_problems(&mut text, report, verbose);
     text
+}
+
+/// Operations shown of a source or target without `-v`.
+const OPERATIONS_MAX: usize = 4;
+
+/// What was asked of whom, and how long that had to wait for rate limits. Batches into the local CMDB are no requests.
+fn requests(text: &mut String, report: &Report, verbose: bool) {
+    for (name, calls) in &report.calls {
+        let is_request = |operation: &str| operation != HEARTBEAT && operation.parse::<ChangeKind>().is_err();
+        let mut operations: Vec<(u64, &str)> =
+            calls.iter().map(|(operation, n)| (*n, operation.as_str())).filter(|(_, operation)| is_request(operation)).collect();
+        if operations.is_empty() {
+            continue;
+        }
+        operations.sort_unstable_by_key(|(n, operation)| (Reverse(*n), *operation));
+        let total = counted(operations.iter().map(|(n, _)| n).sum(), "request");
+        let shown = if verbose || operations.len() <= OPERATIONS_MAX + 1 { operations.len() } else { OPERATIONS_MAX };
+        let (told, rest) = operations.split_at(shown);
+        let mut parts: Vec<String> = told.iter().map(|(n, operation)| format!("{n} {operation}")).collect();
+        if !rest.is_empty() {
+            parts.push(format!("{} of {} more kinds", rest.iter().map(|(n, _)| n).sum::<u64>(), rest.len()));
+        }
+        let waited = report.waited_s.get(name).filter(|waited| **waited >= 0.05);
+        let waited = waited.map(|waited| format!("; waited {waited:.1} s")).unwrap_or_default();
+        let _ = writeln!(text, "asked     {name}: {total}: {}{waited}", parts.join(", "));
+    }
 }
 
 fn rejected(text: &mut String, report: &Report) {

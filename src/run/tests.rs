@@ -305,6 +305,27 @@ async fn what_had_no_answer_is_told_and_looked_up() {
     assert_eq!((next.exit(), next.report.counts.values().flat_map(BTreeMap::values).sum::<u64>()), (Exit::Done, 0));
 }
 
+#[tokio::test]
+async fn requests_are_told_with_what_they_were_for() {
+    let world = World::new().await;
+    world.put(1);
+    let mut report = world.sync(0).await.report;
+    assert!(
+        report.calls.contains_key("cmdb") && !report::text(&report, true).contains("asked"),
+        "batches are no requests: {:?}",
+        report.calls
+    );
+
+    let calls = |calls: &[(&str, u64)]| calls.iter().map(|(operation, n)| ((*operation).to_owned(), *n)).collect();
+    report.calls.insert("snow".to_owned(), calls(&[("table read", 3), ("reconcile", 1200)]));
+    report.calls.insert("aws".to_owned(), calls(&[("a", 1), ("b", 2), ("c", 3), ("d", 4), ("e", 5), ("f", 1)]));
+    report.waited_s = [("snow".to_owned(), 61.25), ("aws".to_owned(), 0.01)].into();
+    let text = report::text(&report, false);
+    assert!(text.contains("\nasked     snow: 1203 requests: 1200 reconcile, 3 table read; waited 61.2 s\n"), "{text}");
+    assert!(text.contains("\nasked     aws: 16 requests: 5 e, 4 d, 3 c, 2 b, 2 of 2 more kinds\n"), "{text}");
+    assert!(report::text(&report, true).contains("\nasked     aws: 16 requests: 5 e, 4 d, 3 c, 2 b, 1 a, 1 f\n"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_people_say_of_scopes_waits_for_the_sync_under_way() {
     let world = World::new().await;

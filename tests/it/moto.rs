@@ -3,7 +3,7 @@
 //! AWS is read at the real time (`--at` is refused), so the timers of these tests are zero: `min_age: 0s` and `retire_after: 0s`, with
 //! the usual two listings of `confirm_missing`.
 
-mod estate;
+pub(crate) mod estate;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,14 +1,20 @@
 //! The ServiceNow target as its user has it: an inventory file, the program, and a simulated instance.
 
+mod calls;
+mod estate;
+mod expected;
 mod faults;
+mod heartbeat;
 mod kill;
 mod ledgers;
 mod rig;
+mod sample;
 mod strangers;
+mod throughput;
 mod trial;
 mod verify;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use dewpoint_servicenow_sim::Instance;
@@ -75,21 +81,6 @@ fn the_sample_estate_arrives_once_and_in_few_calls() {
         *expected.entry(class.to_owned()).or_default() += 1;
     }
     assert_eq!(snow.marked(), expected);
-
-    // Every edge of the plan between its two records.
-    let marks = snow.values("sys_object_source", "name=Dewpoint", &["id", "target_sys_id"]);
-    let records: BTreeMap<&str, &str> = marks.iter().map(|mark| (mark[0].as_str(), mark[1].as_str())).collect();
-    let record = |key: &Value| {
-        let key = key.as_str().unwrap();
-        records[key.strip_prefix("aws:").or(key.strip_prefix("azure:")).unwrap_or(key)]
-    };
-    let relations = snow.values("cmdb_rel_ci", "", &["parent", "type", "child"]);
-    assert_eq!(relations.iter().collect::<BTreeSet<_>>().len(), relations.len(), "no edge twice");
-    let related: BTreeSet<(&str, &str)> = relations.iter().map(|row| (row[0].as_str(), row[2].as_str())).collect();
-    for change in plan["changes"].as_array().unwrap().iter().filter(|change| change["change"] == "relate") {
-        let (from, to) = (record(&change["relation"]["from"]), record(&change["relation"]["to"]));
-        assert!(related.contains(&(from, to)) || related.contains(&(to, from)), "{change:#}");
-    }
 
     // Six pairs of account and region and what lies in none: far below the promise of ceil(N/batch_size) * 1.15 + 20 for each.
     let posts = snow.sim.counters().by_api["identifyreconcile"];

@@ -1,6 +1,6 @@
 //! What was asked, and what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_sim_kit::Record;
 use jiff::Timestamp;
@@ -29,6 +29,8 @@ pub struct CallRecord {
     pub body_bytes: usize,
     /// Items of the payload by class.
     pub items: BTreeMap<String, usize>,
+    /// What the items of the payload name: a record by its `sys_id`, or else what they are by their `source_native_key`.
+    pub named: BTreeSet<String>,
     /// Relations of the payload.
     pub relations: usize,
     /// What was done to items and records: `INSERT`, `UPDATE`, `NO_CHANGE`, `DELETE`, … and how often.

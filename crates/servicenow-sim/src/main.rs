@@ -6,6 +6,10 @@ use clap::Parser;
 use dewpoint_servicenow_sim::{Instance, Sim, Start};
 use dewpoint_sim_kit::program;
 
+/// The C library's allocator takes a quarter of what a large payload takes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates a ServiceNow instance: Table API, Identification and Reconciliation API, CMDB Meta, CMDB Instance, aggregates, batch, OAuth.
 ///
 /// The first line on standard output is its address; how to log in and to drive it follows.

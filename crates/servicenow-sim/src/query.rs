@@ -155,6 +155,8 @@ impl Query {
     fn candidates<'a>(&self, schema: &Schema, store: &'a Store, table: &str) -> (Found<'a>, bool) {
         let row_of = |sys_id: &str| store.rows().get_key_value(sys_id);
         let mut from = "";
+        // The indexed clause that leaves the fewest.
+        let mut best: Option<(usize, &str, Vec<&str>)> = None;
         if let [set] = self.sets.as_slice() {
             for clause in set {
                 let [condition] = clause.as_slice() else { continue };
@@ -174,12 +176,18 @@ impl Query {
                     return (ids.into_iter().filter_map(row_of).collect(), false);
                 }
                 if Store::is_indexed(&condition.path) {
-                    let mut rows: Vec<_> = values.into_iter().flat_map(|value| store.having(&condition.path, value)).collect();
-                    rows.sort_by_key(|(sys_id, _)| *sys_id);
-                    rows.dedup_by_key(|(sys_id, _)| *sys_id);
-                    return (rows, false);
+                    let count = values.iter().map(|value| store.count_having(&condition.path, value)).sum();
+                    if best.as_ref().is_none_or(|(fewest, ..)| count < *fewest) {
+                        best = Some((count, &condition.path, values));
+                    }
                 }
             }
+        }
+        if let Some((_, path, values)) = best {
+            let mut rows: Vec<_> = values.into_iter().flat_map(|value| store.having(path, value)).collect();
+            rows.sort_by_key(|(sys_id, _)| *sys_id);
+            rows.dedup_by_key(|(sys_id, _)| *sys_id);
+            return (rows, false);
         }
         let bounds = (Bound::Included(from), Bound::Unbounded);
         let ids = schema.family(table).filter_map(|name| store.ids(name)).flat_map(|ids| ids.range::<str, _>(bounds));

@@ -249,6 +249,7 @@ impl Server {
         };
         if let Some(payload) = &payload {
             record.items = payload.classes();
+            record.named = payload.named();
             record.relations = payload.relations.len();
         }
         let classes: Vec<String> = record.items.keys().cloned().chain(record.table.clone()).collect();

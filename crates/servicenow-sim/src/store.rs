@@ -145,6 +145,11 @@ impl Store {
             .filter_map(|sys_id| self.rows.get_key_value(sys_id))
     }
 
+    /// How many these are.
+    pub(crate) fn count_having(&self, column: &str, value: &str) -> usize {
+        self.index.get(column).and_then(|values| values.get(value)).map_or(0, BTreeSet::len)
+    }
+
     /// The identifiers in one table, not in those that extend it.
     pub(crate) fn ids(&self, table: &str) -> Option<&BTreeSet<String>> {
         self.by_table.get(table)

@@ -2,7 +2,7 @@
 //!
 //! Source: ServiceNow, "Identification and Reconciliation API" (enhanced endpoints).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,9 +90,36 @@ pub(crate) struct RelationSource {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct Report {
     #[serde(default)]
-    items: Vec<Outcome>,
+    items: Outcomes,
     #[serde(default)]
-    relations: Vec<Outcome>,
+    relations: Outcomes,
+}
+
+/// What became of the items, or of the relations, of a payload.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Vec<Outcome>")]
+struct Outcomes {
+    outcomes: Vec<Outcome>,
+    /// Which of them speaks of which place of the payload. Answers come in an order of their own, and those to duplicates come as one.
+    by_place: HashMap<usize, usize>,
+}
+
+impl From<Vec<Outcome>> for Outcomes {
+    fn from(outcomes: Vec<Outcome>) -> Self {
+        let mut by_place = HashMap::with_capacity(outcomes.len());
+        for (number, outcome) in outcomes.iter().enumerate() {
+            for place in &outcome.input_indices {
+                by_place.entry(*place).or_insert(number);
+            }
+        }
+        Self { outcomes, by_place }
+    }
+}
+
+impl Outcomes {
+    fn at(&self, place: usize) -> Option<&Outcome> {
+        self.outcomes.get(*self.by_place.get(&place)?)
+    }
 }
 
 /// What became of an item or a relation.
@@ -168,9 +195,9 @@ impl Failure {
 }
 
 impl Report {
-    /// What became of the item at this place of the payload. Answers come in an order of their own, and those to duplicates come as one.
+    /// What became of the item at this place of the payload.
     pub(crate) fn item(&self, place: usize) -> Option<&Outcome> {
-        self.items.iter().find(|outcome| outcome.input_indices.contains(&place))
+        self.items.at(place)
     }
 
     /// The engine's words, where it refused all of a payload because it does not know the discovery source.
@@ -184,7 +211,7 @@ impl Report {
 
     /// What became of the relation at this place.
     pub(crate) fn relation(&self, place: usize) -> Option<&Outcome> {
-        self.relations.iter().find(|outcome| outcome.input_indices.contains(&place))
+        self.relations.at(place)
     }
 }
 

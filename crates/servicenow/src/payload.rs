@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) payload: Payload,
     /// Places of items by what they speak of.
     items: HashMap<Subject, usize>,
+    /// Places of relations by type, parent and child.
+    relations: HashMap<(String, usize, usize), usize>,
     /// Records that the payload makes, each with the record or write that it is identified beside.
     inserted: HashMap<usize, usize>,
     /// The place of each write: an item's or a relation's.
@@ -117,19 +119,20 @@ impl Draft {
     }
 
     fn relate(&mut self, kind: &str, parent: usize, child: usize, stamp: &Stamp<'_>) -> usize {
+        let same = (kind.to_owned(), parent, child);
+        if let Some(place) = self.relations.get(&same) {
+            return *place;
+        }
         let relation = Relation {
             kind: kind.to_owned(),
             parent_id: self.internal_id(parent),
             child_id: self.internal_id(child),
             source: RelationSource { source_name: stamp.source.to_owned(), source_feed: stamp.estate.0.clone() },
         };
-        let is_same =
-            |known: &Relation| known.kind == relation.kind && known.parent_id == relation.parent_id && known.child_id == relation.child_id;
-        if let Some(place) = self.payload.relations.iter().position(is_same) {
-            return place;
-        }
+        let place = self.payload.relations.len();
         self.payload.relations.push(relation);
-        self.payload.relations.len() - 1
+        self.relations.insert(same, place);
+        place
     }
 
     /// Adds a create or an update. `beside` is for what is to be made.

@@ -21,13 +21,13 @@ fn word<'a>(value: &'a Value, pointer: &str) -> &'a str {
 }
 
 /// A service behind balancers of all kinds, in a network of its own.
-struct Shop {
-    web: String,
-    db: String,
+pub(crate) struct Shop {
+    pub(crate) web: String,
+    pub(crate) db: String,
     /// Machines: two that run, one that is stopped.
-    machines: Vec<String>,
-    pools: Vec<String>,
-    fleet: &'static str,
+    pub(crate) machines: Vec<String>,
+    pub(crate) pools: Vec<String>,
+    pub(crate) fleet: &'static str,
 }
 
 fn pool(cloud: &Cloud, network: &str, name: &str, protocol: &str, port: u16) -> String {
@@ -49,7 +49,7 @@ fn register(cloud: &Cloud, pool: &str, ids: &[&str]) {
     cloud.boto("elbv2", IRELAND, "register_targets", json!({ "TargetGroupArn": pool, "Targets": targets }));
 }
 
-fn build(cloud: &Cloud, place: &Place) -> Shop {
+pub(crate) fn build(cloud: &Cloud, place: &Place) -> Shop {
     let ec2 = |call: &str, arguments: Value| cloud.ec2(IRELAND, call, arguments);
     let network = word(&ec2("create_vpc", json!({ "CidrBlock": "10.20.0.0/16" })), "/Vpc/VpcId").to_owned();
     let subnets: Vec<String> = ["a", "b"]

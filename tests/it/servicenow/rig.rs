@@ -13,6 +13,9 @@ pub(crate) const FIRST: &str = "2026-02-01T00:00:00Z";
 pub(crate) const DAY_2: &str = "2026-02-02T12:00:00Z";
 pub(crate) const DAY_3: &str = "2026-02-04T00:00:00Z";
 
+/// No limit to speak of.
+const RATE: &str = "rate: { requests_per_second: 1000 }";
+
 /// A configuration whose only target is a simulated instance.
 pub(crate) struct Snow {
     pub(crate) world: World,
@@ -41,11 +44,19 @@ targets:
     kind: servicenow
     url: {}
     auth: {{ basic: {{ username: integration, password: env:SNOW_PASSWORD }} }}
-    rate: {{ requests_per_second: 1000 }}
+    {RATE}
 {extra}",
             self.sim.url()
         );
         self.world.write("dewpoint.yaml", &text);
+    }
+
+    /// Asks at this pace from now on. `extra` are more keys of the target, each on a line.
+    pub(crate) fn rate(&self, per_second: u32, extra: &str) {
+        let text = std::fs::read_to_string(self.world.path("dewpoint.yaml")).unwrap();
+        let (before, after) = text.split_once(RATE).unwrap();
+        let extra: String = extra.lines().map(|line| format!("\n    {line}")).collect();
+        self.world.write("dewpoint.yaml", &format!("{before}rate: {{ requests_per_second: {per_second} }}{extra}{after}"));
     }
 
     pub(crate) fn run_as(&self, password: &str, args: &[&str]) -> Ran {
@@ -56,6 +67,14 @@ targets:
     /// As people see it.
     pub(crate) fn run_text(&self, args: &[&str]) -> Ran {
         Ran::of(&self.world.command(args).env("SNOW_PASSWORD", "integration-password").output().unwrap())
+    }
+
+    /// As people see it, where all goes well.
+    #[track_caller]
+    pub(crate) fn text(&self, args: &[&str]) -> Ran {
+        let ran = self.run_text(args);
+        assert_eq!(ran.code, 0, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
+        ran
     }
 
     #[track_caller]

@@ -55,7 +55,7 @@ pub struct Cloud {
     /// `None`: the environment has no credentials.
     pub credentials: Option<Credentials>,
     /// Where Dewpoint finds it.
-    url: String,
+    pub url: String,
     _proxy: Background,
     _moto: Background,
 }

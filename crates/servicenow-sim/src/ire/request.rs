@@ -1,7 +1,7 @@
 //! The payload as it was sent.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -102,6 +102,12 @@ impl Payload {
             *classes.entry(item.class.clone()).or_default() += 1;
         }
         classes
+    }
+
+    /// What its items name: a record, or else what they are to their source.
+    pub(crate) fn named(&self) -> BTreeSet<String> {
+        let name = |item: &Item| item.values.get("sys_id").cloned().or_else(|| Some(item.source.as_ref()?.native_key.clone()));
+        self.items.iter().filter_map(name).filter(|name| !name.is_empty()).collect()
     }
 
     /// The item that an end of a relation means.
