@@ -177,7 +177,8 @@ impl Asking<'_, '_> {
         let is_same_record = foreseen.record.is_none() || foreseen.record == record;
         let is_as_planned = match change.change {
             ChangeKind::Create => foreseen.would == Would::Create,
-            ChangeKind::Relate => matches!(foreseen.would, Would::Create | Would::Update),
+            // One that is there already is as it is to be.
+            ChangeKind::Relate => foreseen.would != Would::Refuse,
             _ => foreseen.would == Would::Update && is_same_record,
         };
         if is_as_planned {

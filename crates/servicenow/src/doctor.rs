@@ -1,6 +1,6 @@
 //! The online checks: each names what is missing on the instance and who has to do what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
@@ -72,7 +72,7 @@ impl Checks<'_> {
                 false
             }
             Err(error) => {
-                let mend = error.hint().unwrap_or_else(|| "check `url`".to_owned());
+                let mend = "check `url`, proxies and certificates, and whether the instance is awake".to_owned();
                 self.problem("address", &error, &mend);
                 false
             }
@@ -103,7 +103,7 @@ impl Checks<'_> {
     }
 
     async fn classes(&mut self) {
-        let classes: BTreeMap<String, Kind> = self.mapping.classes().into_iter().map(|(class, kind)| (class.to_owned(), kind)).collect();
+        let classes = self.mapping.classes().clone();
         let mut sound = 0;
         for (class, kind) in classes {
             let meta = match self.api.class(&class).await {

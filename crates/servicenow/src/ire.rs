@@ -205,8 +205,8 @@ impl Report {
         let said = |outcome: &Outcome| {
             outcome.errors.iter().find(|said| said.error == "INVALID_INPUT_DATA" && said.message.contains(source)).map(Said::words)
         };
-        let first = self.items.first().and_then(said)?;
-        self.items.iter().all(|outcome| said(outcome).is_some()).then_some(first)
+        let first = self.items.outcomes.first().and_then(said)?;
+        self.items.outcomes.iter().all(|outcome| said(outcome).is_some()).then_some(first)
     }
 
     /// What became of the relation at this place.

@@ -25,7 +25,7 @@ const VERSION: &str = "servicenow mapping 1";
 const STANDARD: &str = include_str!("mapping.json");
 
 /// Columns that no mapping can fill: the engine's own, and those by which records are known and judged as ours.
-pub const RESERVED: &[&str] = &["discovery_source", "last_discovered", "sys_class_name", "sys_id", TAGS];
+pub const RESERVED: &[&str] = &["discovery_source", "last_discovered", "object_id", "sys_class_name", "sys_id", TAGS];
 
 /// The field that stands for a CI's tags: rows of `cmdb_key_value` and no column.
 pub(crate) const TAGS: &str = "tags";
@@ -36,6 +36,8 @@ pub struct Mapping {
     kinds: BTreeMap<Kind, KindMapping>,
     relations: Vec<RelationMapping>,
     statuses: Statuses,
+    /// Every class with its kind.
+    classes: BTreeMap<String, Kind>,
     digest: Digest,
 }
 
@@ -333,7 +335,15 @@ impl Mapping {
             .chain(statuses.parts())
             .collect();
         let digest = Digest::of_parts([VERSION, STANDARD].into_iter().chain(parts.iter().map(String::as_str)).map(str::as_bytes));
-        Ok(Self { kinds, relations, statuses: statuses.clone(), digest })
+        let mut classes = BTreeMap::new();
+        for (kind, mapping) in &kinds {
+            let names = match &mapping.class {
+                ClassName::Same(class) => vec![class],
+                ClassName::ByProvider { aws, azure } => vec![aws, azure],
+            };
+            classes.extend(names.into_iter().map(|class| (class.clone(), *kind)));
+        }
+        Ok(Self { kinds, relations, statuses: statuses.clone(), classes, digest })
     }
 
     /// What status columns hold by where a resource stands.
@@ -356,15 +366,13 @@ impl Mapping {
     }
 
     /// Every class with its kind.
-    pub(crate) fn classes(&self) -> BTreeMap<&str, Kind> {
-        let mut classes = BTreeMap::new();
-        for (kind, mapping) in &self.kinds {
-            match &mapping.class {
-                ClassName::Same(class) => drop(classes.insert(class.as_str(), *kind)),
-                ClassName::ByProvider { aws, azure } => classes.extend([(aws.as_str(), *kind), (azure.as_str(), *kind)]),
-            }
-        }
-        classes
+    pub(crate) const fn classes(&self) -> &BTreeMap<String, Kind> {
+        &self.classes
+    }
+
+    /// The kind whose records are of a class.
+    pub(crate) fn kind_of(&self, class: &str) -> Option<Kind> {
+        self.classes.get(class).copied()
     }
 
     /// Every name that a field has in records of any kind: what an authority can speak of.
@@ -377,6 +385,14 @@ impl Mapping {
     /// The columns that a kind's records are written to, in order.
     pub(crate) fn columns(&self, kind: Kind) -> impl Iterator<Item = &str> {
         self.kinds.get(&kind).into_iter().flat_map(|mapping| mapping.fields.keys()).map(String::as_str)
+    }
+
+    /// The columns that records of a class are written to. One that no kind has by now may hold records of any: classes are changed, records stay.
+    pub(crate) fn columns_of(&self, class: &str) -> BTreeSet<&str> {
+        match self.kind_of(class) {
+            Some(kind) => self.columns(kind).collect(),
+            None => self.kinds.keys().flat_map(|kind| self.columns(*kind)).collect(),
+        }
     }
 
     /// How a column's text becomes the id of a row; `None` where it stays a text.
@@ -410,6 +426,14 @@ impl Mapping {
         self.relations.iter().find(fits).map(|mapping| EdgeForm { kind: &mapping.kind, parent: mapping.parent })
     }
 
+    /// The types that relations between records of two kinds have, whichever is the parent, with that by which one is identified.
+    pub(crate) fn types_between(&self, one: Kind, other: Kind) -> BTreeSet<&str> {
+        let edge = |relation: RelationType, from: Kind, to: Kind| self.edge(relation, from, to).filter(|_| can_lead(relation, from, to));
+        let edges = RelationType::ALL.iter().flat_map(|relation| [edge(*relation, one, other), edge(*relation, other, one)]);
+        let hosts = [one, other].into_iter().filter_map(|kind| Some(self.beside(kind)?.1.kind.as_str()));
+        edges.flatten().map(|form| form.kind).chain(hosts).collect()
+    }
+
     /// Names of all relationship types in use.
     pub(crate) fn relationship_types(&self) -> impl Iterator<Item = &str> {
         let hosts = self.kinds.values().filter(|mapping| mapping.beside.is_some()).map(|mapping| mapping.host.kind.as_str());
@@ -425,7 +449,7 @@ impl Mapping {
         for (name, field) in &self.kinds.get(&ci.kind)?.fields {
             let value = match &field.value {
                 FieldValue::ObjectId => Some(object_id(ci)),
-                FieldValue::Status => self.statuses.text(name, ci.stage == Stage::Retired, ci.stage == Stage::Inactive),
+                FieldValue::Status => self.statuses.text(name, ci.stage == Stage::Retired, is_inactive(ci)),
                 FieldValue::Expression(expression) => match expression.value(&subject) {
                     Ok(value) => column(&value),
                     Err(error) => {
@@ -451,6 +475,25 @@ impl Mapping {
         let failed = failures.iter().map(|failure| (failure.field.clone(), failure.error.to_string())).collect();
         Some((Adapted { class, fields, failed }, failures))
     }
+}
+
+/// Whether edges of a type are ever found between these kinds, as far as the type says.
+fn can_lead(relation: RelationType, from: Kind, to: Kind) -> bool {
+    match relation {
+        RelationType::ProtectedBy => to == Kind::SecurityGroup,
+        RelationType::Allows => from == Kind::SecurityGroup && to == Kind::SecurityGroup,
+        RelationType::MemberOf => to == Kind::ScalingGroup,
+        RelationType::RoutesTo => matches!(from, Kind::LoadBalancer | Kind::Pool),
+        RelationType::DependsOn => from == Kind::Service,
+        RelationType::AttachedTo => matches!(to, Kind::Instance | Kind::ScalingGroup),
+        RelationType::ConnectedTo => to == Kind::Subnet,
+        RelationType::LocatedIn | RelationType::Contains => true,
+    }
+}
+
+/// A machine that listings miss stands as it was last seen.
+fn is_inactive(ci: &Ci) -> bool {
+    ci.stage == Stage::Inactive || (ci.stage == Stage::Missing && ci.state.as_deref() == Some("stopped"))
 }
 
 fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> {

@@ -260,8 +260,7 @@ impl Reader<'_> {
 
     /// Columns to read of a class.
     fn fields(&self, class: &str) -> Vec<&str> {
-        let kind = self.mapping.classes().get(class).copied();
-        let written = kind.into_iter().flat_map(|kind| self.mapping.columns(kind));
+        let written = self.mapping.columns_of(class);
         let all: BTreeSet<&str> = OWN_FIELDS.into_iter().chain(written).filter(|name| *name != TAGS).collect();
         all.into_iter().collect()
     }
@@ -314,7 +313,7 @@ impl Reader<'_> {
     fn found(&self, row: Row, mark: Option<Mark>, tags: Option<BTreeMap<String, Value>>) -> Option<FoundRecord> {
         let id = RecordId(row.get("sys_id")?.clone());
         let class = row.get("sys_class_name").cloned().unwrap_or_default();
-        let kind = self.mapping.classes().get(class.as_str()).copied();
+        let kind = self.mapping.kind_of(&class);
         let is_ours = mark.is_some();
         // Who else writes through the engine moves that time as well.
         let is_our_time = is_ours && row.get("discovery_source") == Some(&self.api.source);
@@ -322,7 +321,7 @@ impl Reader<'_> {
         let retired = self.mapping.statuses().says_retired(|column| row.get(column));
         let subject = mark.as_ref().and_then(|mark| subject(&mark.key, kind?, &row));
         let mut fields: BTreeMap<String, Value> = row.into_iter().map(|(name, value)| (name, value.into())).collect();
-        let written: BTreeSet<&str> = kind.into_iter().flat_map(|kind| self.mapping.columns(kind)).collect();
+        let written = self.mapping.columns_of(&class);
         fields.retain(|name, _| written.contains(name.as_str()));
         if let Some(tags) = tags.filter(|tags| !tags.is_empty()) {
             fields.insert(TAGS.to_owned(), Value::Object(tags.into_iter().collect()));

@@ -21,7 +21,7 @@ fn form(relation: &str, from: &str, to: &str) -> &'static str {
         | ("connected_to", "network_interface", "subnet") => "to | Contains::Contained by | from",
         ("protected_by", "load_balancer", "security_group") => "from | Contains::Contained by | to",
         ("protected_by", "instance" | "network_interface" | "subnet", "security_group") => "from | Uses::Used by | to",
-        ("allows", "security_group", "security_group") => "from | Connects to::Connected by | to",
+        ("allows", "security_group", "security_group") => "from | Uses::Used by | to",
         ("attached_to", "network_interface" | "volume" | "public_address", "instance") => "to | Uses::Used by | from",
         ("member_of", "instance", "scaling_group") => "from | Managed by::Manages | to",
         ("routes_to", "load_balancer", "pool") => "to | Hosted on::Hosts | from",

@@ -17,6 +17,9 @@ use crate::status::INSTALL_STATUS;
 /// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
 const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 
+/// The types of relations that two records can have, and the edges between them that end.
+type Between<'a> = (BTreeSet<&'a str>, Vec<usize>);
+
 impl Batch<'_> {
     /// Whether other sources saw the records lately that are to be retired or removed: those live on without us.
     pub(super) async fn ask_others(&mut self) -> Result<(), TargetError> {
@@ -120,6 +123,7 @@ impl Batch<'_> {
     /// Removes edges: the engine has no word for that.
     pub(super) async fn unrelate(&mut self) -> Result<(), TargetError> {
         let mut wanted: BTreeMap<(&str, &str, &str), Vec<usize>> = BTreeMap::new();
+        let mut former: BTreeMap<(&str, &str), Between<'_>> = BTreeMap::new();
         let mut identifying: BTreeSet<usize> = BTreeSet::new();
         let mut hosts: BTreeMap<(String, String), usize> = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
@@ -137,6 +141,8 @@ impl Batch<'_> {
                 identifying.insert(number);
             }
             wanted.entry((form.kind, &parent.record.0, &child.record.0)).or_default().push(number);
+            let types = self.reader.mapping.types_between(kinds.0, kinds.1);
+            former.entry((&parent.record.0, &child.record.0)).or_insert((types, Vec::new())).1.push(number);
         }
         let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
         let mut rows: Vec<(String, (String, String), Vec<usize>)> = Vec::new();
@@ -152,7 +158,10 @@ impl Batch<'_> {
                 };
                 *hosts.entry((kind.clone(), parent.clone())).or_default() += 1;
                 let is_ours = [parent, child].into_iter().all(|end| self.reader.book.mark(&RecordId(end.clone())).is_some());
-                match wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())) {
+                // One of a type that nothing between these kinds has by now was made before `relationships` was changed.
+                let stale = || former.get(&(parent.as_str(), child.as_str())).filter(|(types, _)| !types.contains(kind.as_str()));
+                let numbers = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())).or_else(|| Some(&stale()?.1));
+                match numbers {
                     Some(numbers) if is_ours => rows.push((id.clone(), (kind.clone(), parent.clone()), numbers.clone())),
                     Some(numbers) => not_ours.extend(numbers),
                     None => {}
@@ -264,8 +273,7 @@ impl Batch<'_> {
             return Ok(());
         }
         let mut edges: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-        let classes = self.reader.mapping.classes();
-        let kind_of = |class: Option<&String>| class.and_then(|class| classes.get(class.as_str()).copied());
+        let kind_of = |class: Option<&String>| self.reader.mapping.kind_of(class?);
         for side in ["parent", "child"] {
             for list in lists(retired.keys().copied()) {
                 let query = Query::all().any_of(side, list.iter().copied());

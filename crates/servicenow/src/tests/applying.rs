@@ -184,6 +184,20 @@ async fn an_edge_of_peoples_stays_and_a_pool_changes_its_balancer() {
     rig.send(1, &[unrelate((&machine(1), &records[0]), RelationType::ProtectedBy, (&group, &records[1]))]).await;
     assert_eq!(rig.rows("cmdb_rel_ci", &format!("type={uses}"), &["parent"]).len(), 1, "people drew it");
 
+    // Made while the configuration had another type for it.
+    let types = [(RelationType::ProtectedBy, "Depends on::Used by".to_owned())].into();
+    let mapping = Arc::new(Mapping::with(&BTreeMap::new(), &types, &Statuses::default()).unwrap());
+    let before = ServiceNowTarget::new(&ServiceNowConfig { mapping, ..config(&rig.sim) }).unwrap();
+    let rig = Rig { target: before, ..rig };
+    rig.send(1, &[relate((&machine(1), Some(&records[0])), RelationType::ProtectedBy, (&group, Some(&records[1])))]).await;
+    let depends = rig.sim.edit(|instance| instance.relation_type("Depends on::Used by")).unwrap();
+    let left = |rig: &Rig| [&uses, &depends].map(|kind| rig.rows("cmdb_rel_ci", &format!("type={kind}"), &["parent"]).len());
+    assert_eq!(left(&rig), [1, 1]);
+    let now = ServiceNowTarget::new(&config(&rig.sim)).unwrap();
+    let rig = Rig { target: now, ..rig };
+    rig.send(1, &[unrelate((&machine(1), &records[0]), RelationType::ProtectedBy, (&group, &records[1]))]).await;
+    assert_eq!(left(&rig), [1, 0], "ours is gone, and theirs is not");
+
     let balancer = |name: &str| {
         thing(Kind::LoadBalancer, &format!("loadbalancer/app/{name}/1"), name, &json!({"balancer_type": "application", "listeners": []}))
     };

@@ -27,7 +27,7 @@ fn the_columns_are_those_of_the_product() {
     let instance = Instance::new();
     for (class, kind) in mapping.classes() {
         assert!(instance.schema.tables.contains_key(class), "{class}");
-        for column in mapping.columns(kind).filter(|column| *column != "tags") {
+        for column in mapping.columns(*kind).filter(|column| *column != "tags") {
             assert!(instance.schema.column(class, column).is_some(), "{class}.{column}");
         }
     }
