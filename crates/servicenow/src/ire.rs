@@ -187,11 +187,6 @@ impl Failure {
     pub(crate) fn is_consequence(&self) -> bool {
         self.code == "ABANDONED"
     }
-
-    /// Whether the record is not to blame: what it depends on failed, or another payload was at work on it.
-    pub(crate) fn is_passing(&self) -> bool {
-        self.is_consequence() || self.code == "LOCK_TIMEOUT"
-    }
 }
 
 impl Report {

@@ -191,7 +191,7 @@ fn the_report_tells_people_how_often_the_instance_was_asked() {
     snow.world.write("inventory.json", &estate(3, 0).to_string());
     let ran = snow.text(&["sync", "--at", FIRST]);
     let counters = snow.sim.counters();
-    let words = [("identifyreconcile", "reconcile"), ("meta", "class"), ("table", "table read")];
+    let words = [("identifyreconcile", "reconcile"), ("identifyreconcile_query", "identify"), ("meta", "class"), ("table", "table read")];
     let mut told = words.map(|(api, word)| (counters.by_api[api], word));
     assert_eq!(told.iter().map(|(n, _)| n).sum::<u64>(), counters.requests, "{counters:?}");
     told.sort_by_key(|(n, _)| std::cmp::Reverse(*n));

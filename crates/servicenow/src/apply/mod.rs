@@ -561,7 +561,7 @@ impl<'a> Batch<'a> {
             Place::Relation(place) => report.relation(place),
         };
         let outcome = outcome.ok_or_else(left_out)?;
-        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_passing() {
+        let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
             false => api.rejected(failure.text),
         })?;
