@@ -73,8 +73,16 @@ fn flow(written: &[Written], style: ScalarStyle) -> Vec<Placed> {
         rest = match (style, rest) {
             (_, []) | (DoubleQuoted, [('"', _), ..]) => return placed,
             (_, [(' ' | '\t' | '\n', _), ..]) => {
-                let (run, rest) = blanks(rest);
-                fold(run, &mut placed);
+                let (run, mut rest) = blanks(rest);
+                let mut run = run.to_vec();
+                // The parser reads on behind a comment that a tab goes before.
+                while let (ScalarStyle::Plain, [('#', _), ..]) = (style, rest) {
+                    let comment = rest.iter().take_while(|(c, _)| *c != '\n').count();
+                    let (more, behind) = blanks(rest.get(comment..).unwrap_or_default());
+                    run.extend_from_slice(more);
+                    rest = behind;
+                }
+                fold(&run, &mut placed);
                 rest
             }
             (SingleQuoted, [('\'', at), ('\'', _), rest @ ..]) => {
@@ -256,6 +264,11 @@ mod tests {
             let Span { start, end } = locate(source, node, &(length..length));
             assert_eq!((format!("{}:{}", start.line, start.column).as_str(), start), (place, end), "{source}");
         }
+    }
+
+    #[test]
+    fn comments_within() {
+        check("k: a\n\t# why\n  bad\n", "bad", "3:3-3:6");
     }
 
     #[test]
