@@ -205,15 +205,18 @@ pub(super) fn upsert(estate: &mut Estate, sort: Sort, resource: Resource, sighti
         note(dirty, observing, JournalKind::Observed, &key, sort.cause(), fields);
         let mut known = Known::new(resource, observing.at, observing.fence);
         known.last_seen = sighting.last.filter(|_| !sighting.is_now).unwrap_or(observing.at);
+        // Where the clock stepped back it has not stood since before its members were seen.
+        known.life_since = known.life_since.max(known.last_seen);
         estate.resources.insert(key, known);
         return true;
     };
     let mut taken = take(known, resource.into(), Proven::ALL);
     if known.end.is_some() && known.disposition == Disposition::Defer {
         // It ended without a record, and what is made under its name has not stood yet.
-        let change = FieldChange { from: known.life_since.to_string().into(), to: observing.at.to_string().into() };
+        let since = sighting.last.filter(|_| !sighting.is_now).unwrap_or(observing.at).max(observing.at);
+        let change = FieldChange { from: known.life_since.to_string().into(), to: since.to_string().into() };
         taken.fields.insert("life_since".to_owned(), change);
-        known.life_since = observing.at;
+        known.life_since = since;
     }
     if known.missing > 0 {
         taken.fields.insert("missing".to_owned(), FieldChange { from: known.missing.into(), to: 0.into() });

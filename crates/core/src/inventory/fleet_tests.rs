@@ -75,9 +75,13 @@ fn run(estate: &mut Estate, pull: &Pull, folding: &Folding, fence: i64) -> Folde
 
 /// Observe, derive, dispose as `folding` says, fold.
 fn run_as(estate: &mut Estate, pull: &Pull, folding: &Folding, fence: i64, narrow: bool) -> Folded {
+    run_at(estate, pull, folding, (fence, 10 * fence), narrow)
+}
+
+fn run_at(estate: &mut Estate, pull: &Pull, folding: &Folding, (fence, at): (i64, i64), narrow: bool) -> Folded {
     estate.dirty = Dirty::default();
     let coverage = coverage(pull);
-    let observing = Observing { at: minute(10 * fence), fence: Fence(fence), narrow, coverage: &coverage };
+    let observing = Observing { at: minute(at), fence: Fence(fence), narrow, coverage: &coverage };
     let _ = observe(estate, pull.clone(), &observing);
     let _ = derive(estate, &Ownership::default(), &observing);
     dispose(estate, folding);
@@ -154,6 +158,22 @@ fn a_named_fleet_is_what_its_members_are() {
     let _ = run(&mut estate, &all, &folding, 2);
     is_clean(&estate);
     assert_eq!(estate.resources[&web()].fence, Fence(2));
+}
+
+#[test]
+fn a_fleet_has_not_stood_since_before_its_members_were_seen() {
+    let mut estate = Estate::default();
+    let fleet = named("blue");
+    let _ = run_at(&mut estate, &seen(vec![instance("i-1")], vec![]), &Folding::new(), (1, 105), false);
+    // The clock stepped back, and the listing does not show the member.
+    let cut = seen_but(Outcome::Truncated, &[Kind::Instance], vec![], vec![]);
+    let _ = run_at(&mut estate, &cut, &into(&fleet, &["i-1"]), (2, 0), false);
+    let known = &estate.resources[&fleet];
+    assert_eq!((known.last_seen, known.life_since), (minute(105), minute(105)));
+    // Shown again, it stands since now.
+    let mut fresh = Estate::default();
+    let _ = run_at(&mut fresh, &seen(vec![instance("i-1")], vec![]), &into(&fleet, &["i-1"]), (1, 7), false);
+    assert_eq!(fresh.resources[&fleet].life_since, minute(7));
 }
 
 #[test]

@@ -332,6 +332,10 @@ impl<'a> Teller<'a> {
             let disposition = self.estate.resources.get(key).map(|known| known.disposition);
             prop_assert!(disposition != Some(Disposition::Record), "{} was seen for {} minutes only", key, self.age(key));
             prop_assert!(!self.target.state.records.contains_key(key), "{} was seen for {} minutes only", key, self.age(key));
+            // It lives again under its old id, and a listing that lags hides that: what hangs on it looks as if it had outlived it.
+            if self.estate.resources.get(key).is_some_and(|known| known.end.is_some() && self.is_alive(known)) {
+                continue;
+            }
             for dependent in self.story.dependents(machine).filter(|dependent| !self.outlived.contains(*dependent)) {
                 prop_assert!(!self.target.state.records.contains_key(dependent), "{dependent} has a record, its machine none");
             }
