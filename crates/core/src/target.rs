@@ -467,6 +467,12 @@ pub trait Target: Send + Sync {
         None
     }
 
+    /// Whether records are marked as retired by status fields, which are people's between two stages: then a record that somebody retired while its
+    /// resource lives is reported, and not brought back. Pure.
+    fn retires_by_status(&self) -> bool {
+        false
+    }
+
     /// Whether a write ends with the process that sends it, done or undone, as in a file. A server may be at work on a request whose
     /// sender is gone.
     fn ends_with_sender(&self) -> bool {

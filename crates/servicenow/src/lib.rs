@@ -151,6 +151,10 @@ impl Target for ServiceNowTarget {
         true
     }
 
+    fn retires_by_status(&self) -> bool {
+        true
+    }
+
     fn mapping_digest(&self) -> Digest {
         let overrides = self.authority.iter().flat_map(|(field, authority)| [field.as_bytes(), authority.as_str().as_bytes()]);
         Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))

@@ -65,6 +65,29 @@ fn a_field_that_another_source_owns_is_told_and_not_fought_for() {
     trial.assert_whole(&last);
 }
 
+/// Status fields are people's between two stages, the one that says retired too.
+#[test]
+fn what_people_retire_while_it_lives_is_reported_and_left() {
+    let trial = Trial::over(instance(), VERIFIED);
+    trial.put(&machines(4));
+    trial.sync(0);
+    trial.wait(1);
+    trial.sync(0);
+    trial.people_edit("i-0002", &[("install_status", "7"), ("operational_status", "6")]);
+    let seen = || ["install_status", "operational_status"].map(|column| trial.value("i-0002", column));
+    trial.wait(2);
+    let sync = trial.sync(0);
+    assert_eq!(sync["counts"]["snow"], json!({}), "{sync:#}");
+    assert!(sync["remarks"].to_string().contains("`retired`"), "{sync:#}");
+    assert_eq!(writes_of(&trial, 4), [0; 4]);
+    assert_eq!(seen(), ["7", "6"]);
+    // Its stage changes: the statuses are ours again.
+    trial.put(&with(machines(4), "i-0002", json!({ "state": "stopped" })));
+    trial.sync(0);
+    assert_eq!(seen()[1], "2");
+    trial.assert_strangers();
+}
+
 #[test]
 fn what_people_edit_is_corrected_or_left_as_the_field_says() {
     let trial = Trial::over(instance(), &format!("{VERIFIED}\n{ASSET}"));

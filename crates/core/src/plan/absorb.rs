@@ -83,8 +83,9 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
     let mut after = fields.clone();
     let mut is_pending = false;
     let is_ended_there = found.retired && !row.contributed;
+    let is_corrected = is_ended_there && !input.terms.target.retires_by_status() && is_shown_alive(input, known);
     if is_ended_there {
-        let action = if is_shown_alive(input, known) { DriftAction::Correct } else { DriftAction::Report };
+        let action = if is_corrected { DriftAction::Correct } else { DriftAction::Report };
         let (desired, found) = (Value::Bool(false), Value::Bool(true));
         absorbed.drifted.push(Drifted { key: key.clone(), field: RETIRED.to_owned(), desired, found, action });
     }
@@ -100,11 +101,10 @@ fn absorb_record(input: &Input<'_>, key: &Key, row: &RecordBrief, found: &FoundR
             absorbed.drifted.push(drifted);
         }
     }
-    let is_revived = is_ended_there && is_shown_alive(input, known);
-    if after != *fields || is_revived {
+    if after != *fields || is_corrected {
         let basis = row.basis.filter(|_| !is_pending);
         let mut row = RecordBrief { basis, fields: Some(after), ..row.clone() };
-        if is_revived {
+        if is_corrected {
             row.state = DeliveryState::Retired;
             row.retired_at = found.delivered_at.or(Some(input.at));
         }
