@@ -356,7 +356,9 @@ impl Engine<'_, '_> {
                 Some((noted, error)) if error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. }) => {
                     self.outcome.waiting += noted.in_flight.len() as u64 + left(&stack);
                     self.note(not_sent(noted.in_flight)).await?;
-                    return Err(Stop::Target(error));
+                    // Someone may have asked to stop during the wait.
+                    let is_wait = matches!(error, TargetError::Busy { .. }) && *self.delivery.interrupt.borrow();
+                    return Err(if is_wait { Stop::Interrupted } else { Stop::Target(error) });
                 }
                 Some((noted, error)) if noted.in_flight.len() > 1 => {
                     let mut first = self.parts(noted, &error).await?;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::{About, Aftermath, Delivery, Outcome, Stop, hold};
 use crate::clock::RunClock;
@@ -27,8 +28,8 @@ enum Mood {
     Down,
     /// It goes silent on every batch of more than these.
     Slow(usize),
-    /// It asks to wait longer than there is time.
-    Busy,
+    /// It asks to wait for so many seconds.
+    BusyFor(u64),
     /// It asks to wait a moment, once.
     BusyOnce,
     /// It answers for so many of a batch only.
@@ -38,6 +39,8 @@ enum Mood {
 }
 
 struct Moody {
+    /// Someone who asks to stop as soon as it is asked.
+    stop: Option<watch::Sender<bool>>,
     name: TargetName,
     mood: Mood,
     batch_size: usize,
@@ -75,6 +78,9 @@ impl Target for Moody {
         };
         let silent = || TargetError::Unreachable { target: self.name.clone(), operation: "apply", text: "connection reset".to_owned() };
         let done = |write: &Write| Ok(Delivered::to(RecordId(write.key.to_string()), "vm".to_owned()));
+        if let Some(stop) = &self.stop {
+            stop.send_replace(true);
+        }
         match self.mood {
             Mood::Down => Err(silent()),
             Mood::Shocked if before == 0 => Err(silent()),
@@ -82,7 +88,7 @@ impl Target for Moody {
                 let refused = || TargetError::Rejected { target: self.name.clone(), text: "locked".to_owned() };
                 Ok(batch.iter().map(|_| Err(refused())).collect())
             }
-            Mood::Busy => Err(TargetError::Busy { target: self.name.clone(), seconds: 3600 }),
+            Mood::BusyFor(seconds) => Err(TargetError::Busy { target: self.name.clone(), seconds }),
             Mood::Slow(most) if batch.len() > most => Err(silent()),
             Mood::Slow(_) => Ok(batch.iter().map(done).collect()),
             Mood::BusyOnce if before == 0 => Err(TargetError::Busy { target: self.name.clone(), seconds: 1 }),
@@ -152,7 +158,7 @@ async fn send_in(mood: Mood, batch_size: usize) -> Sent {
 }
 
 async fn send_changes(mood: Mood, batch_size: usize, changes: Vec<Change>, records: BTreeMap<Key, RecordBrief>) -> Sent {
-    let moody = Arc::new(Moody { name: "moody".parse().unwrap(), mood, batch_size, batches: Mutex::default() });
+    let moody = Arc::new(Moody { stop: None, name: "moody".parse().unwrap(), mood, batch_size, batches: Mutex::default() });
     let (outcome, ledger, folder) = send_to(moody.clone(), &about, changes, records).await;
     let batches = moody.batches.lock().unwrap().clone();
     (outcome, batches, ledger, folder)
@@ -165,6 +171,16 @@ pub(super) async fn send_to(
     changes: Vec<Change>,
     records: BTreeMap<Key, RecordBrief>,
 ) -> (Outcome, Arc<dyn Ledger>, tempfile::TempDir) {
+    send_until(target, about, changes, records, &tokio::sync::watch::channel(false).1).await
+}
+
+async fn send_until(
+    target: Arc<dyn Target>,
+    about: &(dyn Fn(&Key) -> About + Sync),
+    changes: Vec<Change>,
+    records: BTreeMap<Key, RecordBrief>,
+    interrupt: &watch::Receiver<bool>,
+) -> (Outcome, Arc<dyn Ledger>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let address = LedgerAddress::parse("sqlite://dewpoint.db", folder.path(), None).unwrap();
     let ledger: Arc<dyn Ledger> = Arc::from(ledger::open(&address, ledger::Mode::ReadWrite { create: true }).await.unwrap());
@@ -172,7 +188,6 @@ pub(super) async fn send_to(
     ledger.note_target(&name, "local", "", &TargetNews::Paused(false)).await.unwrap();
     let clock = Arc::new(RunClock::new(Some(Timestamp::UNIX_EPOCH)));
     let lease = hold(Arc::clone(&ledger), clock, &name, "the test", Aftermath::None).await.unwrap();
-    let (_stop, interrupt) = tokio::sync::watch::channel(false);
     let delivery = Delivery {
         target: &target,
         ledger: ledger.as_ref(),
@@ -181,7 +196,7 @@ pub(super) async fn send_to(
         estate: &EstateId("estate".to_owned()),
         at: Timestamp::UNIX_EPOCH,
         deadline: Instant::now() + Duration::from_secs(600),
-        interrupt: &interrupt,
+        interrupt,
         about,
         fill: &|_| {},
         limits: &Limits::default(),
@@ -243,7 +258,7 @@ async fn a_target_that_is_down_is_given_up_soon() {
 
 #[tokio::test]
 async fn a_target_that_asks_to_wait_is_asked_once() {
-    let (outcome, batches, ledger, _folder) = send(Mood::Busy).await;
+    let (outcome, batches, ledger, _folder) = send(Mood::BusyFor(3600)).await;
     assert!(matches!(outcome.stopped, Some(Stop::Target(TargetError::Busy { .. }))), "{:?}", outcome.stopped);
     assert_eq!((batches, outcome.waiting, outcome.failed.len()), (vec![100], 100, 0));
     assert_eq!(in_flight(&*ledger).await, []);
@@ -256,6 +271,17 @@ async fn a_wait_that_there_is_time_for_is_waited_out() {
     assert!(outcome.stopped.is_none(), "{:?}", outcome.stopped);
     assert_eq!((batches, outcome.done.get(&ChangeKind::Create), outcome.waiting), (vec![100, 100], Some(&100), 0));
     assert_eq!(in_flight(&*ledger).await, []);
+}
+
+#[tokio::test]
+async fn a_wait_ends_when_someone_asks_to_stop() {
+    let name: TargetName = "moody".parse().unwrap();
+    let (stop, interrupt) = watch::channel(false);
+    let changes = (0..3).map(|number| change(&name, number)).collect();
+    let moody = Arc::new(Moody { stop: Some(stop), name, mood: Mood::BusyFor(60), batch_size: 200, batches: Mutex::default() });
+    let (outcome, ledger, _folder) = send_until(moody, &about, changes, BTreeMap::new(), &interrupt).await;
+    assert!(matches!(outcome.stopped, Some(Stop::Interrupted)), "{:?}", outcome.stopped);
+    assert_eq!((outcome.waiting, in_flight(&*ledger).await), (3, Vec::new()));
 }
 
 #[tokio::test]
