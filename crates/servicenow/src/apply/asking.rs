@@ -44,8 +44,10 @@ impl Batch<'_> {
         }
         for (key, number) in open {
             if let (true, Some((_, Some(stranger)))) = (self.is_open(number), self.reader.book.asked(&key)) {
-                let text =
-                    format!("record {} stands there by now, and somebody else made it: the next sync asks what becomes of it", stranger.0);
+                let text = format!(
+                    "record {} stands there by now, and somebody else made it: the instance keeps one record for an id, so set `adopt`, or have one of the two removed",
+                    stranger.0
+                );
                 self.reject(number, text);
             }
         }
