@@ -87,6 +87,20 @@ impl Estate {
         self.machines.retain(|id, machine| *id >= oldest || machine.there && !machine.terminated);
     }
 
+    /// What each of one to three syncs that are cut off meets. The estate may move on, or back, before the one that completes.
+    pub fn wavered(&mut self, random: &mut Random) -> Vec<Self> {
+        let kills = 1 + random.below(3);
+        let mut states = vec![self.clone()];
+        for _ in 1..kills {
+            self.waver(random);
+            states.push(self.clone());
+        }
+        if random.below(2) == 0 {
+            self.waver(random);
+        }
+        states
+    }
+
     /// Changes that may be changed back: few values, and each may be the former one again.
     pub fn waver(&mut self, random: &mut Random) {
         for _ in 0..10 + random.below(50) {

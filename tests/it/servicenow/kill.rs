@@ -52,16 +52,7 @@ fn kill_dash_nine() {
         let context = format!("servicenow, seed {seed}, round {round}");
         let mut clock = Clock { round, syncs: 0 };
         let mut is_waited_for = false;
-        let kills = 1 + random.below(3);
-        let mut states = vec![estate.clone()];
-        for _ in 1..kills {
-            estate.waver(&mut random);
-            states.push(estate.clone());
-        }
-        // The estate may move on, or back, before the sync that completes.
-        if random.below(2) == 0 {
-            estate.waver(&mut random);
-        }
+        let states = estate.wavered(&mut random);
         twin.put(&states[0].inventory());
         let began = Instant::now();
         sync(&twin, &clock.next(), &context);
