@@ -101,7 +101,8 @@ def write(path, resources, changed):
     return relations
 
 
-def sync(binary, folder):
+def timed_sync(binary, folder):
+    """What a sync says, and what it took."""
     with open(folder / "out.json", "wb") as out:
         began = time.monotonic()
         child = subprocess.Popen([binary, "sync", "-c", str(folder / "dewpoint.yaml"), "--output", "json", "-q"], stdout=out)
@@ -109,11 +110,14 @@ def sync(binary, folder):
         wall = time.monotonic() - began
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
-        sys.exit(f"dewpoint sync ended with {child.returncode}; its answer is in {folder / 'out.json'}")
-    counts = json.loads((folder / "out.json").read_text()).get("counts", {}).get("cmdb", {})
-    return {
-        "wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024), "changes": sum(counts.values()),
-    }
+        sys.exit(f"dewpoint sync ended with {child.returncode}: {(folder / 'out.json').read_text()[:2000]}")
+    took = {"wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024)}
+    return json.loads((folder / "out.json").read_text()), took
+
+
+def sync(binary, folder):
+    said, took = timed_sync(binary, folder)
+    return took | {"changes": sum(said.get("counts", {}).get("cmdb", {}).values())}
 
 
 def main():

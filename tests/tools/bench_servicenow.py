@@ -15,9 +15,7 @@ import json
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
-import time
 import urllib.request
 
 import bench
@@ -71,18 +69,9 @@ def configure(folder, simulator, per_second):
 def sync(binary, folder, simulator):
     simulator.ask("DELETE", "calls")
     before = simulator.cpu_s()
-    with open(folder / "out.json", "wb") as out:
-        began = time.monotonic()
-        child = subprocess.Popen([binary, "sync", "-c", str(folder / "dewpoint.yaml"), "--output", "json", "-q"], stdout=out)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        sys.exit(f"dewpoint sync ended with {child.returncode}: {(folder / 'out.json').read_text()[:2000]}")
-    said = json.loads((folder / "out.json").read_text())
+    said, took = bench.timed_sync(binary, folder)
     counters = simulator.ask("GET", "counters")
-    return {
-        "wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024),
+    return took | {
         "simulator_cpu_s": round(simulator.cpu_s() - before, 2), "changes": sum(said["counts"].get("snow", {}).values()),
         "requests": counters["requests"], "writes": counters["writes"], "refused": counters["by_status"].get("429", 0),
         "waited_s": round(said["waited_s"].get("snow", 0.0), 1),
