@@ -9,7 +9,7 @@ use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{
-    self, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind,
+    self, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Lost, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind,
 };
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, RecordId, TargetError};
@@ -30,6 +30,8 @@ pub(super) struct Standing<'a> {
     pub(super) edges: BTreeMap<EdgeId, Option<RecordEdge>>,
     /// Fields found other than written.
     pub(super) drifted: Vec<Drifted>,
+    /// Delivered edges that were not found.
+    pub(super) lost: Vec<Lost>,
     /// Odd things for the report.
     pub(super) remarks: Vec<Remark>,
     /// Keys whose rows went to another key.
@@ -52,6 +54,7 @@ impl<'a> Standing<'a> {
             rows: BTreeMap::new(),
             edges: BTreeMap::new(),
             drifted: Vec::new(),
+            lost: Vec::new(),
             remarks: Vec::new(),
             moved: Vec::new(),
             answers: BTreeMap::new(),
@@ -79,6 +82,7 @@ impl<'a> Standing<'a> {
             self.moved.push((from.clone(), to.clone()));
         }
         let Some(found) = &mut self.ready.found else { return };
+        let mut renamed: BTreeMap<&Key, &Key> = BTreeMap::new();
         for (key, row) in &state.records {
             // The record says its old key until the update that rewrites it was delivered.
             if let Some(old) = &row.carries
@@ -87,13 +91,13 @@ impl<'a> Standing<'a> {
                 && let Some(record) = found.remove(old)
             {
                 found.insert(key.clone(), record);
+                renamed.insert(old, key);
             }
         }
-        if !stand.successors.is_empty() {
+        if !renamed.is_empty() {
             for edges in found.values_mut().filter_map(|record| record.edges.as_mut()) {
-                let renamed = |to: Key| stand.successors.get(&to).filter(|_| !state.records.contains_key(&to)).cloned().unwrap_or(to);
-                *edges =
-                    std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
+                let now = |to: Key| renamed.get(&to).map_or_else(|| to.clone(), |now| (*now).clone());
+                *edges = std::mem::take(edges).into_iter().map(|((relation, to), edge)| ((relation, now(to)), edge)).collect();
             }
         }
         let unknown = found.keys().find(|key| !state.records.get(*key).is_some_and(RecordBrief::exists));
@@ -143,6 +147,8 @@ impl<'a> Standing<'a> {
         } else {
             self.rows.extend(absorbed.rows);
             self.drifted = absorbed.drifted;
+            self.lost = absorbed.lost;
+            self.edges = absorbed.edges.into_iter().map(|(edge, row)| (edge, Some(row))).collect();
         }
         unseen.retain(|identity| !self.rows.contains_key(&identity.key));
         let answers = self.ask(&unseen).await;
@@ -163,11 +169,11 @@ impl<'a> Standing<'a> {
         }
         if self.ready.recovering {
             self.edges = self.with_input(context, stand, |input| plan::recovered_edges(input, &found));
-            for (edge, row) in &self.edges {
-                match row {
-                    Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
-                    None => drop(self.ready.state.edges.remove(edge)),
-                }
+        }
+        for (edge, row) in &self.edges {
+            match row {
+                Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
+                None => drop(self.ready.state.edges.remove(edge)),
             }
         }
         self.ready.row.verified_at = Some(context.at());

@@ -175,13 +175,14 @@ pub struct FoundRecord {
     pub subject: Option<Subject>,
     /// Its fields in the target's own shape.
     pub fields: BTreeMap<String, Value>,
-    /// In a full read the edges that we delivered and that start here, by type and by the external id of the record where they end, with
-    /// their attributes. `None` where the answer does not tell of edges: a look-up's, or that of a target which cannot list them.
+    /// In a full read the edges that we delivered and that start here, by type and by the external id of the record where they end: all that
+    /// the target tells ([`Target::tells`]) and that end at a record whose own edges are told as well. `None` where nobody can say: in a look-up's
+    /// answer, or of a record whose edges the target cannot read.
     pub edges: Option<FoundEdges>,
 }
 
-/// Edges of one record; see [`FoundRecord::edges`].
-pub type FoundEdges = BTreeMap<(RelationType, Key), Attributes>;
+/// Edges of one record ([`FoundRecord::edges`]) with their attributes; `None` where the target keeps none, so that nobody knows what was sent.
+pub type FoundEdges = BTreeMap<(RelationType, Key), Option<Attributes>>;
 
 /// What a target is, so that a moved or cloned one is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -402,6 +403,12 @@ pub trait Target: Send + Sync {
 
     /// Whether the target stores edges of this type between these kinds. Pure.
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool;
+
+    /// Whether a full read that tells of edges ([`FoundRecord::edges`]) tells of those of this type between these kinds: a target that keeps different ones in the
+    /// same form cannot say which of them is there. Pure.
+    fn tells(&self, _relation: RelationType, _from: Kind, _to: Kind) -> bool {
+        true
+    }
 
     /// The edges that lead to what a record of this kind is identified beside, the first that is there decides. Pure.
     fn hosts(&self, _kind: Kind) -> &'static [HostEdge] {

@@ -71,20 +71,20 @@ impl<'a> Drafter<'a> {
         if stands {
             return;
         }
+        // What goes with a record that is made anew is that record's.
+        let is_missed = row.is_some_and(RecordEdge::is_missed) && !from.is_fresh && !to.is_fresh;
         let was_delivered = row.is_some_and(|row| row.delivered_at.is_some() && row.basis != Some(basis));
-        let text = if was_delivered { "its attributes differ from what was last delivered" } else { "both ends have a record here" };
+        let why = match (is_missed, was_delivered) {
+            (true, _) => reason("drift", "it was delivered, and the target does not show it any more".to_owned()),
+            (false, true) => reason("relation", "its attributes differ from what was last delivered".to_owned()),
+            (false, false) => reason("relation", "both ends have a record here".to_owned()),
+        };
         let fields = known
             .attributes
             .iter()
             .map(|(name, value)| (name.clone(), FieldChange { from: serde_json::Value::Null, to: value.clone() }))
             .collect();
-        self.edge_change(
-            ChangeKind::Relate,
-            id,
-            row,
-            from,
-            EdgeWish { fields, fence: known.fence, basis, why: reason("relation", text.to_owned()) },
-        );
+        self.edge_change(ChangeKind::Relate, id, row, from, EdgeWish { fields, fence: known.fence, basis, why, reconnects: is_missed });
     }
 
     /// An edge of the target that the estate does not have (any more).
@@ -106,7 +106,7 @@ impl<'a> Drafter<'a> {
             id,
             Some(row),
             from,
-            EdgeWish { fields: std::collections::BTreeMap::new(), fence, basis, why },
+            EdgeWish { fields: std::collections::BTreeMap::new(), fence, basis, why, reconnects: false },
         );
     }
 
@@ -138,7 +138,7 @@ impl<'a> Drafter<'a> {
             fence: wish.fence,
             identifying: false,
             people: BTreeSet::new(),
-            recreates: false,
+            recreates: wish.reconnects,
             contributed: false,
             gives_way_to: BTreeSet::new(),
             reason: wish.why,
@@ -154,4 +154,5 @@ struct EdgeWish {
     fence: Fence,
     basis: Digest,
     why: Reason,
+    reconnects: bool,
 }

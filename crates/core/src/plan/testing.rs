@@ -34,6 +34,8 @@ pub(crate) fn edge(from: &str, to: &str) -> EdgeId {
 pub(crate) struct FakeTarget {
     pub(crate) name: TargetName,
     pub(crate) mapping: u8,
+    /// Whether its full reads tell of `routes_to` edges.
+    pub(crate) tells: bool,
 }
 
 fn field(value: Value, authority: Authority) -> DesiredField {
@@ -84,6 +86,10 @@ impl Target for FakeTarget {
 
     fn relates(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
         relation != RelationType::LocatedIn
+    }
+
+    fn tells(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
+        self.tells || relation != RelationType::RoutesTo
     }
 
     fn is_host(&self, kind: Kind) -> bool {
@@ -152,7 +158,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let name: TargetName = "cmdb".parse().unwrap();
         Self {
-            target: FakeTarget { name: name.clone(), mapping: 0 },
+            target: FakeTarget { name: name.clone(), mapping: 0, tells: true },
             include: Include { kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(), when: None },
             adopt: Adopt::Never,
             purge: Purge::Keep,
@@ -417,15 +423,7 @@ impl World {
         for end in [&edge.from, &edge.to] {
             assert!(self.state.records[end].is_live(), "an edge to a record that is not there: {edge:?}");
         }
-        let before = self.state.edges.get(edge);
-        let row = RecordEdge {
-            basis: Some(change.basis),
-            created_at: before.map_or(Some(self.now), |row| row.created_at),
-            delivered_at: Some(self.now),
-            state: DeliveryState::Delivered,
-            revision: change.revision + 1,
-            refusal: None,
-        };
+        let row = RecordEdge::related(self.state.edges.get(edge), change.basis, self.now);
         self.state.edges.insert(edge.clone(), row);
     }
 

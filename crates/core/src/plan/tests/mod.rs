@@ -11,6 +11,7 @@ mod drifting;
 mod guarding;
 mod including;
 mod mapping;
+mod missing;
 mod properties;
 mod reasons;
 mod referring;
