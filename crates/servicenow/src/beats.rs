@@ -19,17 +19,14 @@ const SHARE: f64 = 0.1;
 /// Ids in one question for marks; each takes 32 characters, and its comma three.
 const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
 
-/// Requests that such a question takes: only an empty page says that there is no other.
-const PAGES: usize = 2;
-
 /// Records that the share of so many requests a second suffices for within a time. Each batch is a payload and the questions whose its records are.
 pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usize {
     let requests =
         Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
     let requests = usize::try_from(requests).unwrap_or(usize::MAX);
-    let per_batch = 1 + PAGES * batch_size.div_ceil(IDS_PER_QUERY);
+    let per_batch = 1 + batch_size.div_ceil(IDS_PER_QUERY);
     let (whole, left) = (requests / per_batch, requests % per_batch);
-    whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) / PAGES * IDS_PER_QUERY)
+    whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) * IDS_PER_QUERY)
 }
 
 /// Sends beats, after a look at whose the records are.
@@ -71,10 +68,10 @@ mod tests {
     #[test]
     fn a_tenth_of_the_requests_is_for_heartbeats() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        // 600 requests, eleven for each batch of 200 (48 ids to a question), and six more for 96.
-        assert_eq!(within(minutes(10), 10.0, 200), 54 * 200 + 96);
-        assert_eq!(within(Duration::from_secs(11), 10.0, 200), 200);
-        assert_eq!(within(Duration::from_secs(2), 10.0, 200), 0);
+        // 602 requests, six for each batch of 200 (48 ids to a question), and two more for 48.
+        assert_eq!(within(Duration::from_secs(602), 10.0, 200), 100 * 200 + 48);
+        assert_eq!(within(Duration::from_secs(6), 10.0, 200), 200);
+        assert_eq!(within(Duration::from_secs(1), 10.0, 200), 0);
         assert_eq!(within(minutes(10), 0.01, 200), 0);
         assert_eq!(within(Duration::ZERO, 10.0, 200), 0);
         assert_eq!(within(Duration::MAX, 1e300, 200), usize::MAX);

@@ -22,6 +22,7 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> V
         checks.data_source().await;
         checks.classes().await;
         checks.relationship_types().await;
+        checks.relationships().await;
         checks.engine().await;
         let seen = api.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         checks.clock(&seen);
@@ -182,6 +183,18 @@ impl Checks<'_> {
             let text = format!("relationship types are missing: {}", missing.join(", "));
             self.note("relationship types", Health::Error, text, Some("add them, or set others under `relationships`".to_owned()));
         }
+    }
+
+    /// What people remove of our relationships shows in these tables only.
+    async fn relationships(&mut self) {
+        const TABLES: [&str; 2] = ["cmdb_rel_ci", "sys_rel_source"];
+        for table in TABLES {
+            if let Err(error) = self.api.first(table, &Query::all(), &["sys_id"]).await {
+                let text = format!("relationships that people remove are not noticed: {error}");
+                return self.note("relationships", Health::Warning, text, Some(format!("let the user read {}", TABLES.join(" and "))));
+            }
+        }
+        self.note("relationships", Health::Ok, "relationships can be read".to_owned(), None);
     }
 
     /// Asks the engine what it would do with a machine, its datacenter and its account. It commits nothing.

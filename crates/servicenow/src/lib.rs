@@ -21,6 +21,7 @@
 mod api;
 mod apply;
 mod beats;
+mod book;
 mod bootstrap;
 mod config;
 mod doctor;
@@ -34,6 +35,7 @@ mod records;
 mod references;
 mod rules;
 mod status;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod whereabouts;
@@ -52,9 +54,10 @@ use dewpoint_core::target::{
 
 use crate::api::Api;
 use crate::apply::{Batch, Learnt};
+use crate::book::Book;
 use crate::places::Places;
 use crate::query::Query;
-use crate::records::{Book, Reader};
+use crate::records::Reader;
 use crate::references::References;
 use crate::rules::Rules;
 
@@ -137,6 +140,10 @@ impl Target for ServiceNowTarget {
 
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
         self.mapping.edge(relation, from, to).is_some()
+    }
+
+    fn tells(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        self.mapping.tells(relation, from, to)
     }
 
     fn hosts(&self, kind: Kind) -> &'static [HostEdge] {

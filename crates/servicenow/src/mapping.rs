@@ -152,7 +152,7 @@ struct RelationMapping {
 }
 
 /// Which end of an edge is the parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EdgeParent {
     /// Where it starts.
@@ -434,6 +434,58 @@ impl Mapping {
         edges.flatten().map(|form| form.kind).chain(hosts).collect()
     }
 
+    /// The edge that a relationship of this type between records of these kinds stands for, with the end that is its parent: the only one that is
+    /// ever found between these kinds, or else the first that is mapped so. `None` where there are none, or several.
+    ///
+    /// One of a type that nothing between these kinds has by now was made before `relationships` was changed: it may stand for any of them.
+    pub(crate) fn edge_as(&self, kind: &str, parents: &[Kind], children: &[Kind]) -> Option<(RelationType, EdgeParent)> {
+        let pairs = parents.iter().flat_map(|parent| children.iter().map(move |child| (*parent, *child)));
+        let meanings: BTreeSet<_> = pairs.filter_map(|(parent, child)| self.edge_between(kind, parent, child)).collect();
+        meanings.first().copied().filter(|_| meanings.len() == 1)
+    }
+
+    fn edge_between(&self, kind: &str, parent: Kind, child: Kind) -> Option<(RelationType, EdgeParent)> {
+        let is_former = !self.types_between(parent, child).contains(kind);
+        let ways = RelationType::ALL
+            .iter()
+            .flat_map(|relation| [(*relation, EdgeParent::From, parent, child), (*relation, EdgeParent::To, child, parent)]);
+        let form = |relation, side, from, to| self.edge(relation, from, to).filter(|form| form.parent == side);
+        let (mut exact, mut likely) = (None, Vec::new());
+        for (relation, side, from, to) in ways {
+            let Some(form) = form(relation, side, from, to) else { continue };
+            let is_exact = form.kind == kind;
+            if (is_exact || is_former) && can_lead(relation, from, to) {
+                likely.push((relation, side));
+            }
+            exact = exact.or(is_exact.then_some((relation, side)));
+        }
+        match likely.as_slice() {
+            [] => exact,
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// Whether what an edge becomes can be told from what all others become.
+    pub(crate) fn tells(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        let Some(form) = self.edge(relation, from, to) else { return false };
+        let alike = |kind: Kind| -> Vec<Kind> {
+            let classes = [Provider::Aws, Provider::Azure].into_iter().filter_map(|provider| self.class(kind, provider));
+            classes.flat_map(|class| self.kinds_of(class)).collect()
+        };
+        let (parent, child) = if form.parent == EdgeParent::From { (from, to) } else { (to, from) };
+        self.edge_as(form.kind, &alike(parent), &alike(child)) == Some((relation, form.parent))
+    }
+
+    /// The kinds whose records are of a class; the configuration may give several kinds one class.
+    pub(crate) fn kinds_of(&self, class: &str) -> impl Iterator<Item = Kind> {
+        let is_it = move |mapping: &KindMapping| match &mapping.class {
+            ClassName::Same(own) => own == class,
+            ClassName::ByProvider { aws, azure } => aws == class || azure == class,
+        };
+        self.kinds.iter().filter(move |(_, mapping)| is_it(mapping)).map(|(kind, _)| *kind)
+    }
+
     /// Names of all relationship types in use.
     pub(crate) fn relationship_types(&self) -> impl Iterator<Item = &str> {
         let hosts = self.kinds.values().filter(|mapping| mapping.beside.is_some()).map(|mapping| mapping.host.kind.as_str());
@@ -480,12 +532,18 @@ impl Mapping {
 /// Whether edges of a type are ever found between these kinds, as far as the type says.
 fn can_lead(relation: RelationType, from: Kind, to: Kind) -> bool {
     match relation {
-        RelationType::ProtectedBy => to == Kind::SecurityGroup,
+        RelationType::ProtectedBy => {
+            let has_groups =
+                matches!(from, Kind::Instance | Kind::ScalingGroup | Kind::NetworkInterface | Kind::Subnet | Kind::LoadBalancer);
+            has_groups && to == Kind::SecurityGroup
+        }
         RelationType::Allows => from == Kind::SecurityGroup && to == Kind::SecurityGroup,
-        RelationType::MemberOf => to == Kind::ScalingGroup,
-        RelationType::RoutesTo => matches!(from, Kind::LoadBalancer | Kind::Pool),
-        RelationType::DependsOn => from == Kind::Service,
-        RelationType::AttachedTo => matches!(to, Kind::Instance | Kind::ScalingGroup),
+        RelationType::MemberOf => from == Kind::Instance && to == Kind::ScalingGroup,
+        RelationType::RoutesTo => matches!(from, Kind::LoadBalancer | Kind::Pool) && to != Kind::SecurityGroup,
+        RelationType::DependsOn => from == Kind::Service && to != Kind::SecurityGroup,
+        RelationType::AttachedTo => {
+            matches!(from, Kind::Volume | Kind::NetworkInterface | Kind::PublicAddress) && matches!(to, Kind::Instance | Kind::ScalingGroup)
+        }
         RelationType::ConnectedTo => to == Kind::Subnet,
         RelationType::LocatedIn | RelationType::Contains => true,
     }

@@ -6,5 +6,6 @@ mod beating;
 mod contract;
 mod data;
 mod faults;
+mod reading;
 mod rig;
 mod setting_up;

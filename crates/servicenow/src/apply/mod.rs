@@ -11,12 +11,13 @@ use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, Reco
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::book::{Book, Mark};
 use crate::config::BATCH_SIZE_MAX;
 use crate::ire::{self, Item, Report};
 use crate::mapping::{self, EdgeParent, HostParent, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
-use crate::records::{Book, Mark, Reader};
+use crate::records::Reader;
 use crate::references::{References, Resolved};
 use crate::rules::{OwnRules, Rules};
 
@@ -116,6 +117,7 @@ impl<'a> Batch<'a> {
         self.ask_others().await?;
         self.reconcile(deadline).await?;
         self.give_back().await?;
+        self.forget_old_keys().await;
         self.remove_tags().await?;
         self.unrelate().await?;
         self.purge().await?;
@@ -156,7 +158,8 @@ impl<'a> Batch<'a> {
         }
         self.reader.ask_marks(records).await?;
         self.reader.ask_keys(&keys).await?;
-        let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).collect();
+        let former = keys.iter().filter_map(|key| Some(self.reader.book.former(key)?.0));
+        let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).chain(former).collect();
         self.reader.ask_whether_there(standing).await
     }
 
@@ -164,10 +167,18 @@ impl<'a> Batch<'a> {
     fn check(&mut self) {
         for (number, write) in self.writes.iter().enumerate() {
             let refusal = match &write.operation {
-                Operation::Create { .. } => self.standing(&write.key).and_then(|(record, mark)| {
-                    let is_theirs = mark.estate != *self.sending.estate;
-                    is_theirs.then(|| format!("record {} carries this key for another estate", record.0))
-                }),
+                Operation::Create { .. } => match (self.standing(&write.key), self.reader.book.former(&write.key)) {
+                    (Some((record, mark)), _) => {
+                        let is_theirs = mark.estate != *self.sending.estate;
+                        is_theirs.then(|| format!("record {} carries this key for another estate", record.0))
+                    }
+                    (None, Some((record, row))) => Some(format!(
+                        "the instance would take it for record {}, which stood for it once and stands for another machine by now: an administrator removes \
+                         row {row} of `sys_object_source`",
+                        record.0
+                    )),
+                    (None, None) => None,
+                },
                 Operation::Update { record, retired, take_over, .. } => {
                     let is_end = *retired == Some(true) && record.carries.is_none();
                     if is_end && !take_over {

@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{Delivered, Operation, RecordId, TargetError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Batch;
 use crate::api::Select;
+use crate::book;
 use crate::keys::native_key;
 use crate::mapping::{EdgeParent, TAGS};
 use crate::query::{Query, lists};
-use crate::records;
+use crate::records::{self, SOURCE_FIELDS, SOURCES};
 use crate::status::INSTALL_STATUS;
 
 /// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
@@ -78,6 +80,50 @@ impl Batch<'_> {
                          `sys_object_source` ({error})"
                     );
                     self.reject(number, text);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the marks of their old keys off records that took a new one: what the engine finds by an old key would be the wrong record.
+    ///
+    /// Of two marks the later one counts, so that one which may not be removed does no harm.
+    pub(super) async fn forget_old_keys(&mut self) {
+        let mut moved: BTreeMap<String, usize> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            if let (Operation::Update { record, .. }, Some(Some(Ok(_)))) = (&write.operation, self.answers.get(number))
+                && record.carries.as_ref().is_some_and(|old| *old != write.key)
+            {
+                moved.insert(record.record.0.clone(), number);
+            }
+        }
+        for list in lists(moved.keys().map(String::as_str)) {
+            if let Err(error) = self.forget_old_keys_of(&list, &moved).await {
+                for number in list.iter().filter_map(|record| moved.get(*record)) {
+                    self.answer(*number, Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    async fn forget_old_keys_of(&self, records: &[&str], moved: &BTreeMap<String, usize>) -> Result<(), TargetError> {
+        let api = self.reader.api;
+        let query = self.reader.source_rows().any_of("target_sys_id", records.iter().copied());
+        let mut old: Vec<(Key, (String, String))> = Vec::new();
+        for row in api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await? {
+            let (Some(id), Some((record, mark))) = (row.get("sys_id"), book::mark(&row)) else { continue };
+            let Some(write) = moved.get(&record.0).and_then(|number| self.writes.get(*number)) else { continue };
+            if row.get("name") == Some(&api.source) && mark.estate == *self.sending.estate && mark.key != write.key {
+                old.push((mark.key, (SOURCES.to_owned(), id.clone())));
+            }
+        }
+        let rows: Vec<(String, String)> = old.iter().map(|(_, row)| row.clone()).collect();
+        for ((key, (_, row)), removed) in old.iter().zip(api.delete(&rows).await?) {
+            match removed {
+                Ok(()) => self.reader.book.forgot(key),
+                Err(error) => {
+                    tracing::warn!(target.name = %api.target, %error, "Row {row} of `sys_object_source` says an old key of a record and stays");
                 }
             }
         }

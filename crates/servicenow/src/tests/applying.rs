@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dewpoint_core::model::{Kind, Provider, RelationType};
-use dewpoint_core::target::{Ci, End, Host, Operation, RecordId, Target, TargetError, Write};
+use dewpoint_core::target::{Ci, End, FoundRecord, Host, Operation, RecordId, Target, TargetError, Write};
 use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
@@ -240,7 +240,8 @@ async fn a_record_shows_what_was_sent() {
     let subject = found.subject.as_ref().unwrap();
     assert_eq!((subject.kind, subject.account.as_str(), subject.region.as_str()), (Kind::Instance, ACCOUNT, REGION));
     assert_eq!((subject.native_id.as_str(), subject.name.as_deref()), ("i-0001", Some("web-1")));
-    assert_eq!(rig.read_all().await, std::slice::from_ref(found), "the datacenter and the account are scaffold");
+    let read = FoundRecord { edges: Some(BTreeMap::new()), ..found.clone() };
+    assert_eq!(rig.read_all().await, [read], "the datacenter and the account are scaffold");
 }
 
 #[tokio::test]

@@ -142,5 +142,5 @@ async fn a_batch_is_one_payload_and_a_few_questions() {
     let before = rig.sim.calls().len();
     assert!(send(&rig, 90_000, &beats).await.iter().all(Result::is_ok));
     let requests = rig.sim.calls().len() - before;
-    assert_eq!(requests, 11, "one payload, and five questions of two pages whose 200 records are");
+    assert_eq!(requests, 6, "one payload, and five questions whose 200 records are");
 }

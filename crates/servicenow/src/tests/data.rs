@@ -70,3 +70,43 @@ fn overrides_take_the_place_of_parts() {
     assert!(mapping.fields().contains("asset_tag"));
     assert!(value_of(Kind::Instance, "ci.enviroment").is_err());
 }
+
+#[test]
+fn every_edge_that_is_found_is_told_from_all_others() {
+    use Kind::{
+        Account, Instance as Machine, LoadBalancer, Network, NetworkInterface, Pool, PublicAddress, Region, ResourceGroup, ScalingGroup,
+        SecurityGroup, Service, Subnet, Volume, Zone,
+    };
+    use RelationType::{Allows, AttachedTo, ConnectedTo, Contains, DependsOn, LocatedIn, MemberOf, ProtectedBy, RoutesTo};
+    let found: &[(RelationType, &[Kind], &[Kind])] = &[
+        (Contains, &[Account], &[Region]),
+        (
+            Contains,
+            &[ResourceGroup],
+            &[Machine, Volume, NetworkInterface, LoadBalancer, SecurityGroup, Network, PublicAddress, ScalingGroup],
+        ),
+        (LocatedIn, &[Zone, ResourceGroup, Network], &[Region]),
+        (LocatedIn, &[Machine, Volume, Subnet], &[Zone]),
+        (LocatedIn, &[Subnet], &[Network]),
+        (MemberOf, &[Machine], &[ScalingGroup]),
+        (ProtectedBy, &[Machine, NetworkInterface, Subnet, LoadBalancer, ScalingGroup], &[SecurityGroup]),
+        (Allows, &[SecurityGroup], &[SecurityGroup]),
+        (AttachedTo, &[Volume, NetworkInterface, PublicAddress], &[Machine, ScalingGroup]),
+        (ConnectedTo, &[NetworkInterface], &[Subnet]),
+        (RoutesTo, &[LoadBalancer], &[Pool, Machine, ScalingGroup]),
+        (RoutesTo, &[Pool], &[Machine, ScalingGroup, LoadBalancer]),
+        (DependsOn, &[Service], &[LoadBalancer, Pool, Machine, ScalingGroup]),
+    ];
+    let one_type = RelationType::ALL.iter().map(|relation| (*relation, "Depends on::Used by".to_owned())).collect();
+    for types in [BTreeMap::new(), [(ProtectedBy, "Depends on::Used by".to_owned())].into(), one_type] {
+        let mapping = Mapping::with(&BTreeMap::new(), &types, &Statuses::default()).unwrap();
+        for (relation, from, to) in found {
+            for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
+                assert!(mapping.tells(*relation, from, to), "{relation} from {from} to {to}, with {types:?}");
+            }
+        }
+    }
+    let mapping = Mapping::standard().unwrap();
+    assert!(!mapping.tells(AttachedTo, SecurityGroup, Machine), "that looks like a machine's group");
+    assert!(!mapping.tells(LocatedIn, Machine, Subnet), "that is not kept");
+}
