@@ -132,11 +132,19 @@ impl Site {
                 region: region.clone(),
             })
             .collect();
-        let mut found = reader.find(&identities).await?;
+        let own = |key: &Key| {
+            let (record, mark) = reader.book.standing(key).filter(|(_, mark)| !mark.class.is_empty())?;
+            Some(Host { record, class: mark.class, is_ours: true })
+        };
+        let open: Vec<Identity> = identities.iter().filter(|identity| own(&identity.key).is_none()).cloned().collect();
+        let mut found = if open.is_empty() { BTreeMap::new() } else { reader.find(&open).await? };
         let mut hosts = Vec::new();
         for identity in &identities {
-            let records = found.remove(&identity.key).transpose()?.unwrap_or_default();
-            hosts.push(choose(reader, identity, &records)?);
+            let host = match own(&identity.key) {
+                Some(host) => Some(host),
+                None => choose(reader, identity, &found.remove(&identity.key).transpose()?.unwrap_or_default())?,
+            };
+            hosts.push(host);
         }
         let mut hosts = hosts.into_iter();
         let (account, datacenter) = (hosts.next().flatten(), hosts.next().flatten());

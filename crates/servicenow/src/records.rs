@@ -135,6 +135,13 @@ impl Book {
         self.open().marks.get(record).cloned().flatten()
     }
 
+    /// The record that carries a key and was seen to be there, with our mark on it.
+    pub(crate) fn standing(&self, key: &Key) -> Option<(RecordId, Mark)> {
+        let pages = self.open();
+        let record = pages.by_key.get(key).filter(|record| pages.there.contains(*record))?;
+        Some((record.clone(), pages.marks.get(record)?.clone()?))
+    }
+
     /// The record that carries a key, where it was asked for.
     pub(crate) fn record(&self, key: &Key) -> Option<RecordId> {
         self.open().by_key.get(key).cloned()
