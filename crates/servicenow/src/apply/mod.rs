@@ -18,7 +18,7 @@ use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
 use crate::records::{Book, Mark, Reader};
 use crate::references::{References, Resolved};
-use crate::rules::{OwnRules, Rules};
+use crate::rules::{Facts, Rules};
 
 /// What was learnt of the instance since the target was made.
 #[derive(Clone, Copy)]
@@ -49,8 +49,8 @@ pub(crate) struct Batch<'a> {
 struct Ground {
     places: Grounds,
     resolved: Resolved,
-    /// Classes whose creates are asked about before they are sent.
-    own_rules: OwnRules,
+    /// What the instance makes of the classes that are written to.
+    facts: Facts,
 }
 
 /// Where creates lie: places that were made, or, where nothing may be, what stands of them.
@@ -213,11 +213,8 @@ impl<'a> Batch<'a> {
     }
 
     async fn reconcile(&mut self, deadline: Timestamp) -> Result<(), TargetError> {
-        let ground = Ground {
-            places: self.find_places(deadline).await?,
-            resolved: self.resolve_references().await?,
-            own_rules: self.own_rules().await?,
-        };
+        let ground =
+            Ground { places: self.find_places(deadline).await?, resolved: self.resolve_references().await?, facts: self.facts().await? };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
         let later = self.reconcile_these(open, &ground, deadline).await?;
         self.reconcile_these(later, &ground, deadline).await.map(drop)
@@ -299,6 +296,17 @@ impl<'a> Batch<'a> {
         self.learnt.references.resolve(self.reader.api, &wanted).await
     }
 
+    /// The class that a create or an update is written to: that of the record where one stands there.
+    fn class_written(&self, write: &Write) -> Option<String> {
+        let (class, record) = match &write.operation {
+            Operation::Create { class, .. } => (class, self.reader.book.record(&write.key)),
+            Operation::Update { class, record, .. } => (class, Some(record.record.clone())),
+            _ => return None,
+        };
+        let mark = record.and_then(|record| self.reader.book.mark(&record));
+        Some(mark.map(|mark| mark.class).filter(|class| !class.is_empty()).unwrap_or_else(|| class.clone()))
+    }
+
     /// What the status columns are to hold of a record that is retired, or live again.
     fn statuses(&self, retired: Option<bool>) -> impl Iterator<Item = (String, String)> {
         let statuses = self.reader.mapping.statuses();
@@ -310,7 +318,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Puts a write into a payload, or answers it.
-    fn put(&mut self, number: usize, draft: &mut Draft, Ground { places, resolved, .. }: &Ground, later: &mut Vec<usize>) {
+    fn put(&mut self, number: usize, draft: &mut Draft, ground: &Ground, later: &mut Vec<usize>) {
         let Some(write) = self.writes.get(number) else { return };
         let seen_at = write.place.seen_at.unwrap_or(self.sending.at);
         let stamp = self.stamp();
@@ -320,7 +328,7 @@ impl<'a> Batch<'a> {
                 let beside = if standing.is_some() { None } else { self.reader.mapping.beside(write.kind) };
                 let beside = match beside {
                     None => None,
-                    Some((beside, relation)) => match self.beside(write, beside, places, draft) {
+                    Some((beside, relation)) => match self.beside(write, beside, &ground.places, draft) {
                         Ok(host) => Some((host, relation)),
                         Err(error) => {
                             self.answer(number, Err(error));
@@ -328,14 +336,14 @@ impl<'a> Batch<'a> {
                         }
                     },
                 };
-                let (values, tags) = self.values(number, fields, None, resolved);
+                let (values, tags) = self.values(number, fields, None, ground);
                 let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
                 draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Update { record, class, fields, retired, take_over, .. } => {
-                let (values, tags) = self.values(number, fields, *retired, resolved);
-                let mark = self.reader.book.mark(&record.record);
-                let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
+                let (values, tags) = self.values(number, fields, *retired, ground);
+                let standing = self.class_written(write);
+                let class = standing.as_deref().unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
                 let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
                 draft.write(number, &entry, None, &stamp);
@@ -463,9 +471,10 @@ impl<'a> Batch<'a> {
         number: usize,
         fields: &'w BTreeMap<String, Value>,
         retired: Option<bool>,
-        resolved: &Resolved,
+        ground: &Ground,
     ) -> (BTreeMap<String, String>, Option<&'w Value>) {
         let mut values = BTreeMap::new();
+        let class = self.writes.get(number).and_then(|write| self.class_written(write)).unwrap_or_default();
         let is_kept = self.told.get(number).is_some_and(|told| told.is_kept);
         let statuses = self.statuses(retired.filter(|_| !is_kept)).map(|(name, text)| (name, Value::String(text)));
         let mut wanted: BTreeMap<String, Value> = statuses.collect();
@@ -473,11 +482,15 @@ impl<'a> Batch<'a> {
         wanted.extend(fields.iter().filter(|(name, _)| is_written(name)).map(|(name, value)| (name.clone(), value.clone())));
         let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
         for (name, value) in wanted {
+            if ground.facts.lacks(&class, &name) {
+                told.left.insert(name.clone(), format!("class `{class}` has no such column on this instance"));
+                continue;
+            }
             let text = match value {
                 Value::Null => String::new(),
                 Value::String(text) => match self.reader.mapping.reference(write.kind, &name) {
                     None => text.clone(),
-                    Some(reference) => match resolved.get(&(reference, text.as_str())) {
+                    Some(reference) => match ground.resolved.get(&(reference, text.as_str())) {
                         Some(id) => {
                             told.sent.insert(name.clone(), id.into());
                             id.to_owned()
@@ -515,9 +528,9 @@ impl<'a> Batch<'a> {
             }
             return Ok(());
         }
-        if draft.payload.items.iter().any(|item: &Item| item.is_new() && ground.own_rules.contains_key(&item.class_name)) {
+        if draft.payload.items.iter().any(|item: &Item| item.is_new() && ground.facts.own_rules(&item.class_name).is_some()) {
             let report = self.reader.api.identify(&draft.payload).await?;
-            if self.refuse_mistaken(&draft, &ground.own_rules, &report).await? {
+            if self.refuse_mistaken(&draft, &ground.facts, &report).await? {
                 let numbers: Vec<usize> = draft.written.iter().map(|(number, _)| *number).filter(|number| self.is_open(*number)).collect();
                 draft = Draft::default();
                 for number in numbers {
@@ -563,6 +576,9 @@ impl<'a> Batch<'a> {
         let outcome = outcome.ok_or_else(left_out)?;
         let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
+            false if failure.code == "IDENTIFICATION_RULE_MISSING" => {
+                api.rejected(format!("{}: {}, or leave the kind out with `include.kinds`", failure.text, crate::rules::RULE_MISSING_MEND))
+            }
             false => api.rejected(failure.text),
         })?;
         if let Operation::Relate { from, .. } = &write.operation {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, place, purge, relate, thing, unrelate};
 use crate::mapping::stored;
-use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses};
+use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses, value_of};
 
 #[tokio::test]
 async fn a_machine_travels_with_its_datacenter_and_account() {
@@ -221,6 +221,23 @@ async fn classes_with_the_usual_rules_are_not_asked_about() {
     assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1), "its datacenter and account");
     rig.send(1, &[rig.create(&machine(2))]).await;
     assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1));
+}
+
+#[tokio::test]
+async fn columns_that_the_class_lacks_are_named_and_not_sent() {
+    let sim = Sim::start(Instance::new().with_data_source("Dewpoint")).unwrap();
+    let nowhere = value_of(Kind::Instance, "ci.name").unwrap();
+    let overrides = [(Kind::Instance, Override { class: None, fields: [("u_nowhere".to_owned(), nowhere)].into() })].into();
+    let mapping = Arc::new(Mapping::with(&overrides, &BTreeMap::new(), &Statuses::default()).unwrap());
+    let rig = Rig { target: ServiceNowTarget::new(&ServiceNowConfig { mapping, ..config(&sim) }).unwrap(), sim };
+    let ci = machine(1);
+    let made = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
+    assert_eq!(made.left.keys().collect::<Vec<_>>(), ["u_nowhere"]);
+    assert!(made.left["u_nowhere"].contains("`cmdb_ci_vm_instance`"), "{:?}", made.left);
+    let update = rig.update(&ci, &made.record, None, &[("u_nowhere", json!("web-2")), ("cpus", json!("4"))]);
+    let changed = rig.try_send(1, &[update]).await.unwrap().remove(0).unwrap();
+    assert_eq!(changed.left.keys().collect::<Vec<_>>(), ["u_nowhere"]);
+    assert_eq!(rig.find(&ci).await[0].fields["cpus"], json!("4"));
 }
 
 #[tokio::test]
