@@ -35,7 +35,6 @@ pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usiz
 /// Sends beats, after a look at whose the records are.
 pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
     let api = reader.api;
-    let deadline = api.at(sending.deadline);
     reader.ask_marks(beats.iter().map(|beat| &beat.record.record)).await?;
     let mut payload = Payload::default();
     // For each beat the place of its item, or why it has none.
@@ -56,7 +55,7 @@ pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<
     if payload.items.is_empty() {
         return Ok(places.into_iter().map(|place| place.map(drop)).collect());
     }
-    let report = api.reconcile(&payload, Some(deadline)).await?;
+    let report = api.reconcile(&payload).await?;
     let answer = |place: usize| {
         let outcome = report.item(place).ok_or_else(|| api.unreachable("reconcile", "the answer leaves this record out".to_owned()))?;
         outcome.stands().map(drop).map_err(|failure| api.rejected(failure.text))

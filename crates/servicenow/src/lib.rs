@@ -89,6 +89,7 @@ impl ServiceNowTarget {
             source: config.discovery_source.clone(),
             clock: Arc::clone(&config.clock),
             seen: Arc::default(),
+            deadline: None,
         };
         Ok(Self {
             api,
@@ -103,13 +104,14 @@ impl ServiceNowTarget {
         })
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { api: &self.api, mapping: &self.mapping, book: &self.book }
+    fn reader<'a>(&'a self, api: &'a Api) -> Reader<'a> {
+        Reader { api, mapping: &self.mapping, book: &self.book }
     }
 
-    fn batch<'a>(&'a self, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
+    /// A batch whose requests all end in time: whoever sends it holds the target no longer.
+    fn batch<'a>(&'a self, api: &'a Api, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
         let learnt = Learnt { places: &self.places, references: &self.references, rules: &self.rules };
-        Batch::new(self.reader(), learnt, writes, sending)
+        Batch::new(self.reader(api), learnt, writes, sending)
     }
 
     /// The instance's own id; `None` where the user may not read it.
@@ -166,18 +168,18 @@ impl Target for ServiceNowTarget {
     }
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
-        match self.reader().find(identities).await {
+        match self.reader(&self.api).find(identities).await {
             Ok(found) => found,
             Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
         }
     }
 
     async fn read(&self, after: Option<&str>) -> Result<Page, TargetError> {
-        self.reader().page(after).await
+        self.reader(&self.api).page(after).await
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        self.batch(batch, sending).send().await
+        self.batch(&self.api.until(sending.deadline), batch, sending).send().await
     }
 
     fn batch_size(&self) -> usize {
@@ -189,7 +191,7 @@ impl Target for ServiceNowTarget {
     }
 
     async fn beat(&self, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
-        beats::send(&self.reader(), beats, sending).await
+        beats::send(&self.reader(&self.api.until(sending.deadline)), beats, sending).await
     }
 
     fn foresight(&self) -> Option<&dyn Foresight> {
@@ -209,7 +211,7 @@ impl Target for ServiceNowTarget {
 #[async_trait]
 impl Foresight for ServiceNowTarget {
     async fn foresee(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        self.batch(batch, sending).foresee().await
+        self.batch(&self.api.until(sending.deadline), batch, sending).foresee().await
     }
 
     fn at_once(&self) -> usize {

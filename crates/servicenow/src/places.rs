@@ -56,7 +56,6 @@ impl Places {
         names: &BTreeSet<PlaceName>,
         estate: &EstateId,
         at: Timestamp,
-        deadline: Timestamp,
     ) -> Result<BTreeMap<PlaceName, Result<Place, TargetError>>, TargetError> {
         let mut places = BTreeMap::new();
         for name in names {
@@ -65,7 +64,7 @@ impl Places {
                 continue;
             }
             let made = match Site::find(reader, name).await {
-                Ok(site) => site.make(reader, estate, at, deadline).await,
+                Ok(site) => site.make(reader, estate, at).await,
                 Err(error) => Err(error),
             };
             let place = match made {
@@ -229,7 +228,7 @@ impl Site {
     }
 
     /// The place, made as far as it does not stand.
-    async fn make(mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
+    async fn make(mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp) -> Result<Place, TargetError> {
         if self.whole().is_none() {
             self.meet(reader, estate, at).await?;
         }
@@ -237,7 +236,7 @@ impl Site {
             return Ok(place);
         }
         let api = reader.api;
-        let report = api.reconcile(&self.payload(reader, estate, at), Some(deadline)).await?;
+        let report = api.reconcile(&self.payload(reader, estate, at)).await?;
         let made = |place: usize, kind: Kind, key: &Key| -> Result<Host, TargetError> {
             let (provider, account, region) = &self.name;
             let what = if kind == Kind::Account { "the account" } else { "the datacenter" };

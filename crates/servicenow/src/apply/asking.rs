@@ -56,12 +56,11 @@ impl Batch<'_> {
 
     /// Asks what the instance would do with it all, as far as its engine can be asked: nothing is committed.
     pub(crate) async fn foresee(mut self) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        let deadline = self.reader.api.at(self.sending.deadline);
         self.foreseen = Some(vec![None; self.writes.len()]);
         self.ask().await?;
         self.check();
         self.ask_others().await?;
-        self.reconcile(deadline).await?;
+        self.reconcile().await?;
         let refused = |error: TargetError| match error {
             TargetError::Rejected { text, .. } => Some(Foreseen { would: Would::Refuse, record: None, text: Some(text) }),
             _ => None,

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Write};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::BATCH_SIZE_MAX;
@@ -109,12 +108,11 @@ impl<'a> Batch<'a> {
 
     /// Sends it all.
     pub(crate) async fn send(mut self) -> Result<Answers, TargetError> {
-        let deadline = self.reader.api.at(self.sending.deadline);
         self.ask().await?;
         self.check();
         self.find_again().await?;
         self.ask_others().await?;
-        self.reconcile(deadline).await?;
+        self.reconcile().await?;
         self.give_back().await?;
         self.remove_tags().await?;
         self.unrelate().await?;
@@ -212,30 +210,29 @@ impl<'a> Batch<'a> {
         Stamp { source: &reader.api.source, estate: self.sending.estate, at: self.sending.at }
     }
 
-    async fn reconcile(&mut self, deadline: Timestamp) -> Result<(), TargetError> {
-        let ground =
-            Ground { places: self.find_places(deadline).await?, resolved: self.resolve_references().await?, facts: self.facts().await? };
+    async fn reconcile(&mut self) -> Result<(), TargetError> {
+        let ground = Ground { places: self.find_places().await?, resolved: self.resolve_references().await?, facts: self.facts().await? };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
-        let later = self.reconcile_these(open, &ground, deadline).await?;
-        self.reconcile_these(later, &ground, deadline).await.map(drop)
+        let later = self.reconcile_these(open, &ground).await?;
+        self.reconcile_these(later, &ground).await.map(drop)
     }
 
     /// Sends these writes. Gives back those that have to wait for what they were sent with.
-    async fn reconcile_these(&mut self, numbers: Vec<usize>, ground: &Ground, deadline: Timestamp) -> Result<Vec<usize>, TargetError> {
+    async fn reconcile_these(&mut self, numbers: Vec<usize>, ground: &Ground) -> Result<Vec<usize>, TargetError> {
         let mut draft = Draft::default();
         let mut later = Vec::new();
         for number in numbers {
             if draft.len() + 3 > ITEMS_MAX {
-                self.flush(std::mem::take(&mut draft), ground, deadline).await?;
+                self.flush(std::mem::take(&mut draft), ground).await?;
             }
             self.put(number, &mut draft, ground, &mut later);
         }
-        self.flush(draft, ground, deadline).await?;
+        self.flush(draft, ground).await?;
         Ok(later)
     }
 
     /// The places that creates lie in.
-    async fn find_places(&self, deadline: Timestamp) -> Result<Grounds, TargetError> {
+    async fn find_places(&self) -> Result<Grounds, TargetError> {
         let mut names = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Create { .. } = &write.operation else { continue };
@@ -253,7 +250,7 @@ impl<'a> Batch<'a> {
         if self.foreseen.is_some() {
             return Ok(Grounds::Sites(self.learnt.places.sites(&self.reader, &names).await?));
         }
-        Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await?))
+        Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at).await?))
     }
 
     /// The account or region that a write hangs on, where this batch makes it.
@@ -514,7 +511,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Sends a payload and takes its answers.
-    async fn flush(&mut self, mut draft: Draft, ground: &Ground, deadline: Timestamp) -> Result<(), TargetError> {
+    async fn flush(&mut self, mut draft: Draft, ground: &Ground) -> Result<(), TargetError> {
         if draft.is_empty() {
             return Ok(());
         }
@@ -551,7 +548,7 @@ impl<'a> Batch<'a> {
                 own.insert(*number);
             }
         }
-        let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
+        let report = self.reader.api.reconcile(&draft.payload).await?;
         if let Some(text) = report.refuses_source(&self.reader.api.source) {
             let hint =
                 format!("run `dewpoint bootstrap {0}`: somebody took the discovery source away; then sync again", self.reader.api.target);
