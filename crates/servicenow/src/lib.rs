@@ -46,8 +46,8 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, Page, Sending, Step,
-    Target, TargetError, Write,
+    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, Page, Sample, Sending,
+    Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -76,6 +76,9 @@ pub struct ServiceNowTarget {
     references: References,
     rules: Rules,
 }
+
+/// Begins [`Fingerprint::instance`] where the user may not read the instance's id (most may not): then the address stands for it.
+const AT: &str = "at ";
 
 impl ServiceNowTarget {
     /// A target that asks nothing until it is used.
@@ -162,9 +165,28 @@ impl Target for ServiceNowTarget {
         Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))
     }
 
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
-        let instance = self.instance_id().await?.unwrap_or_else(|| format!("at {}", self.api.client.origin()));
-        Ok(Fingerprint { instance, newest_delivered_at: None })
+    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError> {
+        let (known_address, known_id) = known.map_or((None, None), |known| match known.starts_with(AT) {
+            true => (Some(known), None),
+            false => (None, Some(known)),
+        });
+        let id = if known_address.is_some() { None } else { self.instance_id().await? };
+        let (instance, sample) = match (id, known_address, known_id) {
+            (Some(id), ..) => (id, Sample::NotTaken),
+            (None, Some(address), _) => (address.to_owned(), self.reader(&self.api).sample().await?),
+            (None, None, None) => (format!("{AT}{}", self.api.client.origin()), self.reader(&self.api).sample().await?),
+            (None, None, Some(_)) => {
+                return Err(TargetError::Unusable {
+                    target: self.api.target.clone(),
+                    text: "it does not show its property `instance_id` to this user any more, by which it was known".to_owned(),
+                    hint: format!(
+                        "give the user back the role that showed it, or run `dewpoint target recover {}` to know the instance by its address from now on",
+                        self.api.target
+                    ),
+                });
+            }
+        };
+        Ok(Fingerprint { instance, newest_delivered_at: None, sample })
     }
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

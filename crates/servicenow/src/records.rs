@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
-use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Subject, TargetError};
+use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -173,6 +173,18 @@ impl Reader<'_> {
             pages.marks.insert(record.clone(), Some(mark.clone()));
         }
         marks
+    }
+
+    /// Any record with our mark, scaffold too.
+    pub(crate) async fn sample(&self) -> Result<Sample, TargetError> {
+        let row = match self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await {
+            Ok(row) => row,
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => return Ok(Sample::NotTaken),
+            Err(error) => return Err(error),
+        };
+        let Some(row) = row else { return Ok(Sample::Nothing) };
+        let is_ours = row.get("name") == Some(&self.api.source);
+        Ok(mark(&row).filter(|_| is_ours).map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)))
     }
 
     /// Makes the marks on these records known to the book.
