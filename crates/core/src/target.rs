@@ -386,6 +386,10 @@ pub struct Page {
 pub struct Beat {
     /// The CI.
     pub key: Key,
+    /// Its account.
+    pub account: Account,
+    /// Its region: what a target made only to hang records on it is seen with them.
+    pub region: Region,
     /// Its record, with what must stand there.
     pub record: Addressed,
     /// The target's class.

@@ -3,12 +3,18 @@
 //! A beat is an item that names its record by `sys_id` and holds `last_discovered` alone. The engine sets `discovery_source` along with it, as with every
 //! item, and moves no time back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dewpoint_core::estate::EstateId;
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{Beat, Sending, TargetError};
+use jiff::Timestamp;
 
 use crate::apply::misplaced;
+use crate::config::BATCH_SIZE_MAX;
 use crate::ire::Payload;
+use crate::keys::place_keys;
 use crate::places::{Host, stub};
 use crate::query::QUERY_BYTES_MAX;
 use crate::records::Reader;
@@ -55,12 +61,44 @@ pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<
     if payload.items.is_empty() {
         return Ok(places.into_iter().map(|place| place.map(drop)).collect());
     }
+    let told = beats.iter().zip(&places).filter(|(_, place)| place.is_ok()).map(|(beat, _)| beat);
+    // What does not fit in has its turn in another batch.
+    let room = usize::try_from(BATCH_SIZE_MAX).unwrap_or(usize::MAX).saturating_sub(payload.items.len());
+    for (host, seen_at) in scaffold_of(reader, told, sending.estate).await?.into_iter().take(room) {
+        let place = payload.items.len();
+        payload.items.push(stub(&format!("i{place}"), &host, seen_at));
+    }
     let report = api.reconcile(&payload).await?;
     let answer = |place: usize| {
         let outcome = report.item(place).ok_or_else(|| api.unreachable("reconcile", "the answer leaves this record out".to_owned()))?;
         outcome.stands().map(drop).map_err(|failure| api.rejected(failure.text))
     };
     Ok(places.into_iter().map(|place| place.and_then(answer)).collect())
+}
+
+/// The accounts and datacenters that stand there only for these records' sake, each with the time at which one of them was last seen: no CI of the
+/// estate is behind them, so that they have no beat of their own.
+async fn scaffold_of<'b>(
+    reader: &Reader<'_>,
+    beats: impl Iterator<Item = &'b Beat>,
+    estate: &EstateId,
+) -> Result<Vec<(Host, Timestamp)>, TargetError> {
+    let mut seen: BTreeMap<Key, Timestamp> = BTreeMap::new();
+    for beat in beats {
+        let Some((account, region)) = place_keys(beat.key.provider(), &beat.account, &beat.region) else { continue };
+        let keys = [Some(account), (!beat.region.is_any()).then_some(region)];
+        for key in keys.into_iter().flatten() {
+            let latest = seen.entry(key).or_insert(beat.seen_at);
+            *latest = beat.seen_at.max(*latest);
+        }
+    }
+    reader.ask_keys(&seen.keys().collect()).await?;
+    let host = |(key, seen_at): (Key, Timestamp)| {
+        let record = reader.book.record(&key)?;
+        let mark = reader.book.mark(&record).filter(|mark| mark.is_scaffold && mark.estate == *estate && !mark.class.is_empty())?;
+        Some((Host { record, class: mark.class, is_ours: true }, seen_at))
+    };
+    Ok(seen.into_iter().filter_map(host).collect())
 }
 
 #[cfg(test)]

@@ -171,6 +171,7 @@ impl Reader<'_> {
         for (record, mark) in &marks {
             pages.by_key.insert(mark.key.clone(), record.clone());
             pages.marks.insert(record.clone(), Some(mark.clone()));
+            pages.has_marks = Some(true);
         }
         marks
     }
