@@ -50,6 +50,8 @@ struct Ground {
     resolved: Resolved,
     /// What the instance makes of the classes that are written to.
     facts: Facts,
+    /// Records to be taken over that hang on nothing yet.
+    unhosted: BTreeSet<RecordId>,
 }
 
 /// Where creates lie: places that were made, or, where nothing may be, what stands of them.
@@ -211,7 +213,12 @@ impl<'a> Batch<'a> {
     }
 
     async fn reconcile(&mut self) -> Result<(), TargetError> {
-        let ground = Ground { places: self.find_places().await?, resolved: self.resolve_references().await?, facts: self.facts().await? };
+        let ground = Ground {
+            places: self.find_places().await?,
+            resolved: self.resolve_references().await?,
+            facts: self.facts().await?,
+            unhosted: self.unhosted().await?,
+        };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
         let later = self.reconcile_these(open, &ground).await?;
         self.reconcile_these(later, &ground).await.map(drop)
@@ -235,7 +242,7 @@ impl<'a> Batch<'a> {
     async fn find_places(&self) -> Result<Grounds, TargetError> {
         let mut names = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Create { .. } = &write.operation else { continue };
+            let (Operation::Create { .. } | Operation::Update { take_over: true, .. }) = &write.operation else { continue };
             let beside = self.reader.mapping.beside(write.kind).map(|(beside, _)| beside);
             let account = &write.place.account;
             let region = match beside {
@@ -251,6 +258,25 @@ impl<'a> Batch<'a> {
             return Ok(Grounds::Sites(self.learnt.places.sites(&self.reader, &names).await?));
         }
         Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at).await?))
+    }
+
+    /// Records to be taken over that nothing is the host of: people make records without.
+    async fn unhosted(&self) -> Result<BTreeSet<RecordId>, TargetError> {
+        let mut unhosted = BTreeSet::new();
+        let mut by_relation: BTreeMap<(&str, bool), BTreeSet<&str>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            if let (true, Operation::Update { record, take_over: true, .. }) = (self.is_open(number), &write.operation)
+                && let Some((_, relation)) = self.reader.mapping.beside(write.kind)
+            {
+                by_relation.entry((&relation.kind, relation.parent == HostParent::Host)).or_default().insert(&record.record.0);
+            }
+        }
+        for ((kind, is_child), ids) in by_relation {
+            let (own, other) = if is_child { ("child", "parent") } else { ("parent", "child") };
+            let linked = self.reader.linked(ids.iter().copied(), own, other, kind).await?;
+            unhosted.extend(ids.into_iter().filter(|id| !linked.contains_key(*id)).map(|id| RecordId(id.to_owned())));
+        }
+        Ok(unhosted)
     }
 
     /// The account or region that a write hangs on, where this batch makes it.
@@ -343,7 +369,11 @@ impl<'a> Batch<'a> {
                 let class = standing.as_deref().unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
                 let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
-                draft.write(number, &entry, None, &stamp);
+                let beside = self.reader.mapping.beside(write.kind).filter(|_| ground.unhosted.contains(&record.record));
+                // What it would hang on may not be there: the record stands without.
+                let beside =
+                    beside.and_then(|(beside, relation)| Some((self.beside(write, beside, &ground.places, draft).ok()?, relation)));
+                draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Relate { edge, from, to, to_kind, .. } => {
                 let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else {

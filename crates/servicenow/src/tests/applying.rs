@@ -241,6 +241,27 @@ async fn columns_that_the_class_lacks_are_named_and_not_sent() {
 }
 
 #[tokio::test]
+async fn what_is_taken_over_hangs_on_its_datacenter() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let mut by_hand = |number: usize| {
+        let (name, object_id) = (format!("by hand {number}"), format!("i-000{number}"));
+        RecordId(instance.insert("cmdb_ci_vm_instance", &[("name", name.as_str()), ("object_id", object_id.as_str())]))
+    };
+    let records = [by_hand(1), by_hand(2)];
+    // People hung one of them elsewhere, and that is theirs to say.
+    let theirs = instance.insert("cmdb_ci_logical_datacenter", &[("name", "their own")]);
+    let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+    instance.insert("cmdb_rel_ci", &[("parent", &records[1].0), ("child", &theirs), ("type", &kind)]);
+    let rig = Rig::over(instance);
+    let batch: Vec<Write> = (1..).zip(&records).map(|(number, record)| rig.take_over(&machine(number), record)).collect();
+    rig.send(0, &batch).await;
+    let hosts: Vec<_> =
+        rig.relations().into_iter().filter(|(from, kind, _)| from.starts_with("web") && kind == "Hosted on::Hosts").collect();
+    let on = |name: &str, host: &str| (name.to_owned(), "Hosted on::Hosts".to_owned(), host.to_owned());
+    assert_eq!(hosts, [on("web-1", REGION), on("web-2", "their own")]);
+}
+
+#[tokio::test]
 async fn a_record_shows_what_was_sent() {
     let mut rig = Rig::new();
     let ci = machine(1);
