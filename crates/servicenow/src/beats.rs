@@ -28,11 +28,14 @@ const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
 /// Requests that such a question takes: only an empty page says that there is no other.
 const PAGES: usize = 2;
 
+/// Requests for the accounts and datacenters behind the records, once for each of many places.
+const FOR_PLACES: usize = 1;
+
 /// Records that the share of so many requests a second suffices for within a time. Each batch is a payload and the questions whose its records are.
 pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usize {
     let requests =
         Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
-    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+    let requests = usize::try_from(requests).unwrap_or(usize::MAX).saturating_sub(FOR_PLACES);
     let per_batch = 1 + PAGES * batch_size.div_ceil(IDS_PER_QUERY);
     let (whole, left) = (requests / per_batch, requests % per_batch);
     whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) / PAGES * IDS_PER_QUERY)
@@ -92,7 +95,7 @@ async fn scaffold_of<'b>(
             *latest = beat.seen_at.max(*latest);
         }
     }
-    reader.ask_keys(&seen.keys().collect()).await?;
+    reader.look_for_places(&seen.keys().collect()).await?;
     let host = |(key, seen_at): (Key, Timestamp)| {
         let record = reader.book.record(&key)?;
         let mark = reader.book.mark(&record).filter(|mark| mark.is_scaffold && mark.estate == *estate && !mark.class.is_empty())?;
@@ -108,10 +111,10 @@ mod tests {
     #[test]
     fn a_tenth_of_the_requests_is_for_heartbeats() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        // 600 requests, eleven for each batch of 200 (48 ids to a question), and six more for 96.
+        // 600 requests: one for places, eleven for each batch of 200 (48 ids to a question), and five more for 96.
         assert_eq!(within(minutes(10), 10.0, 200), 54 * 200 + 96);
-        assert_eq!(within(Duration::from_secs(11), 10.0, 200), 200);
-        assert_eq!(within(Duration::from_secs(2), 10.0, 200), 0);
+        assert_eq!(within(Duration::from_secs(12), 10.0, 200), 200);
+        assert_eq!(within(Duration::from_secs(3), 10.0, 200), 0);
         assert_eq!(within(minutes(10), 0.01, 200), 0);
         assert_eq!(within(Duration::ZERO, 10.0, 200), 0);
         assert_eq!(within(Duration::MAX, 1e300, 200), usize::MAX);

@@ -85,6 +85,8 @@ struct Pages {
     has_marks: Option<bool>,
     /// When it was last asked whose records stand for a key, and the first that is not ours.
     asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
+    /// Keys of accounts and datacenters that were looked for without a proof that they are absent.
+    looked_for: HashSet<Key>,
     /// Keys of creates that were sent; an answer may have been lost.
     tried: HashSet<Key>,
     /// By account, what AWS Service Management Connector left there.
@@ -243,6 +245,25 @@ impl Reader<'_> {
                 pages.absent.insert(key.clone());
             }
         }
+        Ok(())
+    }
+
+    /// Makes the records of these places known to the book as far as one request tells: what it leaves out is missed by nobody.
+    pub(crate) async fn look_for_places(&self, keys: &BTreeSet<&Key>) -> Result<(), TargetError> {
+        let unknown: BTreeMap<&str, &Key> = {
+            let pages = self.book.open();
+            let is_known = |key: &Key| pages.by_key.contains_key(key) || pages.absent.contains(key) || pages.looked_for.contains(key);
+            keys.iter()
+                .filter(|key| !is_known(key))
+                .map(|key| (native_key(key), *key))
+                .filter(|(native, _)| can_be_listed(native))
+                .collect()
+        };
+        let Some(list) = lists(unknown.keys().copied()).into_iter().next() else { return Ok(()) };
+        let query = self.source_rows().any_of("id", list.iter().copied());
+        let rows = self.api.page(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }, None).await?;
+        self.learn(&rows);
+        self.book.open().looked_for.extend(list.iter().filter_map(|native| unknown.get(native)).map(|key| (*key).clone()));
         Ok(())
     }
 
