@@ -83,6 +83,8 @@ pub(crate) struct Pages {
     pub(crate) has_marks: Option<bool>,
     /// When it was last asked whose records stand for a key, and the first that is not ours.
     pub(crate) asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
+    /// Keys of accounts and datacenters that were looked for without a proof that they are absent.
+    pub(crate) looked_for: HashSet<Key>,
     /// Keys of creates that were sent; an answer may have been lost.
     pub(crate) tried: HashSet<Key>,
     /// By account, what AWS Service Management Connector left there.
@@ -161,6 +163,13 @@ impl Book {
     /// Our mark on a record that was asked about.
     pub(crate) fn mark(&self, record: &RecordId) -> Option<Mark> {
         self.open().marks.get(record).cloned().flatten()
+    }
+
+    /// The record that carries a key and was seen to be there, with our mark on it.
+    pub(crate) fn standing(&self, key: &Key) -> Option<(RecordId, Mark)> {
+        let pages = self.open();
+        let record = pages.by_key.get(key).filter(|record| pages.there.contains(*record))?;
+        Some((record.clone(), pages.marks.get(record)?.clone()?))
     }
 
     /// The record that carries a key, where it was asked for.

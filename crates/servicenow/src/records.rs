@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
-use dewpoint_core::target::{FoundRecord, Identity, RecordId, Subject, TargetError};
+use dewpoint_core::target::{FoundRecord, Identity, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -55,9 +55,22 @@ impl Reader<'_> {
             }
             let text = |column: &str| row.get(column).cloned().unwrap_or_default();
             pages.mark(&record, mark, Scanned::Row(text("last_scan"), text("sys_id")));
+            pages.has_marks = Some(true);
             records.push(record);
         }
         records
+    }
+
+    /// Any record with our mark, scaffold too.
+    pub(crate) async fn sample(&self) -> Result<Sample, TargetError> {
+        let row = match self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await {
+            Ok(row) => row,
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => return Ok(Sample::NotTaken),
+            Err(error) => return Err(error),
+        };
+        let Some(row) = row else { return Ok(Sample::Nothing) };
+        let is_ours = row.get("name") == Some(&self.api.source);
+        Ok(mark(&row).filter(|_| is_ours).map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)))
     }
 
     /// Makes the marks on these records known to the book.
@@ -116,6 +129,25 @@ impl Reader<'_> {
                 pages.absent.insert(key.clone());
             }
         }
+        Ok(())
+    }
+
+    /// Makes the records of these places known to the book as far as one request tells: what it leaves out is missed by nobody, and places take no other key.
+    pub(crate) async fn look_for_places(&self, keys: &BTreeSet<&Key>) -> Result<(), TargetError> {
+        let unknown: BTreeMap<&str, &Key> = {
+            let pages = self.book.open();
+            let is_known = |key: &Key| pages.by_key.contains_key(key) || pages.absent.contains(key) || pages.looked_for.contains(key);
+            keys.iter()
+                .filter(|key| !is_known(key))
+                .map(|key| (native_key(key), *key))
+                .filter(|(native, _)| can_be_listed(native))
+                .collect()
+        };
+        let Some(list) = lists(unknown.keys().copied()).into_iter().next() else { return Ok(()) };
+        let query = self.source_rows().any_of("id", list.iter().copied());
+        let rows = self.api.page(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
+        self.learn(&rows);
+        self.book.open().looked_for.extend(list.iter().filter_map(|native| unknown.get(native)).map(|key| (*key).clone()));
         Ok(())
     }
 
