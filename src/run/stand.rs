@@ -1,6 +1,6 @@
 //! Where one target stands in a run: from what the ledger knows of it to what may be sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -161,6 +161,9 @@ impl<'a> Standing<'a> {
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
         }
+        if !self.ready.recovering {
+            self.try_again().await;
+        }
         if self.ready.recovering {
             self.edges = self.with_input(context, stand, |input| plan::recovered_edges(input, &found));
             for (edge, row) in &self.edges {
@@ -172,6 +175,31 @@ impl<'a> Standing<'a> {
         }
         self.ready.row.verified_at = Some(context.at());
         Ok(())
+    }
+
+    /// Puts values that the target left among what is still to be written, where it can take them by now. A write of what it would leave again is in vain.
+    async fn try_again(&mut self) {
+        let left = plan::left(self.ready.state.records.values());
+        if left.is_empty() {
+            return;
+        }
+        let taken = match self.ready.target.stands_by_now(&left).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                let subject = self.ready.configured.name.to_string();
+                return self.remarks.push(Remark { subject, text: error.to_string() });
+            }
+        };
+        let taken: HashSet<_> = left.into_iter().zip(taken).filter_map(|(value, is_taken)| is_taken.then_some(value)).collect();
+        if taken.is_empty() {
+            return;
+        }
+        for (key, row) in &mut self.ready.state.records {
+            if let Some(tried) = plan::tried_again(row, &taken) {
+                self.rows.insert(key.clone(), tried.clone());
+                *row = tried;
+            }
+        }
     }
 
     /// Whether an answer shows the record of a row; one that is only referred to is told by its id, and as long as it is nobody's.

@@ -7,6 +7,7 @@ mod faults;
 mod heartbeat;
 mod kill;
 mod ledgers;
+mod references;
 mod rig;
 mod sample;
 mod strangers;

@@ -357,6 +357,17 @@ impl Delivered {
     }
 }
 
+/// A value that a target left as it was ([`Delivered::left`]).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeftValue {
+    /// Kind of the CI.
+    pub kind: Kind,
+    /// The field.
+    pub field: String,
+    /// What was wanted there.
+    pub value: Value,
+}
+
 /// A page of a full read.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -443,6 +454,15 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// When the batch failed as a whole: none of its writes is known to have been done.
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError>;
+
+    /// Of values that were left as nothing stood for them ([`Delivered::left`]), which something stands for by now, one answer each. Asked where the target
+    /// was read in full.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        Ok(vec![false; left.len()])
+    }
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;

@@ -46,8 +46,8 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, Page, Sending, Step,
-    Target, TargetError, Write,
+    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page, Sending,
+    Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -59,7 +59,8 @@ use crate::references::References;
 use crate::rules::Rules;
 
 pub use crate::config::{Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, DISCOVERY_SOURCE_DEFAULT, ServiceNowConfig};
-pub use crate::mapping::{Mapping, MappingError, Override, RESERVED, value_of};
+pub use crate::mapping::{Mapping, MappingError, Override, OwnField, RESERVED, value_of};
+pub use crate::references::Reference;
 pub use crate::status::{STATUS_COLUMNS, Status, StatusError, Statuses};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
 
@@ -178,6 +179,14 @@ impl Target for ServiceNowTarget {
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
         self.batch(batch, sending).send().await
+    }
+
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        let named = |value: &LeftValue| self.mapping.reference(value.kind, &value.field).zip(value.value.as_str().map(str::to_owned));
+        let names: Vec<Option<(&Reference, String)>> = left.iter().map(named).collect();
+        let wanted = names.iter().flatten().map(|(reference, text)| (*reference, text.as_str())).collect();
+        let resolved = self.references.resolve_anew(&self.api, &wanted).await?;
+        Ok(names.iter().map(|name| name.as_ref().is_some_and(|(reference, text)| resolved.get(&(*reference, text)).is_some())).collect())
     }
 
     fn batch_size(&self) -> usize {

@@ -17,6 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::keys::object_id;
+use crate::references::{Reference, WellKnown};
 use crate::status::Statuses;
 
 /// Part of the mapping's digest: raised when the same data gives other fields for the same CI.
@@ -38,6 +39,8 @@ pub struct Mapping {
     statuses: Statuses,
     /// Every class with its kind.
     classes: BTreeMap<String, Kind>,
+    /// Columns that the configuration fills and the standard mapping does not.
+    own: BTreeSet<(Kind, String)>,
     digest: Digest,
 }
 
@@ -127,16 +130,6 @@ enum FieldValue {
     Status,
 }
 
-/// How a text becomes the id of a row of another table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reference {
-    /// The table.
-    pub(crate) table: String,
-    /// Columns to look the text up in, the first that has it decides.
-    pub(crate) by: Vec<String>,
-}
-
 /// Which relationship type an edge becomes. The first that fits decides.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,6 +158,7 @@ pub(crate) enum EdgeParent {
 #[serde(deny_unknown_fields)]
 struct RawMapping {
     every: BTreeMap<String, RawField>,
+    references: Vec<WellKnown>,
     kinds: BTreeMap<String, RawKind>,
     relations: Vec<RelationMapping>,
 }
@@ -190,7 +184,6 @@ struct RawField {
     volatile: bool,
     #[serde(default)]
     identifying: bool,
-    reference: Option<Reference>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -227,15 +220,31 @@ impl From<RawAuthority> for Authority {
 pub struct Override {
     /// Another class.
     pub class: Option<String>,
-    /// Columns and their values ([`value_of`]).
-    pub fields: BTreeMap<String, Expression>,
+    /// Columns and what is written to them.
+    pub fields: BTreeMap<String, OwnField>,
+}
+
+/// What is written to a column in place of what the standard mapping writes there.
+#[derive(Debug, Clone)]
+pub struct OwnField {
+    /// The value ([`value_of`]).
+    pub value: Expression,
+    /// How its text becomes the id of a row of another table; without it as is known of the column itself (`references` in `mapping.json`).
+    pub reference: Option<Reference>,
+}
+
+impl From<Expression> for OwnField {
+    fn from(value: Expression) -> Self {
+        Self { value, reference: None }
+    }
 }
 
 /// Two of the same text do the same.
 impl PartialEq for Override {
     fn eq(&self, other: &Self) -> bool {
-        let texts = |own: &Self| -> Vec<(String, String)> {
-            own.fields.iter().map(|(name, value)| (name.clone(), value.source().to_owned())).collect()
+        let texts = |own: &Self| -> Vec<(String, String, Option<Reference>)> {
+            let fields = own.fields.iter();
+            fields.map(|(name, field)| (name.clone(), field.value.source().to_owned(), field.reference.clone())).collect()
         };
         self.class == other.class && texts(self) == texts(other)
     }
@@ -294,23 +303,27 @@ impl Mapping {
     ) -> Result<Self, MappingError> {
         let standard = |text: String| MappingError { text };
         let raw: RawMapping = serde_json::from_str(STANDARD).map_err(|error| standard(error.to_string()))?;
-        let mut kinds = BTreeMap::new();
+        let well_known = WellKnown::by_column(&raw.references);
+        let (mut kinds, mut own_columns) = (BTreeMap::new(), BTreeSet::new());
         for (word, kind_mapping) in raw.kinds {
             let kind: Kind = word.parse().map_err(|error: dewpoint_core::model::UnknownWord| standard(error.to_string()))?;
             let mut fields: BTreeMap<String, Field> = statuses.columns().map(|column| (column.to_owned(), Field::status(column))).collect();
             let own = overrides.get(&kind);
             for (name, field) in raw.every.iter().map(|(name, field)| (name.clone(), field.clone())).chain(kind_mapping.fields) {
-                let checked = check(kind, &name, &field)?;
+                let checked = check(kind, &name, &field, well_known.get(&name))?;
                 fields.insert(name, checked);
             }
-            for (name, expression) in own.iter().flat_map(|own| &own.fields) {
+            for (name, OwnField { value, reference }) in own.iter().flat_map(|own| &own.fields) {
                 let before = fields.remove(name);
+                if before.is_none() {
+                    own_columns.insert((kind, name.clone()));
+                }
                 let field = Field {
-                    value: FieldValue::Expression(Box::new(expression.clone())),
+                    value: FieldValue::Expression(Box::new(value.clone())),
                     authority: before.as_ref().map_or(Authority::Owned, |field| field.authority),
                     volatile: before.as_ref().is_some_and(|field| field.volatile),
                     identifying: before.as_ref().is_some_and(|field| field.identifying),
-                    reference: before.and_then(|field| field.reference),
+                    reference: reference.as_ref().or_else(|| well_known.get(name)).cloned(),
                 };
                 fields.insert(name.clone(), field);
             }
@@ -329,7 +342,11 @@ impl Mapping {
             .iter()
             .flat_map(|(kind, own)| {
                 let class = own.class.iter().map(move |class| format!("{kind} {class}"));
-                class.chain(own.fields.iter().map(move |(name, value)| format!("{kind} {name} {}", value.source())))
+                let field = move |(name, field): (&String, &OwnField)| {
+                    let reference = field.reference.as_ref().map(|reference| format!(" {reference}")).unwrap_or_default();
+                    format!("{kind} {name} {}{reference}", field.value.source())
+                };
+                class.chain(own.fields.iter().map(field))
             })
             .chain(types.iter().map(|(relation, kind)| format!("{relation} {kind}")))
             .chain(statuses.parts())
@@ -343,7 +360,7 @@ impl Mapping {
             };
             classes.extend(names.into_iter().map(|class| (class.clone(), *kind)));
         }
-        Ok(Self { kinds, relations, statuses: statuses.clone(), classes, digest })
+        Ok(Self { kinds, relations, statuses: statuses.clone(), classes, own: own_columns, digest })
     }
 
     /// What status columns hold by where a resource stands.
@@ -393,6 +410,17 @@ impl Mapping {
             Some(kind) => self.columns(kind).collect(),
             None => self.kinds.keys().flat_map(|kind| self.columns(*kind)).collect(),
         }
+    }
+
+    /// Columns of a kind's records whose texts become ids, and how.
+    pub(crate) fn references(&self, kind: Kind) -> impl Iterator<Item = (&str, &Reference)> {
+        let fields = self.kinds.get(&kind).into_iter().flat_map(|mapping| &mapping.fields);
+        fields.filter_map(|(name, field)| Some((name.as_str(), field.reference.as_ref()?)))
+    }
+
+    /// Whether a column of a kind's records is one that only the configuration fills: what it is, only the instance can say.
+    pub(crate) fn is_own(&self, kind: Kind, column: &str) -> bool {
+        self.own.contains(&(kind, column.to_owned()))
     }
 
     /// How a column's text becomes the id of a row; `None` where it stays a text.
@@ -496,7 +524,7 @@ fn is_inactive(ci: &Ci) -> bool {
     ci.stage == Stage::Inactive || (ci.stage == Stage::Missing && ci.state.as_deref() == Some("stopped"))
 }
 
-fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> {
+fn check(kind: Kind, name: &str, raw: &RawField, reference: Option<&Reference>) -> Result<Field, MappingError> {
     let value = match (&raw.value, raw.built_in) {
         (Some(source), None) => FieldValue::Expression(Box::new(value_of(kind, source).map_err(|mistakes| {
             let text = mistakes.first().map(|mistake| mistake.text.as_str()).unwrap_or_default();
@@ -510,7 +538,7 @@ fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> 
         authority: raw.authority.into(),
         volatile: raw.volatile,
         identifying: raw.identifying,
-        reference: raw.reference.clone(),
+        reference: reference.cloned(),
     })
 }
 

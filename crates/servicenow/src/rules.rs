@@ -44,30 +44,61 @@ pub(crate) fn unasked(class: &str, meta: &ClassMeta, kind: Kind, mapping: &Mappi
 /// Classes with rules of their own, and these as far as they are known.
 pub(crate) type OwnRules = BTreeMap<String, Vec<Criteria>>;
 
-/// What was learnt of classes since the target was made; `None` for those without rules of their own.
+/// Columns by class.
+pub(crate) type Columns = BTreeMap<String, BTreeSet<String>>;
+
+/// What was learnt of classes since the target was made.
 #[derive(Debug, Default)]
-pub(crate) struct Rules(Mutex<BTreeMap<String, Option<Vec<Criteria>>>>);
+pub(crate) struct Rules(Mutex<BTreeMap<String, Facts>>);
+
+/// What the instance says of a class.
+#[derive(Debug, Clone, Default)]
+struct Facts {
+    /// Its own rules, where it has any.
+    own: Option<Vec<Criteria>>,
+    /// Columns that hold ids of other tables' rows.
+    references: BTreeSet<String>,
+}
 
 impl Rules {
     /// Which of these classes have rules of their own. One that cannot be looked at counts among them.
     pub(crate) async fn own(&self, api: &Api, mapping: &Mapping, classes: BTreeMap<String, Kind>) -> Result<OwnRules, TargetError> {
         let mut all = OwnRules::new();
         for (class, kind) in classes {
-            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&class).cloned();
-            let own = match known {
-                Some(own) => own,
-                None => {
-                    let own = match api.class(&class).await {
-                        Ok(Some(meta)) => Some(unasked(&class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
-                        Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => Some(Vec::new()),
-                        Err(error) => return Err(error),
-                    };
-                    self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(class.clone(), own.clone());
-                    own
-                }
-            };
-            all.extend(own.map(|own| (class, own)));
+            let facts = self.facts(api, mapping, &class, kind).await?;
+            all.extend(facts.own.map(|own| (class, own)));
         }
         Ok(all)
+    }
+
+    /// Which columns of these classes hold ids of other tables' rows.
+    pub(crate) async fn references(&self, api: &Api, mapping: &Mapping, classes: BTreeMap<String, Kind>) -> Result<Columns, TargetError> {
+        let mut all = Columns::new();
+        for (class, kind) in classes {
+            let facts = self.facts(api, mapping, &class, kind).await?;
+            all.insert(class, facts.references);
+        }
+        Ok(all)
+    }
+
+    async fn facts(&self, api: &Api, mapping: &Mapping, class: &str, kind: Kind) -> Result<Facts, TargetError> {
+        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
+            return Ok(known.clone());
+        }
+        let facts = match api.class(class).await {
+            Ok(Some(meta)) => {
+                let references = meta.attributes.iter().filter(|attribute| attribute.is_reference());
+                Facts {
+                    own: Some(unasked(class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
+                    references: references.map(|attribute| attribute.element.clone()).collect(),
+                }
+            }
+            Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => {
+                Facts { own: Some(Vec::new()), ..Facts::default() }
+            }
+            Err(error) => return Err(error),
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), facts.clone());
+        Ok(facts)
     }
 }

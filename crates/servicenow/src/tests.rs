@@ -6,5 +6,6 @@ mod beating;
 mod contract;
 mod data;
 mod faults;
+mod referencing;
 mod rig;
 mod setting_up;

@@ -2,6 +2,7 @@
 
 mod asking;
 mod removal;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -18,7 +19,7 @@ use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
 use crate::records::{Book, Mark, Reader};
 use crate::references::{References, Resolved};
-use crate::rules::{OwnRules, Rules};
+use crate::rules::{Columns, OwnRules, Rules};
 
 /// What was learnt of the instance since the target was made.
 #[derive(Clone, Copy)]
@@ -49,6 +50,8 @@ pub(crate) struct Batch<'a> {
 struct Ground {
     places: Grounds,
     resolved: Resolved,
+    /// Columns, by class, that hold ids of other tables' rows.
+    references: Columns,
     /// Classes whose creates are asked about before they are sent.
     own_rules: OwnRules,
 }
@@ -216,6 +219,7 @@ impl<'a> Batch<'a> {
         let ground = Ground {
             places: self.find_places(deadline).await?,
             resolved: self.resolve_references().await?,
+            references: self.reference_columns().await?,
             own_rules: self.own_rules().await?,
         };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
@@ -277,40 +281,8 @@ impl<'a> Batch<'a> {
         self.writes.iter().find(is_it).map(|other| &other.key)
     }
 
-    async fn resolve_references(&self) -> Result<Resolved, TargetError> {
-        let mut wanted = BTreeSet::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let (fields, retired) = match &write.operation {
-                Operation::Create { fields, .. } => (fields, None),
-                Operation::Update { fields, retired, .. } => (fields, *retired),
-                _ => continue,
-            };
-            if !self.is_open(number) {
-                continue;
-            }
-            let texts = fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-            for (name, text) in self.statuses(retired).chain(texts) {
-                if let Some(reference) = self.reader.mapping.reference(write.kind, &name) {
-                    wanted.insert((reference, text));
-                }
-            }
-        }
-        let wanted = wanted.iter().map(|(reference, text)| (*reference, text.as_str())).collect();
-        self.learnt.references.resolve(self.reader.api, &wanted).await
-    }
-
-    /// What the status columns are to hold of a record that is retired, or live again.
-    fn statuses(&self, retired: Option<bool>) -> impl Iterator<Item = (String, String)> {
-        let statuses = self.reader.mapping.statuses();
-        let text = move |is_retired| {
-            let columns = statuses.columns();
-            columns.filter_map(move |column| Some((column.to_owned(), statuses.text(column, is_retired, false)?)))
-        };
-        retired.into_iter().flat_map(text)
-    }
-
     /// Puts a write into a payload, or answers it.
-    fn put(&mut self, number: usize, draft: &mut Draft, Ground { places, resolved, .. }: &Ground, later: &mut Vec<usize>) {
+    fn put(&mut self, number: usize, draft: &mut Draft, ground: &Ground, later: &mut Vec<usize>) {
         let Some(write) = self.writes.get(number) else { return };
         let seen_at = write.place.seen_at.unwrap_or(self.sending.at);
         let stamp = self.stamp();
@@ -320,7 +292,7 @@ impl<'a> Batch<'a> {
                 let beside = if standing.is_some() { None } else { self.reader.mapping.beside(write.kind) };
                 let beside = match beside {
                     None => None,
-                    Some((beside, relation)) => match self.beside(write, beside, places, draft) {
+                    Some((beside, relation)) => match self.beside(write, beside, &ground.places, draft) {
                         Ok(host) => Some((host, relation)),
                         Err(error) => {
                             self.answer(number, Err(error));
@@ -328,12 +300,12 @@ impl<'a> Batch<'a> {
                         }
                     },
                 };
-                let (values, tags) = self.values(number, fields, None, resolved);
+                let (values, tags) = self.values(number, fields, None, ground);
                 let entry = Entry { key: &write.key, class, record: standing.as_ref(), values, tags, seen_at, is_ours: true };
                 draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Update { record, class, fields, retired, take_over, .. } => {
-                let (values, tags) = self.values(number, fields, *retired, resolved);
+                let (values, tags) = self.values(number, fields, *retired, ground);
                 let mark = self.reader.book.mark(&record.record);
                 let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
@@ -455,49 +427,6 @@ impl<'a> Batch<'a> {
         let class = self.reader.book.mark(record).map(|mark| mark.class).filter(|class| !class.is_empty());
         let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
         Host { record: record.clone(), class: class.unwrap_or_else(|| "cmdb_ci".to_owned()), is_ours: true }
-    }
-
-    /// Fields as columns, and tags beside them.
-    fn values<'w>(
-        &mut self,
-        number: usize,
-        fields: &'w BTreeMap<String, Value>,
-        retired: Option<bool>,
-        resolved: &Resolved,
-    ) -> (BTreeMap<String, String>, Option<&'w Value>) {
-        let mut values = BTreeMap::new();
-        let is_kept = self.told.get(number).is_some_and(|told| told.is_kept);
-        let statuses = self.statuses(retired.filter(|_| !is_kept)).map(|(name, text)| (name, Value::String(text)));
-        let mut wanted: BTreeMap<String, Value> = statuses.collect();
-        let is_written = |name: &str| name != TAGS && !(is_kept && self.reader.mapping.statuses().columns().any(|column| column == name));
-        wanted.extend(fields.iter().filter(|(name, _)| is_written(name)).map(|(name, value)| (name.clone(), value.clone())));
-        let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
-        for (name, value) in wanted {
-            let text = match value {
-                Value::Null => String::new(),
-                Value::String(text) => match self.reader.mapping.reference(write.kind, &name) {
-                    None => text.clone(),
-                    Some(reference) => match resolved.get(&(reference, text.as_str())) {
-                        Some(id) => {
-                            told.sent.insert(name.clone(), id.into());
-                            id.to_owned()
-                        }
-                        None => {
-                            let why = format!(
-                                "no row that we may see, or more than one, of `{}` has {} `{text}`",
-                                reference.table,
-                                reference.by.join(" or ")
-                            );
-                            told.left.insert(name.clone(), why);
-                            continue;
-                        }
-                    },
-                },
-                other => other.to_string(),
-            };
-            values.insert(name, text);
-        }
-        (values, fields.get(TAGS))
     }
 
     /// Sends a payload and takes its answers.

@@ -10,6 +10,7 @@ mod doubting;
 mod drifting;
 mod guarding;
 mod including;
+mod leaving;
 mod mapping;
 mod properties;
 mod reasons;
