@@ -10,6 +10,7 @@ mod ledgers;
 mod references;
 mod rig;
 mod sample;
+mod services;
 mod strangers;
 mod throughput;
 mod trial;

@@ -419,8 +419,8 @@ pub trait Target: Send + Sync {
         &[]
     }
 
-    /// Whether records of this kind are what others are identified beside, and hold nothing that is ours alone: where a stranger's stands for such a
-    /// CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
+    /// Whether records of this kind are as a rule made by others and hold nothing that is ours alone, such as what all else is identified beside: where a
+    /// stranger's stands for such a CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
     fn is_host(&self, _kind: Kind) -> bool {
         false
     }

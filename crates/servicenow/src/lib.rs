@@ -46,8 +46,8 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page, Sending,
-    Step, Target, TargetError, Write,
+    Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page,
+    Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -72,6 +72,7 @@ pub struct ServiceNowTarget {
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
     requests_per_second: f64,
+    refers: bool,
     book: Book,
     places: Places,
     references: References,
@@ -97,6 +98,7 @@ impl ServiceNowTarget {
             authority: config.authority.clone(),
             batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
             requests_per_second: config.rate.per_second,
+            refers: config.adopt == Adopt::Never,
             book: Book::default(),
             places: Places::default(),
             references: References::default(),
@@ -105,7 +107,7 @@ impl ServiceNowTarget {
     }
 
     fn reader(&self) -> Reader<'_> {
-        Reader { api: &self.api, mapping: &self.mapping, book: &self.book }
+        Reader { api: &self.api, mapping: &self.mapping, book: &self.book, refers: self.refers }
     }
 
     fn batch<'a>(&'a self, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
@@ -145,7 +147,8 @@ impl Target for ServiceNowTarget {
     }
 
     fn is_host(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Account | Kind::Region)
+        // Application services are as a rule what people made: ours stands only where there is none.
+        matches!(kind, Kind::Account | Kind::Region | Kind::Service)
     }
 
     fn takes_closures(&self) -> bool {

@@ -8,4 +8,5 @@ mod data;
 mod faults;
 mod referencing;
 mod rig;
+mod services;
 mod setting_up;

@@ -158,9 +158,25 @@ impl<'a> Batch<'a> {
             }
         }
         self.reader.ask_marks(records).await?;
+        self.reader.ask_classes(self.strangers()).await?;
         self.reader.ask_keys(&keys).await?;
         let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).collect();
         self.reader.ask_whether_there(standing).await
+    }
+
+    /// Strangers' records to which edges lead, or beside which something is made. Items name the class that a record has.
+    fn strangers(&self) -> BTreeSet<&RecordId> {
+        let mut strangers = BTreeSet::new();
+        for write in self.writes {
+            let hosts = write.place.hosts.iter().map(|host| &host.record);
+            let ends = match &write.operation {
+                Operation::Relate { from, to, .. } => vec![from, to],
+                _ => Vec::new(),
+            };
+            let standing = hosts.chain(ends).filter_map(End::standing).filter(|end| end.carries.is_none());
+            strangers.extend(standing.map(|end| &end.record));
+        }
+        strangers
     }
 
     /// Refuses what stands elsewhere than it should.
@@ -371,7 +387,10 @@ impl<'a> Batch<'a> {
             stands @ End::Stands(_) => stands.clone(),
         };
         let mark = end.standing().and_then(|addressed| self.reader.book.mark(&addressed.record));
-        let class = mark.as_ref().map(|mark| mark.class.clone()).filter(|class| !class.is_empty());
+        let class = match &mark {
+            Some(mark) => Some(mark.class.clone()).filter(|class| !class.is_empty()),
+            None => end.standing().and_then(|addressed| self.reader.book.class(&addressed.record)),
+        };
         let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
         (end, class.unwrap_or_else(|| "cmdb_ci".to_owned()), mark.is_some())
     }

@@ -126,12 +126,15 @@ impl Batch<'_> {
         let mut former: BTreeMap<(&str, &str), Between<'_>> = BTreeMap::new();
         let mut identifying: BTreeSet<usize> = BTreeSet::new();
         let mut hosts: BTreeMap<(String, String), usize> = BTreeMap::new();
+        // Strangers' records that are only referred to: of the edges there ours alone are looked at.
+        let mut referred: BTreeSet<&RecordId> = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
             if !self.is_open(number) {
                 continue;
             }
             let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else { continue };
+            referred.extend([from, to].into_iter().filter(|end| end.carries.is_none()).map(|end| &end.record));
             let (parent, child, kinds) = match form.parent {
                 EdgeParent::From => (from, to, (write.kind, *to_kind)),
                 EdgeParent::To => (to, from, (*to_kind, write.kind)),
@@ -157,7 +160,8 @@ impl Batch<'_> {
                     continue;
                 };
                 *hosts.entry((kind.clone(), parent.clone())).or_default() += 1;
-                let is_ours = [parent, child].into_iter().all(|end| self.reader.book.mark(&RecordId(end.clone())).is_some());
+                let ends = [parent, child].map(|end| RecordId(end.clone()));
+                let is_ours = ends.iter().all(|end| referred.contains(end) || self.reader.book.mark(end).is_some());
                 // One of a type that nothing between these kinds has by now was made before `relationships` was changed.
                 let stale = || former.get(&(parent.as_str(), child.as_str())).filter(|(types, _)| !types.contains(kind.as_str()));
                 let numbers = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())).or_else(|| Some(&stale()?.1));

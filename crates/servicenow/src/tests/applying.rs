@@ -8,7 +8,7 @@ use dewpoint_core::target::{Ci, End, Host, Operation, RecordId, Target, TargetEr
 use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
-use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, place, purge, relate, thing, unrelate};
+use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, purge, relate, thing, unrelate};
 use crate::mapping::stored;
 use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses};
 
@@ -533,26 +533,4 @@ async fn what_another_source_saw_lately_is_left_and_not_retired() {
     assert_eq!(left, [1, 0]);
     let statuses = rig.rows("cmdb_ci_vm_instance", "", &["name", "install_status", "operational_status"]);
     assert_eq!(statuses, [["web-1", "1", "1"], ["web-2", "7", "6"]]);
-}
-
-#[tokio::test]
-async fn tags_are_written_beside_a_service_that_stands_alone() {
-    let rig = Rig::new();
-    let service = dewpoint_core::target::Ci {
-        key: "service:shop".parse().unwrap(),
-        kind: Kind::Service,
-        provider: dewpoint_core::model::Provider::Any,
-        account: "*".parse().unwrap(),
-        region: "*".parse().unwrap(),
-        native_id: "shop".to_owned(),
-        name: "shop".to_owned(),
-        state: None,
-        attributes: super::rig::attributes(&json!({})),
-        tags: std::collections::BTreeMap::new(),
-        ..machine(0)
-    };
-    let write = Write { place: place(&service), ..rig.create(&service) };
-    rig.send(0, &[write]).await;
-    assert_eq!(rig.rows("cmdb_ci_service_auto", "", &["name"]), [["shop"]]);
-    assert_eq!(rig.find(&service).await.len(), 1);
 }

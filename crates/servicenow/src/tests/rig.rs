@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dewpoint_core::estate::{EstateId, Stage};
 use dewpoint_core::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 use dewpoint_core::target::{
-    Addressed, Ci, Delivered, End, FoundRecord, Host, Identity, Operation, Place, RecordId, Sending, Target, TargetError, Write,
+    Addressed, Adopt, Ci, Delivered, End, FoundRecord, Host, Identity, Operation, Place, RecordId, Sending, Target, TargetError, Write,
 };
 use dewpoint_servicenow_sim::{Instance, Sim};
 use jiff::Timestamp;
@@ -49,6 +49,7 @@ pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
         discovery_source: "Dewpoint".to_owned(),
         mapping: Arc::new(Mapping::standard().unwrap()),
         authority: BTreeMap::new(),
+        adopt: Adopt::Never,
         batch_size: 200,
         rate: Rate::per_second(1000.0),
         timeout: Duration::from_secs(30),
