@@ -9,7 +9,8 @@ use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{
-    self, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind,
+    self, Attachments, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict,
+    VerdictKind,
 };
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, RecordId, TargetError};
@@ -38,6 +39,7 @@ pub(super) struct Standing<'a> {
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
     members: Members,
+    attachments: Attachments,
     approved: BTreeSet<Digest>,
     is_lean: bool,
 }
@@ -58,6 +60,7 @@ impl<'a> Standing<'a> {
             guarded: None,
             newest_found: None,
             members: Members::default(),
+            attachments: Attachments::default(),
             approved: BTreeSet::new(),
         }
     }
@@ -113,6 +116,7 @@ impl<'a> Standing<'a> {
         let Some(found) = self.ready.found.take() else { return Ok(()) };
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
+        self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
         let mut unseen: Vec<Identity> = absorbed.unseen.iter().chain(&absorbed.references).filter_map(|key| identity(stand, key)).collect();
@@ -177,6 +181,13 @@ impl<'a> Standing<'a> {
         Ok(())
     }
 
+    /// Counts what is attached to machines, as the estate stands now, for a target that tells of it.
+    fn count(&mut self, stand: &Stand) {
+        if self.ready.target.counts_attached() {
+            self.attachments = plan::attachments(&stand.estate);
+        }
+    }
+
     /// Puts values that the target left among what is still to be written, where it can take them by now. A write of what it would leave again is in vain.
     async fn try_again(&mut self) {
         let left = plan::left(self.ready.state.records.values());
@@ -220,6 +231,7 @@ impl<'a> Standing<'a> {
         own: &EstateId,
         approve: &BTreeSet<Digest>,
     ) -> Result<(), RunError> {
+        self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let missing: Vec<Key> = self
             .with_input(context, stand, plan::stale)
@@ -295,6 +307,7 @@ impl<'a> Standing<'a> {
             proposed: &stand.decisions.proposed,
             state: &self.ready.state,
             members: &self.members,
+            attachments: &self.attachments,
             ownership: &stand.ownership,
             verdicts: &stand.decisions.verdicts,
             at: context.at(),

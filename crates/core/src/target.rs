@@ -44,6 +44,19 @@ pub struct Ci {
     pub tags: BTreeMap<String, String>,
     /// Birth of the machine.
     pub created_at: Option<Timestamp>,
+    /// How much is attached to the machine, where the target tells of it ([`Target::counts_attached`]).
+    pub attached: Option<Attached>,
+}
+
+/// How much is attached to a machine. `None` for what no listing ever showed whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// Network interfaces.
+    pub interfaces: Option<u64>,
+    /// Volumes.
+    pub volumes: Option<u64>,
+    /// Size of these volumes, in GiB; `None` also where the size of one is not known.
+    pub volume_gib: Option<u64>,
 }
 
 vocabulary! {
@@ -422,6 +435,11 @@ pub trait Target: Send + Sync {
     /// Whether records of this kind are as a rule made by others and hold nothing that is ours alone, such as what all else is identified beside: where a
     /// stranger's stands for such a CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
     fn is_host(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    /// Whether records of machines tell how much is attached to them ([`Ci::attached`]). Pure.
+    fn counts_attached(&self) -> bool {
         false
     }
 

@@ -276,6 +276,7 @@ impl Checks<'_> {
                 relation("datacenter", "account"),
                 if is_guest { relation("machine", "datacenter") } else { relation("datacenter", "machine") },
             ],
+            references: Vec::new(),
         };
         match self.api.identify(&payload).await {
             Ok(report) => {

@@ -151,6 +151,10 @@ impl Target for ServiceNowTarget {
         matches!(kind, Kind::Account | Kind::Region | Kind::Service)
     }
 
+    fn counts_attached(&self) -> bool {
+        true
+    }
+
     fn takes_closures(&self) -> bool {
         true
     }

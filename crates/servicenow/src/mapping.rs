@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dewpoint_core::estate::Stage;
 use dewpoint_core::expression::{EvaluationError, Expression, Mistake, Subject, Vocabulary, Wanted};
 use dewpoint_core::model::{Digest, Kind, Provider, RelationType};
-use dewpoint_core::target::{Adapted, Authority, Ci, DesiredField, HostEdge};
+use dewpoint_core::target::{Adapted, Attached, Authority, Ci, DesiredField, HostEdge};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
@@ -126,6 +126,8 @@ impl Field {
 enum FieldValue {
     Expression(Box<Expression>),
     ObjectId,
+    /// How much of it is attached.
+    Attached(fn(&Attached) -> Option<u64>),
     /// What the column holds where the resource stands.
     Status,
 }
@@ -142,6 +144,8 @@ struct RelationMapping {
     #[serde(rename = "type")]
     kind: String,
     parent: EdgeParent,
+    /// A column of the record where the edge starts that holds the id of the one where it ends.
+    column: Option<String>,
 }
 
 /// Which end of an edge is the parent.
@@ -190,6 +194,9 @@ struct RawField {
 #[serde(rename_all = "snake_case")]
 enum BuiltIn {
     ObjectId,
+    InterfaceCount,
+    VolumeCount,
+    VolumeGib,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -281,6 +288,8 @@ pub(crate) struct EdgeForm<'a> {
     /// Name of the relationship type.
     pub(crate) kind: &'a str,
     pub(crate) parent: EdgeParent,
+    /// A column of the record where the edge starts that holds the id of the one where it ends.
+    pub(crate) column: Option<&'a str>,
 }
 
 impl Mapping {
@@ -451,7 +460,10 @@ impl Mapping {
         let fits = |mapping: &&RelationMapping| {
             mapping.relation == relation.as_str() && is_among(&mapping.from, from) && is_among(&mapping.to, to)
         };
-        self.relations.iter().find(fits).map(|mapping| EdgeForm { kind: &mapping.kind, parent: mapping.parent })
+        let mapping = self.relations.iter().find(fits)?;
+        // What the configuration fills is not the edge's.
+        let column = mapping.column.as_deref().filter(|column| !self.is_own(from, column));
+        Some(EdgeForm { kind: &mapping.kind, parent: mapping.parent, column })
     }
 
     /// The types that relations between records of two kinds have, whichever is the parent, with that by which one is identified.
@@ -477,6 +489,7 @@ impl Mapping {
         for (name, field) in &self.kinds.get(&ci.kind)?.fields {
             let value = match &field.value {
                 FieldValue::ObjectId => Some(object_id(ci)),
+                FieldValue::Attached(count) => ci.attached.as_ref().and_then(count).map(|count| count.to_string()),
                 FieldValue::Status => self.statuses.text(name, ci.stage == Stage::Retired, is_inactive(ci)),
                 FieldValue::Expression(expression) => match expression.value(&subject) {
                     Ok(value) => column(&value),
@@ -531,6 +544,9 @@ fn check(kind: Kind, name: &str, raw: &RawField, reference: Option<&Reference>) 
             MappingError { text: format!("{kind}.{name}: {text}") }
         })?)),
         (None, Some(BuiltIn::ObjectId)) => FieldValue::ObjectId,
+        (None, Some(BuiltIn::InterfaceCount)) => FieldValue::Attached(|attached| attached.interfaces),
+        (None, Some(BuiltIn::VolumeCount)) => FieldValue::Attached(|attached| attached.volumes),
+        (None, Some(BuiltIn::VolumeGib)) => FieldValue::Attached(|attached| attached.volume_gib),
         _ => return Err(MappingError { text: format!("{kind}.{name} has no value, or two") }),
     };
     Ok(Field {

@@ -6,6 +6,7 @@
 
 mod absorb;
 mod adopt;
+mod attached;
 mod basis;
 mod beats;
 mod blast;
@@ -35,6 +36,7 @@ mod window;
 
 pub use absorb::{Absorbed, Drifted, absorb, gone};
 pub use adopt::{Unanswered, recovered};
+pub use attached::{Attachments, attachments};
 pub use beats::{Beats, Pace, beats};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
 pub use diff::{delivered_fields, unsure_fields};

@@ -350,6 +350,9 @@ impl<'a> Batch<'a> {
                     return;
                 }
                 draft.edge(number, form.kind, parent, child, &stamp);
+                if let Some(column) = form.column {
+                    draft.refer(from_place, column, to_place);
+                }
             }
             Operation::Unrelate { .. } | Operation::Purge { .. } => {}
         }

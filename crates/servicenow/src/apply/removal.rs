@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::Batch;
 use crate::api::Select;
+use crate::ire::{Outcome, Payload};
 use crate::keys::native_key;
 use crate::mapping::{EdgeParent, TAGS};
+use crate::places::{Host, stub};
 use crate::query::{Query, lists};
 use crate::records;
 use crate::status::INSTALL_STATUS;
@@ -194,11 +196,51 @@ impl Batch<'_> {
                 }
             }
         }
+        self.empty_columns().await?;
         for (number, write) in self.writes.iter().enumerate() {
             if let (true, Operation::Unrelate { from, .. }) = (self.is_open(number), &write.operation) {
                 let class = self.reader.book.mark(&from.record).map(|mark| mark.class).unwrap_or_default();
                 let delivered = Delivered::to(from.record.clone(), class);
                 self.answer(number, Ok(delivered));
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties columns that held the id at the other end of an edge which is gone, where they still do.
+    async fn empty_columns(&mut self) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<(&str, String), BTreeMap<&str, (usize, &str)>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
+            let column = self.reader.mapping.edge(edge.relation, write.kind, *to_kind).and_then(|form| form.column);
+            let class = self.reader.book.mark(&from.record).map(|mark| mark.class).filter(|class| !class.is_empty());
+            if let (true, Some(column), Some(class)) = (self.is_open(number), column, class) {
+                wanted.entry((column, class)).or_default().insert(&from.record.0, (number, &to.record.0));
+            }
+        }
+        let mut payload = Payload::default();
+        let mut numbers = Vec::new();
+        for ((column, class), records) in wanted {
+            for list in lists(records.keys().copied()) {
+                let query = Query::all().any_of("sys_id", list.iter().copied());
+                for row in self.reader.api.rows(&Select { table: &class, query, fields: &["sys_id", column] }).await? {
+                    let Some((number, to)) = row.get("sys_id").and_then(|id| records.get(id.as_str())).copied() else { continue };
+                    let (Some(id), true) = (row.get("sys_id"), row.get(column).is_some_and(|value| value == to)) else { continue };
+                    let host = Host { record: RecordId(id.clone()), class: class.clone(), is_ours: true };
+                    let mut item = stub(&format!("i{}", payload.items.len()), &host, self.sending.at);
+                    item.values.insert(column.to_owned(), String::new());
+                    payload.items.push(item);
+                    numbers.push(number);
+                }
+            }
+        }
+        if payload.items.is_empty() {
+            return Ok(());
+        }
+        let report = self.reader.api.reconcile(&payload, Some(self.reader.api.at(self.sending.deadline))).await?;
+        for (place, number) in numbers.into_iter().enumerate() {
+            if let Some(Err(failure)) = report.item(place).map(Outcome::stands) {
+                self.reject(number, failure.text);
             }
         }
         Ok(())

@@ -218,6 +218,7 @@ pub(super) fn machine(number: usize) -> Ci {
         attributes: attributes(&json!({"size": "t3.micro", "vcpus": 2, "memory_mib": 1024, "private_addresses": ["10.0.0.5"]})),
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: None,
+        attached: None,
     }
 }
 

@@ -4,6 +4,7 @@
 #![allow(unused_must_use, reason = "many tests sync only for what it leaves behind")]
 
 mod adopting;
+mod attaching;
 mod beating;
 mod diffing;
 mod doubting;
