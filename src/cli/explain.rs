@@ -99,10 +99,17 @@ fn as_of(asked: Option<Timestamp>, last_sync: Option<Timestamp>, now: Timestamp,
     }
 }
 
-/// Adds what comes next of its records at targets: the retirement of one that it shall not have, and when a retired one is removed.
+/// Adds what comes next of its records at targets: what was refused, the retirement of one that it shall not have, and when a retired one is removed.
 fn add_records(explanation: &mut Explanation, config: &Config, records: &BTreeMap<TargetName, RecordBrief>) {
     for target in &config.targets {
         let Some(record) = records.get(&target.name) else { continue };
+        if let Some(refusal) = &record.refusal {
+            let next = refusal.next_try_at.map_or_else(
+                || "it is parked until `dewpoint retry`".to_owned(),
+                |at| format!("it is sent again from {} on", told::time(at)),
+            );
+            let _ = write!(explanation.next, "; {} refused what was sent for it (`dewpoint show` has its words), and {next}", target.name);
+        }
         let is_ours = record.is_live() && !record.contributed;
         if is_ours && matches!(explanation.disposition, Disposition::Fold | Disposition::Ignore) {
             let _ = write!(explanation.next, "; its record at {} is retired by the next sync, unless a guardrail holds it", target.name);

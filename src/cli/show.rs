@@ -46,6 +46,9 @@ struct RecordDocument {
     class: String,
     delivered_at: Option<Timestamp>,
     error: Option<String>,
+    /// When what was refused is sent again at the earliest; not where it is parked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_try_at: Option<Timestamp>,
 }
 
 impl From<RecordBrief> for RecordDocument {
@@ -55,6 +58,7 @@ impl From<RecordBrief> for RecordDocument {
             record: row.record.map(|id| id.0),
             class: row.class,
             delivered_at: row.delivered_at,
+            next_try_at: row.refusal.as_ref().and_then(|refusal| refusal.next_try_at),
             error: row.refusal.map(|refusal| refusal.error),
         }
     }
@@ -113,6 +117,7 @@ impl App {
                 class: String::new(),
                 delivered_at: None,
                 error: None,
+                next_try_at: None,
             });
         }
         for (name, record) in &mut targets {
@@ -226,7 +231,8 @@ fn show_text(document: &ShowDocument, names: &BTreeMap<Key, String>) -> String {
                 let id = record.record.as_deref().map_or_else(|| "no record".to_owned(), |id| format!("record {id}"));
                 let at = record.delivered_at.map(|at| format!(", last written {}", told::time(at))).unwrap_or_default();
                 let error = record.error.as_deref().map(|error| format!(": {}", told::printable(error))).unwrap_or_default();
-                pair(name.as_str(), format!("{}, {id}{at}{error}", record.state))
+                let again = record.next_try_at.map(|at| format!("; sent again from {} on", told::time(at))).unwrap_or_default();
+                pair(name.as_str(), format!("{}, {id}{at}{error}{again}", record.state))
             })
             .collect::<Vec<_>>(),
     );

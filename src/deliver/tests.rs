@@ -17,7 +17,9 @@ use crate::estate::{EstateId, Fence};
 use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
 use crate::plan::{Change, ChangeKind, DeliveryState, Limits, Reason, RecordBrief, Refusal, TargetState};
-use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sending, Target, TargetError, Write};
+use crate::target::{
+    Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sample, Sending, Target, TargetError, Write,
+};
 
 /// How the target answers a batch.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +63,8 @@ impl Target for Moody {
     fn mapping_digest(&self) -> Digest {
         Digest::of_parts([])
     }
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
-        Ok(Fingerprint { instance: "moody".to_owned(), newest_delivered_at: None })
+    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
+        Ok(Fingerprint { instance: "moody".to_owned(), newest_delivered_at: None, sample: Sample::NotTaken })
     }
     async fn find(&self, _: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
         BTreeMap::new()

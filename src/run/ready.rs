@@ -12,8 +12,8 @@ use crate::estate::EstateId;
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, TargetRow};
 use crate::model::Key;
-use crate::plan::{self, TargetState};
-use crate::target::{FoundRecord, Target, TargetError};
+use crate::plan::{self, DeliveryState, RecordBrief, TargetState};
+use crate::target::{FoundRecord, Sample, Target, TargetError};
 
 use super::report::Problem;
 use super::setup::{self, Absent};
@@ -119,8 +119,14 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (_, Mode::Sync) => Absent::Create,
     };
     let target: Arc<dyn Target> = Arc::from((context.targets)(configured, absent, &context.meter.requests()));
-    let fingerprint = target.fingerprint().await.map_err(of_target)?;
+    let fingerprint = target.fingerprint(row.instance.as_deref().filter(|_| !row.recover)).await.map_err(of_target)?;
     check_place(configured, &row, &fingerprint.instance)?;
+    if let Sample::Of(there) = &fingerprint.sample
+        && row.instance.is_some()
+        && *there != *row.estate.as_ref().unwrap_or(own)
+    {
+        return Err(Trouble::Target(other_estate(configured)));
+    }
 
     let lease = match context.mode {
         Mode::Plan => None,
@@ -168,6 +174,10 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     row.estate = (estate != *own).then(|| estate.clone());
     let state = ledger.load_target(&configured.name, plan::window_start(context.at())).await?;
     let was_asked_to_recover = row.recover;
+    let is_ours = |record: &&RecordBrief| record.exists() && !record.contributed && record.state != DeliveryState::Excluded;
+    if fingerprint.sample == Sample::Nothing && !first_contact && !recovering && state.records.values().any(|record| is_ours(&record)) {
+        return Err(Trouble::Target(emptied(configured)));
+    }
     Ok(Ready { configured, target, lease, row, state, estate, found, recovering, was_asked_to_recover, is_ledger_old, unread })
 }
 
@@ -252,6 +262,19 @@ fn sole_estate(configured: &TargetConfig, records: &[FoundRecord]) -> Result<Opt
         return Err(Trouble::Target(other_estate(configured)));
     }
     Ok(Some(first.clone()))
+}
+
+/// Guardrail 8: what was delivered is not there, none of it.
+fn emptied(configured: &TargetConfig) -> NotReady {
+    let name = &configured.name;
+    NotReady::new(
+        configured,
+        Exit::Usage,
+        format!("target `{name}` at {} holds none of the records that were delivered there", setup::address(configured)),
+        Some(format!(
+            "if it is another CMDB, put the right address back; if it was emptied or rebuilt, run `dewpoint target recover {name}`, which makes them again"
+        )),
+    )
 }
 
 /// Guardrail 7: two ledgers on one CMDB are a mistake to report, not to arbitrate.

@@ -278,15 +278,7 @@ pub fn text(report: &Report, verbose: bool) -> String {
         let _ = writeln!(text, "heartbeat {target}: {} told as seen{late}", counted(*sent, "record"));
     }
     requests(&mut text, report, verbose);
-    list(
-        &mut text,
-        "failed",
-        report.failed.iter().map(|failed| {
-            let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
-            format!("{} at {}: {}{parked}", failed.key, failed.target, told::printable(&failed.error))
-        }),
-        verbose,
-    );
+    list(&mut text, "failed", failure_lines(&report.failed, verbose), verbose);
     list(&mut text, "skipped", report.skipped.iter().cloned(), verbose);
     for hold in &report.holds {
         let part = |name: &str| hold.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -304,12 +296,7 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
     if report.receipts.iter().any(|receipt| receipt.outcome != Outcome::Complete) {
         receipts(&mut text, &report.receipts, verbose);
     }
-    list(
-        &mut text,
-        "failed",
-        report.failed.iter().map(|failed| format!("{} at {}: {}", failed.key, failed.target, told::printable(&failed.error))),
-        verbose,
-    );
+    list(&mut text, "failed", failure_lines(&report.failed, verbose), verbose);
     for (target, Verified { agreed, unasked, differences }) in &report.verified {
         let different = if differences.is_empty() { String::new() } else { format!(", {} otherwise", differences.len()) };
         let unasked = if *unasked == 0 { String::new() } else { format!(", {unasked} it cannot be asked about") };
@@ -359,6 +346,24 @@ fn left_over(report: &Report, target: &TargetName) -> bool {
         || report.holds.iter().any(|hold| hold.get("target").and_then(Value::as_str) == Some(target.as_str()))
 }
 
+/// What targets refused: those with the same words in one line, unless all are asked for.
+fn failure_lines(failed: &[FailedDocument], verbose: bool) -> impl Iterator<Item = String> {
+    let mut alike: Vec<(&FailedDocument, u64)> = Vec::new();
+    let mut places: BTreeMap<(&TargetName, &str, bool), usize> = BTreeMap::new();
+    for failed in failed {
+        let place = *places.entry((&failed.target, failed.error.as_str(), failed.parked)).or_insert(alike.len());
+        match alike.get_mut(place) {
+            Some((_, others)) if !verbose => *others += 1,
+            _ => alike.push((failed, 0)),
+        }
+    }
+    alike.into_iter().map(|(failed, others)| {
+        let others = if others > 0 { format!(" and {}", counted(others, "other")) } else { String::new() };
+        let parked = if failed.parked { " (parked: `dewpoint retry` sends it again)" } else { "" };
+        format!("{}{others} at {}: {}{parked}", failed.key, failed.target, told::printable(&failed.error))
+    })
+}
+
 fn remarks_and_problems(text: &mut String, report: &Report, verbose: bool) {
     let remarks = report.remarks.iter().map(|remark| format!("{}: {}", told::printable(&remark.subject), told::printable(&remark.text)));
     list(text, "remark", remarks, verbose);
@@ -396,4 +401,32 @@ fn receipts(text: &mut String, receipts: &[ReceiptDocument], verbose: bool) {
     let summary: Vec<String> = outcomes.iter().map(|(outcome, n)| format!("{n} {outcome}")).collect();
     let _ = writeln!(text, "scopes    {}", if summary.is_empty() { "none".to_owned() } else { summary.join(", ") });
     list(text, "gap", gaps::lines(receipts, verbose), verbose);
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_with_the_same_words_are_told_at_once() {
+        let refusal = |number: u32, error: &str, parked| FailedDocument {
+            target: "snow".parse().unwrap(),
+            key: format!("aws:arn:aws:ec2:eu-west-1:1:subnet/subnet-{number}").parse().unwrap(),
+            error: error.to_owned(),
+            parked,
+        };
+        let failed =
+            [refusal(1, "no rule", false), refusal(2, "no name", false), refusal(3, "no rule", false), refusal(4, "no rule", true)];
+        let lines: Vec<String> = failure_lines(&failed, false).collect();
+        assert_eq!(
+            lines,
+            [
+                "aws:arn:aws:ec2:eu-west-1:1:subnet/subnet-1 and 1 other at snow: no rule",
+                "aws:arn:aws:ec2:eu-west-1:1:subnet/subnet-2 at snow: no name",
+                "aws:arn:aws:ec2:eu-west-1:1:subnet/subnet-4 at snow: no rule (parked: `dewpoint retry` sends it again)",
+            ]
+        );
+        assert_eq!(failure_lines(&failed, true).count(), 4);
+    }
 }

@@ -270,7 +270,7 @@ impl Target for UnusableTarget {
         Digest::of_parts([b"none".as_slice()])
     }
 
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
         Err(self.failed())
     }
 
@@ -325,16 +325,22 @@ pub async fn target_findings(configured: &TargetConfig, ledger: Option<&dyn Ledg
     let mut findings = target.doctor().await;
     if let Some(row) = row
         && let Some(instance) = row.instance
-        && let Ok(found) = target.fingerprint().await
-        && found.instance != instance
     {
-        findings.push(Finding {
+        let doubt = match target.fingerprint(Some(&instance)).await {
+            Ok(found) if found.instance != instance => Some((
+                "this is not the CMDB that the ledger knows under this name".to_owned(),
+                format!("put the right address back, or run `dewpoint target recover {}`", configured.name),
+            )),
+            Err(error @ TargetError::Unusable { .. }) => Some((error.to_string(), error.hint().unwrap_or_default())),
+            Ok(_) | Err(_) => None,
+        };
+        findings.extend(doubt.map(|(text, mend)| Finding {
             subject: configured.name.to_string(),
             check: "right place".to_owned(),
             outcome: Health::Error,
-            text: "this is not the CMDB that the ledger knows under this name".to_owned(),
-            mend: Some(format!("put the right address back, or run `dewpoint target recover {}`", configured.name)),
-        });
+            text,
+            mend: Some(mend),
+        }));
     }
     findings
 }

@@ -71,8 +71,8 @@ impl Target for Faulty {
         let unmapped = [u8::from(self.faults.unmapped.load(Ordering::SeqCst))];
         Digest::of_parts([self.inner.mapping_digest().as_bytes().as_slice(), &unmapped])
     }
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
-        self.inner.fingerprint().await
+    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError> {
+        self.inner.fingerprint(known).await
     }
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
         self.faults.finds.fetch_add(1, Ordering::SeqCst);

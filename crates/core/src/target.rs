@@ -203,6 +203,20 @@ pub struct Fingerprint {
     pub instance: String,
     /// The newest `delivered_at` among our records, where the target can sort by it.
     pub newest_delivered_at: Option<Timestamp>,
+    /// Any record with an estate id, where the id of the instance cannot be had.
+    pub sample: Sample,
+}
+
+/// A record picked to tell whether this is the CMDB that it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sample {
+    /// Nobody looked, or could.
+    #[default]
+    NotTaken,
+    /// No record carries an estate id.
+    Nothing,
+    /// One that carries this.
+    Of(EstateId),
 }
 
 /// What a write's record is identified beside: a target's rules may ask for the datacenter and account of a machine, or for the network of a
@@ -396,6 +410,10 @@ pub struct Page {
 pub struct Beat {
     /// The CI.
     pub key: Key,
+    /// Its account.
+    pub account: Account,
+    /// Its region: what a target made only to hang records on it is seen with them.
+    pub region: Region,
     /// Its record, with what must stand there.
     pub record: Addressed,
     /// The target's class.
@@ -452,11 +470,12 @@ pub trait Target: Send + Sync {
     /// Digest of what decides [`Target::adapt`]: its mapping and its version.
     fn mapping_digest(&self) -> crate::model::Digest;
 
-    /// What the target is, by one request.
+    /// What the target is, by one request; by two where nothing is known of it yet. `known` is what its [`Fingerprint::instance`] was before: a target
+    /// whose id cannot be had stays what it was as long as nothing says otherwise.
     ///
     /// # Errors
     /// When it cannot be asked.
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError>;
+    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError>;
 
     /// Records by external or native id, ours and strangers', before a create. One entry for each identity asked.
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;

@@ -40,6 +40,8 @@ pub(crate) struct Api {
     pub(crate) clock: Arc<dyn Clock>,
     /// What answers told beside what was asked.
     pub(crate) seen: Arc<Mutex<Seen>>,
+    /// When whoever asks has to be done: no request goes on beyond it.
+    pub(crate) deadline: Option<Timestamp>,
 }
 
 /// What the answers of an instance tell of itself.
@@ -207,6 +209,21 @@ struct Enveloped<T> {
 }
 
 impl Api {
+    /// The same instance for requests that end before this.
+    pub(crate) fn until(&self, deadline: Instant) -> Self {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
+        let deadline = self.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    fn in_time(&self, request: Request) -> Request {
+        match self.deadline {
+            Some(deadline) => request.deadline(deadline),
+            None => request,
+        }
+    }
+
     /// One page of rows, in the order of their ids; the next starts behind the last of them, and one without rows is the end. Where a page
     /// hides rows that the user may not see, that is an error: nothing would tell them from what is not there.
     pub(crate) async fn page(&self, select: &Select<'_>, after: Option<&str>) -> Result<Vec<Row>, TargetError> {
@@ -285,7 +302,7 @@ impl Api {
             count: String,
         }
         let request = Request::get("/api/now/stats").segment(table).query("sysparm_count", "true").operation("count");
-        let answer = self.client.send(request).await.ok()?;
+        let answer = self.client.send(self.in_time(request)).await.ok()?;
         let counted: Counted = answer.json().ok()?;
         if counted.error.is_some() { None } else { counted.result.stats.count.parse().ok() }
     }
@@ -293,7 +310,7 @@ impl Api {
     /// What a class looks like; `None` where the instance has none of that name.
     pub(crate) async fn class(&self, class: &str) -> Result<Option<ClassMeta>, TargetError> {
         let request = Request::get("/api/now/cmdb/meta").segment(class).operation("class");
-        match self.client.send(request).await {
+        match self.client.send(self.in_time(request)).await {
             Ok(answer) => Ok(Some(self.json::<Enveloped<ClassMeta>>(&answer, "read the class")?.result)),
             Err(error) if error.outcome() == "not_found" => Ok(None),
             Err(error) => Err(self.failed("read the class", &error)),
@@ -303,32 +320,23 @@ impl Api {
     /// Sends a payload to the identification and reconciliation engine.
     ///
     /// What the engine cannot do is not parked: it would be merged with what comes later, when it is stale.
-    pub(crate) async fn reconcile(&self, payload: &ire::Payload, deadline: Option<Timestamp>) -> Result<ire::Report, TargetError> {
-        self.engine("/api/now/identifyreconcile/enhanced", "reconcile", payload, deadline).await
+    pub(crate) async fn reconcile(&self, payload: &ire::Payload) -> Result<ire::Report, TargetError> {
+        self.engine("/api/now/identifyreconcile/enhanced", "reconcile", payload).await
     }
 
     /// Asks the engine what it would do with a payload. Nothing is committed.
     pub(crate) async fn identify(&self, payload: &ire::Payload) -> Result<ire::Report, TargetError> {
-        self.engine("/api/now/identifyreconcile/queryEnhanced", "identify", payload, None).await
+        self.engine("/api/now/identifyreconcile/queryEnhanced", "identify", payload).await
     }
 
-    async fn engine(
-        &self,
-        path: &str,
-        operation: &'static str,
-        payload: &ire::Payload,
-        deadline: Option<Timestamp>,
-    ) -> Result<ire::Report, TargetError> {
-        let mut request = Request::post(path)
+    async fn engine(&self, path: &str, operation: &'static str, payload: &ire::Payload) -> Result<ire::Report, TargetError> {
+        let request = Request::post(path)
             .query("sysparm_data_source", &self.source)
             .query("options", "partial_payloads:false,partial_commits:true,deduplicate_payloads:true,generate_summary:true")
             .json(payload)
             .operation(operation)
             // The caller sends halves of what was not answered: a repeat as a whole would meet the same quota.
             .repeat(if operation == "identify" { Repeat::Safe } else { Repeat::Never });
-        if let Some(deadline) = deadline {
-            request = request.deadline(deadline);
-        }
         let answer = self.send(request, operation).await?;
         // A backlog behind a session is answered 202 and dropped.
         if answer.status() != 200 {
@@ -400,7 +408,7 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request, operation: &'static str) -> Result<Answer, TargetError> {
-        let answer = self.client.send(request).await.map_err(|error| self.failed(operation, &error))?;
+        let answer = self.client.send(self.in_time(request)).await.map_err(|error| self.failed(operation, &error))?;
         let date = answer.header("date").and_then(|date| rfc2822::parse(date).ok());
         let rule = answer.rate().limit.zip(answer.rate().rule.clone());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -412,13 +420,6 @@ impl Api {
 
     fn json<T: DeserializeOwned>(&self, answer: &Answer, operation: &'static str) -> Result<T, TargetError> {
         answer.json().map_err(|error| self.failed(operation, &error))
-    }
-
-    /// The clock's time of a deadline.
-    pub(crate) fn at(&self, deadline: Instant) -> Timestamp {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
-        self.clock.now().checked_add(left).unwrap_or(Timestamp::MAX)
     }
 
     pub(crate) fn unreachable(&self, operation: &'static str, text: String) -> TargetError {

@@ -3,12 +3,18 @@
 //! A beat is an item that names its record by `sys_id` and holds `last_discovered` alone. The engine sets `discovery_source` along with it, as with every
 //! item, and moves no time back.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dewpoint_core::estate::EstateId;
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{Beat, Sending, TargetError};
+use jiff::Timestamp;
 
 use crate::apply::misplaced;
+use crate::config::BATCH_SIZE_MAX;
 use crate::ire::Payload;
+use crate::keys::place_keys;
 use crate::places::{Host, stub};
 use crate::query::QUERY_BYTES_MAX;
 use crate::records::Reader;
@@ -22,11 +28,14 @@ const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
 /// Requests that such a question takes: only an empty page says that there is no other.
 const PAGES: usize = 2;
 
+/// Requests for the accounts and datacenters behind the records, once for each of many places.
+const FOR_PLACES: usize = 1;
+
 /// Records that the share of so many requests a second suffices for within a time. Each batch is a payload and the questions whose its records are.
 pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usize {
     let requests =
         Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
-    let requests = usize::try_from(requests).unwrap_or(usize::MAX);
+    let requests = usize::try_from(requests).unwrap_or(usize::MAX).saturating_sub(FOR_PLACES);
     let per_batch = 1 + PAGES * batch_size.div_ceil(IDS_PER_QUERY);
     let (whole, left) = (requests / per_batch, requests % per_batch);
     whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) / PAGES * IDS_PER_QUERY)
@@ -35,7 +44,6 @@ pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usiz
 /// Sends beats, after a look at whose the records are.
 pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
     let api = reader.api;
-    let deadline = api.at(sending.deadline);
     reader.ask_marks(beats.iter().map(|beat| &beat.record.record)).await?;
     let mut payload = Payload::default();
     // For each beat the place of its item, or why it has none.
@@ -56,12 +64,44 @@ pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<
     if payload.items.is_empty() {
         return Ok(places.into_iter().map(|place| place.map(drop)).collect());
     }
-    let report = api.reconcile(&payload, Some(deadline)).await?;
+    let told = beats.iter().zip(&places).filter(|(_, place)| place.is_ok()).map(|(beat, _)| beat);
+    // What does not fit in has its turn in another batch.
+    let room = usize::try_from(BATCH_SIZE_MAX).unwrap_or(usize::MAX).saturating_sub(payload.items.len());
+    for (host, seen_at) in scaffold_of(reader, told, sending.estate).await?.into_iter().take(room) {
+        let place = payload.items.len();
+        payload.items.push(stub(&format!("i{place}"), &host, seen_at));
+    }
+    let report = api.reconcile(&payload).await?;
     let answer = |place: usize| {
         let outcome = report.item(place).ok_or_else(|| api.unreachable("reconcile", "the answer leaves this record out".to_owned()))?;
         outcome.stands().map(drop).map_err(|failure| api.rejected(failure.text))
     };
     Ok(places.into_iter().map(|place| place.and_then(answer)).collect())
+}
+
+/// The accounts and datacenters that stand there only for these records' sake, each with the time at which one of them was last seen: no CI of the
+/// estate is behind them, so that they have no beat of their own.
+async fn scaffold_of<'b>(
+    reader: &Reader<'_>,
+    beats: impl Iterator<Item = &'b Beat>,
+    estate: &EstateId,
+) -> Result<Vec<(Host, Timestamp)>, TargetError> {
+    let mut seen: BTreeMap<Key, Timestamp> = BTreeMap::new();
+    for beat in beats {
+        let Some((account, region)) = place_keys(beat.key.provider(), &beat.account, &beat.region) else { continue };
+        let keys = [Some(account), (!beat.region.is_any()).then_some(region)];
+        for key in keys.into_iter().flatten() {
+            let latest = seen.entry(key).or_insert(beat.seen_at);
+            *latest = beat.seen_at.max(*latest);
+        }
+    }
+    reader.look_for_places(&seen.keys().collect()).await?;
+    let host = |(key, seen_at): (Key, Timestamp)| {
+        let record = reader.book.record(&key)?;
+        let mark = reader.book.mark(&record).filter(|mark| mark.is_scaffold && mark.estate == *estate && !mark.class.is_empty())?;
+        Some((Host { record, class: mark.class, is_ours: true }, seen_at))
+    };
+    Ok(seen.into_iter().filter_map(host).collect())
 }
 
 #[cfg(test)]
@@ -71,10 +111,10 @@ mod tests {
     #[test]
     fn a_tenth_of_the_requests_is_for_heartbeats() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        // 600 requests, eleven for each batch of 200 (48 ids to a question), and six more for 96.
+        // 600 requests: one for places, eleven for each batch of 200 (48 ids to a question), and five more for 96.
         assert_eq!(within(minutes(10), 10.0, 200), 54 * 200 + 96);
-        assert_eq!(within(Duration::from_secs(11), 10.0, 200), 200);
-        assert_eq!(within(Duration::from_secs(2), 10.0, 200), 0);
+        assert_eq!(within(Duration::from_secs(12), 10.0, 200), 200);
+        assert_eq!(within(Duration::from_secs(3), 10.0, 200), 0);
         assert_eq!(within(minutes(10), 0.01, 200), 0);
         assert_eq!(within(Duration::ZERO, 10.0, 200), 0);
         assert_eq!(within(Duration::MAX, 1e300, 200), usize::MAX);

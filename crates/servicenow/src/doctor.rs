@@ -13,7 +13,7 @@ use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
 use crate::query::{Query, lists};
-use crate::rules::{asked_by, unasked};
+use crate::rules::{RULE_MISSING_MEND, asked_by, unasked};
 
 /// Everything there is to say of an instance. It stops at what makes the rest pointless.
 pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> Vec<Finding> {
@@ -149,8 +149,7 @@ impl Checks<'_> {
             if active.is_empty() {
                 self.missing.insert(class.clone());
                 let text = format!("class `{class}` for kind {kind} has no identification rule: the engine cannot tell its records apart");
-                let mend = "install the store app \"CMDB CI Class Models\", or have an administrator add a rule on `object_id`";
-                self.note("identification", Health::Warning, text, Some(mend.to_owned()));
+                self.note("identification", Health::Warning, text, Some(RULE_MISSING_MEND.to_owned()));
             } else if !active.iter().any(|attributes| is_usable(attributes)) {
                 self.missing.insert(class.clone());
                 let text = format!("class `{class}` is identified by {}, none of which kind {kind} fills", active.join(" or "));

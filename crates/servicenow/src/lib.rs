@@ -47,7 +47,7 @@ use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
     Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page,
-    Sending, Step, Target, TargetError, Write,
+    Sample, Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -79,6 +79,9 @@ pub struct ServiceNowTarget {
     rules: Rules,
 }
 
+/// Begins [`Fingerprint::instance`] where the user may not read the instance's id (most may not): then the address stands for it.
+const AT: &str = "at ";
+
 impl ServiceNowTarget {
     /// A target that asks nothing until it is used.
     ///
@@ -91,6 +94,7 @@ impl ServiceNowTarget {
             source: config.discovery_source.clone(),
             clock: Arc::clone(&config.clock),
             seen: Arc::default(),
+            deadline: None,
         };
         Ok(Self {
             api,
@@ -106,13 +110,14 @@ impl ServiceNowTarget {
         })
     }
 
-    fn reader(&self) -> Reader<'_> {
-        Reader { api: &self.api, mapping: &self.mapping, book: &self.book, refers: self.refers }
+    fn reader<'a>(&'a self, api: &'a Api) -> Reader<'a> {
+        Reader { api, mapping: &self.mapping, book: &self.book, refers: self.refers }
     }
 
-    fn batch<'a>(&'a self, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
+    /// A batch whose requests all end in time: whoever sends it holds the target no longer.
+    fn batch<'a>(&'a self, api: &'a Api, writes: &'a [Write], sending: &'a Sending<'a>) -> Batch<'a> {
         let learnt = Learnt { places: &self.places, references: &self.references, rules: &self.rules };
-        Batch::new(self.reader(), learnt, writes, sending)
+        Batch::new(self.reader(api), learnt, writes, sending)
     }
 
     /// The instance's own id; `None` where the user may not read it.
@@ -168,24 +173,43 @@ impl Target for ServiceNowTarget {
         Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))
     }
 
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
-        let instance = self.instance_id().await?.unwrap_or_else(|| format!("at {}", self.api.client.origin()));
-        Ok(Fingerprint { instance, newest_delivered_at: None })
+    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError> {
+        let (known_address, known_id) = known.map_or((None, None), |known| match known.starts_with(AT) {
+            true => (Some(known), None),
+            false => (None, Some(known)),
+        });
+        let id = if known_address.is_some() { None } else { self.instance_id().await? };
+        let (instance, sample) = match (id, known_address, known_id) {
+            (Some(id), ..) => (id, Sample::NotTaken),
+            (None, Some(address), _) => (address.to_owned(), self.reader(&self.api).sample().await?),
+            (None, None, None) => (format!("{AT}{}", self.api.client.origin()), self.reader(&self.api).sample().await?),
+            (None, None, Some(_)) => {
+                return Err(TargetError::Unusable {
+                    target: self.api.target.clone(),
+                    text: "it does not show its property `instance_id` to this user any more, by which it was known".to_owned(),
+                    hint: format!(
+                        "give the user back the role that showed it, or run `dewpoint target recover {}` to know the instance by its address from now on",
+                        self.api.target
+                    ),
+                });
+            }
+        };
+        Ok(Fingerprint { instance, newest_delivered_at: None, sample })
     }
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
-        match self.reader().find(identities).await {
+        match self.reader(&self.api).find(identities).await {
             Ok(found) => found,
             Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
         }
     }
 
     async fn read(&self, after: Option<&str>) -> Result<Page, TargetError> {
-        self.reader().page(after).await
+        self.reader(&self.api).page(after).await
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        self.batch(batch, sending).send().await
+        self.batch(&self.api.until(sending.deadline), batch, sending).send().await
     }
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
@@ -205,7 +229,7 @@ impl Target for ServiceNowTarget {
     }
 
     async fn beat(&self, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
-        beats::send(&self.reader(), beats, sending).await
+        beats::send(&self.reader(&self.api.until(sending.deadline)), beats, sending).await
     }
 
     fn foresight(&self) -> Option<&dyn Foresight> {
@@ -225,7 +249,7 @@ impl Target for ServiceNowTarget {
 #[async_trait]
 impl Foresight for ServiceNowTarget {
     async fn foresee(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        self.batch(batch, sending).foresee().await
+        self.batch(&self.api.until(sending.deadline), batch, sending).foresee().await
     }
 
     fn at_once(&self) -> usize {

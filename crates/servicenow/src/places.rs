@@ -56,7 +56,6 @@ impl Places {
         names: &BTreeSet<PlaceName>,
         estate: &EstateId,
         at: Timestamp,
-        deadline: Timestamp,
     ) -> Result<BTreeMap<PlaceName, Result<Place, TargetError>>, TargetError> {
         let mut places = BTreeMap::new();
         for name in names {
@@ -65,7 +64,7 @@ impl Places {
                 continue;
             }
             let made = match Site::find(reader, name).await {
-                Ok(site) => site.make(reader, estate, at, deadline).await,
+                Ok(site) => site.make(reader, estate, at).await,
                 Err(error) => Err(error),
             };
             let place = match made {
@@ -132,11 +131,19 @@ impl Site {
                 region: region.clone(),
             })
             .collect();
-        let mut found = reader.find(&identities).await?;
+        let own = |key: &Key| {
+            let (record, mark) = reader.book.standing(key).filter(|(_, mark)| !mark.class.is_empty())?;
+            Some(Host { record, class: mark.class, is_ours: true })
+        };
+        let open: Vec<Identity> = identities.iter().filter(|identity| own(&identity.key).is_none()).cloned().collect();
+        let mut found = if open.is_empty() { BTreeMap::new() } else { reader.find(&open).await? };
         let mut hosts = Vec::new();
         for identity in &identities {
-            let records = found.remove(&identity.key).transpose()?.unwrap_or_default();
-            hosts.push(choose(reader, identity, &records)?);
+            let host = match own(&identity.key) {
+                Some(host) => Some(host),
+                None => choose(reader, identity, &found.remove(&identity.key).transpose()?.unwrap_or_default())?,
+            };
+            hosts.push(host);
         }
         let mut hosts = hosts.into_iter();
         let (account, datacenter) = (hosts.next().flatten(), hosts.next().flatten());
@@ -221,7 +228,7 @@ impl Site {
     }
 
     /// The place, made as far as it does not stand.
-    async fn make(mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp, deadline: Timestamp) -> Result<Place, TargetError> {
+    async fn make(mut self, reader: &Reader<'_>, estate: &EstateId, at: Timestamp) -> Result<Place, TargetError> {
         if self.whole().is_none() {
             self.meet(reader, estate, at).await?;
         }
@@ -229,7 +236,7 @@ impl Site {
             return Ok(place);
         }
         let api = reader.api;
-        let report = api.reconcile(&self.payload(reader, estate, at), Some(deadline)).await?;
+        let report = api.reconcile(&self.payload(reader, estate, at)).await?;
         let made = |place: usize, kind: Kind, key: &Key| -> Result<Host, TargetError> {
             let (provider, account, region) = &self.name;
             let what = if kind == Kind::Account { "the account" } else { "the datacenter" };

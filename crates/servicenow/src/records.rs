@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
-use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Subject, TargetError};
+use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -90,6 +90,8 @@ struct Pages {
     has_marks: Option<bool>,
     /// When it was last asked whose records stand for a key, and the first that is not ours.
     asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
+    /// Keys of accounts and datacenters that were looked for without a proof that they are absent.
+    looked_for: HashSet<Key>,
     /// Keys of creates that were sent; an answer may have been lost.
     tried: HashSet<Key>,
     /// By account, what AWS Service Management Connector left there.
@@ -145,6 +147,13 @@ impl Book {
         self.open().classes.get(record).cloned()
     }
 
+    /// The record that carries a key and was seen to be there, with our mark on it.
+    pub(crate) fn standing(&self, key: &Key) -> Option<(RecordId, Mark)> {
+        let pages = self.open();
+        let record = pages.by_key.get(key).filter(|record| pages.there.contains(*record))?;
+        Some((record.clone(), pages.marks.get(record)?.clone()?))
+    }
+
     /// The record that carries a key, where it was asked for.
     pub(crate) fn record(&self, key: &Key) -> Option<RecordId> {
         self.open().by_key.get(key).cloned()
@@ -176,8 +185,21 @@ impl Reader<'_> {
         for (record, mark) in &marks {
             pages.by_key.insert(mark.key.clone(), record.clone());
             pages.marks.insert(record.clone(), Some(mark.clone()));
+            pages.has_marks = Some(true);
         }
         marks
+    }
+
+    /// Any record with our mark, scaffold too.
+    pub(crate) async fn sample(&self) -> Result<Sample, TargetError> {
+        let row = match self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await {
+            Ok(row) => row,
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => return Ok(Sample::NotTaken),
+            Err(error) => return Err(error),
+        };
+        let Some(row) = row else { return Ok(Sample::Nothing) };
+        let is_ours = row.get("name") == Some(&self.api.source);
+        Ok(mark(&row).filter(|_| is_ours).map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)))
     }
 
     /// Makes the marks on these records known to the book.
@@ -250,6 +272,25 @@ impl Reader<'_> {
             let classes = rows.into_iter().filter_map(|mut row| Some((RecordId(row.remove("sys_id")?), row.remove("sys_class_name")?)));
             self.book.open().classes.extend(classes);
         }
+        Ok(())
+    }
+
+    /// Makes the records of these places known to the book as far as one request tells: what it leaves out is missed by nobody.
+    pub(crate) async fn look_for_places(&self, keys: &BTreeSet<&Key>) -> Result<(), TargetError> {
+        let unknown: BTreeMap<&str, &Key> = {
+            let pages = self.book.open();
+            let is_known = |key: &Key| pages.by_key.contains_key(key) || pages.absent.contains(key) || pages.looked_for.contains(key);
+            keys.iter()
+                .filter(|key| !is_known(key))
+                .map(|key| (native_key(key), *key))
+                .filter(|(native, _)| can_be_listed(native))
+                .collect()
+        };
+        let Some(list) = lists(unknown.keys().copied()).into_iter().next() else { return Ok(()) };
+        let query = self.source_rows().any_of("id", list.iter().copied());
+        let rows = self.api.page(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }, None).await?;
+        self.learn(&rows);
+        self.book.open().looked_for.extend(list.iter().filter_map(|native| unknown.get(native)).map(|key| (*key).clone()));
         Ok(())
     }
 

@@ -22,6 +22,10 @@ pub(crate) const fn asked_by(kind: Kind) -> &'static [&'static str] {
     }
 }
 
+/// What to do about a class without an identification rule.
+pub(crate) const RULE_MISSING_MEND: &str =
+    "install the store app \"CMDB CI Class Models\", or have an administrator add a rule on `object_id`";
+
 /// The columns of one rule.
 pub(crate) type Criteria = Vec<String>;
 
@@ -41,64 +45,73 @@ pub(crate) fn unasked(class: &str, meta: &ClassMeta, kind: Kind, mapping: &Mappi
         .collect()
 }
 
-/// Classes with rules of their own, and these as far as they are known.
-pub(crate) type OwnRules = BTreeMap<String, Vec<Criteria>>;
-
-/// Columns by class.
-pub(crate) type Columns = BTreeMap<String, BTreeSet<String>>;
-
-/// What was learnt of classes since the target was made.
-#[derive(Debug, Default)]
-pub(crate) struct Rules(Mutex<BTreeMap<String, Facts>>);
-
-/// What the instance says of a class.
+/// What an instance makes of a class that is written to, as far as it could be looked at.
 #[derive(Debug, Clone, Default)]
-struct Facts {
-    /// Its own rules, where it has any.
+pub(crate) struct ClassFacts {
+    /// The rules by which a create may meet what no look-up finds; `None` where it has none. One that cannot be looked at may have any.
     own: Option<Vec<Criteria>>,
+    /// Its columns; `None` where they are not known.
+    columns: Option<BTreeSet<String>>,
     /// Columns that hold ids of other tables' rows.
     references: BTreeSet<String>,
 }
 
+/// Facts by class.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Facts(BTreeMap<String, ClassFacts>);
+
+impl Facts {
+    /// The rules by which creates into a class may meet what no look-up finds, as far as they are known.
+    pub(crate) fn own_rules(&self, class: &str) -> Option<&[Criteria]> {
+        self.0.get(class)?.own.as_deref()
+    }
+
+    /// Whether a class is known to lack a column.
+    pub(crate) fn lacks(&self, class: &str, column: &str) -> bool {
+        let columns = self.0.get(class).and_then(|facts| facts.columns.as_ref());
+        columns.is_some_and(|columns| !columns.contains(column))
+    }
+
+    /// Whether a column of a class is known to hold ids of another table's rows.
+    pub(crate) fn is_reference(&self, class: &str, column: &str) -> bool {
+        self.0.get(class).is_some_and(|facts| facts.references.contains(column))
+    }
+}
+
+/// What was learnt of classes since the target was made.
+#[derive(Debug, Default)]
+pub(crate) struct Rules(Mutex<BTreeMap<String, ClassFacts>>);
+
 impl Rules {
-    /// Which of these classes have rules of their own. One that cannot be looked at counts among them.
-    pub(crate) async fn own(&self, api: &Api, mapping: &Mapping, classes: BTreeMap<String, Kind>) -> Result<OwnRules, TargetError> {
-        let mut all = OwnRules::new();
+    /// What the instance makes of these classes.
+    pub(crate) async fn facts(&self, api: &Api, mapping: &Mapping, classes: BTreeMap<String, Kind>) -> Result<Facts, TargetError> {
+        let mut all = Facts::default();
         for (class, kind) in classes {
-            let facts = self.facts(api, mapping, &class, kind).await?;
-            all.extend(facts.own.map(|own| (class, own)));
-        }
-        Ok(all)
-    }
-
-    /// Which columns of these classes hold ids of other tables' rows.
-    pub(crate) async fn references(&self, api: &Api, mapping: &Mapping, classes: BTreeMap<String, Kind>) -> Result<Columns, TargetError> {
-        let mut all = Columns::new();
-        for (class, kind) in classes {
-            let facts = self.facts(api, mapping, &class, kind).await?;
-            all.insert(class, facts.references);
-        }
-        Ok(all)
-    }
-
-    async fn facts(&self, api: &Api, mapping: &Mapping, class: &str, kind: Kind) -> Result<Facts, TargetError> {
-        if let Some(known) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(class) {
-            return Ok(known.clone());
-        }
-        let facts = match api.class(class).await {
-            Ok(Some(meta)) => {
-                let references = meta.attributes.iter().filter(|attribute| attribute.is_reference());
-                Facts {
-                    own: Some(unasked(class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
-                    references: references.map(|attribute| attribute.element.clone()).collect(),
+            let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&class).cloned();
+            let facts = match known {
+                Some(facts) => facts,
+                None => {
+                    let facts = match api.class(&class).await {
+                        Ok(Some(meta)) => {
+                            let columns: BTreeSet<String> = meta.attributes.iter().map(|attribute| attribute.element.clone()).collect();
+                            let references = meta.attributes.iter().filter(|attribute| attribute.is_reference());
+                            ClassFacts {
+                                own: Some(unasked(&class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
+                                columns: Some(columns).filter(|columns| !columns.is_empty()),
+                                references: references.map(|attribute| attribute.element.clone()).collect(),
+                            }
+                        }
+                        Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => {
+                            ClassFacts { own: Some(Vec::new()), ..ClassFacts::default() }
+                        }
+                        Err(error) => return Err(error),
+                    };
+                    self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(class.clone(), facts.clone());
+                    facts
                 }
-            }
-            Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => {
-                Facts { own: Some(Vec::new()), ..Facts::default() }
-            }
-            Err(error) => return Err(error),
-        };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(class.to_owned(), facts.clone());
-        Ok(facts)
+            };
+            all.0.insert(class, facts);
+        }
+        Ok(all)
     }
 }

@@ -28,7 +28,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::Mutex;
 
 use self::store::{BUSY_TIMEOUT, Open, Store};
-use super::{Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
+use super::{Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sample, Sending, Target, TargetError, Write};
 use crate::doctor::{Finding, Health};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
 
@@ -233,7 +233,7 @@ impl Target for LocalTarget {
         map::digest(&self.config.authority)
     }
 
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _known: Option<&str>) -> Result<Fingerprint, TargetError> {
         let mut slot = self.slot.lock().await;
         let open = match slot.open.take() {
             Some(open) if self.store.is_same(&open) => Some(open),
@@ -242,13 +242,15 @@ impl Target for LocalTarget {
                 self.store.open(missing).await?
             }
         };
-        let Some(mut open) = open else { return Ok(Fingerprint { instance: NOT_CREATED.to_owned(), newest_delivered_at: None }) };
+        let Some(mut open) = open else {
+            return Ok(Fingerprint { instance: NOT_CREATED.to_owned(), newest_delivered_at: None, sample: Sample::NotTaken });
+        };
         let newest_delivered_at =
             records::newest_delivered_at(&mut open.connection).await.map_err(|error| self.store.failed("fingerprint", &error))?;
         let instance = open.instance.clone();
         slot.instance = Some(instance.clone());
         slot.open = Some(open);
-        Ok(Fingerprint { instance, newest_delivered_at })
+        Ok(Fingerprint { instance, newest_delivered_at, sample: Sample::NotTaken })
     }
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

@@ -73,7 +73,7 @@ impl Rig for LocalRig {
     }
 
     async fn stranger(&self, stranger: Stranger<'_>) -> RecordId {
-        self.target.fingerprint().await.unwrap();
+        self.target.fingerprint(None).await.unwrap();
         let mut fields = json!({"native_id": stranger.native_id, "name": "kept by hand"});
         for (name, value) in [("account", stranger.account), ("region", stranger.region)] {
             if let Some(value) = value {
@@ -151,7 +151,7 @@ async fn columns(path: &Path, view: &str) -> Vec<String> {
 #[tokio::test]
 async fn the_views_columns_are_a_promise() {
     let rig = LocalRig::new().await;
-    rig.target.fingerprint().await.unwrap();
+    rig.target.fingerprint(None).await.unwrap();
     let path = rig.path();
     let ci = "id key class kind provider account region native_id name state stage environment service owner support_group cost_center \
               created_at retired recorded_at updated_at delivered_at estate";
@@ -249,11 +249,11 @@ async fn a_fingerprint_belongs_to_the_file() {
     let rig = LocalRig::new().await;
     let (first, path) = (&rig.target, rig.path());
     send(first, 7, &[create(first, 1)]).await;
-    let fingerprint = first.fingerprint().await.unwrap();
+    let fingerprint = first.fingerprint(None).await.unwrap();
     assert_eq!(fingerprint.newest_delivered_at, Some(at(7)));
-    assert_eq!(target(&path, Missing::Refuse).fingerprint().await.unwrap(), fingerprint);
+    assert_eq!(target(&path, Missing::Refuse).fingerprint(None).await.unwrap(), fingerprint);
     let other = LocalRig::new().await;
-    assert_ne!(other.target.fingerprint().await.unwrap().instance, fingerprint.instance);
+    assert_ne!(other.target.fingerprint(None).await.unwrap().instance, fingerprint.instance);
 }
 
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn the_newest_delivery_is_found_whatever_the_fraction() {
         let sending = Sending { estate: &who, at: time, deadline: Instant::now() + Duration::from_secs(60) };
         target.apply(&[create(target, number)], &sending).await.unwrap();
     }
-    assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at, Some(late));
+    assert_eq!(target.fingerprint(None).await.unwrap().newest_delivered_at, Some(late));
 }
 
 #[tokio::test]
@@ -289,7 +289,7 @@ async fn an_edge_marks_the_record_where_it_starts() {
     send(target, 9, &[relate((1, 2), &records[0], &records[1], BTreeMap::new())]).await;
     assert_eq!(find(target, 1).await[0].delivered_at, Some(at(9)));
     assert_eq!(find(target, 2).await[0].delivered_at, Some(at(0)));
-    assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at, Some(at(9)));
+    assert_eq!(target.fingerprint(None).await.unwrap().newest_delivered_at, Some(at(9)));
 }
 
 #[tokio::test]
@@ -298,14 +298,14 @@ async fn a_missing_file_is_made_shown_empty_or_refused() {
     let path = directory.path().join("cmdb.db");
 
     let refused = target(&path, Missing::Refuse);
-    assert_unusable(refused.fingerprint().await, "gone", "dewpoint target recover cmdb");
+    assert_unusable(refused.fingerprint(None).await, "gone", "dewpoint target recover cmdb");
     assert_unusable(refused.read(None).await, "gone", "dewpoint target recover cmdb");
     let one = create(&refused, 1);
     assert_unusable(send_as(&refused, &estate("ours"), 0, std::slice::from_ref(&one)).await, "gone", "recover");
     assert!(refused.find(&[contract::identity(1)]).await[&key(1)].is_err());
 
     let shown = target(&path, Missing::Empty);
-    assert_eq!(shown.fingerprint().await.unwrap().instance, NOT_CREATED);
+    assert_eq!(shown.fingerprint(None).await.unwrap().instance, NOT_CREATED);
     assert_eq!(read_all(&shown).await, []);
     assert_eq!(find(&shown, 1).await, []);
     assert_unusable(send_as(&shown, &estate("ours"), 0, std::slice::from_ref(&one)).await, "not there yet", "dewpoint sync");
@@ -314,8 +314,8 @@ async fn a_missing_file_is_made_shown_empty_or_refused() {
 
     // An empty file is what a full disk or a kill at the first instant leaves.
     std::fs::File::create(&path).unwrap();
-    assert_unusable(target(&path, Missing::Refuse).fingerprint().await, "empty", "recover");
-    assert_eq!(target(&path, Missing::Empty).fingerprint().await.unwrap().instance, NOT_CREATED);
+    assert_unusable(target(&path, Missing::Refuse).fingerprint(None).await, "empty", "recover");
+    assert_eq!(target(&path, Missing::Empty).fingerprint(None).await.unwrap().instance, NOT_CREATED);
     let made = target(&path, Missing::Create);
     send(&made, 0, &[one]).await;
     assert_eq!(read_all(&target(&path, Missing::Refuse)).await.len(), 1);
@@ -328,7 +328,7 @@ async fn a_file_deleted_in_use_is_noticed_and_not_made_again() {
     send(target, 0, &[create(target, 1)]).await;
     std::fs::remove_file(rig.path()).unwrap();
     assert_unusable(send_as(target, &estate("ours"), 1, &[create(target, 2)]).await, "gone", "recover");
-    assert_unusable(target.fingerprint().await, "gone", "recover");
+    assert_unusable(target.fingerprint(None).await, "gone", "recover");
     assert!(!rig.path().exists());
 }
 
@@ -338,13 +338,13 @@ async fn a_swapped_file_is_another_cmdb() {
     let other = LocalRig::new().await;
     let target = &rig.target;
     send(target, 0, &[create(target, 1)]).await;
-    let before = target.fingerprint().await.unwrap();
+    let before = target.fingerprint(None).await.unwrap();
     send(&other.target, 0, &[create(&other.target, 5)]).await;
     std::fs::rename(other.path(), rig.path()).unwrap();
 
     assert_unusable(send_as(target, &estate("ours"), 1, &[create(target, 2)]).await, "another one", "right file");
     assert_unusable(target.read(None).await, "another one", "right file");
-    let after = target.fingerprint().await.unwrap();
+    let after = target.fingerprint(None).await.unwrap();
     assert_ne!(after.instance, before.instance, "the next run sees for itself");
     assert_eq!(read_all(target).await.len(), 1);
 }
@@ -355,19 +355,19 @@ async fn a_file_of_another_kind_is_refused_and_left_alone() {
     let path = directory.path().join("cmdb.db");
     for missing in [Missing::Create, Missing::Empty, Missing::Refuse] {
         std::fs::write(&path, "kind,name\n".repeat(1000)).unwrap();
-        assert_unusable(target(&path, missing).fingerprint().await, "no SQLite database", "path");
+        assert_unusable(target(&path, missing).fingerprint(None).await, "no SQLite database", "path");
         assert_eq!(std::fs::read(&path).unwrap().len(), 10_000);
 
         std::fs::remove_file(&path).unwrap();
         run(&path, "CREATE TABLE ledger (id INTEGER)").await;
-        assert_unusable(target(&path, missing).fingerprint().await, "no local CMDB", "path");
+        assert_unusable(target(&path, missing).fingerprint(None).await, "no local CMDB", "path");
         assert_eq!(texts(&path, "SELECT name FROM sqlite_schema").await.len(), 1);
         std::fs::remove_file(&path).unwrap();
     }
     std::fs::create_dir(&path).unwrap();
-    assert_unusable(target(&path, Missing::Create).fingerprint().await, "directory", "path");
+    assert_unusable(target(&path, Missing::Create).fingerprint(None).await, "directory", "path");
     let nowhere = directory.path().join("absent").join("cmdb.db");
-    assert_unusable(target(&nowhere, Missing::Create).fingerprint().await, "opened", "directory");
+    assert_unusable(target(&nowhere, Missing::Create).fingerprint(None).await, "opened", "directory");
     assert!(
         target(&nowhere, Missing::Create).doctor().await.iter().any(|finding| finding.outcome == Health::Error && finding.mend.is_some())
     );
@@ -376,10 +376,10 @@ async fn a_file_of_another_kind_is_refused_and_left_alone() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let rig = LocalRig::new().await;
-    rig.target.fingerprint().await.unwrap();
+    rig.target.fingerprint(None).await.unwrap();
     run(&rig.path(), "PRAGMA user_version = 7").await;
     for missing in [Missing::Create, Missing::Empty, Missing::Refuse] {
-        assert_unusable(target(&rig.path(), missing).fingerprint().await, "version 7", "newer");
+        assert_unusable(target(&rig.path(), missing).fingerprint(None).await, "version 7", "newer");
     }
 }
 
@@ -458,7 +458,7 @@ async fn a_sound_file_passes_the_doctor() {
 #[tokio::test]
 async fn peoples_own_constraint_refuses_the_batch_in_their_words() {
     let rig = LocalRig::new().await;
-    rig.target.fingerprint().await.unwrap();
+    rig.target.fingerprint(None).await.unwrap();
     run(&rig.path(), "CREATE TRIGGER no BEFORE INSERT ON record BEGIN SELECT RAISE(ABORT, 'ask Jo first'); END").await;
     let answer = send_as(&rig.target, &estate("ours"), 0, &[create(&rig.target, 1)]).await;
     assert!(matches!(&answer, Err(TargetError::Rejected { text, .. }) if text.contains("ask Jo first")), "{answer:?}");
@@ -479,7 +479,7 @@ async fn edges_to_peoples_records_outlive_a_retirement() {
 #[tokio::test]
 async fn a_text_that_is_no_object_is_no_record() {
     let rig = LocalRig::new().await;
-    rig.target.fingerprint().await.unwrap();
+    rig.target.fingerprint(None).await.unwrap();
     for fields in ["not json", "[]", "\"text\""] {
         let inserted = sqlx::query("INSERT INTO record (class, fields) VALUES ('server', ?1)")
             .bind(fields)

@@ -203,6 +203,10 @@ fn a_refused_record_is_told_with_the_targets_own_words() {
     let shown = world.json(&["show", "i-0003"], 0);
     assert_eq!(shown["targets"]["cmdb"]["state"], "failed");
     assert_eq!(shown["targets"]["cmdb"]["delivered_at"], "2026-02-01T00:00:00Z");
+    check(&shown["targets"]["cmdb"], &[("next_try_at", Is::Time)]);
+    let next = world.json(&["explain", "--at", "2026-02-01T01:00:00Z", "i-0003"], 0)["next"].as_str().unwrap().to_owned();
+    let again = shown["targets"]["cmdb"]["next_try_at"].as_str().unwrap();
+    assert!(next.contains("cmdb refused what was sent for it") && next.contains(&again[..16]), "{next}");
 
     // Waiting for its next try; `retry` makes it due at once.
     let listed = world.json(&["retry", "--list"], 0);

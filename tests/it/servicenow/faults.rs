@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, RowRule, Secret};
+use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, RowRule, Secret, Sim, Start};
 use serde_json::{Value, json};
 
 use super::rig::machines;
@@ -236,6 +236,40 @@ fn an_api_key_does_for_a_whole_run_and_for_none_without_its_policy() {
 
     trial.sim().edit(|instance| instance.api_keys[0].policies.clear());
     trial.sync(5);
+}
+
+#[test]
+fn every_way_to_log_in_works_over_tls_and_only_with_a_certificate_that_is_trusted() {
+    let mut instance = instance().with_client_credentials();
+    let key = ApiKey {
+        key: Secret::new("the-key"),
+        user_name: "integration".to_owned(),
+        expires: None,
+        policies: vec!["*".to_owned()],
+        in_query: false,
+    };
+    instance.api_keys.push(key);
+    let mut trial = Trial::over(instance, "");
+    let start = Start { tls: true, ..Start::new(trial.sim().snapshot()) };
+    trial.snow.sim = Sim::start_with(start).unwrap();
+    trial.snow.configure("", "");
+    trial.put(&machines(3));
+    let sync = trial.sync(3);
+    assert!(told(&sync).contains("certificate"), "{sync:#}");
+    assert_eq!(trial.snow.sim.counters().requests, 0, "nobody logs in to whom it does not know");
+
+    trial.snow.world.write("authority.pem", trial.snow.sim.authority().unwrap());
+    let ways = [
+        ("{ basic: { username: integration, password: env:SNOW_PASSWORD } }", "integration-password"),
+        ("{ api_key: env:SNOW_PASSWORD }", "the-key"),
+        (OAUTH, "client-secret"),
+    ];
+    for (machine_count, (auth, secret)) in (3..).zip(ways) {
+        trial.log_in(auth, secret, "ca_file: authority.pem");
+        trial.put(&machines(machine_count));
+        trial.sync(0);
+        trial.assert_whole(&machines(machine_count));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
 use super::rig::machines;
-use super::trial::{Trial, instance, told, with};
+use super::trial::{Trial, instance, populate, told, with};
 use crate::support::{Ran, World};
 
 fn lose_ledger(trial: &Trial) {
@@ -89,9 +89,6 @@ fn a_clone_is_no_place_to_go_on_by_itself() {
     assert_eq!(trial.content(), before);
     assert_eq!(trial.snow.writes(), 0);
 
-    // Who may not read the instance's id cannot be told that it is the same.
-    let refused = trial.json(&["target", "rebind", "snow"], 2);
-    assert!(refused.to_string().contains("dewpoint target recover snow"), "{refused:#}");
     let untouched = original.snapshot().tables();
     trial.json(&["target", "recover", "snow"], 0);
     trial.wait(24 * 365);
@@ -149,6 +146,70 @@ fn a_clone_with_an_id_of_its_own_under_the_old_address_is_another_place() {
     assert_eq!(trial.snow.writes(), 0);
     trial.json(&["target", "recover", "snow"], 0);
     trial.wait(24 * 365);
+    trial.sync(0);
+    trial.assert_whole(&machines(8));
+}
+
+#[test]
+fn an_emptied_instance_is_noticed_before_anything_is_sent() {
+    let trial = Trial::new();
+    trial.put(&machines(6));
+    trial.sync(0);
+    let mut emptied = instance();
+    populate(&mut emptied);
+    trial.sim().edit(|there| *there = emptied);
+    trial.put(&machines(8));
+    trial.sim().clear_calls();
+    let sync = trial.sync(2);
+    assert!(sync["problems"].to_string().contains("holds none of the records"), "{sync:#}");
+    assert_eq!(trial.snow.writes(), 0);
+    trial.json(&["target", "recover", "snow"], 0);
+    trial.sync(0);
+    trial.assert_whole(&machines(8));
+}
+
+#[test]
+fn an_instance_that_hides_its_id_is_known_by_its_records() {
+    let mut trial = Trial::new();
+    trial.put(&machines(6));
+    trial.sync(0);
+    // Another one, which is no copy.
+    let home = move_to(&mut trial, instance());
+    trial.sync(2);
+    trial.json(&["target", "rebind", "snow"], 2);
+    let same = home.snapshot();
+    move_to(&mut trial, same);
+    trial.put(&machines(8));
+    let sync = trial.sync(2);
+    assert!(sync["problems"].to_string().contains("dewpoint target rebind snow"), "{sync:#}");
+    trial.json(&["target", "rebind", "snow"], 0);
+    trial.sync(0);
+    trial.assert_whole(&machines(8));
+}
+
+#[test]
+fn a_user_who_gets_or_loses_a_role_does_not_make_it_another_instance() {
+    let trial = Trial::over(named("11111111111111111111111111111111"), "");
+    let role = |is_admin: bool| {
+        trial.sim().edit(|instance| {
+            let user = instance.users.iter_mut().find(|user| user.user_name == "integration").unwrap();
+            user.roles.retain(|role| role != "admin");
+            user.roles.extend(is_admin.then(|| "admin".to_owned()));
+        });
+    };
+    role(false);
+    trial.put(&machines(6));
+    trial.sync(0);
+    role(true);
+    trial.put(&machines(7));
+    trial.sync(0);
+    // To know it by its id from now on takes a word.
+    trial.json(&["target", "recover", "snow"], 0);
+    role(false);
+    trial.put(&machines(8));
+    let sync = trial.sync(2);
+    assert!(sync["problems"].to_string().contains("instance_id"), "{sync:#}");
+    trial.json(&["target", "recover", "snow"], 0);
     trial.sync(0);
     trial.assert_whole(&machines(8));
 }

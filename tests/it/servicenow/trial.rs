@@ -174,7 +174,7 @@ impl Trial {
 
 /// What others have there: things that are called as ours are, under other ids, in the same region of another account, and with a row of another source that
 /// knows its own record by the key of one of ours.
-fn populate(instance: &mut Instance) -> Rows {
+pub(super) fn populate(instance: &mut Instance) -> Rows {
     let hosted = instance.relation_type("Hosted on::Hosts").unwrap();
     let uses = instance.relation_type("Uses::Used by").unwrap();
     let account = [

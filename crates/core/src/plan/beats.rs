@@ -12,7 +12,7 @@ use super::draft::each;
 use super::input::Input;
 use super::record::{DeliveryState, RecordBrief};
 use crate::estate::{Known, last_complete};
-use crate::model::Key;
+use crate::model::{Key, Resource};
 use crate::target::Beat;
 
 /// How fast a target's heart beats.
@@ -50,6 +50,7 @@ impl Beats {
 struct Candidate<'a> {
     last: Option<Timestamp>,
     key: &'a Key,
+    resource: &'a Resource,
     row: &'a RecordBrief,
     seen_at: Timestamp,
 }
@@ -74,7 +75,7 @@ pub fn beats(input: &Input<'_>, changing: &BTreeSet<&Key>, pace: &Pace) -> Beats
             && !changing.contains(key)
             && let Some(seen_at) = shown_at(input, known).filter(|seen_at| last.is_none_or(|last| *seen_at > last))
         {
-            candidates.push(Candidate { last, key, row, seen_at });
+            candidates.push(Candidate { last, key, resource: &known.resource, row, seen_at });
         }
     });
     candidates.sort_unstable_by_key(|candidate| (candidate.last, candidate.key));
@@ -92,8 +93,15 @@ pub fn beats(input: &Input<'_>, changing: &BTreeSet<&Key>, pace: &Pace) -> Beats
     };
     let count = slice.max(overdue).min(candidates.len()).min(pace.max);
     let due = candidates.iter().take(count).filter_map(|candidate| {
-        let Candidate { key, row, seen_at, .. } = candidate;
-        Some(Beat { key: (*key).clone(), record: row.addressed(key)?, class: row.class.clone(), seen_at: *seen_at })
+        let Candidate { key, resource, row, seen_at, .. } = candidate;
+        Some(Beat {
+            key: (*key).clone(),
+            account: resource.account.clone(),
+            region: resource.region.clone(),
+            record: row.addressed(key)?,
+            class: row.class.clone(),
+            seen_at: *seen_at,
+        })
     });
     Beats { due: due.collect(), overdue: overdue.min(count), late: overdue.saturating_sub(count) as u64 }
 }

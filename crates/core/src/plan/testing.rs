@@ -103,7 +103,7 @@ impl Target for FakeTarget {
         Digest::of_parts([[self.mapping].as_slice()])
     }
 
-    async fn fingerprint(&self) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
         Err(self.no())
     }
 

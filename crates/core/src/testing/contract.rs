@@ -286,7 +286,7 @@ pub async fn a_record_shows_what_was_sent(rig: &dyn Rig) {
     };
     assert_eq!(find(target, 1).await, std::slice::from_ref(&expected));
     assert_eq!(read_all(target).await, [FoundRecord { edges: rig.tells_of_edges().then(BTreeMap::new), ..expected }]);
-    assert_eq!(target.fingerprint().await.unwrap().newest_delivered_at.unwrap_or(at(7)), at(7));
+    assert_eq!(target.fingerprint(None).await.unwrap().newest_delivered_at.unwrap_or(at(7)), at(7));
 }
 
 pub async fn one_bad_write_stops_no_other(rig: &dyn Rig) {

@@ -11,7 +11,7 @@ use super::Batch;
 use crate::ire::{self, Outcome, Report};
 use crate::mapping::TAGS;
 use crate::payload::{Draft, Place};
-use crate::rules::{Criteria, OwnRules};
+use crate::rules::{Criteria, Facts};
 
 /// How long an answer about whose records stand there holds. Large plans are sent for longer.
 const ASKED_LATELY: SignedDuration = SignedDuration::from_mins(1);
@@ -56,12 +56,11 @@ impl Batch<'_> {
 
     /// Asks what the instance would do with it all, as far as its engine can be asked: nothing is committed.
     pub(crate) async fn foresee(mut self) -> Result<Vec<Option<Foreseen>>, TargetError> {
-        let deadline = self.reader.api.at(self.sending.deadline);
         self.foreseen = Some(vec![None; self.writes.len()]);
         self.ask().await?;
         self.check();
         self.ask_others().await?;
-        self.reconcile(deadline).await?;
+        self.reconcile().await?;
         let refused = |error: TargetError| match error {
             TargetError::Rejected { text, .. } => Some(Foreseen { would: Would::Refuse, record: None, text: Some(text) }),
             _ => None,
@@ -70,24 +69,19 @@ impl Batch<'_> {
         Ok(foreseen.map(|(foreseen, answer)| foreseen.or_else(|| refused(answer?.err()?))).collect())
     }
 
-    /// Classes of creates into which the instance may take for a record that stands there what no look-up finds.
-    pub(super) async fn own_rules(&self) -> Result<OwnRules, TargetError> {
-        if self.foreseen.is_some() {
-            return Ok(OwnRules::new());
-        }
+    /// What the instance makes of the classes that are written to.
+    pub(super) async fn facts(&self) -> Result<Facts, TargetError> {
         let mut classes = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            if let (true, Operation::Create { class, .. }) = (self.is_open(number), &write.operation)
-                && self.standing(&write.key).is_none()
-            {
-                classes.insert(class.clone(), write.kind);
+        for (_, write) in self.writes.iter().enumerate().filter(|(number, _)| self.is_open(*number)) {
+            if let Some(class) = self.class_written(write) {
+                classes.insert(class, write.kind);
             }
         }
-        self.learnt.rules.own(self.reader.api, self.reader.mapping, classes).await
+        self.learnt.rules.facts(self.reader.api, self.reader.mapping, classes).await
     }
 
     /// Refuses creates that the instance would take for what stands there, or for one another. Says whether there are any.
-    pub(super) async fn refuse_mistaken(&mut self, draft: &Draft, own: &OwnRules, report: &Report) -> Result<bool, TargetError> {
+    pub(super) async fn refuse_mistaken(&mut self, draft: &Draft, facts: &Facts, report: &Report) -> Result<bool, TargetError> {
         let mut met: Vec<(usize, RecordId)> = Vec::new();
         let mut texts: Vec<(usize, String)> = Vec::new();
         let mut twins: BTreeMap<(&str, &Criteria, Vec<&str>), Vec<usize>> = BTreeMap::new();
@@ -99,7 +93,7 @@ impl Batch<'_> {
                 met.push((*number, RecordId(record.to_owned())));
             }
             // The engine works through a payload item by item, and what it does not commit it cannot meet again.
-            for criteria in own.get(&item.class_name).into_iter().flatten() {
+            for criteria in facts.own_rules(&item.class_name).into_iter().flatten() {
                 let values: Option<Vec<&str>> = criteria.iter().map(|column| item.values.get(column).map(String::as_str)).collect();
                 if let Some(values) = values.filter(|values| values.iter().all(|value| !value.is_empty())) {
                     twins.entry((item.class_name.as_str(), criteria, values)).or_default().push(*number);

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Write};
-use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::config::BATCH_SIZE_MAX;
@@ -19,7 +18,7 @@ use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
 use crate::records::{Book, Mark, Reader};
 use crate::references::{References, Resolved};
-use crate::rules::{Columns, OwnRules, Rules};
+use crate::rules::{Facts, Rules};
 
 /// What was learnt of the instance since the target was made.
 #[derive(Clone, Copy)]
@@ -50,10 +49,10 @@ pub(crate) struct Batch<'a> {
 struct Ground {
     places: Grounds,
     resolved: Resolved,
-    /// Columns, by class, that hold ids of other tables' rows.
-    references: Columns,
-    /// Classes whose creates are asked about before they are sent.
-    own_rules: OwnRules,
+    /// What the instance makes of the classes that are written to.
+    facts: Facts,
+    /// Records to be taken over that hang on nothing yet.
+    unhosted: BTreeSet<RecordId>,
 }
 
 /// Where creates lie: places that were made, or, where nothing may be, what stands of them.
@@ -112,12 +111,11 @@ impl<'a> Batch<'a> {
 
     /// Sends it all.
     pub(crate) async fn send(mut self) -> Result<Answers, TargetError> {
-        let deadline = self.reader.api.at(self.sending.deadline);
         self.ask().await?;
         self.check();
         self.find_again().await?;
         self.ask_others().await?;
-        self.reconcile(deadline).await?;
+        self.reconcile().await?;
         self.give_back().await?;
         self.remove_tags().await?;
         self.unrelate().await?;
@@ -231,37 +229,37 @@ impl<'a> Batch<'a> {
         Stamp { source: &reader.api.source, estate: self.sending.estate, at: self.sending.at }
     }
 
-    async fn reconcile(&mut self, deadline: Timestamp) -> Result<(), TargetError> {
+    async fn reconcile(&mut self) -> Result<(), TargetError> {
         let ground = Ground {
-            places: self.find_places(deadline).await?,
+            places: self.find_places().await?,
             resolved: self.resolve_references().await?,
-            references: self.reference_columns().await?,
-            own_rules: self.own_rules().await?,
+            facts: self.facts().await?,
+            unhosted: self.unhosted().await?,
         };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
-        let later = self.reconcile_these(open, &ground, deadline).await?;
-        self.reconcile_these(later, &ground, deadline).await.map(drop)
+        let later = self.reconcile_these(open, &ground).await?;
+        self.reconcile_these(later, &ground).await.map(drop)
     }
 
     /// Sends these writes. Gives back those that have to wait for what they were sent with.
-    async fn reconcile_these(&mut self, numbers: Vec<usize>, ground: &Ground, deadline: Timestamp) -> Result<Vec<usize>, TargetError> {
+    async fn reconcile_these(&mut self, numbers: Vec<usize>, ground: &Ground) -> Result<Vec<usize>, TargetError> {
         let mut draft = Draft::default();
         let mut later = Vec::new();
         for number in numbers {
             if draft.len() + 3 > ITEMS_MAX {
-                self.flush(std::mem::take(&mut draft), ground, deadline).await?;
+                self.flush(std::mem::take(&mut draft), ground).await?;
             }
             self.put(number, &mut draft, ground, &mut later);
         }
-        self.flush(draft, ground, deadline).await?;
+        self.flush(draft, ground).await?;
         Ok(later)
     }
 
     /// The places that creates lie in.
-    async fn find_places(&self, deadline: Timestamp) -> Result<Grounds, TargetError> {
+    async fn find_places(&self) -> Result<Grounds, TargetError> {
         let mut names = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let Operation::Create { .. } = &write.operation else { continue };
+            let (Operation::Create { .. } | Operation::Update { take_over: true, .. }) = &write.operation else { continue };
             let beside = self.reader.mapping.beside(write.kind).map(|(beside, _)| beside);
             let account = &write.place.account;
             let region = match beside {
@@ -276,7 +274,26 @@ impl<'a> Batch<'a> {
         if self.foreseen.is_some() {
             return Ok(Grounds::Sites(self.learnt.places.sites(&self.reader, &names).await?));
         }
-        Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at, deadline).await?))
+        Ok(Grounds::Places(self.learnt.places.ready(&self.reader, &names, self.sending.estate, self.sending.at).await?))
+    }
+
+    /// Records to be taken over that nothing is the host of: people make records without.
+    async fn unhosted(&self) -> Result<BTreeSet<RecordId>, TargetError> {
+        let mut unhosted = BTreeSet::new();
+        let mut by_relation: BTreeMap<(&str, bool), BTreeSet<&str>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            if let (true, Operation::Update { record, take_over: true, .. }) = (self.is_open(number), &write.operation)
+                && let Some((_, relation)) = self.reader.mapping.beside(write.kind)
+            {
+                by_relation.entry((&relation.kind, relation.parent == HostParent::Host)).or_default().insert(&record.record.0);
+            }
+        }
+        for ((kind, is_child), ids) in by_relation {
+            let (own, other) = if is_child { ("child", "parent") } else { ("parent", "child") };
+            let linked = self.reader.linked(ids.iter().copied(), own, other, kind).await?;
+            unhosted.extend(ids.into_iter().filter(|id| !linked.contains_key(*id)).map(|id| RecordId(id.to_owned())));
+        }
+        Ok(unhosted)
     }
 
     /// The account or region that a write hangs on, where this batch makes it.
@@ -295,6 +312,17 @@ impl<'a> Batch<'a> {
                 && self.standing(&other.key).is_none()
         };
         self.writes.iter().find(is_it).map(|other| &other.key)
+    }
+
+    /// The class that a create or an update is written to: that of the record where one stands there.
+    pub(super) fn class_written(&self, write: &Write) -> Option<String> {
+        let (class, record) = match &write.operation {
+            Operation::Create { class, .. } => (class, self.reader.book.record(&write.key)),
+            Operation::Update { class, record, .. } => (class, Some(record.record.clone())),
+            _ => return None,
+        };
+        let mark = record.and_then(|record| self.reader.book.mark(&record));
+        Some(mark.map(|mark| mark.class).filter(|class| !class.is_empty()).unwrap_or_else(|| class.clone()))
     }
 
     /// Puts a write into a payload, or answers it.
@@ -322,11 +350,15 @@ impl<'a> Batch<'a> {
             }
             Operation::Update { record, class, fields, retired, take_over, .. } => {
                 let (values, tags) = self.values(number, fields, *retired, ground);
-                let mark = self.reader.book.mark(&record.record);
-                let class = mark.as_ref().map(|mark| mark.class.as_str()).filter(|class| !class.is_empty()).unwrap_or(class);
+                let standing = self.class_written(write);
+                let class = standing.as_deref().unwrap_or(class);
                 let is_ours = *take_over || record.carries.is_some();
                 let entry = Entry { key: &write.key, class, record: Some(&record.record), values, tags, seen_at, is_ours };
-                draft.write(number, &entry, None, &stamp);
+                let beside = self.reader.mapping.beside(write.kind).filter(|_| ground.unhosted.contains(&record.record));
+                // What it would hang on may not be there: the record stands without.
+                let beside =
+                    beside.and_then(|(beside, relation)| Some((self.beside(write, beside, &ground.places, draft).ok()?, relation)));
+                draft.write(number, &entry, beside.as_ref().map(|(host, relation)| (host, *relation)), &stamp);
             }
             Operation::Relate { edge, from, to, to_kind, .. } => {
                 let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else {
@@ -452,7 +484,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Sends a payload and takes its answers.
-    async fn flush(&mut self, mut draft: Draft, ground: &Ground, deadline: Timestamp) -> Result<(), TargetError> {
+    async fn flush(&mut self, mut draft: Draft, ground: &Ground) -> Result<(), TargetError> {
         if draft.is_empty() {
             return Ok(());
         }
@@ -466,9 +498,9 @@ impl<'a> Batch<'a> {
             }
             return Ok(());
         }
-        if draft.payload.items.iter().any(|item: &Item| item.is_new() && ground.own_rules.contains_key(&item.class_name)) {
+        if draft.payload.items.iter().any(|item: &Item| item.is_new() && ground.facts.own_rules(&item.class_name).is_some()) {
             let report = self.reader.api.identify(&draft.payload).await?;
-            if self.refuse_mistaken(&draft, &ground.own_rules, &report).await? {
+            if self.refuse_mistaken(&draft, &ground.facts, &report).await? {
                 let numbers: Vec<usize> = draft.written.iter().map(|(number, _)| *number).filter(|number| self.is_open(*number)).collect();
                 draft = Draft::default();
                 for number in numbers {
@@ -489,7 +521,7 @@ impl<'a> Batch<'a> {
                 own.insert(*number);
             }
         }
-        let report = self.reader.api.reconcile(&draft.payload, Some(deadline)).await?;
+        let report = self.reader.api.reconcile(&draft.payload).await?;
         if let Some(text) = report.refuses_source(&self.reader.api.source) {
             let hint =
                 format!("run `dewpoint bootstrap {0}`: somebody took the discovery source away; then sync again", self.reader.api.target);
@@ -514,6 +546,9 @@ impl<'a> Batch<'a> {
         let outcome = outcome.ok_or_else(left_out)?;
         let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
             true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
+            false if failure.code == "IDENTIFICATION_RULE_MISSING" => {
+                api.rejected(format!("{}: {}, or leave the kind out with `include.kinds`", failure.text, crate::rules::RULE_MISSING_MEND))
+            }
             false => api.rejected(failure.text),
         })?;
         if let Operation::Relate { from, .. } = &write.operation {

@@ -237,7 +237,7 @@ impl Batch<'_> {
         if payload.items.is_empty() {
             return Ok(());
         }
-        let report = self.reader.api.reconcile(&payload, Some(self.reader.api.at(self.sending.deadline))).await?;
+        let report = self.reader.api.reconcile(&payload).await?;
         for (place, number) in numbers.into_iter().enumerate() {
             if let Some(Err(failure)) = report.item(place).map(Outcome::stands) {
                 self.reject(number, failure.text);

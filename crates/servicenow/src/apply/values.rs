@@ -8,9 +8,8 @@ use serde_json::Value;
 
 use super::{Batch, Ground};
 use crate::ire::is_sys_id;
-use crate::mapping::{Mapping, TAGS};
+use crate::mapping::TAGS;
 use crate::references::Resolved;
-use crate::rules::Columns;
 
 impl Batch<'_> {
     /// The rows that texts of these writes stand for.
@@ -46,49 +45,32 @@ impl Batch<'_> {
         retired.into_iter().flat_map(text)
     }
 
-    /// Which of the columns that only the configuration fills hold ids of other tables' rows. Asked only where a text would go into one.
-    pub(super) async fn reference_columns(&self) -> Result<Columns, TargetError> {
-        let mut classes = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let (Operation::Create { class, fields, .. } | Operation::Update { class, fields, .. }) = &write.operation else { continue };
-            let is_in_doubt = |(name, value): (&String, &Value)| {
-                value.as_str().is_some_and(|text| is_unresolved(self.reader.mapping, write.kind, name, text))
-            };
-            if self.is_open(number) && fields.iter().any(is_in_doubt) {
-                classes.insert(class.clone(), write.kind);
-            }
-        }
-        self.learnt.rules.references(self.reader.api, self.reader.mapping, classes).await
-    }
-
     /// Fields as columns, and tags beside them.
     pub(super) fn values<'w>(
         &mut self,
         number: usize,
         fields: &'w BTreeMap<String, Value>,
         retired: Option<bool>,
-        Ground { resolved, references, .. }: &Ground,
+        Ground { facts, resolved, .. }: &Ground,
     ) -> (BTreeMap<String, String>, Option<&'w Value>) {
         let mut values = BTreeMap::new();
         let reader = &self.reader;
+        let class = self.writes.get(number).and_then(|write| self.class_written(write)).unwrap_or_default();
         let is_kept = self.told.get(number).is_some_and(|told| told.is_kept);
         let statuses = self.statuses(retired.filter(|_| !is_kept)).map(|(name, text)| (name, Value::String(text)));
         let mut wanted: BTreeMap<String, Value> = statuses.collect();
-        let is_written = |name: &str| name != TAGS && !(is_kept && self.reader.mapping.statuses().columns().any(|column| column == name));
+        let is_written = |name: &str| name != TAGS && !(is_kept && reader.mapping.statuses().columns().any(|column| column == name));
         wanted.extend(fields.iter().filter(|(name, _)| is_written(name)).map(|(name, value)| (name.clone(), value.clone())));
         let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
-        let is_reference = |name: &str| {
-            let class = match &write.operation {
-                Operation::Create { class, .. } | Operation::Update { class, .. } => class,
-                _ => return false,
-            };
-            references.get(class).is_some_and(|columns| columns.contains(name))
-        };
         for (name, value) in wanted {
+            if facts.lacks(&class, &name) {
+                told.left.insert(name.clone(), format!("class `{class}` has no such column on this instance"));
+                continue;
+            }
             let text = match value {
                 Value::Null => String::new(),
                 Value::String(text) => match reader.mapping.reference(write.kind, &name) {
-                    None if is_unresolved(reader.mapping, write.kind, &name, &text) && is_reference(&name) => {
+                    None if !text.is_empty() && !is_sys_id(&text) && facts.is_reference(&class, &name) => {
                         told.left.insert(name.clone(), no_resolver(write.kind, &name));
                         continue;
                     }
@@ -115,11 +97,6 @@ impl Batch<'_> {
         }
         (values, fields.get(TAGS))
     }
-}
-
-/// Whether a text would go as it is into a column of which we do not know that it holds texts.
-fn is_unresolved(mapping: &Mapping, kind: Kind, column: &str, text: &str) -> bool {
-    !text.is_empty() && mapping.is_own(kind, column) && mapping.reference(kind, column).is_none() && !is_sys_id(text)
 }
 
 fn no_resolver(kind: Kind, column: &str) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, purge, relate, thing, unrelate};
 use crate::mapping::stored;
-use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses};
+use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses, value_of};
 
 #[tokio::test]
 async fn a_machine_travels_with_its_datacenter_and_account() {
@@ -221,6 +221,44 @@ async fn classes_with_the_usual_rules_are_not_asked_about() {
     assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1), "its datacenter and account");
     rig.send(1, &[rig.create(&machine(2))]).await;
     assert_eq!(rig.sim.counters().by_api.get("identifyreconcile_query"), Some(&1));
+}
+
+#[tokio::test]
+async fn columns_that_the_class_lacks_are_named_and_not_sent() {
+    let sim = Sim::start(Instance::new().with_data_source("Dewpoint")).unwrap();
+    let nowhere = value_of(Kind::Instance, "ci.name").unwrap();
+    let overrides = [(Kind::Instance, Override { class: None, fields: [("u_nowhere".to_owned(), nowhere.into())].into() })].into();
+    let mapping = Arc::new(Mapping::with(&overrides, &BTreeMap::new(), &Statuses::default()).unwrap());
+    let rig = Rig { target: ServiceNowTarget::new(&ServiceNowConfig { mapping, ..config(&sim) }).unwrap(), sim };
+    let ci = machine(1);
+    let made = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
+    assert_eq!(made.left.keys().collect::<Vec<_>>(), ["u_nowhere"]);
+    assert!(made.left["u_nowhere"].contains("`cmdb_ci_vm_instance`"), "{:?}", made.left);
+    let update = rig.update(&ci, &made.record, None, &[("u_nowhere", json!("web-2")), ("cpus", json!("4"))]);
+    let changed = rig.try_send(1, &[update]).await.unwrap().remove(0).unwrap();
+    assert_eq!(changed.left.keys().collect::<Vec<_>>(), ["u_nowhere"]);
+    assert_eq!(rig.find(&ci).await[0].fields["cpus"], json!("4"));
+}
+
+#[tokio::test]
+async fn what_is_taken_over_hangs_on_its_datacenter() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let mut by_hand = |number: usize| {
+        let (name, object_id) = (format!("by hand {number}"), format!("i-000{number}"));
+        RecordId(instance.insert("cmdb_ci_vm_instance", &[("name", name.as_str()), ("object_id", object_id.as_str())]))
+    };
+    let records = [by_hand(1), by_hand(2)];
+    // People hung one of them elsewhere, and that is theirs to say.
+    let theirs = instance.insert("cmdb_ci_logical_datacenter", &[("name", "their own")]);
+    let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+    instance.insert("cmdb_rel_ci", &[("parent", &records[1].0), ("child", &theirs), ("type", &kind)]);
+    let rig = Rig::over(instance);
+    let batch: Vec<Write> = (1..).zip(&records).map(|(number, record)| rig.take_over(&machine(number), record)).collect();
+    rig.send(0, &batch).await;
+    let hosts: Vec<_> =
+        rig.relations().into_iter().filter(|(from, kind, _)| from.starts_with("web") && kind == "Hosted on::Hosts").collect();
+    let on = |name: &str, host: &str| (name.to_owned(), "Hosted on::Hosts".to_owned(), host.to_owned());
+    assert_eq!(hosts, [on("web-1", REGION), on("web-2", "their own")]);
 }
 
 #[tokio::test]

@@ -11,7 +11,14 @@ use serde_json::json;
 use super::rig::{Rig, at, machine, ours, relate, thing};
 
 fn beat(ci: &Ci, record: &RecordId, second: i64) -> Beat {
-    Beat { key: ci.key.clone(), record: ours(ci, record), class: "cmdb_ci_vm_instance".to_owned(), seen_at: at(second) }
+    Beat {
+        key: ci.key.clone(),
+        account: ci.account.clone(),
+        region: ci.region.clone(),
+        record: ours(ci, record),
+        class: "cmdb_ci_vm_instance".to_owned(),
+        seen_at: at(second),
+    }
 }
 
 async fn send_as(rig: &Rig, who: &str, second: i64, beats: &[Beat]) -> Vec<Result<(), TargetError>> {
@@ -65,10 +72,11 @@ async fn only_the_time_of_the_sighting_moves() {
     let answers = send(&rig, 90_000, &[beat(&cis[0], &records[0], 86_400), beat(&cis[2], &records[2], 86_401)]).await;
     assert!(answers.iter().all(Result::is_ok), "{answers:?}");
     let moved: Vec<_> = moved(&before, &rig.sim.snapshot().tables()).into_iter().map(|(_, id, column)| (id, column)).collect();
-    let mut expected =
-        [(&records[0], "last_discovered"), (&records[2], "last_discovered")].map(|(id, column)| (id.0.clone(), column.to_owned()));
-    expected.sort();
-    assert_eq!(moved.iter().cloned().collect::<std::collections::BTreeSet<_>>(), expected.into());
+    // Its datacenter and account stand there only for its sake: they were seen with it.
+    let scaffold = ["cmdb_ci_aws_datacenter", "cmdb_ci_cloud_service_account"].map(|class| rig.sim.rows(class, "").remove(0).0);
+    let ids = [records[0].0.clone(), records[2].0.clone()].into_iter().chain(scaffold);
+    let expected: std::collections::BTreeSet<_> = ids.map(|id| (id, "last_discovered".to_owned())).collect();
+    assert_eq!(moved.into_iter().collect::<std::collections::BTreeSet<_>>(), expected);
     let found = rig.find(&cis[0]).await;
     assert_eq!(found[0].delivered_at, Some(at(86_400)));
     assert_eq!(rig.find(&cis[1]).await[0].delivered_at, Some(at(0)), "what had no beat stays");
@@ -142,5 +150,5 @@ async fn a_batch_is_one_payload_and_a_few_questions() {
     let before = rig.sim.calls().len();
     assert!(send(&rig, 90_000, &beats).await.iter().all(Result::is_ok));
     let requests = rig.sim.calls().len() - before;
-    assert_eq!(requests, 11, "one payload, and five questions of two pages whose 200 records are");
+    assert_eq!(requests, 12, "one payload, five questions of two pages whose 200 records are, and one after their datacenter");
 }

@@ -1,12 +1,15 @@
 //! What goes wrong between here and the instance, and that nothing is doubled, lost or touched for it.
 
+use std::time::Instant;
+
+use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_core::target::{Target, TargetError, Write};
+use dewpoint_core::target::{Sending, Target, TargetError, Write};
 use dewpoint_servicenow_sim::{Effect, Fault, Instance};
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::rig::{Rig, config, machine, relate, thing};
+use super::rig::{Rig, at, config, machine, relate, thing, unrelate};
 use crate::{Auth, ServiceNowConfig, ServiceNowTarget};
 
 fn batch(rig: &Rig) -> Vec<Write> {
@@ -66,6 +69,22 @@ async fn what_was_committed_without_an_answer_is_not_made_twice() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn nothing_is_asked_when_the_time_is_up() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
+    let ci = machine(1);
+    let records = rig.send(0, &[rig.create(&group), rig.create(&ci), relate((&ci, None), RelationType::ProtectedBy, (&group, None))]).await;
+    let before = rig.sim.counters();
+    let (edge, estate) = (unrelate((&ci, &records[1]), RelationType::ProtectedBy, (&group, &records[0])), EstateId("ours".to_owned()));
+    let late = Sending { estate: &estate, at: at(1), deadline: Instant::now() };
+    for batch in [vec![edge], vec![rig.update(&ci, &records[1], None, &[("cpus", json!("4"))])]] {
+        let error = rig.target.apply(&batch, &late).await.unwrap_err();
+        assert!(matches!(error, TargetError::Unreachable { .. }), "{error}");
+    }
+    assert_eq!(rig.sim.counters().requests, before.requests);
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn a_wrong_password_is_the_credentials() {
     let findings = as_user(&rig, "integration", "wrong").doctor().await;
     assert_eq!((findings.len(), findings[0].check.as_str(), findings[0].outcome), (1, "credentials", Health::Error));
     assert!(!format!("{findings:?}").contains("wrong"), "{findings:?}");
-    assert!(matches!(as_user(&rig, "integration", "wrong").fingerprint().await, Err(TargetError::Credentials { .. })));
+    assert!(matches!(as_user(&rig, "integration", "wrong").fingerprint(None).await, Err(TargetError::Credentials { .. })));
 }
 
 #[tokio::test]
