@@ -22,6 +22,9 @@ const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 /// The types of relations that two records can have, and the edges between them that end.
 type Between<'a> = (BTreeSet<&'a str>, Vec<usize>);
 
+/// Records, each with the write that speaks of it and the record at the other end of its edge.
+type Ends<'a> = BTreeMap<&'a str, (usize, &'a str)>;
+
 impl Batch<'_> {
     /// Whether other sources saw the records lately that are to be retired or removed: those live on without us.
     pub(super) async fn ask_others(&mut self) -> Result<(), TargetError> {
@@ -209,7 +212,7 @@ impl Batch<'_> {
 
     /// Empties columns that held the id at the other end of an edge which is gone, where they still do.
     async fn empty_columns(&mut self) -> Result<(), TargetError> {
-        let mut wanted: BTreeMap<(&str, String), BTreeMap<&str, (usize, &str)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<(&str, String), Ends<'_>> = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
             let column = self.reader.mapping.edge(edge.relation, write.kind, *to_kind).and_then(|form| form.column);

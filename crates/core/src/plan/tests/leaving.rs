@@ -21,7 +21,7 @@ fn what_was_left_is_tried_again_once_it_can_be_taken() {
     assert_eq!(left(world.state.records.values()), []);
     leave(&mut world, Some(name.clone()));
     let value = LeftValue { kind: world.row("i-000").kind, field: "name".to_owned(), value: name.clone() };
-    assert_eq!(left(world.state.records.values()), [value.clone()]);
+    assert_eq!(left(world.state.records.values()), std::slice::from_ref(&value));
     assert!(world.plan().changes.is_empty(), "it rests");
 
     let other = LeftValue { value: json!("other"), ..value.clone() };
