@@ -44,6 +44,19 @@ pub struct Ci {
     pub tags: BTreeMap<String, String>,
     /// Birth of the machine.
     pub created_at: Option<Timestamp>,
+    /// How much is attached to the machine, where the target tells of it ([`Target::counts_attached`]).
+    pub attached: Option<Attached>,
+}
+
+/// How much is attached to a machine. `None` for what no listing ever showed whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// Network interfaces.
+    pub interfaces: Option<u64>,
+    /// Volumes.
+    pub volumes: Option<u64>,
+    /// Size of these volumes, in GiB; `None` also where the size of one is not known.
+    pub volume_gib: Option<u64>,
 }
 
 vocabulary! {
@@ -372,6 +385,17 @@ impl Delivered {
     }
 }
 
+/// A value that a target left as it was ([`Delivered::left`]).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeftValue {
+    /// Kind of the CI.
+    pub kind: Kind,
+    /// The field.
+    pub field: String,
+    /// What was wanted there.
+    pub value: Value,
+}
+
 /// A page of a full read.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -433,9 +457,14 @@ pub trait Target: Send + Sync {
         &[]
     }
 
-    /// Whether records of this kind are what others are identified beside, and hold nothing that is ours alone: where a stranger's stands for such a
-    /// CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
+    /// Whether records of this kind are as a rule made by others and hold nothing that is ours alone, such as what all else is identified beside: where a
+    /// stranger's stands for such a CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
     fn is_host(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    /// Whether records of machines tell how much is attached to them ([`Ci::attached`]). Pure.
+    fn counts_attached(&self) -> bool {
         false
     }
 
@@ -469,6 +498,15 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// When the batch failed as a whole: none of its writes is known to have been done.
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError>;
+
+    /// Of values that were left as nothing stood for them ([`Delivered::left`]), which something stands for by now, one answer each. Asked where the target
+    /// was read in full.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        Ok(vec![false; left.len()])
+    }
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;

@@ -117,6 +117,21 @@ pub(crate) struct ClassMeta {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AttributeMeta {
     pub(crate) element: String,
+    /// Its type as the dictionary calls it.
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+}
+
+impl AttributeMeta {
+    /// Whether it holds ids of another table's rows.
+    pub(crate) fn is_reference(&self) -> bool {
+        self.kind.as_deref() == Some("reference")
+    }
+
+    /// Whether it holds mere text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.starts_with("string"))
+    }
 }
 
 /// How the instance identifies records of a class.

@@ -77,6 +77,8 @@ pub(crate) struct Pages {
     pub(crate) absent: HashSet<Key>,
     /// Records that were seen to be there.
     pub(crate) there: HashSet<RecordId>,
+    /// Classes of records without our mark.
+    pub(crate) classes: HashMap<RecordId, String>,
     /// Records that are gone; their rows in `sys_object_source` stay behind.
     pub(crate) gone: HashSet<RecordId>,
     /// Whether there is any row of our discovery source.
@@ -163,6 +165,11 @@ impl Book {
     /// Our mark on a record that was asked about.
     pub(crate) fn mark(&self, record: &RecordId) -> Option<Mark> {
         self.open().marks.get(record).cloned().flatten()
+    }
+
+    /// The class of a record without our mark, where it was asked for.
+    pub(crate) fn class(&self, record: &RecordId) -> Option<String> {
+        self.open().classes.get(record).cloned()
     }
 
     /// The record that carries a key and was seen to be there, with our mark on it.

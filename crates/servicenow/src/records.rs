@@ -23,6 +23,9 @@ use crate::status::{INSTALL_STATUS, OPERATIONAL_STATUS};
 /// So many queries are sent without asking whether the table as a whole is smaller.
 const QUERIES_UNCOUNTED: usize = 2;
 
+/// The class above those of all services.
+const SERVICES: &str = "cmdb_ci_service";
+
 pub(crate) const SOURCES: &str = "sys_object_source";
 pub(crate) const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id", "last_scan"];
 /// Columns of every record that are read whatever the mapping writes.
@@ -37,6 +40,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) api: &'a Api,
     pub(crate) mapping: &'a Mapping,
     pub(crate) book: &'a Book,
+    /// Whether services of any class are referred to.
+    pub(crate) refers: bool,
 }
 
 impl Reader<'_> {
@@ -128,6 +133,21 @@ impl Reader<'_> {
             if !pages.by_key.contains_key(key) {
                 pages.absent.insert(key.clone());
             }
+        }
+        Ok(())
+    }
+
+    /// Makes known the classes of records without our mark.
+    pub(crate) async fn ask_classes(&self, records: BTreeSet<&RecordId>) -> Result<(), TargetError> {
+        let unknown: Vec<&str> = {
+            let pages = self.book.open();
+            records.into_iter().filter(|record| !pages.classes.contains_key(*record)).map(|record| record.0.as_str()).collect()
+        };
+        for list in lists(unknown) {
+            let query = Query::all().any_of("sys_id", list.iter().copied());
+            let rows = self.api.rows(&Select { table: "cmdb_ci", query, fields: &["sys_id", "sys_class_name"] }).await?;
+            let classes = rows.into_iter().filter_map(|mut row| Some((RecordId(row.remove("sys_id")?), row.remove("sys_class_name")?)));
+            self.book.open().classes.extend(classes);
         }
         Ok(())
     }
@@ -394,20 +414,32 @@ impl Reader<'_> {
         for column in asked_by(kind) {
             self.find_by(class, kind, column, identities, found).await?;
         }
+        // One of another class comes after those of ours: a business service often has the name of its application service.
+        if kind == Kind::Service && self.refers && class.starts_with(SERVICES) && class != SERVICES {
+            let is_open = |identity: &&Identity| found.get(&identity.key).is_some_and(|found| found.as_ref().is_ok_and(Vec::is_empty));
+            let open: Vec<&Identity> = identities.iter().copied().filter(is_open).collect();
+            if !open.is_empty() {
+                self.find_by(SERVICES, kind, "name", &open, found).await?;
+            }
+        }
         Ok(())
     }
 
     async fn find_by(&self, class: &str, kind: Kind, column: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
-        let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
+        let (mut by_value, mut values): (HashMap<String, Vec<&Identity>>, BTreeSet<String>) = Default::default();
         for identity in identities {
             // What became of a change is asked by key alone.
             for value in criteria(identity).into_iter().filter(|value| !value.is_empty()) {
-                by_value.entry(value).or_default().push(identity);
+                let identities = by_value.entry(spelt(kind, &value)).or_default();
+                if !identities.iter().any(|known| known.key == identity.key) {
+                    identities.push(identity);
+                }
+                values.insert(value);
             }
         }
         let fields = self.fields(class);
-        let values: BTreeSet<&str> = by_value.keys().map(String::as_str).collect();
-        let (listed, single): (Vec<&str>, Vec<&str>) = values.into_iter().partition(|value| can_be_listed(value));
+        let values = values.iter().map(String::as_str);
+        let (listed, single): (Vec<&str>, Vec<&str>) = values.partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
         let queries = self.or_all(class, queries).await;
@@ -415,14 +447,14 @@ impl Reader<'_> {
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
         }
-        rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(value)));
+        rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(&spelt(kind, value))));
         let ids: Vec<RecordId> = rows.iter().filter_map(|row| row.get("sys_id").cloned()).map(RecordId).collect();
         self.ask_marks(&ids).await?;
         let places = self.whereabouts(kind, &ids).await?;
         for row in rows {
             let (Some(id), Some(value)) = (row.get("sys_id").cloned().map(RecordId), row.get(column).cloned()) else { continue };
             let mark = self.book.mark(&id);
-            for identity in by_value.get(&value).into_iter().flatten() {
+            for identity in by_value.get(&spelt(kind, &value)).into_iter().flatten() {
                 let is_elsewhere = places.get(&id).is_some_and(|place| place.is_elsewhere(identity));
                 let is_told = mark.as_ref().is_some_and(|mark| mark.key == identity.key);
                 let is_known = |records: &Vec<FoundRecord>| records.iter().any(|known| known.id == id);
@@ -474,6 +506,11 @@ impl Reader<'_> {
         }
         Ok(linked)
     }
+}
+
+/// A value as values are compared: services are one thing in any letter case, and so they are to the instance.
+fn spelt(kind: Kind, value: &str) -> String {
+    if kind == Kind::Service { value.to_lowercase() } else { value.to_owned() }
 }
 
 /// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.

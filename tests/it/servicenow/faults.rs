@@ -435,7 +435,7 @@ fn a_class_that_is_missing_keeps_no_other_back() {
     let whole = instance.schema.clone();
     instance.schema.remove_class("cmdb_ci_storage_volume");
     let trial = Trial::over(instance, SMALL);
-    let (rest, all) = (machines(6), volume(volume(machines(6), "vol-1"), "vol-2"));
+    let (rest, all) = (machines(6).scope("volume", "complete"), volume(volume(machines(6), "vol-1"), "vol-2"));
     trial.put(&all);
     let sync = trial.sync(3);
     assert!(told(&sync).contains("cmdb_ci_storage_volume"), "{sync:#}");

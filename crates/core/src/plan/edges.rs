@@ -23,7 +23,8 @@ pub fn edge_basis(relation: RelationType, attributes: &Attributes) -> Digest {
 
 impl<'a> Drafter<'a> {
     /// Walks the estate's edges and the target's side by side. An edge is wanted between live records only; one that ends at a record
-    /// that ends goes with it.
+    /// that ends goes with it. A stranger's record does not end with its resource: our edges there are removed, and its row is kept as long as there are any,
+    /// since it says where they are.
     pub(super) fn edges(&mut self, ends: &HashMap<&'a Key, End<'a>>) {
         let input = self.input;
         let mut rows = input.state.edges.iter().peekable();
@@ -42,6 +43,13 @@ impl<'a> Drafter<'a> {
             let start = start.filter(|end| end.is_live);
             let stop = start.and_then(|_| ends.get(&id.to)).filter(|end| end.is_live);
             match (start, stop) {
+                (Some(start), Some(stop)) if start.is_left || stop.is_left => match row.filter(|row| row.delivered_at.is_some()) {
+                    Some(row) => {
+                        let why = reason("relation", "it leads to or from what has ended, whose record here is not ours".to_owned());
+                        self.unrelate(id, row, start, known.fence, why);
+                    }
+                    None => self.forget_edge(id, row),
+                },
                 (Some(start), Some(stop)) => self.edge(id, known, row, start, stop),
                 _ => self.forget_edge(id, row),
             }
@@ -100,6 +108,9 @@ impl<'a> Drafter<'a> {
     }
 
     fn unrelate(&mut self, id: &EdgeId, row: &RecordEdge, from: &End<'_>, fence: Fence, why: Reason) {
+        for end in [&id.from, &id.to] {
+            self.draft.forgotten.remove(end);
+        }
         let basis = row.basis.unwrap_or_else(|| Digest::of_parts([]));
         self.edge_change(
             ChangeKind::Unrelate,

@@ -36,6 +36,8 @@ pub(crate) struct FakeTarget {
     pub(crate) mapping: u8,
     /// Whether its full reads tell of `routes_to` edges.
     pub(crate) tells: bool,
+    /// Whether it tells how much is attached to machines.
+    pub(crate) counts: bool,
 }
 
 fn field(value: Value, authority: Authority) -> DesiredField {
@@ -73,6 +75,9 @@ impl Target for FakeTarget {
                 fields.insert(name.to_owned(), field(value, authority));
             }
         }
+        if let Some(attached) = ci.attached {
+            fields.extend(attached.volumes.map(|count| ("disks".to_owned(), field(json!(count), Authority::Owned))));
+        }
         if let Some(value) = attribute("member_count") {
             fields.insert("members".to_owned(), DesiredField { volatile: true, ..field(value, Authority::Owned) });
         }
@@ -90,6 +95,10 @@ impl Target for FakeTarget {
 
     fn tells(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
         self.tells || relation != RelationType::RoutesTo
+    }
+
+    fn counts_attached(&self) -> bool {
+        self.counts
     }
 
     fn is_host(&self, kind: Kind) -> bool {
@@ -158,7 +167,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let name: TargetName = "cmdb".parse().unwrap();
         Self {
-            target: FakeTarget { name: name.clone(), mapping: 0, tells: true },
+            target: FakeTarget { name: name.clone(), mapping: 0, tells: true, counts: false },
             include: Include { kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(), when: None },
             adopt: Adopt::Never,
             purge: Purge::Keep,
@@ -346,12 +355,14 @@ impl World {
         let verdicts = self.verdicts.clone().unwrap_or_else(|| Verdicts::uniform(&self.timers));
         let ownership = Ownership::default();
         let all = Members::default();
+        let attachments = if self.target.counts_attached() { attachments(&self.estate) } else { Attachments::default() };
         let input = Input {
             terms: &terms,
             estate: &self.estate,
             proposed: &self.proposed,
             state: &self.state,
             members: &all,
+            attachments: &attachments,
             ownership: &ownership,
             verdicts: &verdicts,
             at: self.now,

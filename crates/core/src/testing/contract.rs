@@ -106,6 +106,7 @@ pub fn ci(number: usize) -> Ci {
         attributes: [("size".to_owned(), json!("t3.micro")), ("vcpus".to_owned(), json!(2)), ("owner".to_owned(), json!("team-a"))].into(),
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        attached: None,
     }
 }
 

@@ -10,8 +10,10 @@ use serde_json::Value;
 use super::Batch;
 use crate::api::Select;
 use crate::book;
+use crate::ire::{Outcome, Payload};
 use crate::keys::native_key;
 use crate::mapping::{EdgeParent, TAGS};
+use crate::places::{Host, stub};
 use crate::query::{Query, lists};
 use crate::records::{self, SOURCE_FIELDS, SOURCES};
 use crate::status::INSTALL_STATUS;
@@ -21,6 +23,9 @@ const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
 
 /// The types of relations that two records can have, and the edges between them that end.
 type Between<'a> = (BTreeSet<&'a str>, Vec<usize>);
+
+/// Records, each with the write that speaks of it and the record at the other end of its edge.
+type Ends<'a> = BTreeMap<&'a str, (usize, &'a str)>;
 
 impl Batch<'_> {
     /// Whether other sources saw the records lately that are to be retired or removed: those live on without us.
@@ -172,12 +177,15 @@ impl Batch<'_> {
         let mut former: BTreeMap<(&str, &str), Between<'_>> = BTreeMap::new();
         let mut identifying: BTreeSet<usize> = BTreeSet::new();
         let mut hosts: BTreeMap<(String, String), usize> = BTreeMap::new();
+        // Strangers' records that are only referred to: of the edges there ours alone are looked at.
+        let mut referred: BTreeSet<&RecordId> = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
             let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
             if !self.is_open(number) {
                 continue;
             }
             let Some(form) = self.reader.mapping.edge(edge.relation, write.kind, *to_kind) else { continue };
+            referred.extend([from, to].into_iter().filter(|end| end.carries.is_none()).map(|end| &end.record));
             let (parent, child, kinds) = match form.parent {
                 EdgeParent::From => (from, to, (write.kind, *to_kind)),
                 EdgeParent::To => (to, from, (*to_kind, write.kind)),
@@ -203,7 +211,8 @@ impl Batch<'_> {
                     continue;
                 };
                 *hosts.entry((kind.clone(), parent.clone())).or_default() += 1;
-                let is_ours = [parent, child].into_iter().all(|end| self.reader.book.mark(&RecordId(end.clone())).is_some());
+                let ends = [parent, child].map(|end| RecordId(end.clone()));
+                let is_ours = ends.iter().all(|end| referred.contains(end) || self.reader.book.mark(end).is_some());
                 // One of a type that nothing between these kinds has by now was made before `relationships` was changed.
                 let stale = || former.get(&(parent.as_str(), child.as_str())).filter(|(types, _)| !types.contains(kind.as_str()));
                 let numbers = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())).or_else(|| Some(&stale()?.1));
@@ -236,11 +245,51 @@ impl Batch<'_> {
                 }
             }
         }
+        self.empty_columns().await?;
         for (number, write) in self.writes.iter().enumerate() {
             if let (true, Operation::Unrelate { from, .. }) = (self.is_open(number), &write.operation) {
                 let class = self.reader.book.mark(&from.record).map(|mark| mark.class).unwrap_or_default();
                 let delivered = Delivered::to(from.record.clone(), class);
                 self.answer(number, Ok(delivered));
+            }
+        }
+        Ok(())
+    }
+
+    /// Empties columns that held the id at the other end of an edge which is gone, where they still do.
+    async fn empty_columns(&mut self) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<(&str, String), Ends<'_>> = BTreeMap::new();
+        for (number, write) in self.writes.iter().enumerate() {
+            let Operation::Unrelate { edge, from, to, to_kind } = &write.operation else { continue };
+            let column = self.reader.mapping.edge(edge.relation, write.kind, *to_kind).and_then(|form| form.column);
+            let class = self.reader.book.mark(&from.record).map(|mark| mark.class).filter(|class| !class.is_empty());
+            if let (true, Some(column), Some(class)) = (self.is_open(number), column, class) {
+                wanted.entry((column, class)).or_default().insert(&from.record.0, (number, &to.record.0));
+            }
+        }
+        let mut payload = Payload::default();
+        let mut numbers = Vec::new();
+        for ((column, class), records) in wanted {
+            for list in lists(records.keys().copied()) {
+                let query = Query::all().any_of("sys_id", list.iter().copied());
+                for row in self.reader.api.rows(&Select { table: &class, query, fields: &["sys_id", column] }).await? {
+                    let Some((number, to)) = row.get("sys_id").and_then(|id| records.get(id.as_str())).copied() else { continue };
+                    let (Some(id), true) = (row.get("sys_id"), row.get(column).is_some_and(|value| value == to)) else { continue };
+                    let host = Host { record: RecordId(id.clone()), class: class.clone(), is_ours: true };
+                    let mut item = stub(&format!("i{}", payload.items.len()), &host, self.sending.at);
+                    item.values.insert(column.to_owned(), String::new());
+                    payload.items.push(item);
+                    numbers.push(number);
+                }
+            }
+        }
+        if payload.items.is_empty() {
+            return Ok(());
+        }
+        let report = self.reader.api.reconcile(&payload).await?;
+        for (place, number) in numbers.into_iter().enumerate() {
+            if let Some(Err(failure)) = report.item(place).map(Outcome::stands) {
+                self.reject(number, failure.text);
             }
         }
         Ok(())

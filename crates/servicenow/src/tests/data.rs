@@ -55,7 +55,7 @@ async fn a_machine_becomes_texts() {
 
 #[test]
 fn overrides_take_the_place_of_parts() {
-    let fields = [("asset_tag".to_owned(), value_of(Kind::Instance, r#""asset" in ci.tags ? ci.tags["asset"] : null"#).unwrap())];
+    let fields = [("asset_tag".to_owned(), value_of(Kind::Instance, r#""asset" in ci.tags ? ci.tags["asset"] : null"#).unwrap().into())];
     let overrides: BTreeMap<Kind, Override> =
         [(Kind::Instance, Override { class: Some("cmdb_ci_linux_server".to_owned()), fields: fields.into() })].into();
     let types = [(RelationType::ProtectedBy, "Depends on::Used by".to_owned())].into();
