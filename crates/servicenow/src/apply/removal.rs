@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::Batch;
-use crate::api::Select;
+use crate::api::{Row, Select};
 use crate::book;
 use crate::ire::{Outcome, Payload};
 use crate::keys::native_key;
@@ -20,6 +20,13 @@ use crate::status::INSTALL_STATUS;
 
 /// A source that saw a record within this time keeps it alive. Weekly discoveries are common.
 const SEEN_LATELY: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// Which sources saw a relation.
+const REL_SOURCES: &str = "sys_rel_source";
+const CREATED: &str = "sys_created_on";
+
+/// The engine makes a relation and the row that says who saw it in one transaction: where the row came later than this, the relation stood there before.
+const BORN_TOGETHER: SignedDuration = SignedDuration::from_mins(1);
 
 /// The types of relations that two records can have, and the edges between them that end.
 type Between<'a> = (BTreeSet<&'a str>, Vec<usize>);
@@ -200,10 +207,11 @@ impl Batch<'_> {
         }
         let parents: BTreeSet<&str> = wanted.keys().map(|(_, parent, _)| *parent).collect();
         let mut rows: Vec<(String, (String, String), Vec<usize>)> = Vec::new();
+        let mut made: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
         let mut not_ours: Vec<usize> = Vec::new();
         for list in lists(parents) {
             let query = Query::all().any_of("parent", list.iter().copied());
-            let select = Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name"] };
+            let select = Select { table: "cmdb_rel_ci", query, fields: &["sys_id", "parent", "child", "type.name", CREATED] };
             for row in self.reader.api.rows(&select).await? {
                 let (Some(id), Some(parent), Some(child), Some(kind)) =
                     (row.get("sys_id"), row.get("parent"), row.get("child"), row.get("type.name"))
@@ -217,13 +225,16 @@ impl Batch<'_> {
                 let stale = || former.get(&(parent.as_str(), child.as_str())).filter(|(types, _)| !types.contains(kind.as_str()));
                 let numbers = wanted.get(&(kind.as_str(), parent.as_str(), child.as_str())).or_else(|| Some(&stale()?.1));
                 match numbers {
-                    Some(numbers) if is_ours => rows.push((id.clone(), (kind.clone(), parent.clone()), numbers.clone())),
+                    Some(numbers) if is_ours => {
+                        made.insert(id.clone(), made_at(&row));
+                        rows.push((id.clone(), (kind.clone(), parent.clone()), numbers.clone()));
+                    }
                     Some(numbers) => not_ours.extend(numbers),
                     None => {}
                 }
             }
         }
-        let ours = self.our_edges(rows.iter().map(|(id, ..)| id.as_str())).await?;
+        let ours = self.our_edges(&made).await?;
         rows.retain(|(id, host, numbers)| {
             let is_last = numbers.iter().any(|number| identifying.contains(number)) && {
                 let left = hosts.entry(host.clone()).or_default();
@@ -231,17 +242,18 @@ impl Batch<'_> {
                 *left = left.saturating_sub(1);
                 is_last
             };
-            ours.contains(id) && !is_last
+            ours.contains_key(id) && !is_last
         });
         for number in not_ours {
             self.reject(number, "one of the edge's ends does not carry our mark".to_owned());
         }
-        let deletions: Vec<(String, String)> = rows.iter().map(|(id, ..)| ("cmdb_rel_ci".to_owned(), id.clone())).collect();
+        let rows = rows.iter().flat_map(|(id, _, numbers)| ours.get(id).into_iter().flatten().map(move |row| (row.clone(), numbers)));
+        let (deletions, numbers): (Vec<(String, String)>, Vec<&Vec<usize>>) = rows.unzip();
         let results = self.reader.api.delete(&deletions).await?;
-        for ((.., numbers), result) in rows.into_iter().zip(results) {
-            if let Err(error) = result {
+        for ((row, numbers), result) in deletions.iter().zip(numbers).zip(results) {
+            if let Err(error) = result.or_else(|error| forgiven(row, error)) {
                 for number in numbers {
-                    self.answer(number, Err(error.clone()));
+                    self.answer(*number, Err(error.clone()));
                 }
             }
         }
@@ -320,7 +332,7 @@ impl Batch<'_> {
                 }
                 continue;
             };
-            let is_live = |row: &crate::api::Row| !self.reader.mapping.statuses().says_retired(|column| row.get(column));
+            let is_live = |row: &Row| !self.reader.mapping.statuses().says_retired(|column| row.get(column));
             if standing.get(&record.record).is_some_and(is_live) {
                 self.reject(number, format!("record {} is not retired any more: somebody made it live again", record.record.0));
                 continue;
@@ -339,16 +351,31 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Which of these edges are ours: people and other sources draw the same ones.
-    async fn our_edges(&self, ids: impl Iterator<Item = &str>) -> Result<BTreeSet<String>, TargetError> {
-        let asked: BTreeSet<&str> = ids.collect();
-        let mut ours = BTreeSet::new();
-        for list in lists(asked.iter().copied()) {
-            let query = Query::all().equals("name", &self.reader.api.source).any_of("target_sys_id", list.iter().copied());
-            let select = Select { table: "sys_rel_source", query, fields: &["sys_id", "name", "target_sys_id"] };
-            for mut row in self.reader.api.rows(&select).await? {
-                let is_ours = row.get("name") == Some(&self.reader.api.source);
-                ours.extend(row.remove("target_sys_id").filter(|edge| is_ours && asked.contains(edge.as_str())));
+    /// The rows that have to go with each of our edges among these, which are given with the times at which they were made: the relation itself, or, where it
+    /// stood there before us or another source keeps it too, only our row that says that we saw it.
+    async fn our_edges(&self, made: &BTreeMap<String, Option<Timestamp>>) -> Result<BTreeMap<String, Vec<(String, String)>>, TargetError> {
+        let mut ours: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        let mut theirs: BTreeSet<String> = BTreeSet::new();
+        for list in lists(made.keys().map(String::as_str)) {
+            let query = Query::all().any_of("target_sys_id", list.iter().copied());
+            let select = Select { table: REL_SOURCES, query, fields: &["sys_id", "name", "target_sys_id", CREATED] };
+            for row in self.reader.api.rows(&select).await? {
+                let (Some(id), Some(edge)) = (row.get("sys_id"), row.get("target_sys_id")) else { continue };
+                let Some(made) = made.get(edge) else { continue };
+                if row.get("name") != Some(&self.reader.api.source) {
+                    theirs.insert(edge.clone());
+                    continue;
+                }
+                let is_older = made.zip(made_at(&row)).is_some_and(|(made, noted)| noted.duration_since(made) > BORN_TOGETHER);
+                if is_older {
+                    theirs.insert(edge.clone());
+                }
+                ours.entry(edge.clone()).or_default().push((REL_SOURCES.to_owned(), id.clone()));
+            }
+        }
+        for (edge, rows) in &mut ours {
+            if !theirs.contains(edge) {
+                *rows = vec![("cmdb_rel_ci".to_owned(), edge.clone())];
             }
         }
         Ok(ours)
@@ -368,32 +395,48 @@ impl Batch<'_> {
             return Ok(());
         }
         let mut edges: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+        let mut made: BTreeMap<String, Option<Timestamp>> = BTreeMap::new();
         let kind_of = |class: Option<&String>| self.reader.mapping.kind_of(class?);
         for side in ["parent", "child"] {
             for list in lists(retired.keys().copied()) {
                 let query = Query::all().any_of(side, list.iter().copied());
-                let fields = ["sys_id", "parent", "child", "type.name", "parent.sys_class_name", "child.sys_class_name"];
+                let fields = ["sys_id", "parent", "child", "type.name", "parent.sys_class_name", "child.sys_class_name", CREATED];
                 for row in self.reader.api.rows(&Select { table: "cmdb_rel_ci", query, fields: &fields }).await? {
                     let (Some(id), Some(end), Some(kind)) = (row.get("sys_id"), row.get(side), row.get("type.name")) else { continue };
                     let Some(numbers) = retired.get(end.as_str()) else { continue };
                     let ends = (kind_of(row.get("parent.sys_class_name")), kind_of(row.get("child.sys_class_name")));
                     let identifies = matches!(ends, (Some(parent), Some(child)) if self.host_side(kind, parent, child).is_some());
                     if !identifies {
+                        made.insert(id.clone(), made_at(&row));
                         edges.entry(id.clone()).or_default().extend(numbers);
                     }
                 }
             }
         }
-        let ours = self.our_edges(edges.keys().map(String::as_str)).await?;
-        let ours: Vec<(String, String)> = ours.into_iter().map(|edge| ("cmdb_rel_ci".to_owned(), edge)).collect();
-        let results = self.reader.api.delete(&ours).await?;
-        for ((_, edge), result) in ours.into_iter().zip(results) {
-            if let Err(error) = result {
-                for number in edges.get(&edge).into_iter().flatten().copied().collect::<Vec<_>>() {
+        let ours = self.our_edges(&made).await?;
+        let rows: Vec<((String, String), &String)> =
+            ours.iter().flat_map(|(edge, rows)| rows.iter().map(move |row| (row.clone(), edge))).collect();
+        let results = self.reader.api.delete(&rows.iter().map(|(row, _)| row.clone()).collect::<Vec<_>>()).await?;
+        for ((row, edge), result) in rows.into_iter().zip(results) {
+            if let Err(error) = result.or_else(|error| forgiven(&row, error)) {
+                for number in edges.get(edge).into_iter().flatten().copied().collect::<Vec<_>>() {
                     self.answer(number, Err(error.clone()));
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// When a row was made, as it says itself.
+fn made_at(row: &Row) -> Option<Timestamp> {
+    row.get(CREATED).and_then(|text| records::time(text))
+}
+
+/// A relation that stays is as it should be without our row having gone: few users may remove that.
+fn forgiven((table, _): &(String, String), error: TargetError) -> Result<(), TargetError> {
+    match error {
+        TargetError::Forbidden { .. } if table == REL_SOURCES => Ok(()),
+        error => Err(error),
     }
 }

@@ -317,6 +317,37 @@ async fn edges_come_with_their_last_end_and_go_alone() {
 }
 
 #[tokio::test]
+async fn relations_that_others_drew_before_us_or_keep_as_well_stay() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
+    let cis: Vec<Ci> = (1..=5).map(machine).collect();
+    let batch: Vec<Write> = [rig.create(&group)].into_iter().chain(cis.iter().map(|ci| rig.create(ci))).collect();
+    let mut records = rig.send(0, &batch).await;
+    let group_record = records.remove(0);
+    rig.sim.edit(|instance| {
+        let kind = instance.relation_type("Uses::Used by").unwrap();
+        for record in [&records[0], &records[3]] {
+            let drawn =
+                [("parent", record.0.as_str()), ("child", &group_record.0), ("type", &kind), ("sys_created_on", "2026-01-01 00:00:00")];
+            instance.insert("cmdb_rel_ci", &drawn);
+        }
+    });
+    let ends = |number: usize| (&cis[number], &records[number]);
+    let edges: Vec<Write> = (0..5)
+        .map(|number| relate((ends(number).0, Some(ends(number).1)), RelationType::ProtectedBy, (&group, Some(&group_record))))
+        .collect();
+    rig.send(1, &edges).await;
+    let relation = rig.sim.rows("cmdb_rel_ci", &format!("parent={}^child={}", records[1].0, group_record.0)).remove(0).0;
+    rig.sim.edit(|instance| instance.insert("sys_rel_source", &[("name", "ServiceNow"), ("target_sys_id", &relation)]));
+    let gone: Vec<Write> = (0..3).map(|number| unrelate(ends(number), RelationType::ProtectedBy, (&group, &group_record))).collect();
+    rig.send(2, &gone).await;
+    let retired: Vec<Write> = (3..5).map(|number| rig.update(&cis[number], &records[number], Some(true), &[])).collect();
+    rig.send(3, &retired).await;
+    let using: Vec<String> = rig.relations().into_iter().filter(|(_, kind, _)| kind == "Uses::Used by").map(|(from, ..)| from).collect();
+    assert_eq!(using, ["web-1", "web-2", "web-4"], "drawn by hand, kept by another source, and drawn by hand");
+}
+
+#[tokio::test]
 async fn retired_records_keep_their_host_and_lose_their_edges() {
     let rig = Rig::new();
     let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
