@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
 use dewpoint_core::target::{FoundRecord, Identity, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
@@ -66,16 +67,32 @@ impl Reader<'_> {
         records
     }
 
-    /// Any record with our mark, scaffold too.
-    pub(crate) async fn sample(&self) -> Result<Sample, TargetError> {
-        let row = match self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await {
-            Ok(row) => row,
-            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => return Ok(Sample::NotTaken),
-            Err(error) => return Err(error),
-        };
-        let Some(row) = row else { return Ok(Sample::Nothing) };
-        let is_ours = row.get("name") == Some(&self.api.source);
-        Ok(mark(&row).filter(|_| is_ours).map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)))
+    /// Whose records stand there: ours, by one request; where there is none, another ledger's. A record that was removed leaves its row behind, so that
+    /// of others those count that stand.
+    pub(crate) async fn sample(&self, estate: &EstateId) -> Result<Sample, TargetError> {
+        match self.look_for_sample(estate).await {
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => Ok(Sample::NotTaken),
+            sample => sample,
+        }
+    }
+
+    async fn look_for_sample(&self, estate: &EstateId) -> Result<Sample, TargetError> {
+        let is_ours = |row: &Row| row.get("name") == Some(&self.api.source);
+        let own = self.source_rows().equals("source_feed", &estate.0);
+        if let Some(row) = self.api.first(SOURCES, &own, SOURCE_FIELDS).await? {
+            // A condition that was dropped shows others' rows: then nothing is concluded.
+            let own = mark(&row).filter(|(_, mark)| is_ours(&row) && mark.estate == *estate);
+            return Ok(own.map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)));
+        }
+        let rows = self.api.page(&Select { table: SOURCES, query: self.source_rows(), fields: SOURCE_FIELDS }).await?;
+        let marks: BTreeMap<RecordId, Mark> = rows.iter().filter(|row| is_ours(row)).filter_map(mark).collect();
+        if marks.values().any(|mark| mark.estate == *estate) {
+            return Ok(Sample::Of(estate.clone()));
+        }
+        let ids: Vec<&str> = marks.keys().map(|record| record.0.as_str()).collect();
+        let standing = self.records_of("cmdb_ci", &ids).await?;
+        let first = standing.first().and_then(|row| marks.get(&RecordId(row.get("sys_id")?.clone())));
+        Ok(first.map_or(Sample::Nothing, |mark| Sample::Of(mark.estate.clone())))
     }
 
     /// Makes the marks on these records known to the book.
