@@ -17,12 +17,15 @@ use crate::api::{Api, PAGE_ROWS, Row, Select};
 use crate::book::{Book, Left, Mark, Scanned, mark};
 use crate::keys::{native_key, object_id_of};
 use crate::mapping::{Mapping, TAGS};
-use crate::query::{Query, can_be_listed, lists};
+use crate::query::{Query, can_be_asked, can_be_listed, lists};
 use crate::rules::asked_by;
 use crate::status::{INSTALL_STATUS, OPERATIONAL_STATUS};
 
 /// So many queries are sent without asking whether the table as a whole is smaller.
 const QUERIES_UNCOUNTED: usize = 2;
+
+/// So many services are read to compare their names here.
+const SERVICES_MAX: u64 = 20_000;
 
 /// The class above those of all services.
 const SERVICES: &str = "cmdb_ci_service";
@@ -455,11 +458,15 @@ impl Reader<'_> {
             }
         }
         let fields = self.fields(class);
-        let values = values.iter().map(String::as_str);
+        let values = values.iter().map(String::as_str).filter(|value| can_be_asked(value));
         let (listed, single): (Vec<&str>, Vec<&str>) = values.partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
-        let queries = self.or_all(class, queries).await;
+        let queries = match kind {
+            // A query may or may not tell cases apart, by how the instance's database is set up.
+            Kind::Service if self.api.count(class).await.is_some_and(|count| count <= SERVICES_MAX) => vec![Query::all()],
+            _ => self.or_all(class, queries).await,
+        };
         let mut rows: Vec<Row> = Vec::new();
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
