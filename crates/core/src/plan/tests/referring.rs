@@ -51,6 +51,23 @@ fn a_strangers_record_is_referred_to() {
 }
 
 #[test]
+fn an_end_that_is_only_proposed_takes_no_edges_away() {
+    let mut world = world(vec![stranger("s-1", &[])]);
+    world.sync();
+    world.propose("acct");
+    let plan = world.sync();
+    assert_eq!((words(&plan.changes), plan.forgotten.len(), plan.holds.len()), (vec![], 0, 0), "nobody looked it up");
+    let mut back = self::world(vec![stranger("s-1", &[])]);
+    back.sync();
+    back.propose("acct");
+    back.show_again("acct");
+    at_rest(&back);
+    world.confirm("acct");
+    assert_eq!(words(&world.sync().changes), ["unrelate p-1>acct"]);
+    assert_eq!(world.sync().forgotten, [key("acct")].into());
+}
+
+#[test]
 fn edges_that_are_gone_leave_it_and_what_ends_takes_its_own_along() {
     let mut world = world(vec![stranger("s-1", &[])]);
     world.sync();
