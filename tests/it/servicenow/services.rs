@@ -118,3 +118,18 @@ fn a_service_that_people_remove_is_made() {
     trial.sync(0);
     assert_eq!(trial.snow.writes(), 0);
 }
+
+#[test]
+fn nothing_hangs_on_a_service_that_people_have_retired() {
+    let retired = [("install_status", "7"), ("operational_status", "6")];
+    let (mut trial, old) = trial("cmdb_ci_service_discovered", "shop");
+    trial.people_change(&old, &retired);
+    trial.put(&tagged("shop"));
+    let sync = trial.sync(4);
+    assert_eq!(sync["holds"][0]["guardrails"], json!(["ownership"]), "{sync:#}");
+    let text = sync["holds"][0]["text"].as_str().unwrap();
+    assert!(text.contains(&format!("service:shop is record {old}, which is retired")), "{text}");
+    let live = trial.people_add("cmdb_ci_service_auto", &[("name", "shop"), ("operational_status", "1")]);
+    trial.sync(0);
+    assert_eq!((depends(&trial, &live), depends(&trial, &old)), (vec!["i-0001".to_owned(), "i-0002".to_owned()], Vec::new()));
+}
