@@ -123,7 +123,9 @@ impl<'a> Standing<'a> {
         self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        let mut unseen: Vec<Identity> = absorbed.unseen.iter().chain(&absorbed.references).filter_map(|key| identity(stand, key)).collect();
+        let referred = |key: &Key| self.ready.state.records.get(key).and_then(|row| row.record.clone());
+        let references = absorbed.references.iter().filter_map(|key| Some(Identity { record: referred(key), ..identity(stand, key)? }));
+        let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).chain(references).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
                 found

@@ -515,7 +515,7 @@ fn spelt(kind: Kind, value: &str) -> String {
 
 /// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.
 fn criteria(identity: &Identity) -> BTreeSet<String> {
-    let Identity { key, kind, native_id, name, account, region } = identity;
+    let Identity { key, kind, native_id, name, account, region, record: _ } = identity;
     if *kind == Kind::Service {
         return [native_id.clone(), name.clone()].into();
     }
