@@ -123,6 +123,11 @@ impl<'a> Standing<'a> {
         self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
+        if self.with_input(context, stand, |input| plan::is_blind(input, &found)) {
+            let subject = self.ready.configured.name.to_string();
+            let text = format!("relations of target `{subject}` could not be read: none was checked");
+            self.remarks.push(Remark { subject, text });
+        }
         let referred = |key: &Key| self.ready.state.records.get(key).and_then(|row| row.record.clone());
         let references = absorbed.references.iter().filter_map(|key| Some(Identity { record: referred(key), ..identity(stand, key)? }));
         let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).chain(references).collect();
