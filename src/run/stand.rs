@@ -178,6 +178,9 @@ impl<'a> Standing<'a> {
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
         }
+        // What stood at a record that is gone went with it, in the ledger as well: the next run must plan the same changes.
+        let is_gone = |key: &Key| self.rows.get(key).is_some_and(|row| row.record.is_none());
+        self.ready.state.edges.retain(|edge, _| !is_gone(&edge.from) && !is_gone(&edge.to));
         if !self.ready.recovering {
             self.try_again().await;
         }
