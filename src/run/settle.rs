@@ -42,6 +42,7 @@ pub(super) async fn settle(
             name: String::new(),
             account: change.account.clone(),
             region: Region::any(),
+            record: None,
         })
         .collect();
     let keys: Vec<Key> = of_records().map(|change| change.key.clone()).collect();

@@ -123,7 +123,14 @@ impl<'a> Standing<'a> {
         self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
-        let mut unseen: Vec<Identity> = absorbed.unseen.iter().chain(&absorbed.references).filter_map(|key| identity(stand, key)).collect();
+        if self.with_input(context, stand, |input| plan::is_blind(input, &found)) {
+            let subject = self.ready.configured.name.to_string();
+            let text = format!("relations of target `{subject}` could not be read: none was checked");
+            self.remarks.push(Remark { subject, text });
+        }
+        let referred = |key: &Key| self.ready.state.records.get(key).and_then(|row| row.record.clone());
+        let references = absorbed.references.iter().filter_map(|key| Some(Identity { record: referred(key), ..identity(stand, key)? }));
+        let mut unseen: Vec<Identity> = absorbed.unseen.iter().filter_map(|key| identity(stand, key)).chain(references).collect();
         if self.ready.recovering {
             let rows = self.with_input(context, stand, |input| {
                 found
@@ -171,6 +178,9 @@ impl<'a> Standing<'a> {
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
         }
+        // What stood at a record that is gone went with it, in the ledger as well: the next run must plan the same changes.
+        let is_gone = |key: &Key| self.rows.get(key).is_some_and(|row| row.record.is_none());
+        self.ready.state.edges.retain(|edge, _| !is_gone(&edge.from) && !is_gone(&edge.to));
         if !self.ready.recovering {
             self.try_again().await;
         }

@@ -136,6 +136,8 @@ pub struct Identity {
     pub account: Account,
     /// Region it lies in.
     pub region: Region,
+    /// A stranger's record that stood for it, where one was referred to: an answer holds that as well as long as it is there, whatever it is named by now.
+    pub record: Option<RecordId>,
 }
 
 impl Identity {
@@ -150,6 +152,7 @@ impl Identity {
             name: name.clone().unwrap_or_else(|| native_id.clone()),
             account: account.clone(),
             region: region.clone(),
+            record: None,
         }
     }
 }

@@ -130,6 +130,7 @@ impl Site {
                 native_id,
                 account: account.clone(),
                 region: region.clone(),
+                record: None,
             })
             .collect();
         let own = |key: &Key| {

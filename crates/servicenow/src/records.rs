@@ -355,6 +355,7 @@ impl Reader<'_> {
             }
         }
         self.find_left(identities, &mut found).await?;
+        self.find_referred(identities, &mut found).await?;
         let now = self.api.clock.now();
         let answered = found.iter().filter_map(|(key, records)| Some((key, records.as_ref().ok()?)));
         let stranger = |records: &[FoundRecord]| records.iter().find(|record| record.estate.is_none()).map(|record| record.id.clone());
@@ -387,6 +388,29 @@ impl Reader<'_> {
             let mark = self.book.mark(&id);
             if let (Some(Ok(records)), Some(record)) = (found.get_mut(&identity.key), self.found(row, mark, None)) {
                 records.push(record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Strangers' records that were referred to and still stand there: people may have renamed them.
+    async fn find_referred(&self, identities: &[Identity], found: &mut Found) -> Result<(), TargetError> {
+        let mut wanted: BTreeMap<&RecordId, Vec<&Key>> = BTreeMap::new();
+        for identity in identities {
+            let Some(record) = &identity.record else { continue };
+            let is_open = |records: &Vec<FoundRecord>| records.iter().all(|known| known.id != *record);
+            if found.get(&identity.key).is_some_and(|found| found.as_ref().is_ok_and(is_open)) {
+                wanted.entry(record).or_default().push(&identity.key);
+            }
+        }
+        self.ask_marks(wanted.keys().copied()).await?;
+        let ids: Vec<&str> = wanted.keys().filter(|id| self.book.mark(id).is_none()).map(|id| id.0.as_str()).collect();
+        for row in self.records_of("cmdb_ci", &ids).await? {
+            let Some(record) = self.found(row, None, None) else { continue };
+            for key in wanted.get(&record.id).into_iter().flatten() {
+                if let Some(Ok(records)) = found.get_mut(*key) {
+                    records.push(record.clone());
+                }
             }
         }
         Ok(())
@@ -539,7 +563,7 @@ fn spelt(kind: Kind, value: &str) -> String {
 
 /// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.
 fn criteria(identity: &Identity) -> BTreeSet<String> {
-    let Identity { key, kind, native_id, name, account, region } = identity;
+    let Identity { key, kind, native_id, name, account, region, record: _ } = identity;
     if *kind == Kind::Service {
         return [native_id.clone(), name.clone()].into();
     }

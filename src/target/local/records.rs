@@ -153,18 +153,20 @@ fn may_stand_for(record: &FoundRecord, identity: &Identity) -> bool {
     !is_kind && !is_elsewhere
 }
 
-/// For each identity the record with its key, and people's records with its native id in the same account or in none. Azure compares ids
+/// For each identity the record with its key, and people's records with its native id in the same account or in none, or with the id of the record. Azure compares ids
 /// without regard to case (Microsoft, "Naming rules and restrictions for Azure resources"), AWS does not.
 pub(super) async fn find(
     connection: &mut SqliteConnection,
     identities: &[Identity],
 ) -> Result<BTreeMap<Key, Vec<FoundRecord>>, sqlx::Error> {
     let folds = |one: &Identity| one.key.provider() == Provider::Azure;
-    let asked: Vec<_> = identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str(), folds(one))).collect();
+    let record = |one: &Identity| one.record.as_ref().and_then(row_id);
+    let asked: Vec<_> =
+        identities.iter().map(|one| (one.key.as_str(), &one.native_id, one.account.as_str(), folds(one), record(one))).collect();
     let rows: Vec<Hit> = sqlx::query_as(
         "WITH asked AS MATERIALIZED (
              SELECT key AS place, value ->> 0 AS external_id, value ->> 1 AS native_id, value ->> 2 AS account,
-                    value ->> 3 AS folds
+                    value ->> 3 AS folds, value ->> 4 AS record
              FROM json_each(?1)
          ), hit AS (
              SELECT place, id FROM asked CROSS JOIN record INDEXED BY record_external_id ON record.external_id = asked.external_id
@@ -174,6 +176,8 @@ pub(super) async fn find(
                  AND (asked.folds OR record.native_id = asked.native_id)
                  AND (record.account IS NULL OR record.account = asked.account OR asked.account = '*'
                      OR (asked.folds AND lower(record.account) = lower(asked.account)))
+             UNION
+             SELECT place, id FROM asked CROSS JOIN record ON record.id = asked.record AND record.estate IS NULL
          )
          SELECT place, id, class, external_id, estate, delivered_at, retired, fields FROM hit JOIN record USING (id) ORDER BY place, id",
     )
@@ -186,7 +190,8 @@ pub(super) async fn find(
         let identity = usize::try_from(place).ok().and_then(|place| identities.get(place));
         if let Some((identity, answer)) = identity.and_then(|identity| Some((identity, answers.get_mut(&identity.key)?))) {
             let record = found((id, class, external_id, estate, delivered_at, retired, fields))?;
-            let is_asked_for = record.external_id.as_ref() == Some(&identity.key) || may_stand_for(&record, identity);
+            let is_named = record.external_id.as_ref() == Some(&identity.key) || identity.record.as_ref() == Some(&record.id);
+            let is_asked_for = is_named || may_stand_for(&record, identity);
             // The same identity may have been asked for twice.
             if is_asked_for && !answer.iter().any(|known| known.id == record.id) {
                 answer.push(record);

@@ -191,14 +191,22 @@ fn a_record_that_someone_removed_is_looked_up_and_made_again() {
 #[test]
 fn many_records_that_someone_removed_are_held() {
     let world = world(", verify_every: 1h");
-    world.put(&Inventory::new().instances(40));
+    let (group, machine) = (crate::support::inventory::key("security_group", "sg-1"), crate::support::inventory::instance_key("i-0001"));
+    let inventory = Inventory::new().instances(40).group("sg-1", json!({})).relation("protected_by", &machine, &group);
+    world.put(&inventory);
     world.sync_at(&at(1, 0), 0);
+    cmdb(&world, "DELETE FROM relation");
     cmdb(&world, "DELETE FROM record WHERE native_id < 'i-0030'");
     let document = world.sync_at(&at(1, 2), 4);
-    assert_eq!((super::guardrails(&document), super::held(&document)), (vec!["blast_radius".to_owned()], 30));
-    world.json(&["holds", "approve", &super::hold(&document)], 0);
-    world.sync_at(&at(1, 3), 0);
-    assert_eq!(super::live(&world), 40);
+    assert_eq!((super::guardrails(&document), super::held(&document)), (vec!["blast_radius".to_owned()], 31));
+    // Nothing new is known an hour later: what people were told to approve is still the same.
+    let (minute, read) = ("2026-02-01T02:10:00Z", at(1, 3));
+    for later in [minute, &read] {
+        let again = world.sync_at(later, 4);
+        assert_eq!((super::hold(&again), super::held(&again)), (super::hold(&document), 31), "{later}");
+    }
+    world.json(&["sync", "--at", &at(1, 4), "--approve", &super::hold(&document)], 0);
+    assert_eq!((super::live(&world), world.count("SELECT count(*) FROM ci_relation")), (41, 1));
 }
 
 #[test]

@@ -111,6 +111,11 @@ fn many_that_are_gone_wait_for_people() {
     assert_eq!(sync["counts"]["snow"], json!({ "relate": 12 }));
 }
 
+fn says_unread(sync: &Value) -> bool {
+    let remarks = sync["remarks"].as_array().unwrap();
+    remarks.iter().any(|remark| remark["text"] == "relations of target `snow` could not be read: none was checked")
+}
+
 #[test]
 fn relations_that_may_not_be_read_are_not_made_again() {
     let snow = snow();
@@ -122,8 +127,16 @@ fn relations_that_may_not_be_read_are_not_made_again() {
         snow.sim.clear_calls();
         let sync = snow.sync_at(&day(if table == "cmdb_rel_ci" { 1 } else { 2 }), 0);
         assert_eq!((sync["counts"]["snow"].clone(), snow.writes()), (json!({}), 0), "{sync:#}");
+        assert!(says_unread(&sync), "{sync:#}");
         snow.sim.edit(|instance| instance.row_rules.clear());
     }
+    let sync = snow.sync_at(&day(3), 0);
+    assert!(!says_unread(&sync), "{sync:#}");
+    // A recovery sends them anew, and says why.
+    let hidden = RowRule { table: "cmdb_rel_ci".to_owned(), query: String::new(), role: "admin".to_owned() };
+    snow.sim.edit(|instance| instance.row_rules.push(hidden));
+    let sync = snow.json(&["target", "recover", "snow"], 0);
+    assert!(says_unread(&sync), "{sync:#}");
 }
 
 #[test]

@@ -118,3 +118,45 @@ fn a_service_that_people_remove_is_made() {
     trial.sync(0);
     assert_eq!(trial.snow.writes(), 0);
 }
+
+#[test]
+fn a_service_that_people_rename_is_still_the_one() {
+    let (trial, shop) = trial("cmdb_ci_service_discovered", "shop");
+    trial.put(&tagged("shop"));
+    trial.sync(0);
+    trial.sim().edit(|instance| instance.update(&shop, &[("name", "shop (EU)")]));
+    let quiet = |at: &str| {
+        trial.wait(3);
+        trial.sim().clear_calls();
+        let sync = trial.sync(0);
+        assert_eq!((&sync["counts"]["snow"], trial.snow.writes()), (&json!({}), 0), "{at}: {sync:#}");
+        assert_eq!(depends(&trial, &shop), ["i-0001", "i-0002"], "{at}");
+    };
+    quiet("renamed");
+    // Another one takes the name.
+    let other = trial.sim().edit(|instance| instance.insert("cmdb_ci_service_discovered", &[("name", "shop")]));
+    quiet("beside another of its name");
+    assert_eq!(depends(&trial, &other), Vec::<String>::new());
+    // Nothing names it any more: our edges are found where they were drawn.
+    trial.put(&machines(4));
+    trial.sync(0);
+    trial.wait(72);
+    let sync = trial.sync(0);
+    assert_eq!((&sync["counts"]["snow"], depends(&trial, &shop)), (&json!({ "unrelate": 2 }), Vec::new()), "{sync:#}");
+    assert_eq!(trial.sim().rows("cmdb_ci_service_auto", "").len(), 2, "both are theirs, and none of ours was made");
+}
+
+#[test]
+fn nothing_hangs_on_a_service_that_people_have_retired() {
+    let retired = [("install_status", "7"), ("operational_status", "6")];
+    let (mut trial, old) = trial("cmdb_ci_service_discovered", "shop");
+    trial.people_change(&old, &retired);
+    trial.put(&tagged("shop"));
+    let sync = trial.sync(4);
+    assert_eq!(sync["holds"][0]["guardrails"], json!(["ownership"]), "{sync:#}");
+    let text = sync["holds"][0]["text"].as_str().unwrap();
+    assert!(text.contains(&format!("service:shop is record {old}, which is retired")), "{text}");
+    let live = trial.people_add("cmdb_ci_service_auto", &[("name", "shop"), ("operational_status", "1")]);
+    trial.sync(0);
+    assert_eq!((depends(&trial, &live), depends(&trial, &old)), (vec!["i-0001".to_owned(), "i-0002".to_owned()], Vec::new()));
+}

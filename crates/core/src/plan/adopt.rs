@@ -27,7 +27,8 @@ impl Draft {
     ///
     /// - No record: the create stands.
     /// - An own record (a create whose answer was lost): it is bound, and updated where it differs. One that another row holds is not.
-    /// - One stranger's record for what others are identified beside, where nothing is adopted: it is referred to, and never written.
+    /// - One stranger's record for what others are identified beside, where nothing is adopted: it is referred to, and never written. Of several the
+    ///   live one; where all are retired the create is held.
     /// - One stranger's record: held, adopted, or contributed to, as the configuration says. More than one, or one that stands for another
     ///   resource as well: always held.
     /// - Our external id under another estate: [`Draft::other_estates`].
@@ -97,9 +98,13 @@ impl Draft {
         // Our own record of another key is neither a stranger's nor in the way: native ids repeat between regions.
         let mut strangers: Vec<&FoundRecord> = found.iter().filter(|record| record.estate.is_none()).collect();
         strangers.sort_by(|a, b| a.id.cmp(&b.id));
+        // What people have retired stands for nothing that lives.
+        let refers = is_referred_to(input, known.resource.kind);
+        let is_retired = refers && !strangers.is_empty() && strangers.iter().all(|record| record.retired);
+        strangers.retain(|record| !refers || is_retired || !record.retired);
         match (strangers.as_slice(), input.terms.adopt) {
             ([], _) => self.wishes.push(wish),
-            ([stranger], _) if is_referred_to(input, known.resource.kind) && !claims.is_disputed(input, &key, &stranger.id) => {
+            ([stranger], _) if refers && !is_retired && !claims.is_disputed(input, &key, &stranger.id) => {
                 let row = reference(input, known, stranger);
                 self.bindings.insert(key, row);
             }
@@ -120,7 +125,12 @@ impl Draft {
             }
             (strangers, _) => {
                 let ids: BTreeSet<&str> = strangers.iter().map(|record| record.id.0.as_str()).collect();
-                wish.duplicate = Some(ids.into_iter().collect::<Vec<_>>().join(", "));
+                let state = match ids.len() {
+                    _ if !is_retired => "",
+                    1 => ", which is retired",
+                    _ => ", which are retired",
+                };
+                wish.duplicate = Some(format!("{}{state}", ids.into_iter().collect::<Vec<_>>().join(", ")));
                 self.wishes.push(wish);
             }
         }

@@ -235,6 +235,10 @@ impl<'a> Drafter<'a> {
             Standing::Ended(evidence) => {
                 let row = row?;
                 if row.is_reference() {
+                    // Its end is looked up as that of anything that no target keeps as ours; until then nothing is removed.
+                    if evidence == Evidence::Proposed {
+                        return Some(end(known, row, true, false));
+                    }
                     self.draft.forgotten.insert(key.clone());
                     return Some(End { is_left: true, ..end(known, row, true, false) });
                 }

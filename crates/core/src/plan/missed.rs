@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::absorb::{Absorbed, Lost};
 use super::input::Input;
 use super::record::{DeliveryState, Missed, RecordBrief, RecordEdge};
-use crate::model::{EdgeId, Key};
+use crate::model::{EdgeId, Key, Kind};
 use crate::target::FoundRecord;
 
 /// Takes in what a full read tells of edges that the ledger knows as delivered. One that it lacks is sent once more, where it is wanted; lacked
@@ -18,6 +18,21 @@ pub(super) fn absorb_edges(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>
         let after = if is_shown { seen(row) } else { lacked(input, id, row, absorbed) };
         absorbed.edges.extend(after.map(|row| (id.clone(), row)));
     }
+}
+
+/// Whether a full read told no record's edges although edges were delivered that it should tell of: nothing is known of any of them.
+#[must_use]
+pub fn is_blind(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> bool {
+    let own = |key: &Key| input.state.records.get(key).filter(|row| row.is_live() && !row.contributed && found.contains_key(key));
+    let should_tell = |id: &EdgeId| own(&id.from).zip(own(&id.to)).is_some_and(|(from, to)| is_told(input, id, from.kind, to.kind));
+    found.values().all(|record| record.edges.is_none())
+        && input.state.edges.iter().any(|(id, row)| row.delivered_at.is_some() && should_tell(id))
+}
+
+/// Whether a read that tells of edges tells of those between records of these kinds.
+fn is_told(input: &Input<'_>, id: &EdgeId, from: Kind, to: Kind) -> bool {
+    let target = input.terms.target;
+    target.relates(id.relation, from, to) && target.tells(id.relation, from, to)
 }
 
 /// The record at an end, live and our own here and there, where the read tells of its edges.
@@ -36,8 +51,7 @@ fn seen(row: &RecordEdge) -> Option<RecordEdge> {
 
 fn lacked(input: &Input<'_>, id: &EdgeId, row: &RecordEdge, absorbed: &mut Absorbed) -> Option<RecordEdge> {
     let kind = |key: &Key| input.state.records.get(key).map(|row: &RecordBrief| row.kind);
-    let target = input.terms.target;
-    let is_told = |(from, to)| target.relates(id.relation, from, to) && target.tells(id.relation, from, to);
+    let is_told = |(from, to)| is_told(input, id, from, to);
     if !input.estate.edges.contains_key(id) || row.basis.is_none() || !kind(&id.from).zip(kind(&id.to)).is_some_and(is_told) {
         return None;
     }

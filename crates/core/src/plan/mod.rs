@@ -49,6 +49,7 @@ pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use include::{Include, Members, Unasked, members, takes};
 pub use input::{Input, Terms};
 pub use left::{left, tried_again};
+pub use missed::is_blind;
 pub use record::{Counted, DeliveryState, FieldState, Missed, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use recovery::recovered_edges;
 pub use window::{WINDOW, tallies, window_start};

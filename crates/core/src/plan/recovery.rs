@@ -9,8 +9,8 @@ use crate::model::{Attributes, Digest, EdgeId, Key};
 use crate::target::FoundRecord;
 
 /// What a recovery makes of a target's edges, where its read tells of them: rows to store, and (`None`) rows to forget, because the edge
-/// does not stand there. Of an edge that the read does not tell of nobody knows: it is sent again where it is wanted. The rows of the records must be bound already ([`super::recovered`]); an edge to a record that is not is left
-/// alone.
+/// does not stand there. Of an edge that the read does not tell of, at either of its ends, nobody knows: it is sent again where it is wanted. The rows of
+/// the records must be bound already ([`super::recovered`]); an edge to a record that is not is left alone.
 ///
 /// Whether an edge is wanted is for later drafts to say: nothing is unrelated while a target is recovered.
 #[must_use]
@@ -36,11 +36,18 @@ pub fn recovered_edges(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) ->
     let is_told = |id: &EdgeId| {
         !row(&id.to).is_some_and(RecordBrief::is_reference) && row(&id.from).zip(row(&id.to)).is_none_or(|ends| tells(ends, id.relation))
     };
+    let told = |key: &Key| found.get(key).and_then(|record| record.edges.as_ref());
+    // A record tells of its edges to what tells of its own. What is gone has none.
+    let is_whole = |id: &EdgeId| is_told(id) && (told(&id.to).is_some() || !exists(&id.to));
     for (id, row) in input.state.edges.iter().filter(|(_, row)| row.delivered_at.is_some()) {
-        match found.get(&id.from).and_then(|record| record.edges.as_ref()).filter(|_| is_told(id)) {
-            Some(edges) if !edges.contains_key(&(id.relation, id.to.clone())) => drop(rows.insert(id.clone(), None)),
-            None if exists(&id.from) && exists(&id.to) => drop(rows.insert(id.clone(), Some(row.doubted()))),
-            Some(_) | None => {}
+        let edges = told(&id.from);
+        if edges.is_some_and(|edges| is_told(id) && edges.contains_key(&(id.relation, id.to.clone()))) {
+            continue;
+        }
+        if edges.is_some() && is_whole(id) {
+            rows.insert(id.clone(), None);
+        } else if exists(&id.from) && exists(&id.to) {
+            rows.insert(id.clone(), Some(row.doubted()));
         }
     }
     rows

@@ -132,6 +132,7 @@ pub fn identity(number: usize) -> Identity {
         name: ci(number).name,
         account: ACCOUNT.parse().unwrap(),
         region: "eu-west-1".parse().unwrap(),
+        record: None,
     }
 }
 
@@ -424,6 +425,24 @@ pub async fn strangers_are_found_as_their_provider_compares_ids(rig: &dyn Rig) {
     assert_eq!(find(target, 1).await, [], "AWS does not");
 }
 
+pub async fn a_stranger_that_was_referred_to_is_found_under_any_name(rig: &dyn Rig) {
+    let target = rig.target();
+    let other = native_id(7);
+    let renamed = rig.stranger(Stranger::new(&other, Some(ACCOUNT))).await;
+    assert_eq!(find(target, 1).await, []);
+    let ask = async |record: &RecordId| {
+        let asked = Identity { record: Some(record.clone()), ..identity(1) };
+        target.find(&[asked]).await.remove(&key(1)).unwrap().unwrap()
+    };
+    let found = ask(&renamed).await;
+    assert_eq!(found.iter().map(|record| (&record.id, &record.estate)).collect::<Vec<_>>(), [(&renamed, &None)]);
+    // It still has its name: it is one record.
+    let same = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
+    assert_eq!(ask(&same).await.len(), 1);
+    let ours = send(target, 0, &[create(target, 2)]).await.remove(0);
+    assert!(ask(&ours).await.iter().all(|record| record.id == same), "it is no stranger's");
+}
+
 pub async fn strangers_are_adopted(rig: &dyn Rig) {
     let target = rig.target();
     let record = rig.stranger(Stranger::new(&native_id(1), Some(ACCOUNT))).await;
@@ -620,7 +639,8 @@ macro_rules! suite {
         create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
         retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
         strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_found_as_their_provider_compares_ids,
-        strangers_are_adopted, a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent,
+        a_stranger_that_was_referred_to_is_found_under_any_name, strangers_are_adopted, a_record_takes_a_new_key,
+        a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent,
         a_full_read_tells_of_our_edges, a_full_read_lacks_an_edge_that_people_removed, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };

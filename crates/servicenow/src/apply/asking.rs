@@ -32,7 +32,15 @@ impl Batch<'_> {
             {
                 let (account, region) = (write.place.account.clone(), write.place.region.clone());
                 let name = fields.get("name").and_then(Value::as_str).unwrap_or(native_id).to_owned();
-                stale.push(Identity { key: write.key.clone(), kind: write.kind, native_id: native_id.clone(), name, account, region });
+                stale.push(Identity {
+                    key: write.key.clone(),
+                    kind: write.kind,
+                    native_id: native_id.clone(),
+                    name,
+                    account,
+                    region,
+                    record: None,
+                });
             }
         }
         if !stale.is_empty() {

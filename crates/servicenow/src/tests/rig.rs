@@ -195,6 +195,7 @@ pub(super) fn identity(ci: &Ci) -> Identity {
         name: ci.name.clone(),
         account: ci.account.clone(),
         region: ci.region.clone(),
+        record: None,
     }
 }
 

@@ -204,3 +204,44 @@ fn a_recovery_binds_edges_whose_attributes_the_target_does_not_keep() {
     world.state.edges.extend(rows.into_iter().filter_map(|(id, row)| Some((id, row?))));
     assert_eq!(words(&world.plan().changes), ["relate p-1>i-000", "relate p-1>i-001"]);
 }
+
+#[test]
+fn a_recovery_forgets_no_edge_that_only_one_end_could_tell_of() {
+    let mut world = pool_with(3);
+    // One of them lies in a class that is not read any more: what leads there is left out, whether it stands or not.
+    let mut found = shown(&world, &[0, 1]);
+    found.get_mut(&key("i-000")).unwrap().edges = None;
+    world.estate.edges.remove(&edge("p-1", "i-000"));
+    let rows = world.input(|input| recovered_edges(input, &found));
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[&edge("p-1", "i-001")], None, "both ends tell that it is not there");
+    for (id, row) in rows {
+        match row {
+            Some(row) => drop(world.state.edges.insert(id, row)),
+            None => drop(world.state.edges.remove(&id)),
+        }
+    }
+    assert_eq!(words(&world.sync().changes), ["relate p-1>i-001", "unrelate p-1>i-000"], "nobody wants it, and it may stand");
+    assert!(world.plan().changes.is_empty());
+}
+
+#[test]
+fn a_read_that_tells_of_no_relation_is_noticed() {
+    let mut world = pool_with(2);
+    let found = shown(&world, &[0, 1]);
+    let is_blind = |world: &World, found: &BTreeMap<Key, FoundRecord>| world.input(|input| is_blind(input, found));
+    assert!(!is_blind(&world, &found), "it tells that there is none");
+    let mut untold = found.clone();
+    untold.values_mut().for_each(|record| record.edges = None);
+    assert!(is_blind(&world, &untold));
+    untold.get_mut(&key("i-001")).unwrap().edges = Some(BTreeMap::new());
+    assert!(!is_blind(&world, &untold), "only some cannot be told");
+    untold.get_mut(&key("i-001")).unwrap().edges = None;
+    // Nothing that it should tell of was delivered.
+    world.target.tells = false;
+    assert!(!is_blind(&world, &untold));
+    world.target.tells = true;
+    assert!(!is_blind(&world, &BTreeMap::new()));
+    world.state.edges.clear();
+    assert!(!is_blind(&world, &untold));
+}

@@ -51,6 +51,44 @@ fn a_strangers_record_is_referred_to() {
 }
 
 #[test]
+fn an_end_that_is_only_proposed_takes_no_edges_away() {
+    let mut world = world(vec![stranger("s-1", &[])]);
+    world.sync();
+    world.propose("acct");
+    let plan = world.sync();
+    assert_eq!((words(&plan.changes), plan.forgotten.len(), plan.holds.len()), (vec![], 0, 0), "nobody looked it up");
+    let mut back = self::world(vec![stranger("s-1", &[])]);
+    back.sync();
+    back.propose("acct");
+    back.show_again("acct");
+    at_rest(&back);
+    world.confirm("acct");
+    assert_eq!(words(&world.sync().changes), ["unrelate p-1>acct"]);
+    assert_eq!(world.sync().forgotten, [key("acct")].into());
+}
+
+#[test]
+fn a_retired_one_is_not_referred_to() {
+    let retired = |id| FoundRecord { retired: true, ..stranger(id, &[]) };
+    let mut beside = world(vec![retired("s-1"), stranger("s-2", &[]), retired("s-3")]);
+    let plan = beside.sync();
+    assert_eq!((words(&plan.changes), plan.holds.len()), (vec!["create p-1".to_owned(), "relate p-1>acct".to_owned()], 0));
+    assert_eq!(beside.row("acct").record.clone().unwrap().0, "s-2", "the live one counts alone");
+
+    for (records, told) in
+        [(vec![retired("s-1")], "record s-1, which is retired"), (vec![retired("s-1"), retired("s-2")], "s-1, s-2, which are retired")]
+    {
+        let alone = world(records);
+        let plan = alone.plan();
+        assert_eq!((words(&plan.changes), words(&plan.holds[0].changes)), (vec!["create p-1".to_owned()], vec!["create acct".to_owned()]));
+        assert_eq!(plan.holds[0].guardrails, [Guardrail::Ownership]);
+        assert!(plan.holds[0].text.contains(told), "{}", plan.holds[0].text);
+    }
+    let live = world(vec![stranger("s-1", &[]), stranger("s-2", &[]), retired("s-3")]);
+    assert!(live.plan().holds[0].text.contains("record s-1, s-2 (adopt: never)"), "{}", live.plan().holds[0].text);
+}
+
+#[test]
 fn edges_that_are_gone_leave_it_and_what_ends_takes_its_own_along() {
     let mut world = world(vec![stranger("s-1", &[])]);
     world.sync();
