@@ -1,0 +1,12 @@
+//! The simulator over its socket, as a client that does only what a test says sees it, and as Azure's Python SDKs do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod clients;
+mod lists;
+mod support;
