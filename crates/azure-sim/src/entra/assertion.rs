@@ -53,9 +53,11 @@ fn by_certificate(
     };
     let header = |name: &str| jwt.header.get(name).and_then(Value::as_str);
     let certificates = application.certificates.iter().filter_map(|pem| Certificate::parse(pem));
+    // MSAL for Python pads them.
+    let thumbprint = |name: &str| header(name).map(|text| text.trim_end_matches('='));
     let named = |certificate: &Certificate| {
-        header("x5t").is_none_or(|wanted| certificate.thumbprint_sha1() == wanted)
-            && header("x5t#S256").is_none_or(|wanted| certificate.thumbprint_sha256() == wanted)
+        thumbprint("x5t").is_none_or(|wanted| certificate.thumbprint_sha1() == wanted)
+            && thumbprint("x5t#S256").is_none_or(|wanted| certificate.thumbprint_sha256() == wanted)
     };
     let certificate = certificates.into_iter().find(named).ok_or_else(|| unsigned("The thumbprint is not known."))?;
     if !certificate.signed(header("alg").unwrap_or_default(), jwt.signed.as_bytes(), &jwt.signature) {

@@ -229,8 +229,9 @@ impl<'a> Jwt<'a> {
     /// Whether it may be used now; a few minutes are allowed to clocks that differ.
     pub(super) fn is_current(&self, now: Timestamp) -> bool {
         const SKEW: SignedDuration = SignedDuration::from_mins(5);
-        let number = |claim: &str| self.claims.get(claim).and_then(Value::as_i64);
-        let (late, early) = (clock::later(now, -SKEW).as_second(), clock::later(now, SKEW).as_second());
+        // MSAL for Python writes parts of seconds.
+        let number = |claim: &str| self.claims.get(claim).and_then(Value::as_f64);
+        let (late, early) = (clock::later(now, -SKEW).as_duration().as_secs_f64(), clock::later(now, SKEW).as_duration().as_secs_f64());
         number("exp").is_some_and(|end| end > late) && number("nbf").or_else(|| number("iat")).is_none_or(|start| start <= early)
     }
 }
