@@ -7,6 +7,9 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
 mod clients;
+mod identity;
 mod lists;
+mod strict;
 mod support;
