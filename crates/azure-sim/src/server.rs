@@ -329,8 +329,10 @@ impl Product for Server {
     }
 }
 
+/// The error with the headers of its call, where it has none of its own.
 fn with_headers(mut error: ApiError, verdict: &Verdict) -> ApiError {
-    error.headers.extend(verdict.headers.iter().cloned());
+    let own: Vec<String> = error.headers.iter().map(|(name, _)| name.clone()).collect();
+    error.headers.extend(verdict.headers.iter().filter(|(name, _)| !own.contains(name)).cloned());
     error
 }
 
@@ -354,7 +356,9 @@ fn throttled(limit: Limit, wait: Option<u64>, now: Timestamp) -> ApiError {
                 "measuredRequestCount": 341,
             });
             let message = "The server rejected the request because too many requests have been received for this subscription.";
-            ApiError::new(429, "OperationNotAllowed", message).detail("TooManyRequests", &counted.to_string())
+            ApiError::new(429, "OperationNotAllowed", message)
+                .detail("TooManyRequests", &counted.to_string())
+                .header("x-ms-ratelimit-remaining-resource", "Microsoft.Compute/HighCostGet3Min;0,Microsoft.Compute/HighCostGet30Min;0")
         }
     };
     match wait {

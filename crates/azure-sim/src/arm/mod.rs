@@ -7,6 +7,8 @@ mod single;
 use dewpoint_sim_kit::{Request, Response, hash::keyed};
 use serde_json::{Value, json};
 
+pub(crate) use quirks::spoil;
+
 use crate::{
     access::{Caller, Reach},
     error::ApiError,

@@ -25,7 +25,7 @@ const ENUMERATIONS: [&str; 13] = [
 pub(crate) const NEW_VALUE: &str = "Rehydrating";
 
 /// Changes the items of a page as a fault says.
-pub(super) fn spoil(items: &mut Vec<Value>, effect: Option<&Effect>) {
+pub(crate) fn spoil(items: &mut Vec<Value>, effect: Option<&Effect>) {
     if let Some(Effect::MissItem { id }) = effect {
         items.retain(|item| !item.get("id").and_then(Value::as_str).is_some_and(|found| ids::fold(found) == ids::fold(id)));
     }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     access::is_below_group,
-    arm::{Call, ok},
+    arm::{Call, ok, spoil},
     error::ApiError,
     fault::Effect,
     world::{Subscription, World},
@@ -148,10 +148,8 @@ pub(crate) fn answer(call: &Call<'_>) -> Result<Response, ApiError> {
         "resultTruncated": if reached < total && !result.goes_on { "true" } else { "false" },
         "facets": [],
     });
-    let mut data: Vec<Map<String, Value>> = page.into_iter().map(|row| row.show(&result.columns)).collect();
-    if let Some(effect) = call.effect {
-        spoil(&mut data, effect);
-    }
+    let mut data: Vec<Value> = page.into_iter().map(|row| Value::Object(row.show(&result.columns))).collect();
+    spoil(&mut data, call.effect);
     if reached < total && result.goes_on {
         let next = match call.effect {
             Some(Effect::RepeatNextLink) => position,
@@ -165,26 +163,7 @@ pub(crate) fn answer(call: &Call<'_>) -> Result<Response, ApiError> {
     Ok(ok(&answer).header("x-ms-arg-snapshot-timestamp", snapshot.to_string()))
 }
 
-fn spoil(data: &mut Vec<Map<String, Value>>, effect: &Effect) {
-    match effect {
-        Effect::MissItem { id } => {
-            data.retain(|row| !row.get("id").and_then(Value::as_str).is_some_and(|found| found.eq_ignore_ascii_case(id)));
-        }
-        Effect::NullObjects => {
-            if let Some(row) = data.first_mut() {
-                row.values_mut().filter(|value| value.is_object()).for_each(|value| *value = Value::Null);
-            }
-        }
-        Effect::NoId => {
-            if let Some(row) = data.first_mut() {
-                row.remove("id");
-            }
-        }
-        _ => {}
-    }
-}
-
-fn table(columns: &[(String, Path)], data: &[Map<String, Value>]) -> Value {
+fn table(columns: &[(String, Path)], data: &[Value]) -> Value {
     let kind = |name: &str| match data.iter().find_map(|row| row.get(name).filter(|value| !value.is_null())) {
         Some(Value::Object(_) | Value::Array(_)) => "object",
         Some(Value::Number(_)) => "integer",
@@ -192,7 +171,7 @@ fn table(columns: &[(String, Path)], data: &[Map<String, Value>]) -> Value {
         _ => "string",
     };
     let names: Vec<&String> = match data.first() {
-        Some(row) if columns.is_empty() => row.keys().collect(),
+        Some(Value::Object(row)) if columns.is_empty() => row.keys().collect(),
         _ => columns.iter().map(|(name, _)| name).collect(),
     };
     let head: Vec<Value> = names.iter().map(|name| json!({"name": name, "type": kind(name)})).collect();

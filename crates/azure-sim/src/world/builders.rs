@@ -146,6 +146,18 @@ impl VmBuilder<'_> {
         self.edit_ip(|configuration| configuration.gateway_pools.push(id.to_owned()))
     }
 
+    /// One more interface at this private address, in the subnet of the first.
+    pub fn interface(self, ip: &str) -> Self {
+        let (id, first) = (self.id(), ids::fold(&self.nic_id()));
+        let Some(vm) = self.subscription.vms.get(&self.key) else { return self };
+        let (location, count) = (vm.base.location.clone(), vm.nics.len());
+        let first = self.subscription.nics.get(&first).and_then(|nic| nic.configurations.first());
+        let subnet = first.map(|configuration| configuration.subnet.clone()).unwrap_or_default();
+        let mut group = self.subscription.group(ids::group(&id), &location);
+        let nic = group.nic(&format!("{}-nic-{count}", ids::name(&id)), &subnet, Some(ip.to_owned()));
+        self.edit(|vm| vm.nics.push(nic))
+    }
+
     /// In a flexible scale set.
     pub fn member_of(self, set: &str) -> Self {
         self.edit(|vm| vm.scale_set = Some(set.to_owned()))

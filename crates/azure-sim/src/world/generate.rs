@@ -98,11 +98,15 @@ fn fill(subscription: &mut Subscription, number: usize, location: &str, vms: usi
     });
 
     let flexible = vms / 10;
+    let mut in_data = 0;
     for at in 0..vms - uniform {
         let in_app = at < flexible || at % 3 != 0;
         let mut group =
             if in_app { subscription.group(&app_name, location) } else { subscription.group(&format!("RG-DATA-{number}"), location) };
-        machine(&mut group, &dice, at, flexible, in_app, &place);
+        // The two networks have the same addresses, and machines at the same ones.
+        let host = if in_app { at } else { in_data };
+        in_data += usize::from(!in_app);
+        machine(&mut group, &dice, at, host, flexible, in_app.then_some(&place));
     }
     odd(subscription, &app_name, location);
 }
@@ -192,14 +196,16 @@ fn cluster(subscription: &mut Subscription, number: usize, location: &str, nodes
     });
 }
 
-fn machine(group: &mut GroupBuilder<'_>, dice: &Dice, at: usize, flexible: usize, in_app: bool, place: &Place) {
+fn machine(group: &mut GroupBuilder<'_>, dice: &Dice, at: usize, host: usize, flexible: usize, place: Option<&Place>) {
     let name = if at < flexible { format!("flex_{at:06x}") } else { format!("vm-{at}") };
     let public = group.public_address(&name);
-    let subnet_ip = address("10.0", at);
-    let mut vm = group.vm(&name).ip(&subnet_ip).size(SIZES.get(dice.pick("size", at, SIZES.len())).copied().unwrap_or("Standard_D2s_v5"));
+    let mut vm = group
+        .vm(&name)
+        .ip(&address("10.0", host))
+        .size(SIZES.get(dice.pick("size", at, SIZES.len())).copied().unwrap_or("Standard_D2s_v5"));
     vm = power(vm, dice, at);
-    if at < flexible {
-        vm = vm.member_of(&place.flexible);
+    if dice.hits("interfaces", at, 15) {
+        vm = vm.interface(&address("10.100", host));
     }
     if !dice.hits("untagged", at, 10) {
         vm =
@@ -220,7 +226,10 @@ fn machine(group: &mut GroupBuilder<'_>, dice: &Dice, at: usize, flexible: usize
     if dice.hits("public", at, 10) {
         vm = vm.public_ip(&public);
     }
-    if in_app {
+    if let Some(place) = place {
+        if at < flexible {
+            vm = vm.member_of(&place.flexible);
+        }
         if dice.hits("nsg", at, 2) {
             vm = vm.nsg(&place.nsg);
         }

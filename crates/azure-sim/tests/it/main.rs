@@ -9,7 +9,11 @@
 
 mod access;
 mod clients;
+mod faults;
+mod graph;
 mod identity;
+mod limits;
 mod lists;
+mod odd;
 mod strict;
 mod support;
