@@ -1,5 +1,7 @@
 //! Lists.
 
+use std::borrow::Cow;
+
 use dewpoint_sim_kit::Response;
 use serde_json::{Value, json};
 
@@ -17,14 +19,14 @@ use crate::{
 };
 
 /// An item by its key: folded ids, or names.
-type Keyed<T> = (String, T);
+type Keyed<'a, T> = (Cow<'a, str>, T);
 
 impl<'a> Call<'a> {
     fn listing<T: 'a>(
         &self,
-        items: Vec<Keyed<T>>,
+        items: Vec<Keyed<'a, T>>,
         last: Last,
-        render: impl Fn(&Keyed<T>) -> Option<Value> + 'a,
+        render: impl Fn(&Keyed<'a, T>) -> Option<Value> + 'a,
     ) -> Result<Response, ApiError> {
         self.page(Listing { items, key: |item| &item.0, render: Box::new(render), last })
     }
@@ -32,7 +34,7 @@ impl<'a> Call<'a> {
     pub(super) fn subscriptions(&self) -> Result<Response, ApiError> {
         self.query.only(&["$skiptoken"])?;
         let seen = |found: &&Subscription| found.foreign_tenant.is_none() && self.caller.sees(self.world, found);
-        let items = self.world.subscriptions.values().filter(seen).map(|found| (found.id.clone(), found)).collect();
+        let items = self.world.subscriptions.values().filter(seen).map(|found| (Cow::Borrowed(found.id.as_str()), found)).collect();
         let world = self.world;
         self.listing(items, Last::Absent, move |(_, found)| Some(render::subscription(found, &world.tenant)))
     }
@@ -82,7 +84,7 @@ impl<'a> Call<'a> {
                 let tags = group.tags.iter().flatten();
                 tags.into_iter().any(|(key, held)| key.eq_ignore_ascii_case(name) && value.as_ref().is_none_or(|value| value == held))
             })
-            .map(|group| (group.name.to_ascii_lowercase(), group))
+            .map(|group| (Cow::Owned(group.name.to_ascii_lowercase()), group))
             .collect();
         let id = &found.id;
         self.listing(items, Last::Absent, move |(_, group)| Some(render::resource_group(id, group)))
@@ -116,11 +118,13 @@ impl<'a> Call<'a> {
             let reach = self.caller.reach(self.world, &action, found);
             for (key, base) in kind.bases(found) {
                 if reach == Reach::All || (reach == Reach::Some && self.caller.may(self.world, &action, key)) {
-                    items.push((key.to_owned(), (kind, base)));
+                    items.push((Cow::Borrowed(key), (kind, base)));
                 }
             }
         }
-        self.listing(items, Last::Absent, move |(key, (kind, base))| Some(render::resource_row(base, *kind, found.vms.get(key), &expand)))
+        self.listing(items, Last::Absent, move |(key, (kind, base))| {
+            Some(render::resource_row(base, *kind, found.vms.get(key.as_ref()), &expand))
+        })
     }
 
     pub(super) fn skus(&self, id: &str) -> Result<Response, ApiError> {
@@ -132,7 +136,7 @@ impl<'a> Call<'a> {
         let Some(found) = self.enter_provider(id, "Microsoft.Compute")? else { return Ok(ok(&json!({"value": []}))) };
         self.need(&action(&Route::Skus(String::new())), &format!("/subscriptions/{}", found.id))?;
         let rows = render::skus(region.as_deref());
-        let items = rows.into_iter().enumerate().map(|(number, row)| (format!("{number:06}"), row)).collect();
+        let items = rows.into_iter().enumerate().map(|(number, row)| (Cow::Owned(format!("{number:06}")), row)).collect();
         self.listing(items, Last::Absent, |(_, row)| Some(row.clone()))
     }
 
@@ -140,17 +144,17 @@ impl<'a> Call<'a> {
     pub(super) fn descendants(&self, name: &str) -> Result<Response, ApiError> {
         self.query.only(&["$top", "$skiptoken"])?;
         self.need_group(name, &action(&Route::Descendants(String::new())))?;
-        let mut items: Vec<Keyed<String>> = Vec::new();
+        let mut items: Vec<Keyed<'a, String>> = Vec::new();
         for (group, found) in &self.world.management_groups {
             let above = group_line(self.world, found.parent.as_deref());
             if above.iter().any(|above| above.eq_ignore_ascii_case(name)) {
                 let id = format!("/providers/Microsoft.Management/managementGroups/{group}");
-                items.push((format!("group {group}"), id));
+                items.push((Cow::Owned(format!("group {group}")), id));
             }
         }
         for found in self.world.subscriptions.values().filter(|found| found.foreign_tenant.is_none()) {
             if is_below_group(self.world, found, name) {
-                items.push((format!("subscription {}", found.id), format!("/subscriptions/{}", found.id)));
+                items.push((Cow::Owned(format!("subscription {}", found.id)), format!("/subscriptions/{}", found.id)));
             }
         }
         let world = self.world;
@@ -158,7 +162,7 @@ impl<'a> Call<'a> {
     }
 
     /// The resources of a kind that the caller may read.
-    fn readable(&self, kind: Kind, subscription: &'a Subscription, group: Option<&str>) -> Result<Vec<Keyed<()>>, ApiError> {
+    fn readable(&self, kind: Kind, subscription: &'a Subscription, group: Option<&str>) -> Result<Vec<Keyed<'a, ()>>, ApiError> {
         if let Some(name) = group {
             self.existing_group(subscription, name)?;
         }
@@ -169,7 +173,7 @@ impl<'a> Call<'a> {
             .bases(subscription)
             .into_iter()
             .filter(|(key, _)| here(key) && (reach == Reach::All || self.caller.may(self.world, &action, key)))
-            .map(|(key, _)| (key.to_owned(), ()))
+            .map(|(key, _)| (Cow::Borrowed(key), ()))
             .collect())
     }
 
@@ -218,11 +222,11 @@ impl<'a> Call<'a> {
         let mut items = self.readable(Kind::Vm, found, group)?;
         if let Some(set) = &set {
             let is_member = |vm: &Vm| vm.scale_set.as_ref().is_some_and(|id| ids::fold(id) == *set);
-            items.retain(|(key, ())| found.vms.get(key).is_some_and(is_member));
+            items.retain(|(key, ())| found.vms.get(key.as_ref()).is_some_and(is_member));
         }
         let view = self.view();
         self.listing(items, Last::Absent, move |(key, ())| {
-            let vm = found.vms.get(key)?;
+            let vm = found.vms.get(key.as_ref())?;
             if status_only {
                 return Some(render::status_only(vm, view));
             }
@@ -269,7 +273,7 @@ impl<'a> Call<'a> {
         }
         let set = self.uniform_set(subscription, group, name, what)?;
         let view = self.view();
-        let all = || set.instances.iter().map(|(number, instance)| (format!("{number:010}"), (*number, instance)));
+        let all = || set.instances.iter().map(|(number, instance)| (Cow::Owned(format!("{number:010}")), (*number, instance)));
         let one = |wanted: &str| {
             let number = wanted.parse().unwrap_or(u32::MAX);
             let found = set.instances.get(&number).map(|instance| (number, instance));

@@ -48,11 +48,14 @@ enum Last {
     Empty,
 }
 
+/// An item as it goes out; `None` leaves it out.
+type Render<'a, T> = dyn Fn(&T) -> Option<Value> + 'a;
+
 /// A list with its pages: keys of its items, which are rendered for the page only.
 struct Listing<'a, T> {
     items: Vec<T>,
     key: fn(&T) -> &str,
-    render: Box<dyn Fn(&T) -> Option<Value> + 'a>,
+    render: Box<Render<'a, T>>,
     last: Last,
 }
 

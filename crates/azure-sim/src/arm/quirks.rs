@@ -27,7 +27,7 @@ pub(crate) const NEW_VALUE: &str = "Rehydrating";
 /// Changes the items of a page as a fault says.
 pub(crate) fn spoil(items: &mut Vec<Value>, effect: Option<&Effect>) {
     if let Some(Effect::MissItem { id }) = effect {
-        items.retain(|item| !item.get("id").and_then(Value::as_str).is_some_and(|found| ids::fold(found) == ids::fold(id)));
+        items.retain(|item| item.get("id").and_then(Value::as_str).is_none_or(|found| ids::fold(found) != ids::fold(id)));
     }
     let (Some(first), Some(effect)) = (items.first_mut(), effect) else { return };
     match effect {

@@ -260,10 +260,11 @@ mod tests {
 
     #[test]
     fn a_scope_is_of_a_resource() {
-        let known = vec!["https://management.azure.com".to_owned()];
+        let manager = "https://management.azure.com".to_owned();
+        let known = vec![manager.clone()];
         let number = |scope: &str| audience(scope, &known).map_err(|refusal| refusal.number);
-        assert_eq!(number("https://management.azure.com/.default"), Ok(known[0].clone()));
-        assert_eq!(number("https://management.azure.com//.default"), Ok(known[0].clone()));
+        assert_eq!(number("https://management.azure.com/.default"), Ok(manager.clone()));
+        assert_eq!(number("https://management.azure.com//.default"), Ok(manager.clone()));
         assert_eq!(number("https://management.azure.com/user_impersonation"), Err(1_002_012));
         assert_eq!(number("https://management.example.net/.default"), Err(500_011));
     }

@@ -134,11 +134,20 @@ pub(crate) fn answer(call: &Call<'_>) -> Result<Response, ApiError> {
     };
 
     let mut rows = rows::rows(query.table, world, index, call.caller, &subscriptions);
+    // What comes first and only leaves rows out is done first: the rest is dearer.
+    let columns = table_columns();
+    let filters = query.operators.iter().take_while(|operator| matches!(operator, Operator::Where(_))).count();
+    let (filters, operators) = query.operators.split_at_checked(filters).unwrap_or_default();
+    for filter in filters {
+        if let Operator::Where(conditions) = filter {
+            keep(&mut rows, &columns, conditions)?;
+        }
+    }
     let (seed, missing) = (call.settings.seed, call.settings.graph_missing);
-    rows.retain(|row| missing <= 0.0 || share(seed, keyed(41, &row.id)) >= missing);
+    rows.retain(|row| missing <= 0.0 || share(seed, keyed(41, row.id())) >= missing);
     // Without an order of the query's own every answer has another one.
-    rows.sort_by_cached_key(|row| keyed(mix(seed ^ u64::from(position.page)), &row.id));
-    let result = run(&query, rows)?;
+    rows.sort_by_cached_key(|row| keyed(mix(seed ^ u64::from(position.page)), row.id()));
+    let result = run(operators, columns, rows)?;
     let total = result.rows.len();
     let page: Vec<&Shown> = result.rows.iter().skip(position.rows).take(top).collect();
     let reached = position.rows + page.len();
@@ -248,18 +257,24 @@ struct Answered<'a> {
     goes_on: bool,
 }
 
-fn run<'a>(query: &Query, mut rows: Vec<Row<'a>>) -> Result<Answered<'a>, ApiError> {
-    let mut columns: Vec<(String, Path)> = rows::COLUMNS.into_iter().map(|name| (name.to_owned(), vec![name.to_owned()])).collect();
+fn table_columns() -> Vec<(String, Path)> {
+    rows::COLUMNS.into_iter().map(|name| (name.to_owned(), vec![name.to_owned()])).collect()
+}
+
+/// Leaves out the rows for which a condition does not hold.
+fn keep(rows: &mut Vec<Row<'_>>, columns: &[(String, Path)], conditions: &[Condition]) -> Result<(), ApiError> {
+    for condition in conditions {
+        let path = resolve(columns, &condition.path)?;
+        rows.retain(|row| holds(condition, &row.get(&path)));
+    }
+    Ok(())
+}
+
+fn run<'a>(operators: &[Operator], mut columns: Vec<(String, Path)>, mut rows: Vec<Row<'a>>) -> Result<Answered<'a>, ApiError> {
     let mut limited = false;
-    for (at, operator) in query.operators.iter().enumerate() {
+    for (at, operator) in operators.iter().enumerate() {
         match operator {
-            Operator::Where(conditions) => {
-                let conditions: Vec<(Path, &Condition)> = conditions
-                    .iter()
-                    .map(|condition| resolve(&columns, &condition.path).map(|path| (path, condition)))
-                    .collect::<Result<_, _>>()?;
-                rows.retain(|row| conditions.iter().all(|(path, condition)| holds(condition, &row.get(path))));
-            }
+            Operator::Where(conditions) => keep(&mut rows, &columns, conditions)?,
             Operator::Project(wanted) => columns = renamed(&columns, wanted)?,
             Operator::Extend(wanted) => {
                 let more = renamed(&columns, wanted)?;
@@ -281,7 +296,7 @@ fn run<'a>(query: &Query, mut rows: Vec<Row<'a>>) -> Result<Answered<'a>, ApiErr
                 rows.truncate(*most);
                 limited = true;
             }
-            Operator::Count | Operator::CountBy(_) if at + 1 < query.operators.len() => {
+            Operator::Count | Operator::CountBy(_) if at + 1 < operators.len() => {
                 return Err(bad_query("nothing can follow an aggregation here"));
             }
             Operator::Count => {

@@ -75,7 +75,8 @@ pub(crate) fn resource(kind: Kind, subscription: &Subscription, key: &str, view:
 
 /// What all resources have, and their properties.
 pub(crate) fn head(base: &Base, kind: Kind, id: &str, properties: Value) -> Value {
-    let mut item = json!({"name": base.name(), "id": id, "type": kind.full_name(), "location": base.location, "properties": properties});
+    let mut item = json!({"name": base.name(), "id": id, "type": kind.full_name(), "location": base.location});
+    put(&mut item, "properties", Some(properties));
     put(&mut item, "tags", tags(base.tags.as_ref(), kind));
     item
 }

@@ -130,8 +130,8 @@ fn rows_can_be_missing_without_a_word() {
     let count = world.subscriptions.values().next().unwrap().vms.len();
     let sim = start_with(world, |start| start.settings.graph_missing = 0.3);
     let answer = query(&sim, &json!({"query": VMS, "options": {"$top": 1000}})).json();
-    let found = answer["totalRecords"].as_u64().unwrap();
-    assert!(found > 0 && (found as usize) < count, "{found} of {count}");
+    let found = usize::try_from(answer["totalRecords"].as_u64().unwrap()).unwrap();
+    assert!(found > 0 && found < count, "{found} of {count}");
     assert_eq!(answer["resultTruncated"], "false");
 }
 
