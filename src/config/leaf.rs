@@ -17,8 +17,8 @@ use super::ownership::Meaning;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
 use super::servicenow::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, NameOrRef, ProxyAddress, RelationKey, RelationshipType,
-    ValueText,
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, ProxyAddress, RelationKey,
+    RelationshipType, TableName, ValueText,
 };
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
@@ -150,6 +150,8 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         DiscoverySource::NAME => attempt::<DiscoverySource>,
         ClassName::NAME => attempt::<ClassName>,
         ColumnName::NAME => attempt::<ColumnName>,
+        TableName::NAME => attempt::<TableName>,
+        LookUpColumn::NAME => attempt::<LookUpColumn>,
         ValueText::NAME => attempt::<ValueText>,
         RelationshipType::NAME => attempt::<RelationshipType>,
         LifeCycleName::NAME => attempt::<LifeCycleName>,

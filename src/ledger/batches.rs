@@ -265,18 +265,9 @@ impl Outcomes {
 
     fn edge_done(&mut self, target: &TargetName, change: &Change, edge: &EdgeId) {
         let row = self.edges.entry(edge.clone()).or_default();
-        // An edge that is delivered once more is not a new one.
-        let created_at = row.as_ref().filter(|row| row.delivered_at.is_some()).map_or(Some(self.at), |row| row.created_at);
         *row = match change.change {
             ChangeKind::Unrelate => None,
-            _ => Some(RecordEdge {
-                basis: Some(change.basis),
-                created_at,
-                delivered_at: Some(self.at),
-                state: DeliveryState::Delivered,
-                revision: row.as_ref().map_or(0, |row| row.revision) + 1,
-                ..new_edge()
-            }),
+            _ => Some(RecordEdge::related(row.as_ref(), change.basis, self.at)),
         };
         self.delivered = true;
         let side = |pick: fn(&FieldChange) -> &Value| {
@@ -322,5 +313,13 @@ impl Outcomes {
 }
 
 fn new_edge() -> RecordEdge {
-    RecordEdge { basis: None, created_at: None, delivered_at: None, state: DeliveryState::Pending, revision: 0, refusal: None }
+    RecordEdge {
+        basis: None,
+        created_at: None,
+        delivered_at: None,
+        state: DeliveryState::Pending,
+        revision: 0,
+        refusal: None,
+        missed: None,
+    }
 }

@@ -11,7 +11,7 @@ use super::session::{Cell, Columns, Database, ROWS_PER_STATEMENT, Session, Table
 use super::{Lease, LedgerError, Rows, TargetNews, TargetRow, Trouble};
 use crate::estate::{EstateId, Fence, JournalEntry, JournalKind};
 use crate::model::{Digest, EdgeId, Key, RelationType, TargetName};
-use crate::plan::{DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState, Verdict};
+use crate::plan::{DeliveryState, FieldState, Missed, RecordBrief, RecordEdge, Refusal, Tally, TargetState, Verdict};
 use crate::target::RecordId;
 
 /// Columns of `record` as [`read_brief`] reads them.
@@ -24,7 +24,7 @@ macro_rules! record_columns {
 /// Columns of `record_edge` as [`read_edge`] reads them.
 macro_rules! edge_columns {
     () => {
-        "basis, created_at, delivered_at, state, revision, refused, attempts, next_try_at, error"
+        "basis, created_at, delivered_at, state, revision, refused, attempts, next_try_at, error, missed"
     };
 }
 
@@ -84,6 +84,7 @@ const EDGE: Columns = &[
     ("attempts", Type::Int),
     ("next_try_at", Type::Int),
     ("error", Type::Text),
+    ("missed", Type::Text),
 ];
 static EDGES: Table = Table { name: "record_edge", number: "from_id", columns: EDGE };
 const UPSERT_EDGE: &str = concat!(
@@ -93,7 +94,8 @@ const UPSERT_EDGE: &str = concat!(
     edge_columns!(),
     " FROM input WHERE true ON CONFLICT (target, from_id, relation, to_id) DO UPDATE SET basis = excluded.basis, \
      created_at = excluded.created_at, delivered_at = excluded.delivered_at, state = excluded.state, revision = excluded.revision, \
-     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error"
+     refused = excluded.refused, attempts = excluded.attempts, next_try_at = excluded.next_try_at, error = excluded.error, \
+     missed = excluded.missed"
 );
 
 pub(super) async fn target_row(db: &dyn Database, target: &TargetName) -> Result<Option<TargetRow>, LedgerError> {
@@ -528,7 +530,8 @@ pub(super) async fn write_edges(
             refused,
             attempts,
             next_try_at,
-            error
+            error,
+            edge.missed.map(Missed::as_str)
         ])
     });
     write_rows(session, "write edges", UPSERT_EDGE, EDGE, rows).await?;
@@ -630,5 +633,6 @@ fn read_edge(row: &mut Reader<'_>) -> Result<RecordEdge, LedgerError> {
         state: row.parse::<DeliveryState>()?,
         revision: row.int()?,
         refusal: read_refusal(row)?,
+        missed: row.opt_parse()?,
     })
 }

@@ -7,8 +7,8 @@ use crate::clock::earlier;
 use crate::deliver::{self, Beaten, Beating, Delivery, Stop};
 use crate::exit::Exit;
 use crate::ledger::{LedgerError, Rows, RunRow, TargetNews};
-use crate::model::{Key, TargetName};
-use crate::plan::{Beats, Change, Plan, Unasked, document};
+use crate::model::{EdgeId, Key, TargetName};
+use crate::plan::{Beats, Change, Lost, Plan, Unasked, document};
 use crate::source::{Remark, SourceError};
 use crate::target::TargetError;
 use crate::told;
@@ -228,6 +228,7 @@ pub(super) async fn report(
         let name = &standing.ready.configured.name;
         remarks.extend(standing.remarks.iter().cloned());
         remarks.extend(standing.drifted.iter().map(|drifted| drifted_remark(name, drifted)));
+        remarks.extend(lost_remarks(name, &standing.lost));
         if let Some(error) = &standing.ready.unread {
             exits.insert(Exit::Partly);
             problems.push((Exit::Partly, unread_problem(name, error)));
@@ -547,6 +548,25 @@ fn drifted_remark(name: &TargetName, drifted: &crate::plan::Drifted) -> Remark {
             drifted.action.words()
         ),
     }
+}
+
+/// Edges that the target lacks; of very many the first, and how many more.
+fn lost_remarks(name: &TargetName, lost: &[Lost]) -> Vec<Remark> {
+    const EACH_MAX: usize = 20;
+    let mut remarks = Vec::new();
+    let outcomes =
+        [(false, "related again"), (true, "it was related again before; left so until its attributes or the record of an end change")];
+    for (rests, what) in outcomes {
+        let edges: Vec<&EdgeId> = lost.iter().filter(|lost| lost.rests == rests).map(|lost| &lost.edge).collect();
+        remarks.extend(edges.iter().take(EACH_MAX).map(|EdgeId { from, relation, to }| Remark {
+            subject: from.to_string(),
+            text: format!("{name}: the target does not show `{relation}` to {to} ({what})"),
+        }));
+        if let Some(more) = edges.len().checked_sub(EACH_MAX).filter(|more| *more > 0) {
+            remarks.push(Remark { subject: name.to_string(), text: format!("the target does not show {more} more edges ({what})") });
+        }
+    }
+    remarks
 }
 
 /// Changes of a saved plan that no longer fit: the record or the wish is not the one that was planned from.

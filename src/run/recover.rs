@@ -103,7 +103,8 @@ pub(super) fn enter_edges(stand: &mut Stand, standings: &[Standing<'_>]) {
                 let id = EdgeId { from: from.clone(), relation: *relation, to: to.clone() };
                 if !stand.estate.edges.contains_key(&id) && is_open(stand, &id) {
                     let (derived, extra) = (from.is_derived() || to.is_derived(), Map::new());
-                    entered.push((id, KnownEdge { attributes: attributes.clone(), derived, extra, fence: stand.fence }));
+                    entered
+                        .push((id, KnownEdge { attributes: attributes.clone().unwrap_or_default(), derived, extra, fence: stand.fence }));
                 }
             }
         }

@@ -203,6 +203,7 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         discovery_source: settings.discovery_source.clone(),
         mapping: Arc::new(mapping),
         authority: configured.authority.clone(),
+        adopt: configured.adopt,
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
         timeout: settings.timeout,

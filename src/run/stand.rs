@@ -1,6 +1,6 @@
 //! Where one target stands in a run: from what the ledger knows of it to what may be sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +9,8 @@ use crate::estate::EstateId;
 use crate::ledger::{Binding, Rows};
 use crate::model::{Digest, EdgeId, Key};
 use crate::plan::{
-    self, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict, VerdictKind,
+    self, Attachments, Beats, Change, Drifted, Guarded, Guards, Hold, Input, Lost, Members, Pace, RecordBrief, RecordEdge, Terms, Verdict,
+    VerdictKind,
 };
 use crate::source::Remark;
 use crate::target::{FoundRecord, Identity, RecordId, TargetError};
@@ -30,6 +31,8 @@ pub(super) struct Standing<'a> {
     pub(super) edges: BTreeMap<EdgeId, Option<RecordEdge>>,
     /// Fields found other than written.
     pub(super) drifted: Vec<Drifted>,
+    /// Delivered edges that were not found.
+    pub(super) lost: Vec<Lost>,
     /// Odd things for the report.
     pub(super) remarks: Vec<Remark>,
     /// Keys whose rows went to another key.
@@ -38,6 +41,7 @@ pub(super) struct Standing<'a> {
     guarded: Option<Guarded>,
     newest_found: Option<Timestamp>,
     members: Members,
+    attachments: Attachments,
     approved: BTreeSet<Digest>,
     is_lean: bool,
 }
@@ -52,12 +56,14 @@ impl<'a> Standing<'a> {
             rows: BTreeMap::new(),
             edges: BTreeMap::new(),
             drifted: Vec::new(),
+            lost: Vec::new(),
             remarks: Vec::new(),
             moved: Vec::new(),
             answers: BTreeMap::new(),
             guarded: None,
             newest_found: None,
             members: Members::default(),
+            attachments: Attachments::default(),
             approved: BTreeSet::new(),
         }
     }
@@ -79,6 +85,7 @@ impl<'a> Standing<'a> {
             self.moved.push((from.clone(), to.clone()));
         }
         let Some(found) = &mut self.ready.found else { return };
+        let mut renamed: BTreeMap<&Key, &Key> = BTreeMap::new();
         for (key, row) in &state.records {
             // The record says its old key until the update that rewrites it was delivered.
             if let Some(old) = &row.carries
@@ -87,13 +94,13 @@ impl<'a> Standing<'a> {
                 && let Some(record) = found.remove(old)
             {
                 found.insert(key.clone(), record);
+                renamed.insert(old, key);
             }
         }
-        if !stand.successors.is_empty() {
+        if !renamed.is_empty() {
             for edges in found.values_mut().filter_map(|record| record.edges.as_mut()) {
-                let renamed = |to: Key| stand.successors.get(&to).filter(|_| !state.records.contains_key(&to)).cloned().unwrap_or(to);
-                *edges =
-                    std::mem::take(edges).into_iter().map(|((relation, to), attributes)| ((relation, renamed(to)), attributes)).collect();
+                let now = |to: Key| renamed.get(&to).map_or_else(|| to.clone(), |now| (*now).clone());
+                *edges = std::mem::take(edges).into_iter().map(|((relation, to), edge)| ((relation, now(to)), edge)).collect();
             }
         }
         let unknown = found.keys().find(|key| !state.records.get(*key).is_some_and(RecordBrief::exists));
@@ -113,6 +120,7 @@ impl<'a> Standing<'a> {
         let Some(found) = self.ready.found.take() else { return Ok(()) };
         let live: Vec<Key> = self.ready.state.records.iter().filter(|(_, row)| row.is_live()).map(|(key, _)| key.clone()).collect();
         self.load_fields(context, &live).await?;
+        self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let absorbed = self.with_input(context, stand, |input| plan::absorb(input, &found));
         let mut unseen: Vec<Identity> = absorbed.unseen.iter().chain(&absorbed.references).filter_map(|key| identity(stand, key)).collect();
@@ -143,6 +151,8 @@ impl<'a> Standing<'a> {
         } else {
             self.rows.extend(absorbed.rows);
             self.drifted = absorbed.drifted;
+            self.lost = absorbed.lost;
+            self.edges = absorbed.edges.into_iter().map(|(edge, row)| (edge, Some(row))).collect();
         }
         unseen.retain(|identity| !self.rows.contains_key(&identity.key));
         let answers = self.ask(&unseen).await;
@@ -161,17 +171,52 @@ impl<'a> Standing<'a> {
         for (key, row) in &self.rows {
             self.ready.state.records.insert(key.clone(), row.clone());
         }
+        if !self.ready.recovering {
+            self.try_again().await;
+        }
         if self.ready.recovering {
             self.edges = self.with_input(context, stand, |input| plan::recovered_edges(input, &found));
-            for (edge, row) in &self.edges {
-                match row {
-                    Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
-                    None => drop(self.ready.state.edges.remove(edge)),
-                }
+        }
+        for (edge, row) in &self.edges {
+            match row {
+                Some(row) => drop(self.ready.state.edges.insert(edge.clone(), row.clone())),
+                None => drop(self.ready.state.edges.remove(edge)),
             }
         }
         self.ready.row.verified_at = Some(context.at());
         Ok(())
+    }
+
+    /// Counts what is attached to machines, as the estate stands now, for a target that tells of it.
+    fn count(&mut self, stand: &Stand) {
+        if self.ready.target.counts_attached() {
+            self.attachments = plan::attachments(&stand.estate);
+        }
+    }
+
+    /// Puts values that the target left among what is still to be written, where it can take them by now. A write of what it would leave again is in vain.
+    async fn try_again(&mut self) {
+        let left = plan::left(self.ready.state.records.values());
+        if left.is_empty() {
+            return;
+        }
+        let taken = match self.ready.target.stands_by_now(&left).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                let subject = self.ready.configured.name.to_string();
+                return self.remarks.push(Remark { subject, text: error.to_string() });
+            }
+        };
+        let taken: HashSet<_> = left.into_iter().zip(taken).filter_map(|(value, is_taken)| is_taken.then_some(value)).collect();
+        if taken.is_empty() {
+            return;
+        }
+        for (key, row) in &mut self.ready.state.records {
+            if let Some(tried) = plan::tried_again(row, &taken) {
+                self.rows.insert(key.clone(), tried.clone());
+                *row = tried;
+            }
+        }
     }
 
     /// Whether an answer shows the record of a row; one that is only referred to is told by its id, and as long as it is nobody's.
@@ -192,6 +237,7 @@ impl<'a> Standing<'a> {
         own: &EstateId,
         approve: &BTreeSet<Digest>,
     ) -> Result<(), RunError> {
+        self.count(stand);
         self.members = self.with_input(context, stand, plan::members);
         let missing: Vec<Key> = self
             .with_input(context, stand, plan::stale)
@@ -267,6 +313,7 @@ impl<'a> Standing<'a> {
             proposed: &stand.decisions.proposed,
             state: &self.ready.state,
             members: &self.members,
+            attachments: &self.attachments,
             ownership: &stand.ownership,
             verdicts: &stand.decisions.verdicts,
             at: context.at(),

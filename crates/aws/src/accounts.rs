@@ -53,6 +53,7 @@ struct OrganizationFacts {
     state: String,
     email_domain: Option<String>,
     organization: Option<String>,
+    management_account: Option<String>,
     joined_at: Option<Timestamp>,
 }
 
@@ -162,9 +163,10 @@ fn read(row: &WireAccount) -> Result<(Account, OrganizationFacts), Fault> {
     let email_domain = filled(row.email()).and_then(|email| email.rsplit_once('@')).map(|(_, domain)| domain.to_owned());
     // arn:aws:organizations::<management account>:account/<organization>/<account>
     let organization = filled(row.arn()).and_then(|arn| arn.rsplit('/').nth(1)).map(str::to_owned);
+    let management_account = filled(filled(row.arn()).and_then(|arn| arn.split(':').nth(4))).map(str::to_owned);
     let joined_at = instant(row.joined_timestamp());
     let name = filled(row.name()).map(str::to_owned);
-    Ok((account, OrganizationFacts { name, state, email_domain, organization, joined_at }))
+    Ok((account, OrganizationFacts { name, state, email_domain, organization, management_account, joined_at }))
 }
 
 /// A member whose account can be read.
@@ -266,6 +268,7 @@ impl Member {
         let mut attributes = Facts::default();
         attributes.text("email_domain", facts.and_then(|facts| facts.email_domain.as_deref()));
         attributes.text("organization", facts.and_then(|facts| facts.organization.as_deref()));
+        attributes.text("management_account", facts.and_then(|facts| facts.management_account.as_deref()));
         attributes.time("joined_at", facts.and_then(|facts| facts.joined_at));
         let mut relations = Vec::new();
         for region in regions.into_iter().flat_map(RegionList::named) {

@@ -33,5 +33,6 @@ pub fn ci(known: &Known, stage: Stage, ownership: &Ownership, verdict: &Verdict)
         attributes,
         tags: resource.tags.clone(),
         created_at: resource.created_at,
+        attached: None,
     }
 }

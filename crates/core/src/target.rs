@@ -44,6 +44,19 @@ pub struct Ci {
     pub tags: BTreeMap<String, String>,
     /// Birth of the machine.
     pub created_at: Option<Timestamp>,
+    /// How much is attached to the machine, where the target tells of it ([`Target::counts_attached`]).
+    pub attached: Option<Attached>,
+}
+
+/// How much is attached to a machine. `None` for what no listing ever showed whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attached {
+    /// Network interfaces.
+    pub interfaces: Option<u64>,
+    /// Volumes.
+    pub volumes: Option<u64>,
+    /// Size of these volumes, in GiB; `None` also where the size of one is not known.
+    pub volume_gib: Option<u64>,
 }
 
 vocabulary! {
@@ -175,13 +188,14 @@ pub struct FoundRecord {
     pub subject: Option<Subject>,
     /// Its fields in the target's own shape.
     pub fields: BTreeMap<String, Value>,
-    /// In a full read the edges that we delivered and that start here, by type and by the external id of the record where they end, with
-    /// their attributes. `None` where the answer does not tell of edges: a look-up's, or that of a target which cannot list them.
+    /// In a full read the edges that we delivered and that start here, by type and by the external id of the record where they end: all that
+    /// the target tells ([`Target::tells`]) and that end at a record whose own edges are told as well. `None` where nobody can say: in a look-up's
+    /// answer, or of a record whose edges the target cannot read.
     pub edges: Option<FoundEdges>,
 }
 
-/// Edges of one record; see [`FoundRecord::edges`].
-pub type FoundEdges = BTreeMap<(RelationType, Key), Attributes>;
+/// Edges of one record ([`FoundRecord::edges`]) with their attributes; `None` where the target keeps none, so that nobody knows what was sent.
+pub type FoundEdges = BTreeMap<(RelationType, Key), Option<Attributes>>;
 
 /// What a target is, so that a moved or cloned one is noticed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -371,6 +385,17 @@ impl Delivered {
     }
 }
 
+/// A value that a target left as it was ([`Delivered::left`]).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LeftValue {
+    /// Kind of the CI.
+    pub kind: Kind,
+    /// The field.
+    pub field: String,
+    /// What was wanted there.
+    pub value: Value,
+}
+
 /// A page of a full read.
 #[derive(Debug, Clone)]
 pub struct Page {
@@ -421,14 +446,25 @@ pub trait Target: Send + Sync {
     /// Whether the target stores edges of this type between these kinds. Pure.
     fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool;
 
+    /// Whether a full read that tells of edges ([`FoundRecord::edges`]) tells of those of this type between these kinds: a target that keeps different ones in the
+    /// same form cannot say which of them is there. Pure.
+    fn tells(&self, _relation: RelationType, _from: Kind, _to: Kind) -> bool {
+        true
+    }
+
     /// The edges that lead to what a record of this kind is identified beside, the first that is there decides. Pure.
     fn hosts(&self, _kind: Kind) -> &'static [HostEdge] {
         &[]
     }
 
-    /// Whether records of this kind are what others are identified beside, and hold nothing that is ours alone: where a stranger's stands for such a
-    /// CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
+    /// Whether records of this kind are as a rule made by others and hold nothing that is ours alone, such as what all else is identified beside: where a
+    /// stranger's stands for such a CI and nothing is adopted, that one is referred to, and neither held nor written. Pure.
     fn is_host(&self, _kind: Kind) -> bool {
+        false
+    }
+
+    /// Whether records of machines tell how much is attached to them ([`Ci::attached`]). Pure.
+    fn counts_attached(&self) -> bool {
         false
     }
 
@@ -462,6 +498,15 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// When the batch failed as a whole: none of its writes is known to have been done.
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError>;
+
+    /// Of values that were left as nothing stood for them ([`Delivered::left`]), which something stands for by now, one answer each. Asked where the target
+    /// was read in full.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        Ok(vec![false; left.len()])
+    }
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;

@@ -117,6 +117,21 @@ pub(crate) struct ClassMeta {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct AttributeMeta {
     pub(crate) element: String,
+    /// Its type as the dictionary calls it.
+    #[serde(default, rename = "type")]
+    kind: Option<String>,
+}
+
+impl AttributeMeta {
+    /// Whether it holds ids of another table's rows.
+    pub(crate) fn is_reference(&self) -> bool {
+        self.kind.as_deref() == Some("reference")
+    }
+
+    /// Whether it holds mere text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.kind.as_deref().is_some_and(|kind| kind.starts_with("string"))
+    }
 }
 
 /// How the instance identifies records of a class.
@@ -209,34 +224,46 @@ impl Api {
         }
     }
 
-    /// One page of rows, in the order of their ids; the next starts behind the last of them, and one without rows is the end. Where a page
-    /// hides rows that the user may not see, that is an error: nothing would tell them from what is not there.
-    pub(crate) async fn page(&self, select: &Select<'_>, after: Option<&str>) -> Result<Vec<Row>, TargetError> {
-        let query = select.query.clone().page(after);
-        self.get_rows(select.table, &query, select.fields, PAGE_ROWS).await
+    /// The first page of rows, in the order of their ids. Where it hides rows that the user may not see, that is an error.
+    pub(crate) async fn page(&self, select: &Select<'_>) -> Result<Vec<Row>, TargetError> {
+        let query = select.query.clone().page(None);
+        Ok(self.get_rows(select.table, &query, select.fields, PAGE_ROWS).await?.0)
     }
 
     /// All rows.
     pub(crate) async fn rows(&self, select: &Select<'_>) -> Result<Vec<Row>, TargetError> {
         let mut rows: Vec<Row> = Vec::new();
+        self.each_page(select, |page| rows.extend(page)).await?;
+        Ok(rows)
+    }
+
+    /// All rows, page by page in the order of their ids: each page starts behind the last row of the one before. The end is a page without rows, or one
+    /// that shows all that the instance counted behind the page before. Where a page hides rows that the user may not see, that is an error: nothing would tell
+    /// them from what is not there.
+    pub(crate) async fn each_page(&self, select: &Select<'_>, mut take: impl FnMut(Vec<Row>)) -> Result<(), TargetError> {
         let mut after: Option<String> = None;
         loop {
-            let page = self.page(select, after.as_deref()).await?;
-            let Some(last) = page.last().and_then(|row| row.get("sys_id")).cloned() else { return Ok(rows) };
+            let query = select.query.clone().page(after.as_deref());
+            let (page, is_last) = self.get_rows(select.table, &query, select.fields, PAGE_ROWS).await?;
+            let Some(last) = page.last().and_then(|row| row.get("sys_id")).cloned() else { return Ok(()) };
             if after.as_ref().is_some_and(|after| last <= *after) {
                 return Err(self.unreachable("read", format!("its pages of {} do not come to an end", select.table)));
             }
+            take(page);
+            if is_last {
+                return Ok(());
+            }
             after = Some(last);
-            rows.extend(page);
         }
     }
 
     /// The first of the rows in a query's own order.
     pub(crate) async fn first(&self, table: &str, query: &Query, fields: &[&str]) -> Result<Option<Row>, TargetError> {
-        Ok(self.get_rows(table, query, fields, 1).await?.into_iter().next())
+        Ok(self.get_rows(table, query, fields, 1).await?.0.into_iter().next())
     }
 
-    async fn get_rows(&self, table: &str, query: &Query, fields: &[&str], limit: usize) -> Result<Vec<Row>, TargetError> {
+    /// Rows, and whether the instance counts no more than these.
+    async fn get_rows(&self, table: &str, query: &Query, fields: &[&str], limit: usize) -> Result<(Vec<Row>, bool), TargetError> {
         let request = Request::get("/api/now/v2/table")
             .segment(table)
             .query("sysparm_query", query.as_str())
@@ -266,7 +293,7 @@ impl Api {
                     found - shown
                 ),
             }),
-            _ => Ok(result.into_iter().map(|row| row.0).collect()),
+            _ => Ok((result.into_iter().map(|row| row.0).collect(), found == Some(shown))),
         }
     }
 

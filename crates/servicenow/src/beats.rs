@@ -25,9 +25,6 @@ const SHARE: f64 = 0.1;
 /// Ids in one question for marks; each takes 32 characters, and its comma three.
 const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
 
-/// Requests that such a question takes: only an empty page says that there is no other.
-const PAGES: usize = 2;
-
 /// Requests for the accounts and datacenters behind the records, once for each of many places.
 const FOR_PLACES: usize = 1;
 
@@ -36,9 +33,9 @@ pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usiz
     let requests =
         Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
     let requests = usize::try_from(requests).unwrap_or(usize::MAX).saturating_sub(FOR_PLACES);
-    let per_batch = 1 + PAGES * batch_size.div_ceil(IDS_PER_QUERY);
+    let per_batch = 1 + batch_size.div_ceil(IDS_PER_QUERY);
     let (whole, left) = (requests / per_batch, requests % per_batch);
-    whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) / PAGES * IDS_PER_QUERY)
+    whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) * IDS_PER_QUERY)
 }
 
 /// Sends beats, after a look at whose the records are.
@@ -111,10 +108,10 @@ mod tests {
     #[test]
     fn a_tenth_of_the_requests_is_for_heartbeats() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-        // 600 requests: one for places, eleven for each batch of 200 (48 ids to a question), and five more for 96.
-        assert_eq!(within(minutes(10), 10.0, 200), 54 * 200 + 96);
-        assert_eq!(within(Duration::from_secs(12), 10.0, 200), 200);
-        assert_eq!(within(Duration::from_secs(3), 10.0, 200), 0);
+        // 603 requests: one for places, six for each batch of 200 (48 ids to a question), and two more for 48.
+        assert_eq!(within(Duration::from_secs(603), 10.0, 200), 100 * 200 + 48);
+        assert_eq!(within(Duration::from_secs(7), 10.0, 200), 200);
+        assert_eq!(within(Duration::from_secs(2), 10.0, 200), 0);
         assert_eq!(within(minutes(10), 0.01, 200), 0);
         assert_eq!(within(Duration::ZERO, 10.0, 200), 0);
         assert_eq!(within(Duration::MAX, 1e300, 200), usize::MAX);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dewpoint_core::model::TargetName;
-use dewpoint_core::target::Authority;
+use dewpoint_core::target::{Adopt, Authority};
 use dewpoint_http::auth::{Fixed, Grant, OAuth, OAuthSettings};
 use dewpoint_http::{BaseUrl, BuildError, Client, Clock, HeaderName, Meter, Proxies, Rate, RateBudget, Settings};
 use secrecy::SecretString;
@@ -60,6 +60,9 @@ pub struct ServiceNowConfig {
     pub mapping: Arc<Mapping>,
     /// Fields whose authority is not the mapping's.
     pub authority: BTreeMap<String, Authority>,
+    /// What is done with records that somebody else made: where nothing is adopted, any service of a name is referred to, and else only those of the class
+    /// that ours have.
+    pub adopt: Adopt,
     /// Creates, updates or edges in a payload.
     pub batch_size: u32,
     /// How fast it is asked.

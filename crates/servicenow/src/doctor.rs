@@ -8,7 +8,7 @@ use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::TargetError;
 use jiff::SignedDuration;
 
-use crate::api::{Api, Seen, Select};
+use crate::api::{Api, AttributeMeta, ClassMeta, Seen, Select};
 use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
@@ -21,7 +21,9 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> V
     if checks.credentials().await {
         checks.data_source().await;
         checks.classes().await;
+        checks.tables().await;
         checks.relationship_types().await;
+        checks.relationships().await;
         checks.engine().await;
         let seen = api.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         checks.clock(&seen);
@@ -125,6 +127,7 @@ impl Checks<'_> {
             };
             let columns: BTreeSet<&str> = meta.attributes.iter().map(|attribute| attribute.element.as_str()).collect();
             let lacking: Vec<&str> = self.mapping.columns(kind).filter(|column| *column != TAGS && !columns.contains(column)).collect();
+            self.references(&class, kind, &meta);
             // That a rule is inherited is the platform's own way: each create is asked about, and there is nothing to mend.
             let mut own = unasked(&class, &meta, kind, self.mapping);
             own.retain(|criteria| !criteria.iter().any(|column| asked_by(kind).contains(&column.as_str())));
@@ -164,6 +167,48 @@ impl Checks<'_> {
         self.note("classes", Health::Ok, format!("{sound} classes have all that is mapped to them"), None);
     }
 
+    /// Columns that hold ids where we would write texts, and the other way round.
+    fn references(&mut self, class: &str, kind: Kind, meta: &ClassMeta) {
+        let of = |is_it: fn(&AttributeMeta) -> bool| -> BTreeSet<&str> {
+            meta.attributes.iter().filter(|attribute| is_it(attribute)).map(|attribute| attribute.element.as_str()).collect()
+        };
+        let (references, texts) = (of(AttributeMeta::is_reference), of(AttributeMeta::is_text));
+        let resolved: BTreeSet<&str> = self.mapping.references(kind).map(|(column, _)| column).collect();
+        let open: Vec<&str> =
+            self.mapping.columns(kind).filter(|column| references.contains(column) && !resolved.contains(column)).collect();
+        if let Some(first) = open.first() {
+            let text = format!("columns of `{class}` hold ids of other tables' rows, and no text is written there: {}", open.join(", "));
+            let mend = format!(
+                "say which row a text stands for: `mapping.{kind}.fields.{first}: {{ value: …, reference: {{ table: …, by: [name] }} }}`"
+            );
+            self.note("references", Health::Warning, text, Some(mend));
+        }
+        let mistaken: Vec<&str> = resolved.into_iter().filter(|column| texts.contains(column)).collect();
+        if !mistaken.is_empty() {
+            let text = format!("columns of `{class}` hold mere texts, and ids would be written there: {}", mistaken.join(", "));
+            let mend = format!("leave `reference` out of them, or map others for kind {kind}");
+            self.note("references", Health::Warning, text, Some(mend));
+        }
+    }
+
+    /// The tables whose rows stand for texts: what cannot be read there is left as it is.
+    async fn tables(&mut self) {
+        let kinds: BTreeSet<Kind> = self.mapping.classes().values().copied().collect();
+        let references = kinds.into_iter().flat_map(|kind| self.mapping.references(kind));
+        let tables: BTreeSet<String> = references.map(|(_, reference)| reference.table.clone()).collect();
+        for table in tables {
+            match self.api.first(&table, &Query::all(), &["sys_id"]).await {
+                Ok(_) => {}
+                Err(error @ (TargetError::Forbidden { .. } | TargetError::Rejected { .. })) => {
+                    let text = format!("table `{table}` cannot be read, so that nothing is found there: {error}");
+                    let mend = format!("let the user read `{table}`, or map columns to other tables");
+                    self.note("references", Health::Warning, text, Some(mend));
+                }
+                Err(error) => return self.problem("references", &error, "run again"),
+            }
+        }
+    }
+
     async fn relationship_types(&mut self) {
         let wanted: BTreeSet<&str> = self.mapping.relationship_types().collect();
         let mut known = BTreeSet::new();
@@ -181,6 +226,18 @@ impl Checks<'_> {
             let text = format!("relationship types are missing: {}", missing.join(", "));
             self.note("relationship types", Health::Error, text, Some("add them, or set others under `relationships`".to_owned()));
         }
+    }
+
+    /// What people remove of our relationships shows in these tables only.
+    async fn relationships(&mut self) {
+        const TABLES: [&str; 2] = ["cmdb_rel_ci", "sys_rel_source"];
+        for table in TABLES {
+            if let Err(error) = self.api.first(table, &Query::all(), &["sys_id"]).await {
+                let text = format!("relationships that people remove are not noticed: {error}");
+                return self.note("relationships", Health::Warning, text, Some(format!("let the user read {}", TABLES.join(" and "))));
+            }
+        }
+        self.note("relationships", Health::Ok, "relationships can be read".to_owned(), None);
     }
 
     /// Asks the engine what it would do with a machine, its datacenter and its account. It commits nothing.
@@ -231,6 +288,7 @@ impl Checks<'_> {
                 relation("datacenter", "account"),
                 if is_guest { relation("machine", "datacenter") } else { relation("datacenter", "machine") },
             ],
+            references: Vec::new(),
         };
         match self.api.identify(&payload).await {
             Ok(report) => {

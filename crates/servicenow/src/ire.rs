@@ -11,6 +11,17 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Payload {
     pub(crate) items: Vec<Item>,
     pub(crate) relations: Vec<Relation>,
+    #[serde(rename = "referenceItems", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) references: Vec<ReferenceItem>,
+}
+
+/// A column of an item that gets the id of another item's record, by their places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ReferenceItem {
+    pub(crate) referenced: usize,
+    pub(crate) referenced_by: usize,
+    pub(crate) reference_field: String,
 }
 
 /// A record to find, make or change.

@@ -21,6 +21,7 @@
 mod api;
 mod apply;
 mod beats;
+mod book;
 mod bootstrap;
 mod config;
 mod doctor;
@@ -34,6 +35,7 @@ mod records;
 mod references;
 mod rules;
 mod status;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod whereabouts;
@@ -46,20 +48,22 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, Page, Sample, Sending,
-    Step, Target, TargetError, Write,
+    Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page,
+    Sample, Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
 use crate::apply::{Batch, Learnt};
+use crate::book::Book;
 use crate::places::Places;
 use crate::query::Query;
-use crate::records::{Book, Reader};
+use crate::records::Reader;
 use crate::references::References;
 use crate::rules::Rules;
 
 pub use crate::config::{Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, DISCOVERY_SOURCE_DEFAULT, ServiceNowConfig};
-pub use crate::mapping::{Mapping, MappingError, Override, RESERVED, value_of};
+pub use crate::mapping::{Mapping, MappingError, Override, OwnField, RESERVED, value_of};
+pub use crate::references::Reference;
 pub use crate::status::{STATUS_COLUMNS, Status, StatusError, Statuses};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
 
@@ -71,6 +75,7 @@ pub struct ServiceNowTarget {
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
     requests_per_second: f64,
+    refers: bool,
     book: Book,
     places: Places,
     references: References,
@@ -100,6 +105,7 @@ impl ServiceNowTarget {
             authority: config.authority.clone(),
             batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
             requests_per_second: config.rate.per_second,
+            refers: config.adopt == Adopt::Never,
             book: Book::default(),
             places: Places::default(),
             references: References::default(),
@@ -108,7 +114,7 @@ impl ServiceNowTarget {
     }
 
     fn reader<'a>(&'a self, api: &'a Api) -> Reader<'a> {
-        Reader { api, mapping: &self.mapping, book: &self.book }
+        Reader { api, mapping: &self.mapping, book: &self.book, refers: self.refers }
     }
 
     /// A batch whose requests all end in time: whoever sends it holds the target no longer.
@@ -144,12 +150,21 @@ impl Target for ServiceNowTarget {
         self.mapping.edge(relation, from, to).is_some()
     }
 
+    fn tells(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        self.mapping.tells(relation, from, to)
+    }
+
     fn hosts(&self, kind: Kind) -> &'static [HostEdge] {
         self.mapping.hosts(kind)
     }
 
     fn is_host(&self, kind: Kind) -> bool {
-        matches!(kind, Kind::Account | Kind::Region)
+        // Application services are as a rule what people made: ours stands only where there is none.
+        matches!(kind, Kind::Account | Kind::Region | Kind::Service)
+    }
+
+    fn counts_attached(&self) -> bool {
+        true
     }
 
     fn takes_closures(&self) -> bool {
@@ -202,6 +217,14 @@ impl Target for ServiceNowTarget {
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
         self.batch(&self.api.until(sending.deadline), batch, sending).send().await
+    }
+
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        let named = |value: &LeftValue| self.mapping.reference(value.kind, &value.field).zip(value.value.as_str().map(str::to_owned));
+        let names: Vec<Option<(&Reference, String)>> = left.iter().map(named).collect();
+        let wanted = names.iter().flatten().map(|(reference, text)| (*reference, text.as_str())).collect();
+        let resolved = self.references.resolve_anew(&self.api, &wanted).await?;
+        Ok(names.iter().map(|name| name.as_ref().is_some_and(|(reference, text)| resolved.get(&(*reference, text)).is_some())).collect())
     }
 
     fn batch_size(&self) -> usize {

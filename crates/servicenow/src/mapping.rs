@@ -10,13 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use dewpoint_core::estate::Stage;
 use dewpoint_core::expression::{EvaluationError, Expression, Mistake, Subject, Vocabulary, Wanted};
 use dewpoint_core::model::{Digest, Kind, Provider, RelationType};
-use dewpoint_core::target::{Adapted, Authority, Ci, DesiredField, HostEdge};
+use dewpoint_core::target::{Adapted, Attached, Authority, Ci, DesiredField, HostEdge};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::keys::object_id;
+use crate::references::{Reference, WellKnown};
 use crate::status::Statuses;
 
 /// Part of the mapping's digest: raised when the same data gives other fields for the same CI.
@@ -38,6 +39,8 @@ pub struct Mapping {
     statuses: Statuses,
     /// Every class with its kind.
     classes: BTreeMap<String, Kind>,
+    /// Columns that the configuration fills and the standard mapping does not.
+    own: BTreeSet<(Kind, String)>,
     digest: Digest,
 }
 
@@ -123,18 +126,10 @@ impl Field {
 enum FieldValue {
     Expression(Box<Expression>),
     ObjectId,
+    /// How much of it is attached.
+    Attached(fn(&Attached) -> Option<u64>),
     /// What the column holds where the resource stands.
     Status,
-}
-
-/// How a text becomes the id of a row of another table.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reference {
-    /// The table.
-    pub(crate) table: String,
-    /// Columns to look the text up in, the first that has it decides.
-    pub(crate) by: Vec<String>,
 }
 
 /// Which relationship type an edge becomes. The first that fits decides.
@@ -149,10 +144,12 @@ struct RelationMapping {
     #[serde(rename = "type")]
     kind: String,
     parent: EdgeParent,
+    /// A column of the record where the edge starts that holds the id of the one where it ends.
+    column: Option<String>,
 }
 
 /// Which end of an edge is the parent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum EdgeParent {
     /// Where it starts.
@@ -165,6 +162,7 @@ pub(crate) enum EdgeParent {
 #[serde(deny_unknown_fields)]
 struct RawMapping {
     every: BTreeMap<String, RawField>,
+    references: Vec<WellKnown>,
     kinds: BTreeMap<String, RawKind>,
     relations: Vec<RelationMapping>,
 }
@@ -190,13 +188,15 @@ struct RawField {
     volatile: bool,
     #[serde(default)]
     identifying: bool,
-    reference: Option<Reference>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum BuiltIn {
     ObjectId,
+    InterfaceCount,
+    VolumeCount,
+    VolumeGib,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -227,15 +227,31 @@ impl From<RawAuthority> for Authority {
 pub struct Override {
     /// Another class.
     pub class: Option<String>,
-    /// Columns and their values ([`value_of`]).
-    pub fields: BTreeMap<String, Expression>,
+    /// Columns and what is written to them.
+    pub fields: BTreeMap<String, OwnField>,
+}
+
+/// What is written to a column in place of what the standard mapping writes there.
+#[derive(Debug, Clone)]
+pub struct OwnField {
+    /// The value ([`value_of`]).
+    pub value: Expression,
+    /// How its text becomes the id of a row of another table; without it as is known of the column itself (`references` in `mapping.json`).
+    pub reference: Option<Reference>,
+}
+
+impl From<Expression> for OwnField {
+    fn from(value: Expression) -> Self {
+        Self { value, reference: None }
+    }
 }
 
 /// Two of the same text do the same.
 impl PartialEq for Override {
     fn eq(&self, other: &Self) -> bool {
-        let texts = |own: &Self| -> Vec<(String, String)> {
-            own.fields.iter().map(|(name, value)| (name.clone(), value.source().to_owned())).collect()
+        let texts = |own: &Self| -> Vec<(String, String, Option<Reference>)> {
+            let fields = own.fields.iter();
+            fields.map(|(name, field)| (name.clone(), field.value.source().to_owned(), field.reference.clone())).collect()
         };
         self.class == other.class && texts(self) == texts(other)
     }
@@ -272,6 +288,8 @@ pub(crate) struct EdgeForm<'a> {
     /// Name of the relationship type.
     pub(crate) kind: &'a str,
     pub(crate) parent: EdgeParent,
+    /// A column of the record where the edge starts that holds the id of the one where it ends.
+    pub(crate) column: Option<&'a str>,
 }
 
 impl Mapping {
@@ -294,23 +312,27 @@ impl Mapping {
     ) -> Result<Self, MappingError> {
         let standard = |text: String| MappingError { text };
         let raw: RawMapping = serde_json::from_str(STANDARD).map_err(|error| standard(error.to_string()))?;
-        let mut kinds = BTreeMap::new();
+        let well_known = WellKnown::by_column(&raw.references);
+        let (mut kinds, mut own_columns) = (BTreeMap::new(), BTreeSet::new());
         for (word, kind_mapping) in raw.kinds {
             let kind: Kind = word.parse().map_err(|error: dewpoint_core::model::UnknownWord| standard(error.to_string()))?;
             let mut fields: BTreeMap<String, Field> = statuses.columns().map(|column| (column.to_owned(), Field::status(column))).collect();
             let own = overrides.get(&kind);
             for (name, field) in raw.every.iter().map(|(name, field)| (name.clone(), field.clone())).chain(kind_mapping.fields) {
-                let checked = check(kind, &name, &field)?;
+                let checked = check(kind, &name, &field, well_known.get(&name))?;
                 fields.insert(name, checked);
             }
-            for (name, expression) in own.iter().flat_map(|own| &own.fields) {
+            for (name, OwnField { value, reference }) in own.iter().flat_map(|own| &own.fields) {
                 let before = fields.remove(name);
+                if before.is_none() {
+                    own_columns.insert((kind, name.clone()));
+                }
                 let field = Field {
-                    value: FieldValue::Expression(Box::new(expression.clone())),
+                    value: FieldValue::Expression(Box::new(value.clone())),
                     authority: before.as_ref().map_or(Authority::Owned, |field| field.authority),
                     volatile: before.as_ref().is_some_and(|field| field.volatile),
                     identifying: before.as_ref().is_some_and(|field| field.identifying),
-                    reference: before.and_then(|field| field.reference),
+                    reference: reference.as_ref().or_else(|| well_known.get(name)).cloned(),
                 };
                 fields.insert(name.clone(), field);
             }
@@ -329,7 +351,11 @@ impl Mapping {
             .iter()
             .flat_map(|(kind, own)| {
                 let class = own.class.iter().map(move |class| format!("{kind} {class}"));
-                class.chain(own.fields.iter().map(move |(name, value)| format!("{kind} {name} {}", value.source())))
+                let field = move |(name, field): (&String, &OwnField)| {
+                    let reference = field.reference.as_ref().map(|reference| format!(" {reference}")).unwrap_or_default();
+                    format!("{kind} {name} {}{reference}", field.value.source())
+                };
+                class.chain(own.fields.iter().map(field))
             })
             .chain(types.iter().map(|(relation, kind)| format!("{relation} {kind}")))
             .chain(statuses.parts())
@@ -343,7 +369,7 @@ impl Mapping {
             };
             classes.extend(names.into_iter().map(|class| (class.clone(), *kind)));
         }
-        Ok(Self { kinds, relations, statuses: statuses.clone(), classes, digest })
+        Ok(Self { kinds, relations, statuses: statuses.clone(), classes, own: own_columns, digest })
     }
 
     /// What status columns hold by where a resource stands.
@@ -395,6 +421,17 @@ impl Mapping {
         }
     }
 
+    /// Columns of a kind's records whose texts become ids, and how.
+    pub(crate) fn references(&self, kind: Kind) -> impl Iterator<Item = (&str, &Reference)> {
+        let fields = self.kinds.get(&kind).into_iter().flat_map(|mapping| &mapping.fields);
+        fields.filter_map(|(name, field)| Some((name.as_str(), field.reference.as_ref()?)))
+    }
+
+    /// Whether a column of a kind's records is one that only the configuration fills: what it is, only the instance can say.
+    pub(crate) fn is_own(&self, kind: Kind, column: &str) -> bool {
+        self.own.contains(&(kind, column.to_owned()))
+    }
+
     /// How a column's text becomes the id of a row; `None` where it stays a text.
     pub(crate) fn reference(&self, kind: Kind, field: &str) -> Option<&Reference> {
         self.kinds.get(&kind)?.fields.get(field)?.reference.as_ref()
@@ -423,7 +460,10 @@ impl Mapping {
         let fits = |mapping: &&RelationMapping| {
             mapping.relation == relation.as_str() && is_among(&mapping.from, from) && is_among(&mapping.to, to)
         };
-        self.relations.iter().find(fits).map(|mapping| EdgeForm { kind: &mapping.kind, parent: mapping.parent })
+        let mapping = self.relations.iter().find(fits)?;
+        // What the configuration fills is not the edge's.
+        let column = mapping.column.as_deref().filter(|column| !self.is_own(from, column));
+        Some(EdgeForm { kind: &mapping.kind, parent: mapping.parent, column })
     }
 
     /// The types that relations between records of two kinds have, whichever is the parent, with that by which one is identified.
@@ -432,6 +472,58 @@ impl Mapping {
         let edges = RelationType::ALL.iter().flat_map(|relation| [edge(*relation, one, other), edge(*relation, other, one)]);
         let hosts = [one, other].into_iter().filter_map(|kind| Some(self.beside(kind)?.1.kind.as_str()));
         edges.flatten().map(|form| form.kind).chain(hosts).collect()
+    }
+
+    /// The edge that a relationship of this type between records of these kinds stands for, with the end that is its parent: the only one that is
+    /// ever found between these kinds, or else the first that is mapped so. `None` where there are none, or several.
+    ///
+    /// One of a type that nothing between these kinds has by now was made before `relationships` was changed: it may stand for any of them.
+    pub(crate) fn edge_as(&self, kind: &str, parents: &[Kind], children: &[Kind]) -> Option<(RelationType, EdgeParent)> {
+        let pairs = parents.iter().flat_map(|parent| children.iter().map(move |child| (*parent, *child)));
+        let meanings: BTreeSet<_> = pairs.filter_map(|(parent, child)| self.edge_between(kind, parent, child)).collect();
+        meanings.first().copied().filter(|_| meanings.len() == 1)
+    }
+
+    fn edge_between(&self, kind: &str, parent: Kind, child: Kind) -> Option<(RelationType, EdgeParent)> {
+        let is_former = !self.types_between(parent, child).contains(kind);
+        let ways = RelationType::ALL
+            .iter()
+            .flat_map(|relation| [(*relation, EdgeParent::From, parent, child), (*relation, EdgeParent::To, child, parent)]);
+        let form = |relation, side, from, to| self.edge(relation, from, to).filter(|form| form.parent == side);
+        let (mut exact, mut likely) = (None, Vec::new());
+        for (relation, side, from, to) in ways {
+            let Some(form) = form(relation, side, from, to) else { continue };
+            let is_exact = form.kind == kind;
+            if (is_exact || is_former) && can_lead(relation, from, to) {
+                likely.push((relation, side));
+            }
+            exact = exact.or(is_exact.then_some((relation, side)));
+        }
+        match likely.as_slice() {
+            [] => exact,
+            [one] => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// Whether what an edge becomes can be told from what all others become.
+    pub(crate) fn tells(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        let Some(form) = self.edge(relation, from, to) else { return false };
+        let alike = |kind: Kind| -> Vec<Kind> {
+            let classes = [Provider::Aws, Provider::Azure].into_iter().filter_map(|provider| self.class(kind, provider));
+            classes.flat_map(|class| self.kinds_of(class)).collect()
+        };
+        let (parent, child) = if form.parent == EdgeParent::From { (from, to) } else { (to, from) };
+        self.edge_as(form.kind, &alike(parent), &alike(child)) == Some((relation, form.parent))
+    }
+
+    /// The kinds whose records are of a class; the configuration may give several kinds one class.
+    pub(crate) fn kinds_of(&self, class: &str) -> impl Iterator<Item = Kind> {
+        let is_it = move |mapping: &KindMapping| match &mapping.class {
+            ClassName::Same(own) => own == class,
+            ClassName::ByProvider { aws, azure } => aws == class || azure == class,
+        };
+        self.kinds.iter().filter(move |(_, mapping)| is_it(mapping)).map(|(kind, _)| *kind)
     }
 
     /// Names of all relationship types in use.
@@ -449,6 +541,7 @@ impl Mapping {
         for (name, field) in &self.kinds.get(&ci.kind)?.fields {
             let value = match &field.value {
                 FieldValue::ObjectId => Some(object_id(ci)),
+                FieldValue::Attached(count) => ci.attached.as_ref().and_then(count).map(|count| count.to_string()),
                 FieldValue::Status => self.statuses.text(name, ci.stage == Stage::Retired, is_inactive(ci)),
                 FieldValue::Expression(expression) => match expression.value(&subject) {
                     Ok(value) => column(&value),
@@ -480,12 +573,18 @@ impl Mapping {
 /// Whether edges of a type are ever found between these kinds, as far as the type says.
 fn can_lead(relation: RelationType, from: Kind, to: Kind) -> bool {
     match relation {
-        RelationType::ProtectedBy => to == Kind::SecurityGroup,
+        RelationType::ProtectedBy => {
+            let has_groups =
+                matches!(from, Kind::Instance | Kind::ScalingGroup | Kind::NetworkInterface | Kind::Subnet | Kind::LoadBalancer);
+            has_groups && to == Kind::SecurityGroup
+        }
         RelationType::Allows => from == Kind::SecurityGroup && to == Kind::SecurityGroup,
-        RelationType::MemberOf => to == Kind::ScalingGroup,
-        RelationType::RoutesTo => matches!(from, Kind::LoadBalancer | Kind::Pool),
-        RelationType::DependsOn => from == Kind::Service,
-        RelationType::AttachedTo => matches!(to, Kind::Instance | Kind::ScalingGroup),
+        RelationType::MemberOf => from == Kind::Instance && to == Kind::ScalingGroup,
+        RelationType::RoutesTo => matches!(from, Kind::LoadBalancer | Kind::Pool) && to != Kind::SecurityGroup,
+        RelationType::DependsOn => from == Kind::Service && to != Kind::SecurityGroup,
+        RelationType::AttachedTo => {
+            matches!(from, Kind::Volume | Kind::NetworkInterface | Kind::PublicAddress) && matches!(to, Kind::Instance | Kind::ScalingGroup)
+        }
         RelationType::ConnectedTo => to == Kind::Subnet,
         RelationType::LocatedIn | RelationType::Contains => true,
     }
@@ -496,13 +595,16 @@ fn is_inactive(ci: &Ci) -> bool {
     ci.stage == Stage::Inactive || (ci.stage == Stage::Missing && ci.state.as_deref() == Some("stopped"))
 }
 
-fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> {
+fn check(kind: Kind, name: &str, raw: &RawField, reference: Option<&Reference>) -> Result<Field, MappingError> {
     let value = match (&raw.value, raw.built_in) {
         (Some(source), None) => FieldValue::Expression(Box::new(value_of(kind, source).map_err(|mistakes| {
             let text = mistakes.first().map(|mistake| mistake.text.as_str()).unwrap_or_default();
             MappingError { text: format!("{kind}.{name}: {text}") }
         })?)),
         (None, Some(BuiltIn::ObjectId)) => FieldValue::ObjectId,
+        (None, Some(BuiltIn::InterfaceCount)) => FieldValue::Attached(|attached| attached.interfaces),
+        (None, Some(BuiltIn::VolumeCount)) => FieldValue::Attached(|attached| attached.volumes),
+        (None, Some(BuiltIn::VolumeGib)) => FieldValue::Attached(|attached| attached.volume_gib),
         _ => return Err(MappingError { text: format!("{kind}.{name} has no value, or two") }),
     };
     Ok(Field {
@@ -510,7 +612,7 @@ fn check(kind: Kind, name: &str, raw: &RawField) -> Result<Field, MappingError> 
         authority: raw.authority.into(),
         volatile: raw.volatile,
         identifying: raw.identifying,
-        reference: raw.reference.clone(),
+        reference: reference.cloned(),
     })
 }
 

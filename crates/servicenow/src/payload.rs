@@ -8,7 +8,7 @@ use dewpoint_core::target::{End, RecordId};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::ire::{Item, Payload, Related, Relation, RelationSource, SourceInfo};
+use crate::ire::{Item, Payload, ReferenceItem, Related, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, HostRelation, TAGS, stored};
 use crate::places::{Host, Site, stub};
 
@@ -186,6 +186,14 @@ impl Draft {
     pub(crate) fn would_be_second_host(&self, parent: usize, child: usize, host: HostParent) -> bool {
         let (guest_place, host_place) = if host == HostParent::Host { (child, parent) } else { (parent, child) };
         self.inserted.get(&guest_place).is_some_and(|host| *host != host_place)
+    }
+
+    /// Puts the id of one item's record into a column of another's.
+    pub(crate) fn refer(&mut self, by: usize, column: &str, to: usize) {
+        let reference = ReferenceItem { referenced: to, referenced_by: by, reference_field: column.to_owned() };
+        if !self.payload.references.contains(&reference) {
+            self.payload.references.push(reference);
+        }
     }
 
     /// Adds an edge between two items.

@@ -12,10 +12,11 @@ use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
 use dewpoint_core::target::{FoundRecord, Identity, RecordId, TargetError};
 use jiff::Timestamp;
 
+use crate::book::{Mark, feed};
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::keys::{native_key, place_keys};
 use crate::mapping::stored;
-use crate::records::{Mark, Reader, feed};
+use crate::records::Reader;
 
 /// Where records lie: provider, account and region.
 pub(crate) type PlaceName = (Provider, Account, Region);

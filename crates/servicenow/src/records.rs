@@ -1,154 +1,36 @@
 //! Records as the instance shows them, and whose they are.
 //!
-//! A record is ours by our row in `sys_object_source`: `name` is our discovery source, `id` the native key, `source_feed` the estate id. What the record
-//! itself says (`discovery_source`) is only who wrote last.
+//! A record is ours by our mark on it ([`crate::book`]). What the record itself says (`discovery_source`) is only who wrote last.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
-use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
-use dewpoint_core::target::{FoundRecord, Identity, Page, RecordId, Sample, Subject, TargetError};
+use dewpoint_core::target::{FoundRecord, Identity, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
 use crate::api::{Api, PAGE_ROWS, Row, Select};
-use crate::keys::{key_of, native_key, object_id_of};
+use crate::book::{Book, Left, Mark, Scanned, mark};
+use crate::keys::{native_key, object_id_of};
 use crate::mapping::{Mapping, TAGS};
 use crate::query::{Query, can_be_listed, lists};
 use crate::rules::asked_by;
 use crate::status::{INSTALL_STATUS, OPERATIONAL_STATUS};
 
-/// Behind the estate id in `source_feed`: made only because other records are identified beside it. No CI of the estate stands behind it.
-const SCAFFOLD: &str = " scaffold";
-
 /// So many queries are sent without asking whether the table as a whole is smaller.
 const QUERIES_UNCOUNTED: usize = 2;
 
-const SOURCES: &str = "sys_object_source";
-const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id"];
+/// The class above those of all services.
+const SERVICES: &str = "cmdb_ci_service";
+
+pub(crate) const SOURCES: &str = "sys_object_source";
+pub(crate) const SOURCE_FIELDS: &[&str] = &["sys_id", "name", "id", "source_feed", "target_table", "target_sys_id", "last_scan"];
 /// Columns of every record that are read whatever the mapping writes.
 const OWN_FIELDS: [&str; 7] =
     ["sys_id", "sys_class_name", "discovery_source", "last_discovered", INSTALL_STATUS, OPERATIONAL_STATUS, "object_id"];
-
-/// Our mark on a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Mark {
-    /// The key that it carries.
-    pub(crate) key: Key,
-    pub(crate) estate: EstateId,
-    /// Made because others are identified beside it.
-    pub(crate) is_scaffold: bool,
-    /// The class at our last write.
-    pub(crate) class: String,
-}
-
-/// The text of `source_feed`.
-pub(crate) fn feed(estate: &EstateId, is_scaffold: bool) -> String {
-    format!("{}{}", estate.0, if is_scaffold { SCAFFOLD } else { "" })
-}
-
-/// A row of `sys_object_source` as a mark with the record that it is on; `None` for what we would not write.
-fn mark(row: &Row) -> Option<(RecordId, Mark)> {
-    let feed = row.get("source_feed").filter(|feed| *feed != "UNKNOWN")?;
-    let estate = feed.strip_suffix(SCAFFOLD);
-    let mark = Mark {
-        key: key_of(row.get("id")?)?,
-        is_scaffold: estate.is_some(),
-        estate: EstateId(estate.unwrap_or(feed).to_owned()),
-        class: row.get("target_table").cloned().unwrap_or_default(),
-    };
-    Some((RecordId(row.get("target_sys_id")?.clone()), mark))
-}
-
-/// What was learned of the instance's records since this target was made.
-#[derive(Debug, Default)]
-pub(crate) struct Book {
-    pages: Mutex<Pages>,
-}
-
-#[derive(Debug, Default)]
-struct Pages {
-    /// Records that were asked about: our mark on them, or none.
-    marks: HashMap<RecordId, Option<Mark>>,
-    /// Records by the key that they carry.
-    by_key: HashMap<Key, RecordId>,
-    /// Keys that no record carried when asked.
-    absent: HashSet<Key>,
-    /// Records that were seen to be there.
-    there: HashSet<RecordId>,
-    /// Records that are gone; their rows in `sys_object_source` stay behind.
-    gone: HashSet<RecordId>,
-    /// Whether there is any row of our discovery source.
-    has_marks: Option<bool>,
-    /// When it was last asked whose records stand for a key, and the first that is not ours.
-    asked: HashMap<Key, (Timestamp, Option<RecordId>)>,
-    /// Keys of accounts and datacenters that were looked for without a proof that they are absent.
-    looked_for: HashSet<Key>,
-    /// Keys of creates that were sent; an answer may have been lost.
-    tried: HashSet<Key>,
-    /// By account, what AWS Service Management Connector left there.
-    connector: HashMap<Account, Arc<Left>>,
-}
-
-/// Records of AWS Service Management Connector in one account: by region and native id.
-type Left = HashMap<(String, String), Vec<(RecordId, String)>>;
-
-impl Book {
-    fn open(&self) -> MutexGuard<'_, Pages> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Notes a record that we wrote.
-    pub(crate) fn wrote(&self, record: &RecordId, mark: Mark) {
-        let mut pages = self.open();
-        pages.absent.remove(&mark.key);
-        pages.gone.remove(record);
-        pages.there.insert(record.clone());
-        pages.by_key.insert(mark.key.clone(), record.clone());
-        pages.marks.insert(record.clone(), Some(mark));
-        pages.has_marks = Some(true);
-    }
-
-    /// Notes a record that is gone.
-    pub(crate) fn removed(&self, record: &RecordId) {
-        let mut pages = self.open();
-        pages.there.remove(record);
-        pages.gone.insert(record.clone());
-        if let Some(Some(mark)) = pages.marks.remove(record) {
-            pages.by_key.remove(&mark.key);
-        }
-    }
-
-    /// Notes that a create is sent, and says whether it was before.
-    pub(crate) fn trying(&self, key: &Key) -> bool {
-        !self.open().tried.insert(key.clone())
-    }
-
-    /// When it was last asked which records stand for a key, and the first that is not ours.
-    pub(crate) fn asked(&self, key: &Key) -> Option<(Timestamp, Option<RecordId>)> {
-        self.open().asked.get(key).cloned()
-    }
-
-    /// Our mark on a record that was asked about.
-    pub(crate) fn mark(&self, record: &RecordId) -> Option<Mark> {
-        self.open().marks.get(record).cloned().flatten()
-    }
-
-    /// The record that carries a key and was seen to be there, with our mark on it.
-    pub(crate) fn standing(&self, key: &Key) -> Option<(RecordId, Mark)> {
-        let pages = self.open();
-        let record = pages.by_key.get(key).filter(|record| pages.there.contains(*record))?;
-        Some((record.clone(), pages.marks.get(record)?.clone()?))
-    }
-
-    /// The record that carries a key, where it was asked for.
-    pub(crate) fn record(&self, key: &Key) -> Option<RecordId> {
-        self.open().by_key.get(key).cloned()
-    }
-}
 
 /// Answers by key.
 pub(crate) type Found = BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;
@@ -158,24 +40,30 @@ pub(crate) struct Reader<'a> {
     pub(crate) api: &'a Api,
     pub(crate) mapping: &'a Mapping,
     pub(crate) book: &'a Book,
+    /// Whether services of any class are referred to.
+    pub(crate) refers: bool,
 }
 
 impl Reader<'_> {
-    fn source_rows(&self) -> Query {
+    pub(crate) fn source_rows(&self) -> Query {
         Query::all().equals("name", &self.api.source)
     }
 
-    fn learn(&self, rows: &[Row]) -> Vec<(RecordId, Mark)> {
+    /// Takes in rows of `sys_object_source`: of each record that one of them is on there must be all of ours, in this call or in those before.
+    pub(crate) fn learn(&self, rows: &[Row]) -> Vec<RecordId> {
         let ours = rows.iter().filter(|row| row.get("name") == Some(&self.api.source));
-        let marks: Vec<(RecordId, Mark)> = ours.filter_map(mark).collect();
         let mut pages = self.book.open();
-        let marks: Vec<(RecordId, Mark)> = marks.into_iter().filter(|(record, _)| !pages.gone.contains(record)).collect();
-        for (record, mark) in &marks {
-            pages.by_key.insert(mark.key.clone(), record.clone());
-            pages.marks.insert(record.clone(), Some(mark.clone()));
+        let mut records = Vec::new();
+        for (row, (record, mark)) in ours.filter_map(|row| Some((row, mark(row)?))) {
+            if pages.gone.contains(&record) {
+                continue;
+            }
+            let text = |column: &str| row.get(column).cloned().unwrap_or_default();
+            pages.mark(&record, mark, Scanned::Row(text("last_scan"), text("sys_id")));
             pages.has_marks = Some(true);
+            records.push(record);
         }
-        marks
+        records
     }
 
     /// Any record with our mark, scaffold too.
@@ -227,17 +115,18 @@ impl Reader<'_> {
         };
         self.book.open().has_marks = Some(has_marks);
         if has_marks {
-            let natives: Vec<&str> = unknown.iter().map(|key| native_key(key)).collect();
-            for list in lists(natives.iter().copied().filter(|native| can_be_listed(native))) {
-                let query = self.source_rows().any_of("id", list.iter().copied());
+            let natives: BTreeSet<&str> = unknown.iter().map(|key| native_key(key)).collect();
+            let (listed, single): (Vec<&str>, Vec<&str>) = natives.iter().copied().partition(|native| can_be_listed(native));
+            let queries = lists(listed).into_iter().map(|list| self.source_rows().any_of("id", list.iter().copied()));
+            let queries = queries.chain(single.into_iter().map(|native| self.source_rows().equals("id", native)));
+            let mut records: BTreeSet<RecordId> = BTreeSet::new();
+            for query in queries.collect::<Vec<_>>() {
                 let rows = self.api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
-                self.learn(&rows);
+                let ours = rows.iter().filter(|row| row.get("name") == Some(&self.api.source));
+                records.extend(ours.filter_map(mark).map(|(record, _)| record));
             }
-            for native in natives.into_iter().filter(|native| !can_be_listed(native)) {
-                let query = self.source_rows().equals("id", native);
-                let rows = self.api.rows(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
-                self.learn(&rows);
-            }
+            // They may stand for other keys by now.
+            self.ask_marks(&records).await?;
         }
         let mut pages = self.book.open();
         for key in unknown {
@@ -248,7 +137,22 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Makes the records of these places known to the book as far as one request tells: what it leaves out is missed by nobody.
+    /// Makes known the classes of records without our mark.
+    pub(crate) async fn ask_classes(&self, records: BTreeSet<&RecordId>) -> Result<(), TargetError> {
+        let unknown: Vec<&str> = {
+            let pages = self.book.open();
+            records.into_iter().filter(|record| !pages.classes.contains_key(*record)).map(|record| record.0.as_str()).collect()
+        };
+        for list in lists(unknown) {
+            let query = Query::all().any_of("sys_id", list.iter().copied());
+            let rows = self.api.rows(&Select { table: "cmdb_ci", query, fields: &["sys_id", "sys_class_name"] }).await?;
+            let classes = rows.into_iter().filter_map(|mut row| Some((RecordId(row.remove("sys_id")?), row.remove("sys_class_name")?)));
+            self.book.open().classes.extend(classes);
+        }
+        Ok(())
+    }
+
+    /// Makes the records of these places known to the book as far as one request tells: what it leaves out is missed by nobody, and places take no other key.
     pub(crate) async fn look_for_places(&self, keys: &BTreeSet<&Key>) -> Result<(), TargetError> {
         let unknown: BTreeMap<&str, &Key> = {
             let pages = self.book.open();
@@ -261,7 +165,7 @@ impl Reader<'_> {
         };
         let Some(list) = lists(unknown.keys().copied()).into_iter().next() else { return Ok(()) };
         let query = self.source_rows().any_of("id", list.iter().copied());
-        let rows = self.api.page(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }, None).await?;
+        let rows = self.api.page(&Select { table: SOURCES, query, fields: SOURCE_FIELDS }).await?;
         self.learn(&rows);
         self.book.open().looked_for.extend(list.iter().filter_map(|native| unknown.get(native)).map(|key| (*key).clone()));
         Ok(())
@@ -380,23 +284,8 @@ impl Reader<'_> {
         })
     }
 
-    /// One page of all records with our mark.
-    pub(crate) async fn page(&self, after: Option<&str>) -> Result<Page, TargetError> {
-        let select = Select { table: SOURCES, query: self.source_rows(), fields: SOURCE_FIELDS };
-        let rows = self.api.page(&select, after).await?;
-        let Some(next) = rows.last().and_then(|row| row.get("sys_id")).cloned() else {
-            return Ok(Page { records: Vec::new(), next: None });
-        };
-        if after.is_some_and(|after| next.as_str() <= after) {
-            return Err(self.api.unreachable("read", format!("the pages of {SOURCES} do not come to an end")));
-        }
-        let marks: BTreeMap<RecordId, Mark> = self.learn(&rows).into_iter().filter(|(_, mark)| !mark.is_scaffold).collect();
-        let records = self.with_marks(&marks).await?;
-        Ok(Page { records, next: Some(next) })
-    }
-
     /// The records with these marks. One that was removed leaves its row in `sys_object_source` behind.
-    async fn with_marks(&self, marks: &BTreeMap<RecordId, Mark>) -> Result<Vec<FoundRecord>, TargetError> {
+    pub(crate) async fn with_marks(&self, marks: &BTreeMap<RecordId, Mark>) -> Result<Vec<FoundRecord>, TargetError> {
         let ids = marks.iter().map(|(id, mark)| (id.clone(), mark.class.clone())).collect();
         let rows = self.records(&ids).await?;
         let mut tags = self.tags(rows.keys().map(|id| id.0.as_str())).await?;
@@ -525,20 +414,32 @@ impl Reader<'_> {
         for column in asked_by(kind) {
             self.find_by(class, kind, column, identities, found).await?;
         }
+        // One of another class comes after those of ours: a business service often has the name of its application service.
+        if kind == Kind::Service && self.refers && class.starts_with(SERVICES) && class != SERVICES {
+            let is_open = |identity: &&Identity| found.get(&identity.key).is_some_and(|found| found.as_ref().is_ok_and(Vec::is_empty));
+            let open: Vec<&Identity> = identities.iter().copied().filter(is_open).collect();
+            if !open.is_empty() {
+                self.find_by(SERVICES, kind, "name", &open, found).await?;
+            }
+        }
         Ok(())
     }
 
     async fn find_by(&self, class: &str, kind: Kind, column: &str, identities: &[&Identity], found: &mut Found) -> Result<(), TargetError> {
-        let mut by_value: HashMap<String, Vec<&Identity>> = HashMap::new();
+        let (mut by_value, mut values): (HashMap<String, Vec<&Identity>>, BTreeSet<String>) = Default::default();
         for identity in identities {
             // What became of a change is asked by key alone.
             for value in criteria(identity).into_iter().filter(|value| !value.is_empty()) {
-                by_value.entry(value).or_default().push(identity);
+                let identities = by_value.entry(spelt(kind, &value)).or_default();
+                if !identities.iter().any(|known| known.key == identity.key) {
+                    identities.push(identity);
+                }
+                values.insert(value);
             }
         }
         let fields = self.fields(class);
-        let values: BTreeSet<&str> = by_value.keys().map(String::as_str).collect();
-        let (listed, single): (Vec<&str>, Vec<&str>) = values.into_iter().partition(|value| can_be_listed(value));
+        let values = values.iter().map(String::as_str);
+        let (listed, single): (Vec<&str>, Vec<&str>) = values.partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
         let queries = self.or_all(class, queries).await;
@@ -546,14 +447,14 @@ impl Reader<'_> {
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);
         }
-        rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(value)));
+        rows.retain(|row| row.get(column).is_some_and(|value| by_value.contains_key(&spelt(kind, value))));
         let ids: Vec<RecordId> = rows.iter().filter_map(|row| row.get("sys_id").cloned()).map(RecordId).collect();
         self.ask_marks(&ids).await?;
         let places = self.whereabouts(kind, &ids).await?;
         for row in rows {
             let (Some(id), Some(value)) = (row.get("sys_id").cloned().map(RecordId), row.get(column).cloned()) else { continue };
             let mark = self.book.mark(&id);
-            for identity in by_value.get(&value).into_iter().flatten() {
+            for identity in by_value.get(&spelt(kind, &value)).into_iter().flatten() {
                 let is_elsewhere = places.get(&id).is_some_and(|place| place.is_elsewhere(identity));
                 let is_told = mark.as_ref().is_some_and(|mark| mark.key == identity.key);
                 let is_known = |records: &Vec<FoundRecord>| records.iter().any(|known| known.id == id);
@@ -569,7 +470,7 @@ impl Reader<'_> {
     }
 
     /// The cheaper of asking by values and reading the class as a whole: a first sync into an instance without machines asks nothing.
-    async fn or_all(&self, class: &str, queries: Vec<Query>) -> Vec<Query> {
+    pub(crate) async fn or_all(&self, class: &str, queries: Vec<Query>) -> Vec<Query> {
         if queries.len() <= QUERIES_UNCOUNTED {
             return queries;
         }
@@ -605,6 +506,11 @@ impl Reader<'_> {
         }
         Ok(linked)
     }
+}
+
+/// A value as values are compared: services are one thing in any letter case, and so they are to the instance.
+fn spelt(kind: Kind, value: &str) -> String {
+    if kind == Kind::Service { value.to_lowercase() } else { value.to_owned() }
 }
 
 /// What the instance identifies the record of an identity by; Azure's ids in our spelling, and in that of others who keep the cloud's.

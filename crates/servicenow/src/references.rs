@@ -1,14 +1,53 @@
 //! Reference columns: people write a mail address, a name or a code, the instance wants the id of a row.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use dewpoint_core::target::TargetError;
+use serde::Deserialize;
 
 use crate::api::{Api, Select};
 use crate::ire::is_sys_id;
-use crate::mapping::Reference;
 use crate::query::{Query, can_be_listed, lists};
+
+/// How a text becomes the id of a row of another table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reference {
+    /// The table.
+    pub table: String,
+    /// Columns to look the text up in: the first that has it decides.
+    pub by: Vec<String>,
+}
+
+/// As people are told of it.
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` by {}", self.table, self.by.join(" or "))
+    }
+}
+
+/// Columns of `cmdb` and `cmdb_ci`, which every class has, that hold ids of rows of one table.
+///
+/// Sources: ServiceNow, "Configuration Item \[cmdb_ci\] class" and "Base Configuration Item \[cmdb\] class" (CMDB table property descriptions).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WellKnown {
+    columns: Vec<String>,
+    table: String,
+    by: Vec<String>,
+}
+
+impl WellKnown {
+    /// The references by their columns.
+    pub(crate) fn by_column(all: &[Self]) -> BTreeMap<String, Reference> {
+        let of_one = |one: &Self| {
+            let reference = Reference { table: one.table.clone(), by: one.by.clone() };
+            one.columns.iter().map(move |column| (column.clone(), reference.clone())).collect::<Vec<_>>()
+        };
+        all.iter().flat_map(of_one).collect()
+    }
+}
 
 /// What was resolved since the target was made; `None` for what nothing, or more than one row, stands for.
 #[derive(Debug, Default)]
@@ -25,6 +64,13 @@ impl Resolved {
 }
 
 impl References {
+    /// The same where what nothing stood for is asked for again. An id is no text that stands for one: where it was left, that had another reason.
+    pub(crate) async fn resolve_anew(&self, api: &Api, wanted: &BTreeSet<(&Reference, &str)>) -> Result<Resolved, TargetError> {
+        let wanted = wanted.iter().copied().filter(|(_, text)| !is_sys_id(text)).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, id| id.is_some());
+        self.resolve(api, &wanted).await
+    }
+
     /// Ids for these texts, as far as the instance has exactly one row for each.
     pub(crate) async fn resolve(&self, api: &Api, wanted: &BTreeSet<(&Reference, &str)>) -> Result<Resolved, TargetError> {
         let mut open: BTreeMap<&Reference, BTreeSet<&str>> = BTreeMap::new();
@@ -57,8 +103,9 @@ impl References {
 async fn look_up(api: &Api, reference: &Reference, texts: &BTreeSet<&str>) -> Result<HashMap<String, String>, TargetError> {
     let mut found: HashMap<String, String> =
         texts.iter().filter(|text| is_sys_id(text)).map(|text| ((*text).to_owned(), (*text).to_owned())).collect();
+    let mut ambiguous: BTreeSet<&str> = BTreeSet::new();
     for column in &reference.by {
-        let open = texts.iter().copied().filter(|text| !found.contains_key(*text));
+        let open = texts.iter().copied().filter(|text| !found.contains_key(*text) && !ambiguous.contains(text));
         let (listed, single): (Vec<&str>, Vec<&str>) = open.partition(|text| can_be_listed(text));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|text| Query::all().equals(column, text))).collect();
@@ -77,10 +124,12 @@ async fn look_up(api: &Api, reference: &Reference, texts: &BTreeSet<&str>) -> Re
             }
         }
         for text in texts {
-            if let (false, Some(ids)) = (found.contains_key(*text), rows.get(&text.to_lowercase()))
-                && let (1, Some(id)) = (ids.len(), ids.first())
-            {
-                found.insert((*text).to_owned(), id.clone());
+            let ids = rows.get(&text.to_lowercase()).filter(|_| !found.contains_key(*text));
+            match ids.map(|ids| (ids.len(), ids.first())) {
+                Some((1, Some(id))) => drop(found.insert((*text).to_owned(), id.clone())),
+                // What the next column says of it is said of somebody else.
+                Some((2.., _)) => drop(ambiguous.insert(text)),
+                _ => {}
             }
         }
     }

@@ -52,6 +52,8 @@ pub(crate) struct ClassFacts {
     own: Option<Vec<Criteria>>,
     /// Its columns; `None` where they are not known.
     columns: Option<BTreeSet<String>>,
+    /// Columns that hold ids of other tables' rows.
+    references: BTreeSet<String>,
 }
 
 /// Facts by class.
@@ -68,6 +70,11 @@ impl Facts {
     pub(crate) fn lacks(&self, class: &str, column: &str) -> bool {
         let columns = self.0.get(class).and_then(|facts| facts.columns.as_ref());
         columns.is_some_and(|columns| !columns.contains(column))
+    }
+
+    /// Whether a column of a class is known to hold ids of another table's rows.
+    pub(crate) fn is_reference(&self, class: &str, column: &str) -> bool {
+        self.0.get(class).is_some_and(|facts| facts.references.contains(column))
     }
 }
 
@@ -87,13 +94,15 @@ impl Rules {
                     let facts = match api.class(&class).await {
                         Ok(Some(meta)) => {
                             let columns: BTreeSet<String> = meta.attributes.iter().map(|attribute| attribute.element.clone()).collect();
+                            let references = meta.attributes.iter().filter(|attribute| attribute.is_reference());
                             ClassFacts {
                                 own: Some(unasked(&class, &meta, kind, mapping)).filter(|own| !own.is_empty()),
                                 columns: Some(columns).filter(|columns| !columns.is_empty()),
+                                references: references.map(|attribute| attribute.element.clone()).collect(),
                             }
                         }
                         Ok(None) | Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => {
-                            ClassFacts { own: Some(Vec::new()), columns: None }
+                            ClassFacts { own: Some(Vec::new()), ..ClassFacts::default() }
                         }
                         Err(error) => return Err(error),
                     };

@@ -5,7 +5,7 @@
 //!
 //! Sources: ServiceNow, "CSDM life-cycle standard values" (pairs for logical CIs), and the choice lists of `cmdb_ci`.
 
-use crate::mapping::Reference;
+use crate::references::Reference;
 
 /// Columns that say where a resource stands; no mapping can fill them.
 pub const STATUS_COLUMNS: &[&str] = &[INSTALL_STATUS, OPERATIONAL_STATUS, LIFE_CYCLE_STAGE, LIFE_CYCLE_STAGE_STATUS];

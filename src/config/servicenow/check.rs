@@ -84,7 +84,10 @@ fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
         let Ok(KindKey(kind)) = KindKey::parse(&entry.key) else { continue };
         for field in entry.node.get("fields").map_or(&[][..], entries) {
             let before = format!("`targets.{name}.mapping.{kind}.fields.{}`: ", field.key);
-            check_expression(&field.node, &before, source, report, |text| value_of(kind, text));
+            let value = if matches!(field.node.value, Value::Map(_)) { field.node.get("value") } else { Some(&field.node) };
+            if let Some(value) = value {
+                check_expression(value, &before, source, report, |text| value_of(kind, text));
+            }
         }
     }
 }

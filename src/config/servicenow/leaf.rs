@@ -221,6 +221,46 @@ impl Leaf for ColumnName {
     }
 }
 
+/// Name of a table that a column refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct TableName(pub(in crate::config) String);
+
+text_leaf!(TableName);
+
+impl Leaf for TableName {
+    const NAME: &'static str = "servicenow_table";
+    const EXPECTED: &'static str = "the name of a table, such as `cmdb_ci_service`";
+    const PATTERN: Option<&'static str> = Some(IDENTIFIER_PATTERN);
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if is_identifier(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a table", quote(text)));
+        Err(problem.help("write the table's name, such as `cmdb_ci_service`, and not its label"))
+    }
+}
+
+/// Name of a column by which rows are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::config) struct LookUpColumn(pub(in crate::config) String);
+
+text_leaf!(LookUpColumn);
+
+impl Leaf for LookUpColumn {
+    const NAME: &'static str = "servicenow_look_up_column";
+    const EXPECTED: &'static str = "the name of a column, such as `name`";
+    const PATTERN: Option<&'static str> = Some(IDENTIFIER_PATTERN);
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if is_identifier(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let problem = Problem::new(format!("{} is no name of a column", quote(text)));
+        Err(problem.help("write the column's name, such as `name` or `number`, and not its label"))
+    }
+}
+
 /// The value of a column as written; what is wrong in it is found when it is compiled, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct ValueText(pub(in crate::config) String);

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{Auth, Override, Proxies, Status, Statuses, value_of};
+use dewpoint_servicenow::{Auth, Override, OwnField, Proxies, Reference, Status, Statuses, value_of};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::cross_check;
 pub(super) use leaf::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, NameOrRef, ProxyAddress, RelationKey, RelationshipType,
-    ValueText,
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, ProxyAddress, RelationKey,
+    RelationshipType, TableName, ValueText,
 };
 pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
 
@@ -149,7 +149,11 @@ impl ServiceNowSettings {
             .mapping
             .iter()
             .map(|(kind, own)| {
-                let fields: BTreeMap<&str, &str> = own.fields.iter().map(|(name, value)| (name.as_str(), value.source())).collect();
+                let field = |OwnField { value, reference }: &OwnField| match reference {
+                    None => json!(value.source()),
+                    Some(Reference { table, by }) => json!({ "value": value.source(), "table": table, "by": by }),
+                };
+                let fields: BTreeMap<&str, Value> = own.fields.iter().map(|(name, own)| (name.as_str(), field(own))).collect();
                 (kind.as_str(), json!({ "class": own.class, "fields": fields }))
             })
             .collect();
@@ -236,8 +240,9 @@ pub(super) fn convert(
     for (word, own) in raw.mapping {
         let KindKey(kind) = KindKey::parse(&word).ok()?;
         let mut fields = BTreeMap::new();
-        for (name, value) in own.fields {
-            fields.insert(name, value_of(kind, &value.0.0).ok()?);
+        for (name, field) in own.fields {
+            let value = value_of(kind, &field.value.0.0).ok()?;
+            fields.insert(name, OwnField { value, reference: field.reference.map(Into::into) });
         }
         mapping.insert(kind, Override { class: own.class.map(|class| class.0.0), fields });
     }

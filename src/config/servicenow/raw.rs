@@ -1,13 +1,15 @@
 //! ServiceNow targets as written. The comments here are the descriptions in the published schema.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
-use dewpoint_servicenow::{DISCOVERY_SOURCE_DEFAULT, Status, Statuses};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use dewpoint_servicenow::{DISCOVERY_SOURCE_DEFAULT, Reference, Status, Statuses};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 
-use super::leaf::{ClassName, ColumnName, DiscoverySource, LifeCycleName, NameOrRef, ValueText};
+use super::leaf::{ClassName, ColumnName, DiscoverySource, LifeCycleName, LookUpColumn, NameOrRef, TableName, ValueText};
 use crate::config::leaf::{Leaf, Written};
 use crate::config::secret::SecretRef;
 
@@ -63,9 +65,91 @@ pub(in crate::config) struct RawBasic {
 pub(in crate::config) struct RawKindMapping {
     /// Class of the kind's records.
     pub(super) class: Option<Written<ClassName>>,
-    /// Columns and their values: CEL expressions over `ci`. What is null is not written.
+    /// Columns and their values: CEL expressions over `ci`. What is null is not written. Where a column holds ids of another table's rows, `value` with a
+    /// `reference`.
     #[schemars(extend("x-key-leaf" = ColumnName::NAME))]
-    pub(super) fields: BTreeMap<String, Written<ValueText>>,
+    pub(super) fields: BTreeMap<String, RawField>,
+}
+
+/// What is written to a column, in the short form or in the long one.
+#[derive(Debug)]
+pub(in crate::config) struct RawField {
+    pub(super) value: Written<ValueText>,
+    pub(super) reference: Option<RawReference>,
+}
+
+/// A value, and the row that its text stands for.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceNowField")]
+struct Long {
+    /// The value: a CEL expression over `ci`. What is null is not written.
+    value: Written<ValueText>,
+    /// Where the text's row stands. Without it as is known of the column itself.
+    #[serde(default)]
+    reference: Option<RawReference>,
+}
+
+/// Where the row stands that a text means: the column gets its id. What no row, or more than one, stands for is left as it is.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ServiceNowReference", extend("x-help" = "for example `{ table: cmdb_ci_service, by: [name] }`"))]
+pub(in crate::config) struct RawReference {
+    /// The table that the column refers to.
+    pub(super) table: Written<TableName>,
+    /// Columns of it to look the text up in; the first that has it decides.
+    #[serde(default = "default_by")]
+    #[schemars(extend("minItems" = 1, "uniqueItems" = true))]
+    pub(super) by: Vec<Written<LookUpColumn>>,
+}
+
+impl From<RawReference> for Reference {
+    fn from(RawReference { table, by }: RawReference) -> Self {
+        Self { table: table.0.0, by: by.into_iter().map(|column| column.0.0).collect() }
+    }
+}
+
+fn default_by() -> Vec<Written<LookUpColumn>> {
+    vec![Written(LookUpColumn("name".to_owned()))]
+}
+
+impl Serialize for RawField {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.reference {
+            None => self.value.serialize(serializer),
+            Some(reference) => json!({ "value": self.value, "reference": reference }).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for RawField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Value::deserialize(deserializer)?;
+        let long = match written.is_string() {
+            true => serde_json::from_value(written).map(|value| Long { value, reference: None }),
+            false => serde_json::from_value(written),
+        };
+        long.map(|Long { value, reference }| Self { value, reference }).map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for RawField {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ServiceNowColumn".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (short, long) = (generator.subschema_for::<Written<ValueText>>(), generator.subschema_for::<Long>());
+        json_schema!({
+            "anyOf": [short, long],
+            "x-expected": ValueText::EXPECTED,
+            "x-help": "write `ci.name`, or `{ value: ci.service, reference: { table: cmdb_ci_service, by: [name] } }`",
+        })
+    }
 }
 
 /// What status columns hold, where the usual values are not right.

@@ -149,7 +149,7 @@ relationships:
     19:20: `targets.s.mapping.instance.fields.u_empty`: the expression is empty
       help: write `"null"` for a column that is not to be written
     20:21: `targets.s.mapping.instance.fields.u_number`: expected an expression such as `ci.name`, found 1
-      help: put it in quotes: `"1"`
+      help: write `ci.name`, or `{ value: ci.service, reference: { table: cmdb_ci_service, by: [name] } }`
     21:7: `targets.s.mapping.intsance`: there is no resource kind `intsance`
       help: did you mean `instance`?
     22:7: `targets.s.mapping.machine`: there is no resource kind `machine`
@@ -171,6 +171,50 @@ relationships:
       help: there are located_in, contains, member_of, protected_by, allows, attached_to, connected_to, routes_to, depends_on
     30:15: `targets.s.relationships.allows`: `::x` is no relationship type
       help: write both descriptors as the instance has them, the parent's first: `Depends on::Used by`
+    "#);
+}
+
+#[test]
+fn references() {
+    let keys = r#"mapping:
+  instance:
+    fields:
+      u_good: { value: ci.service, reference: { table: cmdb_ci_service, by: [number, name] } }
+      u_name: { value: ci.service, reference: { table: cmdb_ci_service } }
+      u_alone: { value: ci.service }
+      u_value: { value: ci.srevice, reference: { table: cmdb_ci_service } }
+      u_none: { reference: { table: cmdb_ci_service } }
+      u_table: { value: ci.name, reference: { tabel: cmdb_ci_service, by: [] } }
+      u_names: { value: ci.name, reference: { table: Business Service, by: [Name, name, name] } }
+      u_text: { value: ci.name, reference: cmdb_ci_service }
+      u_slip: { vaule: ci.name, refrence: { table: cmdb_ci_service } }
+      u_empty: { value: "" }
+      u_list: [ci.name]
+"#;
+    assert_snapshot!(each(&[keys]), @r#"
+    13:32: `targets.s.mapping.instance.fields.u_value`: `ci` has no field `srevice`
+      help: did you mean `service`?
+    14:19: key `value` is missing in `targets.s.mapping.instance.fields.u_none`
+      help: `value`: The value: a CEL expression over `ci`
+    15:51: unknown key `tabel` in `targets.s.mapping.instance.fields.u_table.reference`
+      help: did you mean `table`?
+    15:79: `targets.s.mapping.instance.fields.u_table.reference.by` is empty: expected at least one
+    16:58: `targets.s.mapping.instance.fields.u_names.reference.table`: `Business Service` is no name of a table
+      help: write the table's name, such as `cmdb_ci_service`, and not its label
+    16:81: `targets.s.mapping.instance.fields.u_names.reference.by[0]`: `Name` is no name of a column
+      help: write the column's name, such as `name` or `number`, and not its label
+    16:93: `targets.s.mapping.instance.fields.u_names.reference.by`: `name` is listed twice
+      help: remove one of the two
+    17:48: `targets.s.mapping.instance.fields.u_text.reference`: expected a mapping, found a text
+      help: for example `{ table: cmdb_ci_service, by: [name] }`
+    18:21: unknown key `vaule` in `targets.s.mapping.instance.fields.u_slip`
+      help: did you mean `value`?
+    18:37: unknown key `refrence` in `targets.s.mapping.instance.fields.u_slip`
+      help: did you mean `reference`?
+    19:29: `targets.s.mapping.instance.fields.u_empty.value`: the expression is empty
+      help: write `"null"` for a column that is not to be written
+    20:19: `targets.s.mapping.instance.fields.u_list`: expected an expression such as `ci.name`, found a list
+      help: write `ci.name`, or `{ value: ci.service, reference: { table: cmdb_ci_service, by: [name] } }`
     "#);
 }
 

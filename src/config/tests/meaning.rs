@@ -312,7 +312,7 @@ fn a_servicenow_target_is_understood() {
     let more = "    discovery_source: Dewpoint EU
     include: { kinds: [instance] }
     authority: { owned_by: owned, asset_tag: initial }
-    mapping: { instance: { class: cmdb_ci_linux_server, fields: { asset_tag: ci.name } }, pool: {} }
+    mapping: { instance: { class: cmdb_ci_linux_server, fields: { asset_tag: ci.name, u_app: { value: ci.service, reference: { table: cmdb_ci_service } } } }, pool: {} }
     relationships: { protected_by: 'Uses::Used by' }
     rate: { requests_per_second: 3 }
     batch_size: 500
@@ -342,7 +342,10 @@ fn a_servicenow_target_is_understood() {
     let planned = serde_json::json!({
         "discovery_source": "Dewpoint EU",
         "mapping": {
-            "instance": { "class": "cmdb_ci_linux_server", "fields": { "asset_tag": "ci.name" } }, "pool": { "class": null, "fields": {} },
+            "instance": { "class": "cmdb_ci_linux_server", "fields": {
+                "asset_tag": "ci.name", "u_app": { "value": "ci.service", "table": "cmdb_ci_service", "by": ["name"] },
+            } },
+            "pool": { "class": null, "fields": {} },
         },
         "relationships": { "protected_by": "Uses::Used by" },
         "statuses": [[1, 1, "Operational", "In Use"], [1, 2, "Operational", "In Use"], [100, 6, "End of Life", "Obsolete"]],

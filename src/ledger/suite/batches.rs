@@ -8,7 +8,7 @@ use super::samples::{at, change, deliver, digest, done, edge, edge_change, faile
 use super::{Place, on_both};
 use crate::estate::JournalKind;
 use crate::ledger::{Answer, Binding, Rows, TargetNews, TargetRow};
-use crate::plan::{ChangeKind, DeliveryState, RecordBrief, RecordEdge, Refusal};
+use crate::plan::{ChangeKind, DeliveryState, Missed, RecordBrief, RecordEdge, Refusal};
 use crate::target::RecordId;
 
 on_both!(
@@ -25,6 +25,7 @@ on_both!(
     fields_are_loaded_for_those_asked,
     bindings_are_written_and_removed,
     edges_are_bound_and_forgotten,
+    an_edge_that_reads_lack_is_remembered,
     a_record_moves_with_its_edges,
     target_rows_read_back,
 );
@@ -148,6 +149,7 @@ async fn edges_go_with_the_record_they_end_at(place: &Place) {
         state: DeliveryState::Delivered,
         revision: 1,
         refusal: None,
+        missed: None,
     };
     assert_eq!(state(&*ledger).await.edges[&edge(1, 2)], delivered);
     let related = ledger.history(&key(1)).await.unwrap();
@@ -337,6 +339,33 @@ async fn edges_are_bound_and_forgotten(place: &Place) {
     let rows = Rows { bound_edges: bound.clone(), forgotten_edges: vec![edge(1, 3), edge(3, 1)], ..Rows::default() };
     ledger.bind(&holder, &rows, at(5)).await.unwrap();
     assert_eq!(state(&*ledger).await.edges, bound);
+}
+
+async fn an_edge_that_reads_lack_is_remembered(place: &Place) {
+    let ledger = place.open().await;
+    let holder = lease(&*ledger, "a", at(0)).await;
+    deliver(&*ledger, &holder, (1..=2).map(|n| (change(n, ChangeKind::Create), done(n))).collect(), at(1)).await;
+    let relate = || vec![(edge_change(1, 2, ChangeKind::Relate), done(1))];
+    deliver(&*ledger, &holder, relate(), at(1)).await;
+    let row = || async { state(&*ledger).await.edges[&edge(1, 2)].clone() };
+    let bind = async |missed, state| {
+        let lacked = RecordEdge { missed: Some(missed), state, ..row().await };
+        let bound_edges = BTreeMap::from([(edge(1, 2), lacked.clone())]);
+        ledger.bind(&holder, &Rows { bound_edges, ..Rows::default() }, at(2)).await.unwrap();
+        assert_eq!(row().await, lacked);
+    };
+    bind(Missed::Once, DeliveryState::Pending).await;
+    deliver(&*ledger, &holder, relate(), at(3)).await;
+    let after = row().await;
+    assert_eq!(
+        (after.missed, after.state, after.created_at),
+        (Some(Missed::Once), DeliveryState::Delivered, Some(at(1))),
+        "sent once more"
+    );
+    // Sent for another reason, it begins anew.
+    bind(Missed::Rests, DeliveryState::Delivered).await;
+    deliver(&*ledger, &holder, relate(), at(4)).await;
+    assert_eq!(row().await.missed, None);
 }
 
 async fn a_record_moves_with_its_edges(place: &Place) {

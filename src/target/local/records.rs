@@ -105,7 +105,7 @@ async fn edges(connection: &mut SqliteConnection, ids: &[i64]) -> Result<BTreeMa
     let mut edges: BTreeMap<i64, FoundEdges> = BTreeMap::new();
     for (from, relation, to, attributes) in rows {
         if let (Ok(relation), Ok(to)) = (relation.parse(), to.parse()) {
-            edges.entry(from).or_default().insert((relation, to), decoded(&attributes)?);
+            edges.entry(from).or_default().insert((relation, to), Some(decoded(&attributes)?));
         }
     }
     Ok(edges)

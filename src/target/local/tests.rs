@@ -111,6 +111,16 @@ impl Rig for LocalRig {
         rows.into_iter().map(|(id, fields)| (RecordId(id.to_string()), serde_json::from_str(&fields).unwrap())).collect()
     }
 
+    async fn erase(&self, from: &RecordId, relation: RelationType, to: &RecordId) {
+        sqlx::query("DELETE FROM relation WHERE from_id = CAST(?1 AS INTEGER) AND type = ?2 AND to_id = CAST(?3 AS INTEGER)")
+            .bind(&from.0)
+            .bind(relation.as_str())
+            .bind(&to.0)
+            .execute(&mut visitor(&self.path()).await)
+            .await
+            .unwrap();
+    }
+
     async fn draw(&self, from: &RecordId, relation: RelationType, to: &RecordId) {
         sqlx::query("INSERT INTO relation (from_id, type, to_id) VALUES (CAST(?1 AS INTEGER), ?2, CAST(?3 AS INTEGER))")
             .bind(&from.0)

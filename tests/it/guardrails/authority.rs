@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::{at, cmdb, field};
+use crate::support::inventory::{instance_key, key};
 use crate::support::{Inventory, World};
 
 fn world(target: &str) -> World {
@@ -33,6 +34,36 @@ fn drift_of_an_owned_field_is_corrected_when_the_next_verification_is_due() {
     assert_eq!(field(&world, "i-1", "size"), "t3.micro");
     assert!(document["remarks"].to_string().contains("by hand"), "{document:#}");
     assert_eq!(World::counts(&world.sync_at(&at(2, 12), 0)), []);
+}
+
+#[test]
+fn a_relation_that_somebody_removes_is_made_again_once_until_it_is_seen_there() {
+    let world = world(", verify_every: 1h");
+    let machines = Inventory::new().group("sg-1", json!({})).instances(3);
+    let group = key("security_group", "sg-1");
+    world.put(&crate::guardrails::ids(0..3).iter().fold(machines, |all, id| all.relation("protected_by", &instance_key(id), &group)));
+    world.sync_at(&at(1, 0), 0);
+    let relations = || world.count("SELECT count(*) FROM ci_relation WHERE type = 'protected_by'");
+    let remove = || cmdb(&world, "DELETE FROM relation WHERE type = 'protected_by' AND from_id = (SELECT min(from_id) FROM relation)");
+    let related = |hour, count: usize| {
+        let document = world.sync_at(&at(1, hour), 0);
+        let expected: Vec<_> = (count > 0).then(|| ("relate".to_owned(), 1)).into_iter().collect();
+        assert_eq!(World::counts(&document), expected, "{document:#}");
+        document["remarks"].to_string()
+    };
+    assert_eq!(relations(), 3);
+    remove();
+    let told = related(2, 1);
+    assert!(told.contains("does not show `protected_by`") && told.contains("(related again)"), "{told}");
+    assert_eq!(relations(), 3);
+    related(4, 0);
+    remove();
+    related(6, 1);
+    // Removed again before a read showed it.
+    remove();
+    let told = related(8, 0);
+    assert!(told.contains("it was related again before"), "{told}");
+    assert_eq!(relations(), 2);
 }
 
 #[test]

@@ -91,6 +91,20 @@ targets:
             let os = if machine["Platform"] == "windows" { "windows" } else { "linux" };
             values.insert("image.os".to_owned(), os.to_owned());
         }
+        for interface in self.cloud.ec2(IRELAND, "describe_network_interfaces", json!({}))["NetworkInterfaces"].as_array().unwrap() {
+            let name = &by_key[&key(IRELAND, "network-interface", interface["NetworkInterfaceId"].as_str().unwrap())];
+            values.insert(format!("{name}.private_dns"), text(&interface["PrivateDnsName"]));
+            values.insert(format!("{name}.public_dns"), text(&interface["Association"]["PublicDnsName"]));
+        }
+        let newer = self.cloud.boto("elbv2", IRELAND, "describe_load_balancers", json!({}));
+        for balancer in newer["LoadBalancers"].as_array().unwrap() {
+            let name = &by_key[&format!("aws:{}", text(&balancer["LoadBalancerArn"]))];
+            values.insert(format!("{name}.hosted_zone"), text(&balancer["CanonicalHostedZoneId"]));
+        }
+        let classic = self.cloud.boto("elb", IRELAND, "describe_load_balancers", json!({}));
+        for balancer in classic["LoadBalancerDescriptions"].as_array().unwrap() {
+            values.insert(format!("{}.hosted_zone", text(&balancer["LoadBalancerName"])), text(&balancer["CanonicalHostedZoneNameID"]));
+        }
         for subnet in self.cloud.ec2(IRELAND, "describe_subnets", json!({}))["Subnets"].as_array().unwrap() {
             let name = &by_key[&key(IRELAND, "subnet", subnet["SubnetId"].as_str().unwrap())];
             values.insert(format!("{name}.free"), subnet["AvailableIpAddressCount"].to_string());

@@ -110,6 +110,11 @@ impl Holding {
             assert_eq!(value(&row.values, "sys_class_name"), row.table);
             let mut columns = row.values.clone();
             columns.retain(|column, _| !OF_THE_ENGINE.contains(&column.as_str()));
+            for value in columns.values_mut() {
+                if let Some(other) = by_record.get(value.as_str()) {
+                    *value = format!("@{other}");
+                }
+            }
             let record = Record { class: row.table, columns, tags: BTreeMap::new() };
             let name = by_record.get(&id).unwrap_or_else(|| panic!("a record without a mark: {record:?}"));
             assert_eq!(holding.records.insert(name.clone(), record), None, "two records of {name}");

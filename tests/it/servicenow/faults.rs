@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, RateRule, RowRule, Secret, Sim, Start};
+use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, Instance, RateRule, RowRule, Secret, Sim, Start};
 use serde_json::{Value, json};
 
 use super::rig::machines;
@@ -205,17 +205,21 @@ fn where_no_other_token_is_given_it_stops_and_goes_on_later() {
     trial.sync(5);
 }
 
-#[test]
-fn an_api_key_does_for_a_whole_run_and_for_none_without_its_policy() {
-    let mut instance = instance();
-    let key = ApiKey {
+/// The instance takes `the-key` for its integration user.
+fn with_api_key(mut instance: Instance) -> Instance {
+    instance.api_keys.push(ApiKey {
         key: Secret::new("the-key"),
         user_name: "integration".to_owned(),
         expires: None,
         policies: vec!["*".to_owned()],
         in_query: false,
-    };
-    instance.api_keys.push(key);
+    });
+    instance
+}
+
+#[test]
+fn an_api_key_does_for_a_whole_run_and_for_none_without_its_policy() {
+    let instance = with_api_key(instance());
     let trial = Trial::over(instance, "");
     trial.log_in("{ api_key: env:SNOW_PASSWORD }", "the-key", SMALL);
     let (before, after) = (machines(10), with(machines(10), "i-0003", json!({ "name": "renamed" })));
@@ -240,15 +244,7 @@ fn an_api_key_does_for_a_whole_run_and_for_none_without_its_policy() {
 
 #[test]
 fn every_way_to_log_in_works_over_tls_and_only_with_a_certificate_that_is_trusted() {
-    let mut instance = instance().with_client_credentials();
-    let key = ApiKey {
-        key: Secret::new("the-key"),
-        user_name: "integration".to_owned(),
-        expires: None,
-        policies: vec!["*".to_owned()],
-        in_query: false,
-    };
-    instance.api_keys.push(key);
+    let instance = with_api_key(instance().with_client_credentials());
     let mut trial = Trial::over(instance, "");
     let start = Start { tls: true, ..Start::new(trial.sim().snapshot()) };
     trial.snow.sim = Sim::start_with(start).unwrap();
@@ -435,7 +431,7 @@ fn a_class_that_is_missing_keeps_no_other_back() {
     let whole = instance.schema.clone();
     instance.schema.remove_class("cmdb_ci_storage_volume");
     let trial = Trial::over(instance, SMALL);
-    let (rest, all) = (machines(6), volume(volume(machines(6), "vol-1"), "vol-2"));
+    let (rest, all) = (machines(6).scope("volume", "complete"), volume(volume(machines(6), "vol-1"), "vol-2"));
     trial.put(&all);
     let sync = trial.sync(3);
     assert!(told(&sync).contains("cmdb_ci_storage_volume"), "{sync:#}");

@@ -283,6 +283,8 @@ pub(super) fn wanted(inventory: &Inventory) -> Vec<String> {
     let mut edges = vec![format!("aws_datacenter {REGION} -> Hosted on::Hosts -> cloud_service_account {ACCOUNT}")];
     let mut tags = Vec::new();
     let mut named = BTreeMap::new();
+    // A machine tells of its disks where they were listed; none of these has any.
+    let are_disks_listed = inventory["receipts"].as_array().unwrap().iter().any(|receipt| receipt["kind"] == "volume");
     for resource in inventory["resources"].as_array().unwrap() {
         let text = |name: &str| resource[name].as_str().unwrap();
         let (id, name, key) = (text("native_id"), text("name"), text("key"));
@@ -296,6 +298,9 @@ pub(super) fn wanted(inventory: &Inventory) -> Vec<String> {
                 let mut columns =
                     vec![("name", name), ("vm_inst_id", id), ("state", state), ("operational_status", operational), ("model_number", size)];
                 columns.extend(tag.map(|tag| ("asset_tag", tag)));
+                if are_disks_listed {
+                    columns.extend([("disks", "0"), ("disks_size", "0")]);
+                }
                 record("vm_instance", id, key, "", &columns);
                 "vm_instance"
             }

@@ -95,6 +95,7 @@ fn map(place: &Place, balancer: &LoadBalancer) -> Result<Balancer, Refused> {
     facts.text("balancer_type", balancer.r#type().map(LoadBalancerTypeEnum::as_str));
     facts.text("scheme", balancer.scheme().map(|scheme| scheme.as_str()));
     facts.text("dns_name", balancer.dns_name());
+    facts.text("hosted_zone", balancer.canonical_hosted_zone_id());
     facts.key("network", place.network(balancer.vpc_id())?.as_ref());
     facts.texts("zones", zones.iter().filter_map(|zone| filled(zone.zone_name())).map(str::to_owned).collect());
     facts.texts("addresses", addresses.filter_map(filled).map(str::to_owned).collect());

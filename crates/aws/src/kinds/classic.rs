@@ -80,6 +80,7 @@ fn map(place: &Place, classic: &LoadBalancerDescription) -> Result<ClassicBalanc
     facts.text("balancer_type", Some("classic"));
     facts.text("scheme", classic.scheme());
     facts.text("dns_name", classic.dns_name());
+    facts.text("hosted_zone", classic.canonical_hosted_zone_name_id());
     facts.key("network", network.as_ref());
     facts.texts("zones", classic.availability_zones().iter().map(ToOwned::to_owned).collect());
     let mut balancer = place.resource(Kind::LoadBalancer, key.clone(), name, tags([]));

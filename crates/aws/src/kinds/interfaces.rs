@@ -118,6 +118,8 @@ fn map(place: &Place, interface: &NetworkInterface) -> Result<(Resource, Vec<Rel
     facts.text("mac", interface.mac_address().map(str::to_lowercase).as_deref());
     facts.texts("private_addresses", addresses.private);
     facts.texts("public_addresses", addresses.public);
+    facts.text("private_dns_name", interface.private_dns_name());
+    facts.text("public_dns_name", interface.association().and_then(|association| association.public_dns_name()));
     facts.key("network", network.as_ref());
     facts.key("subnet", subnet.as_ref());
     facts.text("zone", interface.availability_zone());

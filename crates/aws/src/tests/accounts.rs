@@ -148,7 +148,7 @@ async fn an_organization_is_read_account_by_account() {
     let organization = sim.world().organization.as_ref().unwrap().id.clone();
     assert_eq!(
         attributes(&pull, &account.key),
-        json!({"email_domain": "example.com", "organization": organization, "joined_at": "2026-01-01T00:00:00Z"})
+        json!({"email_domain": "example.com", "organization": organization, "management_account": OWN, "joined_at": "2026-01-01T00:00:00Z"})
     );
     assert_eq!(count(&sim, "ListAccounts"), 4, "two pages, each after an empty one");
 }

@@ -68,7 +68,8 @@ async fn an_application_balancer_is_mapped_whole() {
     assert_eq!(
         attributes(&pull, &balancer.key),
         json!({
-            "balancer_type": "application", "scheme": "internet-facing", "dns_name": dns, "network": vpc,
+            "balancer_type": "application", "scheme": "internet-facing", "dns_name": dns, "hosted_zone": "Z32O12XQLNTSW2",
+            "network": vpc,
             "zones": ["eu-west-1a", "eu-west-1b"], "addresses": [],
             "listeners": [door(80, "HTTP"), door(443, "HTTPS"), door(8443, "HTTPS")],
         })
@@ -280,6 +281,7 @@ async fn a_classic_balancer_has_a_pool_of_its_members() {
         (&attributes(&pull, &balancer)["balancer_type"], &attributes(&pull, &balancer)["network"]),
         (&json!("classic"), &json!(vpc))
     );
+    assert_eq!(attributes(&pull, &balancer)["hosted_zone"], "Z32O12XQLNTSW2");
     let door = json!({"port": 80, "protocol": "HTTP", "listeners": ["HTTP/80", "HTTPS/443"]});
     assert_eq!(routes(&pull, &balancer), [(pool.clone(), door)]);
     assert!(edges_from(&pull, &balancer).contains(&(RelationType::ProtectedBy, group, json!({}))));

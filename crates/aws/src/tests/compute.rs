@@ -273,6 +273,8 @@ async fn an_interface_is_mapped_whole() {
         json!({
             "interface_type": "efa", "description": "web", "mac": "06:aa:00:00:00:01", "managed_by": "eks.amazonaws.com",
             "private_addresses": ["10.0.0.10", "10.0.0.4", "fd00::5"], "public_addresses": ["2001:db8::5", "203.0.113.5"],
+            "private_dns_name": "ip-10-0-0-10.eu-west-1.compute.internal",
+            "public_dns_name": "ec2-203-0-113-5.eu-west-1.compute.amazonaws.com",
             "zone": "eu-west-1a", "network": vpc, "subnet": subnet, "delete_on_termination": true,
         })
     );

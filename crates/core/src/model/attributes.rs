@@ -72,7 +72,8 @@ const fn address(name: &'static str, shape: Shape) -> Attribute {
 
 use Shape::{Count, Flag, Structure, Text, Texts, Time};
 
-const ACCOUNT: &[Attribute] = &[own("email_domain", Text), own("organization", Text), own("joined_at", Time)];
+const ACCOUNT: &[Attribute] =
+    &[own("email_domain", Text), own("organization", Text), own("management_account", Text), own("joined_at", Time)];
 const REGION: &[Attribute] = &[own("display_name", Text)];
 const ZONE: &[Attribute] = &[own("zone_id", Text)];
 const RESOURCE_GROUP: &[Attribute] = &[own("provisioning_state", Text)];
@@ -131,6 +132,8 @@ const NETWORK_INTERFACE: &[Attribute] = &[
     own("mac", Text),
     always("private_addresses", Texts),
     always("public_addresses", Texts),
+    own("private_dns_name", Text),
+    own("public_dns_name", Text),
     own("network", Text),
     own("subnet", Text),
     own("zone", Text),
@@ -150,6 +153,7 @@ const LOAD_BALANCER: &[Attribute] = &[
     always("balancer_type", Text),
     own("scheme", Text),
     own("dns_name", Text),
+    own("hosted_zone", Text),
     own("network", Text),
     own("zones", Texts),
     own("addresses", Texts),

@@ -9,10 +9,11 @@ use super::diff;
 use super::doubt;
 use super::drift::{DriftAction, after_read, drift};
 use super::input::Input;
-use super::record::{DeliveryState, RecordBrief};
+use super::missed;
+use super::record::{DeliveryState, RecordBrief, RecordEdge};
 use super::standing::{Standing, shown_stage, standing};
 use crate::estate::Known;
-use crate::model::Key;
+use crate::model::{EdgeId, Key};
 use crate::target::FoundRecord;
 
 /// How the mark of a record's end is named among fields.
@@ -33,6 +34,15 @@ pub struct Drifted {
     pub action: DriftAction,
 }
 
+/// A delivered edge that a read lacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// The edge.
+    pub edge: EdgeId,
+    /// It was sent once more already, and is left so; else it is sent.
+    pub rests: bool,
+}
+
 /// What a full read tells.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[must_use]
@@ -43,8 +53,12 @@ pub struct Absorbed {
     pub unseen: BTreeSet<Key>,
     /// Strangers' records that are referred to, which no such read shows. They are looked up; those that are gone become [`gone`] rows.
     pub references: BTreeSet<Key>,
+    /// Edges that the read showed, or lacked, other than was known, to be stored likewise.
+    pub edges: BTreeMap<EdgeId, RecordEdge>,
     /// Fields found other than written, for the report.
     pub drifted: Vec<Drifted>,
+    /// Delivered edges that the read lacked, for the report.
+    pub lost: Vec<Lost>,
 }
 
 /// Takes in a full read that is provably complete (one that is not must not get here). `found` holds the records that carry our estate
@@ -70,6 +84,7 @@ pub fn absorb(input: &Input<'_>, found: &BTreeMap<Key, FoundRecord>) -> Absorbed
             }
         }
     }
+    missed::absorb_edges(input, found, &mut absorbed);
     absorbed
 }
 

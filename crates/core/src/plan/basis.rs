@@ -1,12 +1,13 @@
 //! What a delivered record was made from, in sixteen bytes.
 
+use super::attached::Attachments;
 use super::input::Input;
 use crate::estate::{Disposition, Known, Stage};
 use crate::lifecycle::Verdicts;
 use crate::model::Digest;
 use crate::ownership::{Fact, FactTags, Ownership};
 use crate::rules::Verdict;
-use crate::target::Adapted;
+use crate::target::{Adapted, Attached};
 
 /// Digest of the mapping, the settings, the resource and its decisions.
 ///
@@ -63,6 +64,7 @@ pub(super) struct BasisMaker<'a> {
     mapping: Digest,
     settings: Digest,
     verdicts: &'a Verdicts,
+    attachments: &'a Attachments,
 }
 
 impl<'a> BasisMaker<'a> {
@@ -73,7 +75,12 @@ impl<'a> BasisMaker<'a> {
         }
         let ownership = ownership_digest(input.ownership);
         settings.push(ownership.as_bytes());
-        Self { mapping: input.terms.target.mapping_digest(), settings: Digest::of_parts(settings), verdicts: input.verdicts }
+        Self {
+            mapping: input.terms.target.mapping_digest(),
+            settings: Digest::of_parts(settings),
+            verdicts: input.verdicts,
+            attachments: input.attachments,
+        }
     }
 
     pub(super) fn make(&self, known: &Known, stage: Stage) -> Basis {
@@ -81,7 +88,8 @@ impl<'a> BasisMaker<'a> {
         let has_flag = [u8::from(known.flag.is_some())];
         let overrides = overrides(self.verdicts.of(&known.resource.key));
         let [a, b, c, d, ..] = *self.mapping.as_bytes();
-        let rest = Digest::of_parts([
+        let attached = self.attachments.of(&known.resource.key).map(attached_bytes);
+        let parts = [
             self.mapping.as_bytes().as_slice(),
             self.settings.as_bytes(),
             known.digest.as_bytes(),
@@ -89,13 +97,28 @@ impl<'a> BasisMaker<'a> {
             &has_flag,
             flag.as_bytes(),
             overrides.as_bytes(),
-        ]);
+        ];
+        // Of what nothing is counted the basis is what it was before anything was.
+        let rest = Digest::of_parts(parts.into_iter().chain(attached.as_ref().map(<[u8; 27]>::as_slice)));
         let mut bytes = *rest.as_bytes();
         for (byte, value) in bytes.iter_mut().zip([a, b, c, d, stage_byte(stage)]) {
             *byte = value;
         }
         Basis(bytes)
     }
+}
+
+/// Each count behind a byte that says whether it is known.
+fn attached_bytes(attached: Attached) -> [u8; 27] {
+    let Attached { interfaces, volumes, volume_gib } = attached;
+    let mut bytes = [0; 27];
+    for (place, count) in bytes.chunks_exact_mut(9).zip([interfaces, volumes, volume_gib]) {
+        if let (Some(count), [is_known, number @ ..]) = (count, place) {
+            *is_known = 1;
+            number.copy_from_slice(&count.to_le_bytes());
+        }
+    }
+    bytes
 }
 
 /// Values that rules put in place of others, or might, as JSON; empty where there are none, which is nearly everywhere.

@@ -117,6 +117,7 @@ fn words(counted: Counted) -> (&'static str, &'static str) {
         Counted::Purge => ("retired records", "be removed"),
         Counted::Unrelate => ("edges", "be removed"),
         Counted::Recreate => ("live records", "be made again"),
+        Counted::Reconnect => ("edges", "be made again"),
         Counted::Identify => ("live records", "change a field that identifies them"),
         Counted::Update => ("live records", "be updated"),
     }

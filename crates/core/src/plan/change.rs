@@ -81,7 +81,7 @@ pub struct Change {
     /// Names in `fields` that are people's once written (every authority but `owned`): never emptied when we have no value any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub people: BTreeSet<String>,
-    /// Whether it makes a record again that was there before: such creates count under guardrail 3.
+    /// Whether it makes a record or an edge again that was there before: such creates and relates count under guardrail 3.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub recreates: bool,
     /// For `adopt`: whether only our fields are written, and the record stays a stranger's.

@@ -60,6 +60,8 @@ pub(super) struct End<'a> {
     pub(super) is_live: bool,
     /// Its record is made or revived by this draft, so that no edge of it can stand there yet.
     pub(super) is_fresh: bool,
+    /// A stranger's record that is not referred to any more: no edge of ours may stay there.
+    pub(super) is_left: bool,
     pub(super) created_at: Option<jiff::Timestamp>,
     pub(super) record: Option<&'a RecordId>,
     pub(super) kind: Kind,
@@ -234,7 +236,7 @@ impl<'a> Drafter<'a> {
                 let row = row?;
                 if row.is_reference() {
                     self.draft.forgotten.insert(key.clone());
-                    return None;
+                    return Some(End { is_left: true, ..end(known, row, true, false) });
                 }
                 self.end(key, known, row, evidence);
                 row.exists().then(|| end(known, row, false, false))
@@ -325,6 +327,7 @@ impl<'a> Drafter<'a> {
         Some(End {
             is_live: true,
             is_fresh: true,
+            is_left: false,
             created_at: None,
             record: None,
             kind: known.resource.kind,
@@ -433,6 +436,7 @@ fn end<'a>(known: &'a Known, row: &'a RecordBrief, is_live: bool, is_fresh: bool
     End {
         is_live,
         is_fresh,
+        is_left: false,
         created_at: row.created_at,
         record: row.record.as_ref(),
         kind: known.resource.kind,

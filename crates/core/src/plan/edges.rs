@@ -23,7 +23,8 @@ pub fn edge_basis(relation: RelationType, attributes: &Attributes) -> Digest {
 
 impl<'a> Drafter<'a> {
     /// Walks the estate's edges and the target's side by side. An edge is wanted between live records only; one that ends at a record
-    /// that ends goes with it.
+    /// that ends goes with it. A stranger's record does not end with its resource: our edges there are removed, and its row is kept as long as there are any,
+    /// since it says where they are.
     pub(super) fn edges(&mut self, ends: &HashMap<&'a Key, End<'a>>) {
         let input = self.input;
         let mut rows = input.state.edges.iter().peekable();
@@ -42,6 +43,13 @@ impl<'a> Drafter<'a> {
             let start = start.filter(|end| end.is_live);
             let stop = start.and_then(|_| ends.get(&id.to)).filter(|end| end.is_live);
             match (start, stop) {
+                (Some(start), Some(stop)) if start.is_left || stop.is_left => match row.filter(|row| row.delivered_at.is_some()) {
+                    Some(row) => {
+                        let why = reason("relation", "it leads to or from what has ended, whose record here is not ours".to_owned());
+                        self.unrelate(id, row, start, known.fence, why);
+                    }
+                    None => self.forget_edge(id, row),
+                },
                 (Some(start), Some(stop)) => self.edge(id, known, row, start, stop),
                 _ => self.forget_edge(id, row),
             }
@@ -71,20 +79,20 @@ impl<'a> Drafter<'a> {
         if stands {
             return;
         }
+        // What goes with a record that is made anew is that record's.
+        let is_missed = row.is_some_and(RecordEdge::is_missed) && !from.is_fresh && !to.is_fresh;
         let was_delivered = row.is_some_and(|row| row.delivered_at.is_some() && row.basis != Some(basis));
-        let text = if was_delivered { "its attributes differ from what was last delivered" } else { "both ends have a record here" };
+        let why = match (is_missed, was_delivered) {
+            (true, _) => reason("drift", "it was delivered, and the target does not show it any more".to_owned()),
+            (false, true) => reason("relation", "its attributes differ from what was last delivered".to_owned()),
+            (false, false) => reason("relation", "both ends have a record here".to_owned()),
+        };
         let fields = known
             .attributes
             .iter()
             .map(|(name, value)| (name.clone(), FieldChange { from: serde_json::Value::Null, to: value.clone() }))
             .collect();
-        self.edge_change(
-            ChangeKind::Relate,
-            id,
-            row,
-            from,
-            EdgeWish { fields, fence: known.fence, basis, why: reason("relation", text.to_owned()) },
-        );
+        self.edge_change(ChangeKind::Relate, id, row, from, EdgeWish { fields, fence: known.fence, basis, why, reconnects: is_missed });
     }
 
     /// An edge of the target that the estate does not have (any more).
@@ -100,13 +108,16 @@ impl<'a> Drafter<'a> {
     }
 
     fn unrelate(&mut self, id: &EdgeId, row: &RecordEdge, from: &End<'_>, fence: Fence, why: Reason) {
+        for end in [&id.from, &id.to] {
+            self.draft.forgotten.remove(end);
+        }
         let basis = row.basis.unwrap_or_else(|| Digest::of_parts([]));
         self.edge_change(
             ChangeKind::Unrelate,
             id,
             Some(row),
             from,
-            EdgeWish { fields: std::collections::BTreeMap::new(), fence, basis, why },
+            EdgeWish { fields: std::collections::BTreeMap::new(), fence, basis, why, reconnects: false },
         );
     }
 
@@ -138,7 +149,7 @@ impl<'a> Drafter<'a> {
             fence: wish.fence,
             identifying: false,
             people: BTreeSet::new(),
-            recreates: false,
+            recreates: wish.reconnects,
             contributed: false,
             gives_way_to: BTreeSet::new(),
             reason: wish.why,
@@ -154,4 +165,5 @@ struct EdgeWish {
     fence: Fence,
     basis: Digest,
     why: Reason,
+    reconnects: bool,
 }

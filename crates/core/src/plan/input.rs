@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::attached::Attachments;
 use super::change::Reason;
 use super::include::{Include, Members};
 use super::record::TargetState;
@@ -44,6 +45,8 @@ pub struct Input<'a> {
     pub state: &'a TargetState,
     /// What [`super::members`] said of the target's CIs in this run.
     pub members: &'a Members,
+    /// What [`super::attachments`] counted, where the target tells of it; else nothing.
+    pub attachments: &'a Attachments,
     /// Which tags tell of ownership.
     pub ownership: &'a Ownership,
     /// What the rules say of each resource.
@@ -55,7 +58,8 @@ pub struct Input<'a> {
 impl Input<'_> {
     /// The CI of a resource, as it should read at `stage`.
     pub(super) fn ci(&self, known: &Known, stage: Stage) -> Ci {
-        ci(known, stage, self.ownership, self.verdicts.of(&known.resource.key))
+        let key = &known.resource.key;
+        Ci { attached: self.attachments.of(key), ..ci(known, stage, self.ownership, self.verdicts.of(key)) }
     }
 }
 

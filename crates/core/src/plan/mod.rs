@@ -6,6 +6,7 @@
 
 mod absorb;
 mod adopt;
+mod attached;
 mod basis;
 mod beats;
 mod blast;
@@ -20,6 +21,8 @@ mod gate;
 mod guard;
 mod include;
 mod input;
+mod left;
+mod missed;
 mod record;
 mod recovery;
 pub mod render;
@@ -32,8 +35,9 @@ pub(crate) mod testing;
 mod tests;
 mod window;
 
-pub use absorb::{Absorbed, Drifted, absorb, gone};
+pub use absorb::{Absorbed, Drifted, Lost, absorb, gone};
 pub use adopt::{Unanswered, recovered};
+pub use attached::{Attachments, attachments};
 pub use beats::{Beats, Pace, beats};
 pub use change::{Change, ChangeId, ChangeKind, Plan, Reason};
 pub use diff::{delivered_fields, unsure_fields};
@@ -44,6 +48,7 @@ pub use gate::{Guarded, Guards, guard};
 pub use guard::{Guardrail, Hold, HoldId, Limits, Verdict, VerdictKind};
 pub use include::{Include, Members, Unasked, members, takes};
 pub use input::{Input, Terms};
-pub use record::{Counted, DeliveryState, FieldState, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
+pub use left::{left, tried_again};
+pub use record::{Counted, DeliveryState, FieldState, Missed, RecordBrief, RecordEdge, Refusal, Tally, TargetState};
 pub use recovery::recovered_edges;
 pub use window::{WINDOW, tallies, window_start};

@@ -170,6 +170,16 @@ impl RecordBrief {
     }
 }
 
+vocabulary! {
+    /// What full reads made of a delivered edge that the target did not show. Forgotten as soon as one shows it.
+    Missed, "missed edge" {
+        /// It is sent once more.
+        Once => "once",
+        /// It was sent once more, and the next read did not show it again: left so until its desired attributes or the record of an end change.
+        Rests => "rests",
+    }
+}
+
 /// One delivered edge at a target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordEdge {
@@ -185,9 +195,34 @@ pub struct RecordEdge {
     pub revision: i64,
     /// The last change that the target refused, until one succeeds.
     pub refusal: Option<Box<Refusal>>,
+    /// Whether full reads lacked it.
+    pub missed: Option<Missed>,
 }
 
 impl RecordEdge {
+    /// The row right after the edge was delivered; `before` is what the ledger knew of it.
+    #[must_use]
+    pub fn related(before: Option<&Self>, basis: Digest, at: Timestamp) -> Self {
+        // One that is delivered once more is not a new one.
+        let known = before.filter(|row| row.delivered_at.is_some());
+        let is_once_more = |row: &&Self| row.is_missed() && row.basis == Some(basis);
+        Self {
+            basis: Some(basis),
+            created_at: known.map_or(Some(at), |row| row.created_at),
+            delivered_at: Some(at),
+            state: DeliveryState::Delivered,
+            revision: before.map_or(0, |row| row.revision) + 1,
+            refusal: None,
+            missed: before.filter(is_once_more).and_then(|row| row.missed),
+        }
+    }
+
+    /// Whether a read lacked it and it was not sent once more yet.
+    #[must_use]
+    pub fn is_missed(&self) -> bool {
+        self.missed == Some(Missed::Once) && self.state != DeliveryState::Delivered
+    }
+
     /// The row where nobody knows any more whether the edge stands there: it is sent again where it is wanted, and removed where it is not.
     #[must_use]
     pub fn doubted(&self) -> Self {
@@ -207,6 +242,8 @@ vocabulary! {
         Unrelate => "unrelate",
         /// Creates of records that were there before.
         Recreate => "recreate",
+        /// Edges that were delivered and that the target does not show any more, related once more.
+        Reconnect => "reconnect",
         /// Updates of fields by which the target identifies records.
         Identify => "identify",
         /// All updates, where `max_update_percent` is on.

@@ -34,6 +34,10 @@ pub(crate) fn edge(from: &str, to: &str) -> EdgeId {
 pub(crate) struct FakeTarget {
     pub(crate) name: TargetName,
     pub(crate) mapping: u8,
+    /// Whether its full reads tell of `routes_to` edges.
+    pub(crate) tells: bool,
+    /// Whether it tells how much is attached to machines.
+    pub(crate) counts: bool,
 }
 
 fn field(value: Value, authority: Authority) -> DesiredField {
@@ -71,6 +75,9 @@ impl Target for FakeTarget {
                 fields.insert(name.to_owned(), field(value, authority));
             }
         }
+        if let Some(attached) = ci.attached {
+            fields.extend(attached.volumes.map(|count| ("disks".to_owned(), field(json!(count), Authority::Owned))));
+        }
         if let Some(value) = attribute("member_count") {
             fields.insert("members".to_owned(), DesiredField { volatile: true, ..field(value, Authority::Owned) });
         }
@@ -84,6 +91,14 @@ impl Target for FakeTarget {
 
     fn relates(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
         relation != RelationType::LocatedIn
+    }
+
+    fn tells(&self, relation: RelationType, _: Kind, _: Kind) -> bool {
+        self.tells || relation != RelationType::RoutesTo
+    }
+
+    fn counts_attached(&self) -> bool {
+        self.counts
     }
 
     fn is_host(&self, kind: Kind) -> bool {
@@ -152,7 +167,7 @@ impl World {
     pub(crate) fn new() -> Self {
         let name: TargetName = "cmdb".parse().unwrap();
         Self {
-            target: FakeTarget { name: name.clone(), mapping: 0 },
+            target: FakeTarget { name: name.clone(), mapping: 0, tells: true, counts: false },
             include: Include { kinds: [Kind::Instance, Kind::Pool, Kind::SecurityGroup, Kind::Zone].into(), when: None },
             adopt: Adopt::Never,
             purge: Purge::Keep,
@@ -340,12 +355,14 @@ impl World {
         let verdicts = self.verdicts.clone().unwrap_or_else(|| Verdicts::uniform(&self.timers));
         let ownership = Ownership::default();
         let all = Members::default();
+        let attachments = if self.target.counts_attached() { attachments(&self.estate) } else { Attachments::default() };
         let input = Input {
             terms: &terms,
             estate: &self.estate,
             proposed: &self.proposed,
             state: &self.state,
             members: &all,
+            attachments: &attachments,
             ownership: &ownership,
             verdicts: &verdicts,
             at: self.now,
@@ -417,15 +434,7 @@ impl World {
         for end in [&edge.from, &edge.to] {
             assert!(self.state.records[end].is_live(), "an edge to a record that is not there: {edge:?}");
         }
-        let before = self.state.edges.get(edge);
-        let row = RecordEdge {
-            basis: Some(change.basis),
-            created_at: before.map_or(Some(self.now), |row| row.created_at),
-            delivered_at: Some(self.now),
-            state: DeliveryState::Delivered,
-            revision: change.revision + 1,
-            refusal: None,
-        };
+        let row = RecordEdge::related(self.state.edges.get(edge), change.basis, self.now);
         self.state.edges.insert(edge.clone(), row);
     }
 

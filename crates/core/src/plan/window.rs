@@ -33,6 +33,7 @@ pub(super) fn counted(change: &Change, limits: &Limits) -> Vec<Counted> {
         ChangeKind::Purge => vec![Counted::Purge],
         ChangeKind::Unrelate => vec![Counted::Unrelate],
         ChangeKind::Create if change.recreates => vec![Counted::Recreate],
+        ChangeKind::Relate if change.recreates => vec![Counted::Reconnect],
         ChangeKind::Update => {
             let identify = change.identifying.then_some(Counted::Identify);
             identify.into_iter().chain(limits.max_update_percent.map(|_| Counted::Update)).collect()
@@ -95,15 +96,17 @@ pub(super) fn bases(state: &TargetState, counted: Counted, at: Timestamp, again:
                 base.add(row.kind, &row.account, Some(retired_at), until);
             }
         }
-        Counted::Unrelate => {
+        Counted::Unrelate | Counted::Reconnect => {
             for (edge, row) in &state.edges {
                 let Some(from) = state.records.get(&edge.from) else { continue };
                 if row.delivered_at.is_some() {
                     base.add(from.kind, &from.account, row.created_at, None);
                 }
             }
-            // Edges removed since then have no row any more, but they were there.
-            base.removed = sent(state, counted, at, again);
+            if counted == Counted::Unrelate {
+                // Edges removed since then have no row any more, but they were there.
+                base.removed = sent(state, counted, at, again);
+            }
         }
     }
     base.finish()

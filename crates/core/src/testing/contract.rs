@@ -47,6 +47,12 @@ pub trait Rig: Send + Sync {
     fn tells_of_edges(&self) -> bool {
         true
     }
+    /// Whether the target keeps attributes of edges.
+    fn keeps_edge_attributes(&self) -> bool {
+        true
+    }
+    /// Removes an edge behind the target's back.
+    async fn erase(&self, from: &RecordId, relation: RelationType, to: &RecordId);
     /// Adds an edge that people drew.
     async fn draw(&self, from: &RecordId, relation: RelationType, to: &RecordId);
     /// Every edge there is.
@@ -100,6 +106,7 @@ pub fn ci(number: usize) -> Ci {
         attributes: [("size".to_owned(), json!("t3.micro")), ("vcpus".to_owned(), json!(2)), ("owner".to_owned(), json!("team-a"))].into(),
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
+        attached: None,
     }
 }
 
@@ -502,18 +509,28 @@ pub async fn edges_are_idempotent(rig: &dyn Rig) {
     send(target, 3, &[unrelate((1, 2), from, &nobody)]).await;
 }
 
-pub async fn a_full_read_tells_of_our_edges(rig: &dyn Rig) {
-    type Told = BTreeMap<(usize, RelationType, usize), Attributes>;
-    async fn told(rig: &dyn Rig) -> Option<Told> {
-        let number = |wanted: &Key| (1..5).find(|number| key(*number) == *wanted).unwrap();
-        let mut all = Told::new();
-        for record in read_all(rig.target()).await {
-            assert_eq!(record.edges.is_some(), rig.tells_of_edges(), "all records or none");
-            let from = record.external_id.as_ref().map(number).unwrap();
-            all.extend(record.edges?.into_iter().map(|((relation, to), attributes)| ((from, relation, number(&to)), attributes)));
-        }
-        Some(all)
+/// Edges by the numbers of their ends, with their attributes where the target keeps them.
+type Told = BTreeMap<(usize, RelationType, usize), Option<Attributes>>;
+
+/// What a full read tells of edges.
+async fn told(rig: &dyn Rig) -> Option<Told> {
+    let number = |wanted: &Key| (1..5).find(|number| key(*number) == *wanted).unwrap();
+    let mut all = Told::new();
+    for record in read_all(rig.target()).await {
+        assert_eq!(record.edges.is_some(), rig.tells_of_edges(), "all records or none");
+        let from = record.external_id.as_ref().map(number).unwrap();
+        all.extend(record.edges?.into_iter().map(|((relation, to), attributes)| ((from, relation, number(&to)), attributes)));
     }
+    Some(all)
+}
+
+#[track_caller]
+fn assert_told(rig: &dyn Rig, told: Option<&Told>, expected: &Told, why: &str) {
+    let kept = expected.iter().map(|(id, attributes)| (*id, attributes.clone().filter(|_| rig.keeps_edge_attributes())));
+    assert_eq!(told, rig.tells_of_edges().then(|| kept.collect()).as_ref(), "{why}");
+}
+
+pub async fn a_full_read_tells_of_our_edges(rig: &dyn Rig) {
     let target = rig.target();
     let records = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
     let https = Attributes::from([("port".to_owned(), json!(443))]);
@@ -526,13 +543,28 @@ pub async fn a_full_read_tells_of_our_edges(rig: &dyn Rig) {
     let stranger = rig.stranger(Stranger::new(&native_id(4), Some(ACCOUNT))).await;
     rig.draw(&records[0], RelationType::RoutesTo, &stranger).await;
     rig.draw(&records[1], RelationType::RoutesTo, &records[2]).await;
-    let edge = |from, to, attributes: &Attributes| ((from, RelationType::RoutesTo, to), attributes.clone());
+    let edge = |from, to, attributes: &Attributes| ((from, RelationType::RoutesTo, to), Some(attributes.clone()));
     let nothing = Attributes::new();
-    let all = [edge(1, 2, &https), edge(1, 3, &nothing), edge(3, 1, &nothing)];
-    assert_eq!(told(rig).await, rig.tells_of_edges().then(|| all.into()), "neither more nor less, and none that people drew");
+    let all: Told = [edge(1, 2, &https), edge(1, 3, &nothing), edge(3, 1, &nothing)].into();
+    assert_told(rig, told(rig).await.as_ref(), &all, "neither more nor less, and none that people drew");
 
     send(target, 2, &[unrelate((1, 2), &records[0], &records[1]), update(target, 3, &records[2], Some(true), &[])]).await;
-    assert_eq!(told(rig).await, rig.tells_of_edges().then(Told::new));
+    assert_told(rig, told(rig).await.as_ref(), &Told::new(), "those of a retired record go with it");
+}
+
+pub async fn a_full_read_lacks_an_edge_that_people_removed(rig: &dyn Rig) {
+    let target = rig.target();
+    let records = send(target, 0, &[create(target, 1), create(target, 2)]).await;
+    let nothing = Attributes::new();
+    let both = [relate((1, 2), &records[0], &records[1], nothing.clone()), relate((2, 1), &records[1], &records[0], nothing.clone())];
+    send(target, 1, &both).await;
+    let edge = |from, to| ((from, RelationType::RoutesTo, to), Some(Attributes::new()));
+    let all: Told = [edge(1, 2), edge(2, 1)].into();
+    assert_told(rig, told(rig).await.as_ref(), &all, "as they were sent");
+    rig.erase(&records[0], RelationType::RoutesTo, &records[1]).await;
+    assert_told(rig, told(rig).await.as_ref(), &[edge(2, 1)].into(), "one is gone");
+    send(target, 2, &both[..1]).await;
+    assert_told(rig, told(rig).await.as_ref(), &all, "and was made again");
 }
 
 pub async fn reads_go_to_the_end_in_a_stable_order(rig: &dyn Rig) {
@@ -589,7 +621,7 @@ macro_rules! suite {
         retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
         strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_found_as_their_provider_compares_ids,
         strangers_are_adopted, a_record_takes_a_new_key, a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent,
-        a_full_read_tells_of_our_edges, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
+        a_full_read_tells_of_our_edges, a_full_read_lacks_an_edge_that_people_removed, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };
     ($rig:path: $($test:ident,)+) => {

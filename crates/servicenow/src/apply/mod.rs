@@ -2,6 +2,7 @@
 
 mod asking;
 mod removal;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,12 +11,13 @@ use dewpoint_core::model::{Key, Kind};
 use dewpoint_core::target::{Addressed, Delivered, End, Foreseen, Operation, RecordId, Sending, TargetError, Write};
 use serde_json::Value;
 
+use crate::book::{Book, Mark};
 use crate::config::BATCH_SIZE_MAX;
 use crate::ire::{self, Item, Report};
 use crate::mapping::{self, EdgeParent, HostParent, TAGS};
 use crate::payload::{Beside, Draft, Entry, Place, Stamp};
 use crate::places::{Host, PlaceName, Places, Site};
-use crate::records::{Book, Mark, Reader};
+use crate::records::Reader;
 use crate::references::{References, Resolved};
 use crate::rules::{Facts, Rules};
 
@@ -116,6 +118,7 @@ impl<'a> Batch<'a> {
         self.ask_others().await?;
         self.reconcile().await?;
         self.give_back().await?;
+        self.forget_old_keys().await;
         self.remove_tags().await?;
         self.unrelate().await?;
         self.purge().await?;
@@ -155,19 +158,44 @@ impl<'a> Batch<'a> {
             }
         }
         self.reader.ask_marks(records).await?;
+        self.reader.ask_classes(self.strangers()).await?;
         self.reader.ask_keys(&keys).await?;
-        let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).collect();
+        let former = keys.iter().filter_map(|key| Some(self.reader.book.former(key)?.0));
+        let standing: Vec<RecordId> = keys.iter().filter_map(|key| self.reader.book.record(key)).chain(former).collect();
         self.reader.ask_whether_there(standing).await
+    }
+
+    /// Strangers' records to which edges lead, or beside which something is made. Items name the class that a record has.
+    fn strangers(&self) -> BTreeSet<&RecordId> {
+        let mut strangers = BTreeSet::new();
+        for write in self.writes {
+            let hosts = write.place.hosts.iter().map(|host| &host.record);
+            let ends = match &write.operation {
+                Operation::Relate { from, to, .. } => vec![from, to],
+                _ => Vec::new(),
+            };
+            let standing = hosts.chain(ends).filter_map(End::standing).filter(|end| end.carries.is_none());
+            strangers.extend(standing.map(|end| &end.record));
+        }
+        strangers
     }
 
     /// Refuses what stands elsewhere than it should.
     fn check(&mut self) {
         for (number, write) in self.writes.iter().enumerate() {
             let refusal = match &write.operation {
-                Operation::Create { .. } => self.standing(&write.key).and_then(|(record, mark)| {
-                    let is_theirs = mark.estate != *self.sending.estate;
-                    is_theirs.then(|| format!("record {} carries this key for another estate", record.0))
-                }),
+                Operation::Create { .. } => match (self.standing(&write.key), self.reader.book.former(&write.key)) {
+                    (Some((record, mark)), _) => {
+                        let is_theirs = mark.estate != *self.sending.estate;
+                        is_theirs.then(|| format!("record {} carries this key for another estate", record.0))
+                    }
+                    (None, Some((record, row))) => Some(format!(
+                        "the instance would take it for record {}, which stood for it once and stands for another machine by now: an administrator removes \
+                         row {row} of `sys_object_source`",
+                        record.0
+                    )),
+                    (None, None) => None,
+                },
                 Operation::Update { record, retired, take_over, .. } => {
                     let is_end = *retired == Some(true) && record.carries.is_none();
                     if is_end && !take_over {
@@ -297,30 +325,8 @@ impl<'a> Batch<'a> {
         self.writes.iter().find(is_it).map(|other| &other.key)
     }
 
-    async fn resolve_references(&self) -> Result<Resolved, TargetError> {
-        let mut wanted = BTreeSet::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let (fields, retired) = match &write.operation {
-                Operation::Create { fields, .. } => (fields, None),
-                Operation::Update { fields, retired, .. } => (fields, *retired),
-                _ => continue,
-            };
-            if !self.is_open(number) {
-                continue;
-            }
-            let texts = fields.iter().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
-            for (name, text) in self.statuses(retired).chain(texts) {
-                if let Some(reference) = self.reader.mapping.reference(write.kind, &name) {
-                    wanted.insert((reference, text));
-                }
-            }
-        }
-        let wanted = wanted.iter().map(|(reference, text)| (*reference, text.as_str())).collect();
-        self.learnt.references.resolve(self.reader.api, &wanted).await
-    }
-
     /// The class that a create or an update is written to: that of the record where one stands there.
-    fn class_written(&self, write: &Write) -> Option<String> {
+    pub(super) fn class_written(&self, write: &Write) -> Option<String> {
         let (class, record) = match &write.operation {
             Operation::Create { class, .. } => (class, self.reader.book.record(&write.key)),
             Operation::Update { class, record, .. } => (class, Some(record.record.clone())),
@@ -328,16 +334,6 @@ impl<'a> Batch<'a> {
         };
         let mark = record.and_then(|record| self.reader.book.mark(&record));
         Some(mark.map(|mark| mark.class).filter(|class| !class.is_empty()).unwrap_or_else(|| class.clone()))
-    }
-
-    /// What the status columns are to hold of a record that is retired, or live again.
-    fn statuses(&self, retired: Option<bool>) -> impl Iterator<Item = (String, String)> {
-        let statuses = self.reader.mapping.statuses();
-        let text = move |is_retired| {
-            let columns = statuses.columns();
-            columns.filter_map(move |column| Some((column.to_owned(), statuses.text(column, is_retired, false)?)))
-        };
-        retired.into_iter().flat_map(text)
     }
 
     /// Puts a write into a payload, or answers it.
@@ -397,6 +393,9 @@ impl<'a> Batch<'a> {
                     return;
                 }
                 draft.edge(number, form.kind, parent, child, &stamp);
+                if let Some(column) = form.column {
+                    draft.refer(from_place, column, to_place);
+                }
             }
             Operation::Unrelate { .. } | Operation::Purge { .. } => {}
         }
@@ -434,7 +433,10 @@ impl<'a> Batch<'a> {
             stands @ End::Stands(_) => stands.clone(),
         };
         let mark = end.standing().and_then(|addressed| self.reader.book.mark(&addressed.record));
-        let class = mark.as_ref().map(|mark| mark.class.clone()).filter(|class| !class.is_empty());
+        let class = match &mark {
+            Some(mark) => Some(mark.class.clone()).filter(|class| !class.is_empty()),
+            None => end.standing().and_then(|addressed| self.reader.book.class(&addressed.record)),
+        };
         let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
         (end, class.unwrap_or_else(|| "cmdb_ci".to_owned()), mark.is_some())
     }
@@ -490,54 +492,6 @@ impl<'a> Batch<'a> {
         let class = self.reader.book.mark(record).map(|mark| mark.class).filter(|class| !class.is_empty());
         let class = class.or_else(|| Some(self.reader.mapping.class(kind, dewpoint_core::model::Provider::Aws)?.to_owned()));
         Host { record: record.clone(), class: class.unwrap_or_else(|| "cmdb_ci".to_owned()), is_ours: true }
-    }
-
-    /// Fields as columns, and tags beside them.
-    fn values<'w>(
-        &mut self,
-        number: usize,
-        fields: &'w BTreeMap<String, Value>,
-        retired: Option<bool>,
-        ground: &Ground,
-    ) -> (BTreeMap<String, String>, Option<&'w Value>) {
-        let mut values = BTreeMap::new();
-        let class = self.writes.get(number).and_then(|write| self.class_written(write)).unwrap_or_default();
-        let is_kept = self.told.get(number).is_some_and(|told| told.is_kept);
-        let statuses = self.statuses(retired.filter(|_| !is_kept)).map(|(name, text)| (name, Value::String(text)));
-        let mut wanted: BTreeMap<String, Value> = statuses.collect();
-        let is_written = |name: &str| name != TAGS && !(is_kept && self.reader.mapping.statuses().columns().any(|column| column == name));
-        wanted.extend(fields.iter().filter(|(name, _)| is_written(name)).map(|(name, value)| (name.clone(), value.clone())));
-        let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
-        for (name, value) in wanted {
-            if ground.facts.lacks(&class, &name) {
-                told.left.insert(name.clone(), format!("class `{class}` has no such column on this instance"));
-                continue;
-            }
-            let text = match value {
-                Value::Null => String::new(),
-                Value::String(text) => match self.reader.mapping.reference(write.kind, &name) {
-                    None => text.clone(),
-                    Some(reference) => match ground.resolved.get(&(reference, text.as_str())) {
-                        Some(id) => {
-                            told.sent.insert(name.clone(), id.into());
-                            id.to_owned()
-                        }
-                        None => {
-                            let why = format!(
-                                "no row that we may see, or more than one, of `{}` has {} `{text}`",
-                                reference.table,
-                                reference.by.join(" or ")
-                            );
-                            told.left.insert(name.clone(), why);
-                            continue;
-                        }
-                    },
-                },
-                other => other.to_string(),
-            };
-            values.insert(name, text);
-        }
-        (values, fields.get(TAGS))
     }
 
     /// Sends a payload and takes its answers.

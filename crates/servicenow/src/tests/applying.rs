@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dewpoint_core::model::{Kind, Provider, RelationType};
-use dewpoint_core::target::{Ci, End, Host, Operation, RecordId, Target, TargetError, Write};
+use dewpoint_core::target::{Ci, End, FoundRecord, Host, Operation, RecordId, Target, TargetError, Write};
 use dewpoint_servicenow_sim::{Instance, Sim};
 use serde_json::{Value, json};
 
-use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, place, purge, relate, thing, unrelate};
+use super::rig::{ACCOUNT, REGION, Rig, at, attributes, config, machine, ours, purge, relate, thing, unrelate};
 use crate::mapping::stored;
 use crate::{Mapping, Override, ServiceNowConfig, ServiceNowTarget, Statuses, value_of};
 
@@ -227,7 +227,7 @@ async fn classes_with_the_usual_rules_are_not_asked_about() {
 async fn columns_that_the_class_lacks_are_named_and_not_sent() {
     let sim = Sim::start(Instance::new().with_data_source("Dewpoint")).unwrap();
     let nowhere = value_of(Kind::Instance, "ci.name").unwrap();
-    let overrides = [(Kind::Instance, Override { class: None, fields: [("u_nowhere".to_owned(), nowhere)].into() })].into();
+    let overrides = [(Kind::Instance, Override { class: None, fields: [("u_nowhere".to_owned(), nowhere.into())].into() })].into();
     let mapping = Arc::new(Mapping::with(&overrides, &BTreeMap::new(), &Statuses::default()).unwrap());
     let rig = Rig { target: ServiceNowTarget::new(&ServiceNowConfig { mapping, ..config(&sim) }).unwrap(), sim };
     let ci = machine(1);
@@ -278,7 +278,8 @@ async fn a_record_shows_what_was_sent() {
     let subject = found.subject.as_ref().unwrap();
     assert_eq!((subject.kind, subject.account.as_str(), subject.region.as_str()), (Kind::Instance, ACCOUNT, REGION));
     assert_eq!((subject.native_id.as_str(), subject.name.as_deref()), ("i-0001", Some("web-1")));
-    assert_eq!(rig.read_all().await, std::slice::from_ref(found), "the datacenter and the account are scaffold");
+    let read = FoundRecord { edges: Some(BTreeMap::new()), ..found.clone() };
+    assert_eq!(rig.read_all().await, [read], "the datacenter and the account are scaffold");
 }
 
 #[tokio::test]
@@ -313,6 +314,37 @@ async fn edges_come_with_their_last_end_and_go_alone() {
     assert!(!rig.relations().contains(&uses("web-1")) && rig.relations().contains(&uses("web-2")));
     rig.send(2, &[relate((&one, Some(&records[1])), RelationType::ProtectedBy, (&group, Some(&records[0])))]).await;
     assert!(rig.relations().contains(&uses("web-1")));
+}
+
+#[tokio::test]
+async fn relations_that_others_drew_before_us_or_keep_as_well_stay() {
+    let rig = Rig::new();
+    let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({"rules": []}));
+    let cis: Vec<Ci> = (1..=5).map(machine).collect();
+    let batch: Vec<Write> = [rig.create(&group)].into_iter().chain(cis.iter().map(|ci| rig.create(ci))).collect();
+    let mut records = rig.send(0, &batch).await;
+    let group_record = records.remove(0);
+    rig.sim.edit(|instance| {
+        let kind = instance.relation_type("Uses::Used by").unwrap();
+        for record in [&records[0], &records[3]] {
+            let drawn =
+                [("parent", record.0.as_str()), ("child", &group_record.0), ("type", &kind), ("sys_created_on", "2026-01-01 00:00:00")];
+            instance.insert("cmdb_rel_ci", &drawn);
+        }
+    });
+    let ends = |number: usize| (&cis[number], &records[number]);
+    let edges: Vec<Write> = (0..5)
+        .map(|number| relate((ends(number).0, Some(ends(number).1)), RelationType::ProtectedBy, (&group, Some(&group_record))))
+        .collect();
+    rig.send(1, &edges).await;
+    let relation = rig.sim.rows("cmdb_rel_ci", &format!("parent={}^child={}", records[1].0, group_record.0)).remove(0).0;
+    rig.sim.edit(|instance| instance.insert("sys_rel_source", &[("name", "ServiceNow"), ("target_sys_id", &relation)]));
+    let gone: Vec<Write> = (0..3).map(|number| unrelate(ends(number), RelationType::ProtectedBy, (&group, &group_record))).collect();
+    rig.send(2, &gone).await;
+    let retired: Vec<Write> = (3..5).map(|number| rig.update(&cis[number], &records[number], Some(true), &[])).collect();
+    rig.send(3, &retired).await;
+    let using: Vec<String> = rig.relations().into_iter().filter(|(_, kind, _)| kind == "Uses::Used by").map(|(from, ..)| from).collect();
+    assert_eq!(using, ["web-1", "web-2", "web-4"], "drawn by hand, kept by another source, and drawn by hand");
 }
 
 #[tokio::test]
@@ -518,35 +550,6 @@ async fn a_record_that_carries_another_key_is_refused() {
 }
 
 #[tokio::test]
-async fn references_are_resolved_or_left_alone() {
-    let rig = Rig::new();
-    let group = rig.sim.edit(|instance| instance.insert("sys_user_group", &[("name", "Shop Operations")]));
-    let mut ci = machine(1);
-    ci.attributes.insert("support_group".to_owned(), json!("Shop Operations"));
-    ci.attributes.insert("owner".to_owned(), json!("ghost@example.com"));
-    let delivered = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
-    assert_eq!(rig.rows("cmdb_ci_vm_instance", "", &["support_group", "owned_by"]), [[group.as_str(), ""]]);
-    assert_eq!(delivered.sent, [("support_group".to_owned(), json!(group))].into(), "so that a read finds what was sent");
-    let left: Vec<_> = delivered.left.iter().collect();
-    assert_eq!(left.len(), 1);
-    assert!(left[0].0 == "owned_by" && left[0].1.contains("ghost@example.com"), "{left:?}");
-}
-
-#[tokio::test]
-async fn people_who_are_hidden_stop_nothing() {
-    let rig = Rig::new();
-    rig.sim.edit(|instance| {
-        instance.insert("sys_user", &[("user_name", "hidden"), ("email", "hidden@example.com")]);
-        let rule = dewpoint_servicenow_sim::RowRule { table: "sys_user".to_owned(), query: String::new(), role: "admin".to_owned() };
-        instance.row_rules.push(rule);
-    });
-    let mut ci = machine(1);
-    ci.attributes.insert("owner".to_owned(), json!("hidden@example.com"));
-    let delivered = rig.try_send(0, &[rig.create(&ci)]).await.unwrap().remove(0).unwrap();
-    assert_eq!(delivered.left.keys().collect::<Vec<_>>(), ["owned_by"]);
-}
-
-#[tokio::test]
 async fn a_masked_field_is_told_and_the_rest_written() {
     let rig = Rig::new();
     let ci = machine(1);
@@ -600,26 +603,4 @@ async fn what_another_source_saw_lately_is_left_and_not_retired() {
     assert_eq!(left, [1, 0]);
     let statuses = rig.rows("cmdb_ci_vm_instance", "", &["name", "install_status", "operational_status"]);
     assert_eq!(statuses, [["web-1", "1", "1"], ["web-2", "7", "6"]]);
-}
-
-#[tokio::test]
-async fn tags_are_written_beside_a_service_that_stands_alone() {
-    let rig = Rig::new();
-    let service = dewpoint_core::target::Ci {
-        key: "service:shop".parse().unwrap(),
-        kind: Kind::Service,
-        provider: dewpoint_core::model::Provider::Any,
-        account: "*".parse().unwrap(),
-        region: "*".parse().unwrap(),
-        native_id: "shop".to_owned(),
-        name: "shop".to_owned(),
-        state: None,
-        attributes: super::rig::attributes(&json!({})),
-        tags: std::collections::BTreeMap::new(),
-        ..machine(0)
-    };
-    let write = Write { place: place(&service), ..rig.create(&service) };
-    rig.send(0, &[write]).await;
-    assert_eq!(rig.rows("cmdb_ci_service_auto", "", &["name"]), [["shop"]]);
-    assert_eq!(rig.find(&service).await.len(), 1);
 }

@@ -150,5 +150,5 @@ async fn a_batch_is_one_payload_and_a_few_questions() {
     let before = rig.sim.calls().len();
     assert!(send(&rig, 90_000, &beats).await.iter().all(Result::is_ok));
     let requests = rig.sim.calls().len() - before;
-    assert_eq!(requests, 12, "one payload, five questions of two pages whose 200 records are, and one after their datacenter");
+    assert_eq!(requests, 7, "one payload, five questions whose 200 records are, and one after their datacenter");
 }

@@ -98,8 +98,16 @@ impl Rig for SnowRig {
         rows.map(|(id, row)| (RecordId(id), values(row.values))).collect()
     }
 
-    fn tells_of_edges(&self) -> bool {
+    fn keeps_edge_attributes(&self) -> bool {
         false
+    }
+
+    async fn erase(&self, from: &RecordId, _relation: RelationType, to: &RecordId) {
+        let kind = self.type_of("Depends on::Used by");
+        let query = format!("parent={}^child={}^type={kind}", from.0, to.0);
+        let rows = self.0.sim.rows("cmdb_rel_ci", &query);
+        assert_eq!(rows.len(), 1, "{query}");
+        self.0.sim.edit(|instance| instance.delete(&rows[0].0));
     }
 
     async fn draw(&self, from: &RecordId, _relation: RelationType, to: &RecordId) {
@@ -122,7 +130,7 @@ dewpoint_core::suite!(SnowRig::new:
     create_is_idempotent, a_record_shows_what_was_sent, one_bad_write_stops_no_other, fields_are_changed_and_emptied_one_by_one,
     retire_revive_purge, other_estates_are_left_alone, strangers_are_found_and_left_alone,
     strangers_that_say_that_they_are_something_else_are_not_found, strangers_are_adopted, a_record_takes_a_new_key,
-    a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, a_full_read_tells_of_our_edges,
+    a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, a_full_read_tells_of_our_edges, a_full_read_lacks_an_edge_that_people_removed,
     reads_go_to_the_end_in_a_stable_order, find_answers_every_identity, odd_values_come_back_as_they_went,
     nothing_is_sent_after_the_deadline,
 );

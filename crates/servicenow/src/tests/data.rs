@@ -55,7 +55,7 @@ async fn a_machine_becomes_texts() {
 
 #[test]
 fn overrides_take_the_place_of_parts() {
-    let fields = [("asset_tag".to_owned(), value_of(Kind::Instance, r#""asset" in ci.tags ? ci.tags["asset"] : null"#).unwrap())];
+    let fields = [("asset_tag".to_owned(), value_of(Kind::Instance, r#""asset" in ci.tags ? ci.tags["asset"] : null"#).unwrap().into())];
     let overrides: BTreeMap<Kind, Override> =
         [(Kind::Instance, Override { class: Some("cmdb_ci_linux_server".to_owned()), fields: fields.into() })].into();
     let types = [(RelationType::ProtectedBy, "Depends on::Used by".to_owned())].into();
@@ -69,4 +69,44 @@ fn overrides_take_the_place_of_parts() {
     assert_ne!(mapping.digest(), Mapping::standard().unwrap().digest());
     assert!(mapping.fields().contains("asset_tag"));
     assert!(value_of(Kind::Instance, "ci.enviroment").is_err());
+}
+
+#[test]
+fn every_edge_that_is_found_is_told_from_all_others() {
+    use Kind::{
+        Account, Instance as Machine, LoadBalancer, Network, NetworkInterface, Pool, PublicAddress, Region, ResourceGroup, ScalingGroup,
+        SecurityGroup, Service, Subnet, Volume, Zone,
+    };
+    use RelationType::{Allows, AttachedTo, ConnectedTo, Contains, DependsOn, LocatedIn, MemberOf, ProtectedBy, RoutesTo};
+    let found: &[(RelationType, &[Kind], &[Kind])] = &[
+        (Contains, &[Account], &[Region]),
+        (
+            Contains,
+            &[ResourceGroup],
+            &[Machine, Volume, NetworkInterface, LoadBalancer, SecurityGroup, Network, PublicAddress, ScalingGroup],
+        ),
+        (LocatedIn, &[Zone, ResourceGroup, Network], &[Region]),
+        (LocatedIn, &[Machine, Volume, Subnet], &[Zone]),
+        (LocatedIn, &[Subnet], &[Network]),
+        (MemberOf, &[Machine], &[ScalingGroup]),
+        (ProtectedBy, &[Machine, NetworkInterface, Subnet, LoadBalancer, ScalingGroup], &[SecurityGroup]),
+        (Allows, &[SecurityGroup], &[SecurityGroup]),
+        (AttachedTo, &[Volume, NetworkInterface, PublicAddress], &[Machine, ScalingGroup]),
+        (ConnectedTo, &[NetworkInterface], &[Subnet]),
+        (RoutesTo, &[LoadBalancer], &[Pool, Machine, ScalingGroup]),
+        (RoutesTo, &[Pool], &[Machine, ScalingGroup, LoadBalancer]),
+        (DependsOn, &[Service], &[LoadBalancer, Pool, Machine, ScalingGroup]),
+    ];
+    let one_type = RelationType::ALL.iter().map(|relation| (*relation, "Depends on::Used by".to_owned())).collect();
+    for types in [BTreeMap::new(), [(ProtectedBy, "Depends on::Used by".to_owned())].into(), one_type] {
+        let mapping = Mapping::with(&BTreeMap::new(), &types, &Statuses::default()).unwrap();
+        for (relation, from, to) in found {
+            for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
+                assert!(mapping.tells(*relation, from, to), "{relation} from {from} to {to}, with {types:?}");
+            }
+        }
+    }
+    let mapping = Mapping::standard().unwrap();
+    assert!(!mapping.tells(AttachedTo, SecurityGroup, Machine), "that looks like a machine's group");
+    assert!(!mapping.tells(LocatedIn, Machine, Subnet), "that is not kept");
 }

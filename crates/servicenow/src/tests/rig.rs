@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dewpoint_core::estate::{EstateId, Stage};
 use dewpoint_core::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 use dewpoint_core::target::{
-    Addressed, Ci, Delivered, End, FoundRecord, Host, Identity, Operation, Place, RecordId, Sending, Target, TargetError, Write,
+    Addressed, Adopt, Ci, Delivered, End, FoundRecord, Host, Identity, Operation, Place, RecordId, Sending, Target, TargetError, Write,
 };
 use dewpoint_servicenow_sim::{Instance, Sim};
 use jiff::Timestamp;
@@ -49,6 +49,7 @@ pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
         discovery_source: "Dewpoint".to_owned(),
         mapping: Arc::new(Mapping::standard().unwrap()),
         authority: BTreeMap::new(),
+        adopt: Adopt::Never,
         batch_size: 200,
         rate: Rate::per_second(1000.0),
         timeout: Duration::from_secs(30),
@@ -217,6 +218,7 @@ pub(super) fn machine(number: usize) -> Ci {
         attributes: attributes(&json!({"size": "t3.micro", "vcpus": 2, "memory_mib": 1024, "private_addresses": ["10.0.0.5"]})),
         tags: [("env".to_owned(), "prod".to_owned())].into(),
         created_at: None,
+        attached: None,
     }
 }
 

@@ -55,6 +55,22 @@ async fn what_the_instance_lacks_is_named() {
 }
 
 #[tokio::test]
+async fn relationships_that_cannot_be_read_are_told() {
+    for table in ["cmdb_rel_ci", "sys_rel_source"] {
+        let rig = Rig::new();
+        rig.sim.edit(|instance| {
+            instance.insert(table, &[("sys_updated_by", "people")]);
+            let rule = dewpoint_servicenow_sim::RowRule { table: table.to_owned(), query: String::new(), role: "nobody".to_owned() };
+            instance.row_rules.push(rule);
+        });
+        let findings = as_user(&rig, "integration", "integration-password").doctor().await;
+        let finding = findings.iter().find(|finding| finding.check == "relationships").unwrap();
+        assert!(finding.outcome == Health::Warning && finding.text.contains(table), "{finding:?}");
+        assert!(finding.mend.as_ref().unwrap().contains("cmdb_rel_ci and sys_rel_source"), "{finding:?}");
+    }
+}
+
+#[tokio::test]
 async fn bootstrap_registers_the_source_once() {
     let rig = Rig::over(Instance::new());
     let admin = as_user(&rig, "admin", "admin-password");

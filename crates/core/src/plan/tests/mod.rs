@@ -4,13 +4,16 @@
 #![allow(unused_must_use, reason = "many tests sync only for what it leaves behind")]
 
 mod adopting;
+mod attaching;
 mod beating;
 mod diffing;
 mod doubting;
 mod drifting;
 mod guarding;
 mod including;
+mod leaving;
 mod mapping;
+mod missing;
 mod properties;
 mod reasons;
 mod referring;

@@ -44,8 +44,28 @@ fn a_strangers_record_is_referred_to() {
     world.timers.purge_after = Some(days(0));
     world.terminate("acct");
     let plan = world.sync();
+    assert_eq!((words(&plan.changes), plan.forgotten.len()), (vec!["unrelate p-1>acct".to_owned()], 0), "it stays, and our edges do not");
+    let plan = world.sync();
     assert_eq!((words(&plan.changes), plan.forgotten), (vec![], [key("acct")].into()));
     assert!(world.plan().changes.is_empty());
+}
+
+#[test]
+fn edges_that_are_gone_leave_it_and_what_ends_takes_its_own_along() {
+    let mut world = world(vec![stranger("s-1", &[])]);
+    world.sync();
+    world.estate.edges.clear();
+    assert_eq!(words(&world.sync().changes), ["unrelate p-1>acct"]);
+    at_rest(&world);
+    assert_eq!(world.row("acct").record.clone().unwrap().0, "s-1");
+    // What led to it ends: its edges go with it, and nothing keeps the row when that ends as well.
+    let mut ending = self::world(vec![stranger("s-1", &[])]);
+    ending.sync();
+    ending.terminate("p-1");
+    assert_eq!(words(&ending.sync().changes), ["retire p-1"]);
+    ending.terminate("acct");
+    let plan = ending.sync();
+    assert_eq!((words(&plan.changes), plan.forgotten), (vec![], [key("acct")].into()));
 }
 
 #[test]
