@@ -60,6 +60,7 @@
 //! - Anything that writes, `$batch`, `useResourceGraph=true`, `$select` and `$filter` on instances of scale sets, backend health, peerings, other providers, private
 //!   links, extensions of machines, other filters than those named.
 //! - Of the query language all else, and facets. A query that uses them is refused as one that cannot be read.
+//! - `/subscriptions/ID/resources` is never late; at Azure it comes out of a cache.
 //! - Any subscription is at any region: limits are not counted by region.
 //! - Roles are evaluated by action and scope alone: no deny assignments, no conditions, no delay until they are seen.
 //! - Tokens are signed by a secret of the simulator's: clients are not meant to read them.

@@ -209,7 +209,7 @@ impl Server {
         incoming.record.client.clone_from(&caller.client);
         let query = Query::parse(&request.query)?;
         let Some(route) = route else {
-            versions::check(&Route::Subscriptions, query.get("api-version").map(|_| "2020-01-01"), None)?;
+            versions::given(query.get("api-version"))?;
             return Err(ApiError::no_such_path(&path));
         };
         let (settings, now, verdict, effect, estate) = {

@@ -53,15 +53,17 @@ pub(crate) fn filters_by_set(version: &str) -> bool {
     version >= SET_FILTER_SINCE
 }
 
+/// The version that came with a call.
+pub(crate) fn given(version: Option<&str>) -> Result<&str, ApiError> {
+    version.filter(|version| !version.is_empty()).ok_or_else(|| {
+        let message = "The api-version query parameter (?api-version=) is required for all requests.";
+        ApiError::new(400, "MissingApiVersionParameter", message)
+    })
+}
+
 /// Judges the version that came with a call.
 pub(crate) fn check(route: &Route, version: Option<&str>, newest: Option<&str>) -> Result<(), ApiError> {
-    let Some(version) = version.filter(|version| !version.is_empty()) else {
-        return Err(ApiError::new(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        ));
-    };
+    let version = given(version)?;
     let known: Vec<&str> = of(route).iter().copied().filter(|known| newest.is_none_or(|newest| *known <= newest)).collect();
     if known.contains(&version) {
         return Ok(());

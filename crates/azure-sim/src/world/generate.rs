@@ -3,7 +3,9 @@
 use dewpoint_sim_kit::hash::{keyed, mix};
 use serde::{Deserialize, Serialize};
 
-use super::{Backend, GroupBuilder, Orchestration, PathRule, Power, Rule, Subscription, VmBuilder, World, build::address};
+use super::{
+    Backend, Frontend, GroupBuilder, NatRule, Orchestration, PathRule, Power, Rule, Subscription, VmBuilder, World, build::address,
+};
 
 /// What a generated estate has. The same numbers make the same estate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -252,6 +254,12 @@ fn power<'a>(vm: VmBuilder<'a>, dice: &Dice, at: usize) -> VmBuilder<'a> {
         5 => vm.edit(|vm| vm.power = None),
         // The last operation failed, and the machine runs.
         6 => vm.edit(|vm| vm.provisioning = "Failed".to_owned()),
+        // Made from a specialised disk, it has neither a profile nor a marketplace image.
+        7 => vm.edit(|vm| {
+            vm.computer_name = None;
+            vm.image = None;
+        }),
+        8 => vm.power(Power::Deallocated).edit(|vm| vm.statuses = vec!["HibernationState/Hibernated".to_owned()]),
         _ => vm,
     }
 }
@@ -262,6 +270,13 @@ fn odd(subscription: &mut Subscription, group: &str, location: &str) {
     group.disk("left-over", 64, None);
     group.public_ip("reserved", None);
     let subnet = group.vnet("main", "10.0.0.0/16").subnet_id("front");
+    let inside =
+        Frontend { name: "inside".to_owned(), private_ip: Some("10.250.0.10".to_owned()), subnet: Some(subnet.clone()), public_ip: None };
+    let forward = NatRule { name: "ssh".to_owned(), frontend: "inside".to_owned(), frontend_port: 2222, backend_port: 22 };
+    group.load_balancer("lb-internal").edit(|balancer| {
+        balancer.frontends.push(inside);
+        balancer.nat_rules.push(forward);
+    });
     let endpoint = group.nic("endpoint.nic", &subnet, Some("10.250.0.9".to_owned()));
     let private_endpoint = endpoint.replace("/networkInterfaces/endpoint.nic", "/privateEndpoints/endpoint");
     if let Some(nic) = subscription.nics.get_mut(&crate::ids::fold(&endpoint)) {

@@ -2,9 +2,10 @@
 
 use dewpoint_azure_sim::{
     Effect, Fault, Mishap,
-    world::{CLIENT, CLIENT_SECRET, Secret, TENANT, World},
+    world::{CLIENT, CLIENT_SECRET, Federation, Secret, TENANT, World},
 };
 use jiff::SignedDuration;
+use serde_json::json;
 
 use crate::support::{bearer, get, grant, log_in, send, start, start_with};
 
@@ -89,6 +90,45 @@ fn simulators_of_one_seed_take_each_others_tokens() {
     let token = one.token(CLIENT);
     let status = |sim: &_| send(sim, "GET", SUBSCRIPTIONS, &bearer(&token), "").status;
     assert_eq!([status(&other), status(&stranger)], [200, 401]);
+}
+
+/// A token of another issuer's, which nobody signed.
+fn foreign(claims: &serde_json::Value) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    format!(
+        "{}.{}.{}",
+        URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#),
+        URL_SAFE_NO_PAD.encode(claims.to_string()),
+        URL_SAFE_NO_PAD.encode("x")
+    )
+}
+
+#[test]
+fn only_the_newest_token_of_an_issuer_is_taken() {
+    let now = jiff::Timestamp::now().as_second();
+    let claims = |end: i64| json!({"iss": "https://issuer", "sub": "sync", "aud": ["api://AzureADTokenExchange"], "exp": end});
+    let (old, new) = (foreign(&claims(now + 600)), foreign(&claims(now + 700)));
+    let mut world = World::new();
+    let issuer = || Federation { issuer: "https://issuer".to_owned(), subject: "sync".to_owned(), ..Federation::default() };
+    world.application(CLIENT).federations = vec![Federation { token: Some(new.clone()), ..issuer() }];
+    let sim = start(world);
+    let ask = |text: &str, kind: &str| {
+        let fields = [
+            ("grant_type", "client_credentials"),
+            ("client_id", CLIENT),
+            ("client_assertion", text),
+            ("client_assertion_type", kind),
+            ("scope", MANAGER),
+        ];
+        let answer = grant(&sim, TENANT, &fields).json();
+        answer["error_codes"][0].as_u64().unwrap_or_default()
+    };
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    assert_eq!([ask(&new, kind), ask(&old, kind), ask("x", kind), ask(&new, "urn:other")], [0, 50013, 50027, 700_212]);
+    sim.advance(SignedDuration::from_mins(20));
+    assert_eq!(ask(&new, kind), 700_024);
+    sim.edit(|world| world.application(CLIENT).federations.clear());
+    assert_eq!(ask(&new, kind), 70021);
 }
 
 const IMDS: &str = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https%3A%2F%2Fmanagement.azure.com%2F";
