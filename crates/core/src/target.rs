@@ -371,7 +371,7 @@ pub struct Delivered {
     pub class: String,
     /// The fields as the answer showed them, where it did.
     pub echoed: Option<BTreeMap<String, Value>>,
-    /// Fields that were sent in another shape than they were wanted in: the id of a person for their name.
+    /// Fields that were sent in another shape than they were wanted in: the id of a person for their name; `null` of what there is no place for.
     pub sent: BTreeMap<String, Value>,
     /// Fields that the target has left as they were, and why.
     pub left: BTreeMap<String, String>,
@@ -394,6 +394,8 @@ pub struct LeftValue {
     pub field: String,
     /// What was wanted there.
     pub value: Value,
+    /// Whether there was nowhere to write it to ([`Delivered::sent`]).
+    pub had_no_place: bool,
 }
 
 /// A page of a full read.

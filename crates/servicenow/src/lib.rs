@@ -40,7 +40,7 @@ mod survey;
 mod tests;
 mod whereabouts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -220,11 +220,23 @@ impl Target for ServiceNowTarget {
     }
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        let kinds: BTreeSet<Kind> = left.iter().map(|value| value.kind).collect();
+        let classes = self.mapping.classes().iter().filter(|(_, kind)| kinds.contains(kind));
+        let classes: BTreeMap<String, Kind> = classes.map(|(class, kind)| (class.clone(), *kind)).collect();
+        let facts = self.rules.facts(&self.api, &self.mapping, classes.clone()).await?;
+        let of = |kind: Kind| classes.iter().filter(move |(_, of)| **of == kind).map(|(class, _)| class);
+        let is_there = |value: &LeftValue| of(value.kind).any(|class| facts.has(class, &value.field));
+        let may_be_there = |value: &LeftValue| of(value.kind).any(|class| !facts.lacks(class, &value.field));
         let named = |value: &LeftValue| self.mapping.reference(value.kind, &value.field).zip(value.value.as_str().map(str::to_owned));
-        let names: Vec<Option<(&Reference, String)>> = left.iter().map(named).collect();
+        let names: Vec<Option<(&Reference, String)>> = left.iter().map(|value| named(value).filter(|_| may_be_there(value))).collect();
         let wanted = names.iter().flatten().map(|(reference, text)| (*reference, text.as_str())).collect();
         let resolved = self.references.resolve_anew(&self.api, &wanted).await?;
-        Ok(names.iter().map(|name| name.as_ref().is_some_and(|(reference, text)| resolved.get(&(*reference, text)).is_some())).collect())
+        let stands = |(value, name): (&LeftValue, &Option<(&Reference, String)>)| match name {
+            Some((reference, text)) => resolved.get(&(*reference, text)).is_some(),
+            // What another source may write and we may not is none of ours by now either.
+            None => value.had_no_place && is_there(value) && !of(value.kind).any(|class| facts.is_reference(class, &value.field)),
+        };
+        Ok(left.iter().zip(&names).map(stands).collect())
     }
 
     fn batch_size(&self) -> usize {

@@ -72,6 +72,12 @@ impl Facts {
         columns.is_some_and(|columns| !columns.contains(column))
     }
 
+    /// Whether a class is known to have a column.
+    pub(crate) fn has(&self, class: &str, column: &str) -> bool {
+        let columns = self.0.get(class).and_then(|facts| facts.columns.as_ref());
+        columns.is_some_and(|columns| columns.contains(column))
+    }
+
     /// Whether a column of a class is known to hold ids of another table's rows.
     pub(crate) fn is_reference(&self, class: &str, column: &str) -> bool {
         self.0.get(class).is_some_and(|facts| facts.references.contains(column))

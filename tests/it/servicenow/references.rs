@@ -67,3 +67,30 @@ fn a_column_of_ones_own_names_a_service() {
     assert_eq!(trial.snow.writes(), 0);
     trial.assert_strangers();
 }
+
+#[test]
+fn a_column_that_the_class_lacks_is_left_until_it_is_there() {
+    let mut trial = Trial::over(instance(), "");
+    let fields = "u_app: ci.name, u_team: { value: '\"Linux\"', reference: { table: sys_user_group, by: [name] } }";
+    trial.snow.configure(&format!("verify_every: 2h\nheartbeat: never\nmapping: {{ instance: {{ fields: {{ {fields} }} }} }}"), "");
+    let linux = trial.people_add("sys_user_group", &[("name", "Linux")]);
+    trial.put(&machines(2));
+    let sync = trial.sync(0);
+    assert!(sync["remarks"].to_string().contains("has no such column on this instance"), "{sync:#}");
+    for _ in 0..6 {
+        trial.sim().clear_calls();
+        trial.sync(0);
+        assert_eq!(trial.snow.writes(), 0, "{:?}", trial.sim().calls());
+    }
+    trial.sim().edit(|instance| {
+        for (name, like) in [("u_app", "asset_tag"), ("u_team", "support_group")] {
+            let mut column = instance.schema.column("cmdb_ci_vm_instance", like).unwrap().clone();
+            column.name = name.to_owned();
+            instance.schema.add_column("cmdb_ci_vm_instance", column);
+        }
+    });
+    let updates: Vec<u64> = (0..6).map(|_| trial.sync(0)["counts"]["snow"]["update"].as_u64().unwrap_or(0)).collect();
+    assert_eq!(updates.iter().sum::<u64>(), 2, "{updates:?}");
+    assert_eq!([trial.value("i-0001", "u_app"), trial.value("i-0001", "u_team")], ["i-0001".to_owned(), linux]);
+    trial.assert_strangers();
+}

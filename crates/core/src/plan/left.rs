@@ -2,16 +2,23 @@
 
 use std::collections::HashSet;
 
+use serde_json::Value;
+
 use super::record::{FieldState, RecordBrief};
 use crate::target::LeftValue;
 
-/// Whether a target left a field as it was because nothing stood for what was wanted: it has then said nothing of another shape of it.
+/// Whether a target left a field as it was because nothing stood for what was wanted, or there was nowhere to write it to: it has then said nothing of
+/// another shape of it.
 fn is_left(field: &FieldState) -> bool {
-    field.rests && !field.desired.is_null() && field.sent.as_ref() == Some(&field.desired)
+    !field.desired.is_null() && (had_no_place(field) || field.rests && field.sent.as_ref() == Some(&field.desired))
+}
+
+fn had_no_place(field: &FieldState) -> bool {
+    field.sent.as_ref().is_some_and(Value::is_null)
 }
 
 fn value(row: &RecordBrief, name: &str, field: &FieldState) -> LeftValue {
-    LeftValue { kind: row.kind, field: name.to_owned(), value: field.desired.clone() }
+    LeftValue { kind: row.kind, field: name.to_owned(), value: field.desired.clone(), had_no_place: had_no_place(field) }
 }
 
 /// The values that a target left in the records of these rows, each once, in the order of the rows. Rows without fields have none.

@@ -64,6 +64,7 @@ impl Batch<'_> {
         let (Some(write), Some(told)) = (self.writes.get(number), self.told.get_mut(number)) else { return (values, None) };
         for (name, value) in wanted {
             if facts.lacks(&class, &name) {
+                told.sent.insert(name.clone(), Value::Null);
                 told.left.insert(name.clone(), format!("class `{class}` has no such column on this instance"));
                 continue;
             }

@@ -234,7 +234,8 @@ async fn doctor_tells_columns_apart() {
 async fn what_stands_there_by_now_is_told() {
     let rig = Rig::new();
     let ci = Ci { attributes: super::rig::attributes(&json!({"owner": "ann@example.com"})), ..machine(1) };
-    let left = |field: &str, value: &str| LeftValue { kind: Kind::Instance, field: field.to_owned(), value: json!(value) };
+    let left =
+        |field: &str, value: &str| LeftValue { kind: Kind::Instance, field: field.to_owned(), value: json!(value), had_no_place: false };
     let asked = [left("owned_by", "ann@example.com"), left("owned_by", "bob@example.com"), left("name", "ann@example.com")];
     assert_eq!(created(&rig, &ci).await.left.len(), 1);
     assert_eq!(rig.target.stands_by_now(&asked).await.unwrap(), [false, false, false]);

@@ -20,7 +20,7 @@ fn what_was_left_is_tried_again_once_it_can_be_taken() {
     leave(&mut world, Some(json!("another shape")));
     assert_eq!(left(world.state.records.values()), []);
     leave(&mut world, Some(name.clone()));
-    let value = LeftValue { kind: world.row("i-000").kind, field: "name".to_owned(), value: name.clone() };
+    let value = LeftValue { kind: world.row("i-000").kind, field: "name".to_owned(), value: name.clone(), had_no_place: false };
     assert_eq!(left(world.state.records.values()), std::slice::from_ref(&value));
     assert!(world.plan().changes.is_empty(), "it rests");
 
