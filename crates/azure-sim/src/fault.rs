@@ -34,7 +34,8 @@ pub struct Fault {
     pub effect: Effect,
 }
 
-/// What happens to a call that is struck.
+/// What happens to a call that is struck. At the token endpoint and those of managed identities only [`Effect::Error`], [`Effect::Throttle`] and
+/// [`Effect::Mishap`] do something; what is about links and items, only in lists and, as far as it makes sense, in answers of Resource Graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {

@@ -56,7 +56,10 @@ pub(crate) fn answer(server: &Server, incoming: &mut Incoming<'_>) -> Option<Out
     let mishap = match struck.map(|fault| fault.effect) {
         Some(Effect::Error { status, code, message }) => {
             incoming.record.error = Some(code.clone());
-            let body = json!({"error": "temporarily_unavailable", "error_description": format!("{code}: {message}")});
+            let number: Option<u32> = code.strip_prefix("AADSTS").and_then(|number| number.parse().ok());
+            let numbers: Vec<u32> = number.into_iter().collect();
+            let body =
+                json!({"error": "temporarily_unavailable", "error_description": format!("{code}: {message}"), "error_codes": numbers});
             return Some(Outcome::whole(Response::of(status, "application/json; charset=utf-8", body.to_string())));
         }
         Some(Effect::Throttle { retry_after_s, .. }) => {

@@ -58,6 +58,19 @@ fn the_form_is_judged_field_by_field() {
 }
 
 #[test]
+fn the_token_endpoint_fails_by_script() {
+    let sim = start(World::new());
+    let error = Effect::Error { status: 503, code: "AADSTS90033".to_owned(), message: "A transient error has occurred.".to_owned() };
+    let throttle = Effect::Throttle { retry_after_s: Some(7), compute: false };
+    sim.faults([error, throttle].map(|effect| Fault::new(effect).operation("token").times(1)).to_vec());
+    let failed = log_in(&sim, MANAGER);
+    assert_eq!((failed.status, failed.json()["error_codes"][0].as_u64()), (503, Some(90033)));
+    let throttled = log_in(&sim, MANAGER);
+    assert_eq!((throttled.status, throttled.header("retry-after")), (429, "7"));
+    assert_eq!(log_in(&sim, MANAGER).status, 200);
+}
+
+#[test]
 fn a_token_that_does_not_fit_is_challenged() {
     let sim = start(World::new());
     let refusal = |headers: &[(&str, String)]| {
