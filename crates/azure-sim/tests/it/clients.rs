@@ -47,7 +47,7 @@ fn judge_world(name: &str, world: World, what: &[&str]) {
 
 #[test]
 fn azures_sdks_list_the_estate_completely() {
-    judge_world("azure-sim-estate", World::generated(3, 3, 900), &["estate"]);
+    judge_world("azure-sim-estate", World::generated(3, 3, 2000), &["estate"]);
 }
 
 #[test]
