@@ -10,7 +10,6 @@ use crate::exit::Exit;
 use crate::ledger::{Ledger, Mode, TargetNews};
 use crate::model::TargetName;
 use crate::run::setup::{self, Absent};
-use crate::target::Sample;
 
 impl App {
     /// Pauses, resumes, rebinds or recovers a target.
@@ -68,23 +67,12 @@ impl App {
         let configured = configured(config, name)?;
         let row = ledger.target_row(name).await.map_err(ledger_error)?;
         let target = setup::target(configured, Absent::Refuse, &setup::uncounted());
-        let found = target.fingerprint(row.as_ref().and_then(|row| row.instance.as_deref())).await.map_err(|error| {
+        let own = ledger.estate_id().await.map_err(ledger_error)?;
+        let found = target.fingerprint(row.as_ref().and_then(|row| row.acquaintance(&own))).await.map_err(|error| {
             let hint = error.hint();
             CommandError { hint, ..CommandError::of(Exit::Failed, "target", &error) }
         })?;
-        let own = ledger.estate_id().await.map_err(ledger_error)?;
-        let is_other = row.is_some_and(|row| {
-            let estate = row.estate.unwrap_or(own);
-            let is_other_place = row.instance.is_some_and(|known| known != found.instance);
-            // Where its own id cannot be had, the records that it holds say which one it is.
-            let is_without_ours = match &found.sample {
-                Sample::NotTaken => false,
-                Sample::Nothing => row.delivered_at.is_some(),
-                Sample::Of(there) => *there != estate,
-            };
-            is_other_place || is_without_ours
-        });
-        if is_other {
+        if row.is_some_and(|row| row.is_contradicted_by(&found, &own)) {
             return Err(CommandError::usage(format!(
                 "{} is another CMDB than the one that the ledger knows as `{name}`",
                 setup::address(configured)

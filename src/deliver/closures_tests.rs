@@ -13,8 +13,8 @@ use crate::doctor::Finding;
 use crate::model::{Account, Digest, EdgeId, Key, Kind, Region, RelationType, TargetName};
 use crate::plan::{Change, ChangeKind};
 use crate::target::{
-    Adapted, Ci, Delivered, End, Fingerprint, FoundRecord, HostEdge, Identity, Operation, Page, RecordId, Sample, Sending, Target,
-    TargetError, Write,
+    Acquaintance, Adapted, Ci, Delivered, End, Fingerprint, FoundRecord, HostEdge, Identity, Operation, Page, RecordId, Sample, Sending,
+    Target, TargetError, Write,
 };
 
 /// Checks every batch as an engine of identification would.
@@ -66,7 +66,7 @@ impl Target for Strict {
     fn mapping_digest(&self) -> Digest {
         Digest::of_parts([])
     }
-    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         Ok(Fingerprint { instance: "strict".to_owned(), newest_delivered_at: None, sample: Sample::NotTaken })
     }
     async fn find(&self, _: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

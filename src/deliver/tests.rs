@@ -18,7 +18,7 @@ use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
 use crate::plan::{Change, ChangeKind, DeliveryState, Limits, Reason, RecordBrief, Refusal, TargetState};
 use crate::target::{
-    Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sample, Sending, Target, TargetError, Write,
+    Acquaintance, Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, RecordId, Sample, Sending, Target, TargetError, Write,
 };
 
 /// How the target answers a batch.
@@ -63,7 +63,7 @@ impl Target for Moody {
     fn mapping_digest(&self) -> Digest {
         Digest::of_parts([])
     }
-    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         Ok(Fingerprint { instance: "moody".to_owned(), newest_delivered_at: None, sample: Sample::NotTaken })
     }
     async fn find(&self, _: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

@@ -35,7 +35,7 @@ use crate::doctor::Finding;
 use crate::estate::{Estate, EstateId, Fence, JournalEntry, Known, KnownEdge};
 use crate::model::{Digest, EdgeId, Key, Kind, Outcome, Resource, Scope, TargetName};
 use crate::plan::{Change, DeliveryState, FieldState, Hold, RecordBrief, RecordEdge, Tally, TargetState, Verdict, VerdictKind};
-use crate::target::RecordId;
+use crate::target::{Acquaintance, Fingerprint, RecordId, Sample};
 
 /// What a ledger is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,6 +145,26 @@ pub struct TargetRow {
     pub succeeded_at: Option<Timestamp>,
     /// When a sync last stood at it and could have sent something, however it ended.
     pub met_at: Option<Timestamp>,
+}
+
+impl TargetRow {
+    /// The target as the ledger knows it; `None` before the first contact. `own` is the ledger's estate id.
+    #[must_use]
+    pub fn acquaintance<'a>(&'a self, own: &'a EstateId) -> Option<Acquaintance<'a>> {
+        Some(Acquaintance { instance: self.instance.as_deref()?, estate: self.estate.as_ref().unwrap_or(own) })
+    }
+
+    /// Whether what stands there says that it is another CMDB than the one that was delivered to.
+    #[must_use]
+    pub fn is_contradicted_by(&self, found: &Fingerprint, own: &EstateId) -> bool {
+        let is_other_place = self.instance.as_ref().is_some_and(|known| *known != found.instance);
+        let is_without_ours = match &found.sample {
+            Sample::NotTaken => false,
+            Sample::Nothing => self.delivered_at.is_some(),
+            Sample::Of(there) => there != self.estate.as_ref().unwrap_or(own),
+        };
+        is_other_place || is_without_ours
+    }
 }
 
 /// Which change of which batch.

@@ -119,7 +119,8 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
         (_, Mode::Sync) => Absent::Create,
     };
     let target: Arc<dyn Target> = Arc::from((context.targets)(configured, absent, &context.meter.requests()));
-    let fingerprint = target.fingerprint(row.instance.as_deref().filter(|_| !row.recover)).await.map_err(of_target)?;
+    let acquainted = row.acquaintance(own).filter(|_| !row.recover);
+    let fingerprint = target.fingerprint(acquainted).await.map_err(of_target)?;
     check_place(configured, &row, &fingerprint.instance)?;
     if let Sample::Of(there) = &fingerprint.sample
         && row.instance.is_some()

@@ -22,7 +22,9 @@ use crate::model::{Digest, Key, Kind, RelationType, SourceName, TargetName};
 use crate::source::file::{FileConfig, FileSource};
 use crate::source::{Presence, Progress, Pull, Source, SourceError};
 use crate::target::local::{LocalConfig, LocalTarget, Missing};
-use crate::target::{Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Step, Target, TargetError, Write};
+use crate::target::{
+    Acquaintance, Adapted, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Step, Target, TargetError, Write,
+};
 use crate::words::chain;
 
 /// The chosen sources, all where `chosen` is empty, in the order of the file. What the others need is not looked at.
@@ -270,7 +272,7 @@ impl Target for UnusableTarget {
         Digest::of_parts([b"none".as_slice()])
     }
 
-    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         Err(self.failed())
     }
 
@@ -323,11 +325,15 @@ pub async fn target_findings(configured: &TargetConfig, ledger: Option<&dyn Ledg
     let known = row.as_ref().is_some_and(|row| row.instance.is_some());
     let target = target(configured, if known { Absent::Refuse } else { Absent::Empty }, &uncounted());
     let mut findings = target.doctor().await;
-    if let Some(row) = row
-        && let Some(instance) = row.instance
+    let own = match ledger {
+        Some(ledger) => ledger.estate_id().await.ok(),
+        None => None,
+    };
+    if let (Some(row), Some(own)) = (row, own)
+        && let Some(acquainted) = row.acquaintance(&own)
     {
-        let doubt = match target.fingerprint(Some(&instance)).await {
-            Ok(found) if found.instance != instance => Some((
+        let doubt = match target.fingerprint(Some(acquainted)).await {
+            Ok(found) if row.is_contradicted_by(&found, &own) => Some((
                 "this is not the CMDB that the ledger knows under this name".to_owned(),
                 format!("put the right address back, or run `dewpoint target recover {}`", configured.name),
             )),

@@ -25,7 +25,9 @@ use crate::exit::Exit;
 use crate::ledger::{self, Ledger, LedgerAddress, RunId, TargetNews};
 use crate::model::{Digest, Key, Kind, Outcome, RelationType, TargetName};
 use crate::plan::{ChangeKind, DeliveryState};
-use crate::target::{Adapted, Beat, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write};
+use crate::target::{
+    Acquaintance, Adapted, Beat, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sending, Target, TargetError, Write,
+};
 
 /// What is wrong with the CMDB at the moment.
 #[derive(Default)]
@@ -71,7 +73,7 @@ impl Target for Faulty {
         let unmapped = [u8::from(self.faults.unmapped.load(Ordering::SeqCst))];
         Digest::of_parts([self.inner.mapping_digest().as_bytes().as_slice(), &unmapped])
     }
-    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         self.inner.fingerprint(known).await
     }
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

@@ -204,8 +204,17 @@ pub struct Fingerprint {
     pub instance: String,
     /// The newest `delivered_at` among our records, where the target can sort by it.
     pub newest_delivered_at: Option<Timestamp>,
-    /// Any record with an estate id, where the id of the instance cannot be had.
+    /// Whose records stand there, where the id of the instance cannot be had.
     pub sample: Sample,
+}
+
+/// What a ledger knows of a CMDB that it met before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Acquaintance<'a> {
+    /// Its [`Fingerprint::instance`].
+    pub instance: &'a str,
+    /// The estate id that our records there carry.
+    pub estate: &'a EstateId,
 }
 
 /// A record picked to tell whether this is the CMDB that it was.
@@ -214,9 +223,9 @@ pub enum Sample {
     /// Nobody looked, or could.
     #[default]
     NotTaken,
-    /// No record carries an estate id.
+    /// No record carries ours.
     Nothing,
-    /// One that carries this.
+    /// One carries this: ours, or, where none carries ours, another ledger's.
     Of(EstateId),
 }
 
@@ -479,12 +488,12 @@ pub trait Target: Send + Sync {
     /// Digest of what decides [`Target::adapt`]: its mapping and its version.
     fn mapping_digest(&self) -> crate::model::Digest;
 
-    /// What the target is, by one request; by two where nothing is known of it yet. `known` is what its [`Fingerprint::instance`] was before: a target
-    /// whose id cannot be had stays what it was as long as nothing says otherwise.
+    /// What the target is, by one request. `known` is what the ledger knows of it, if it met it before: a target whose id cannot be had stays what it was as
+    /// long as nothing says otherwise, and is told by its records.
     ///
     /// # Errors
     /// When it cannot be asked.
-    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError>;
+    async fn fingerprint(&self, known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError>;
 
     /// Records by external or native id, ours and strangers', before a create. One entry for each identity asked.
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>;

@@ -64,7 +64,11 @@ pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<
     let told = beats.iter().zip(&places).filter(|(_, place)| place.is_ok()).map(|(beat, _)| beat);
     // What does not fit in has its turn in another batch.
     let room = usize::try_from(BATCH_SIZE_MAX).unwrap_or(usize::MAX).saturating_sub(payload.items.len());
-    for (host, seen_at) in scaffold_of(reader, told, sending.estate).await?.into_iter().take(room) {
+    let scaffold = scaffold_of(reader, told, sending.estate).await.unwrap_or_else(|error| {
+        tracing::debug!(target.name = %api.target, %error, "Accounts and datacenters are told as seen another time");
+        Vec::new()
+    });
+    for (host, seen_at) in scaffold.into_iter().take(room) {
         let place = payload.items.len();
         payload.items.push(stub(&format!("i{place}"), &host, seen_at));
     }

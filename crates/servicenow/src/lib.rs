@@ -48,8 +48,8 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity, LeftValue, Page,
-    Sample, Sending, Step, Target, TargetError, Write,
+    Acquaintance, Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity,
+    LeftValue, Page, Sample, Sending, Step, Target, TargetError, Write,
 };
 
 use crate::api::Api;
@@ -180,17 +180,15 @@ impl Target for ServiceNowTarget {
         Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))
     }
 
-    async fn fingerprint(&self, known: Option<&str>) -> Result<Fingerprint, TargetError> {
-        let (known_address, known_id) = known.map_or((None, None), |known| match known.starts_with(AT) {
-            true => (Some(known), None),
-            false => (None, Some(known)),
-        });
-        let id = if known_address.is_some() { None } else { self.instance_id().await? };
-        let (instance, sample) = match (id, known_address, known_id) {
-            (Some(id), ..) => (id, Sample::NotTaken),
-            (None, Some(address), _) => (address.to_owned(), self.reader(&self.api).sample().await?),
-            (None, None, None) => (format!("{AT}{}", self.api.client.origin()), self.reader(&self.api).sample().await?),
-            (None, None, Some(_)) => {
+    async fn fingerprint(&self, known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
+        if let Some(Acquaintance { instance, estate }) = known.filter(|known| known.instance.starts_with(AT)) {
+            let sample = self.reader(&self.api).sample(estate).await?;
+            return Ok(Fingerprint { instance: instance.to_owned(), newest_delivered_at: None, sample });
+        }
+        let instance = match (self.instance_id().await?, known) {
+            (Some(id), _) => id,
+            (None, None) => format!("{AT}{}", self.api.client.origin()),
+            (None, Some(_)) => {
                 return Err(TargetError::Unusable {
                     target: self.api.target.clone(),
                     text: "it does not show its property `instance_id` to this user any more, by which it was known".to_owned(),
@@ -201,7 +199,7 @@ impl Target for ServiceNowTarget {
                 });
             }
         };
-        Ok(Fingerprint { instance, newest_delivered_at: None, sample })
+        Ok(Fingerprint { instance, newest_delivered_at: None, sample: Sample::NotTaken })
     }
 
     async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {

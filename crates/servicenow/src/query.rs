@@ -64,6 +64,12 @@ pub(crate) fn can_be_listed(value: &str) -> bool {
     !value.contains([',', '^'])
 }
 
+/// Whether a value may stand in a query at all: instances run what follows this word as a script, and tags are written by many.
+pub(crate) fn can_be_asked(value: &str) -> bool {
+    let word = "javascript:";
+    !value.trim_start().get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word))
+}
+
 /// Cuts values into lists that fit into a query each.
 pub(crate) fn lists<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
     let mut lists: Vec<Vec<&str>> = Vec::new();
@@ -93,6 +99,12 @@ mod tests {
         let query = Query::all().equals("name", "a^b").any_of("id", ["x", "y"]).page(Some("0f"));
         assert_eq!(query.as_str(), "name=a^^b^idINx,y^sys_id>0f^ORDERBYsys_id");
         assert_eq!(Query::all().page(None).as_str(), "ORDERBYsys_id");
+    }
+
+    #[test]
+    fn scripts_are_not_asked_for() {
+        assert!(["web", "my javascript:", "javascript", ""].iter().all(|value| can_be_asked(value)));
+        assert!([" JavaScript:gs.log(1)", "javascript:"].iter().all(|value| !can_be_asked(value)));
     }
 
     #[test]

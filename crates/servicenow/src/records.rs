@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
 use dewpoint_core::target::{FoundRecord, Identity, RecordId, Sample, Subject, TargetError};
 use jiff::Timestamp;
@@ -16,12 +17,15 @@ use crate::api::{Api, PAGE_ROWS, Row, Select};
 use crate::book::{Book, Left, Mark, Scanned, mark};
 use crate::keys::{native_key, object_id_of};
 use crate::mapping::{Mapping, TAGS};
-use crate::query::{Query, can_be_listed, lists};
+use crate::query::{Query, can_be_asked, can_be_listed, lists};
 use crate::rules::asked_by;
 use crate::status::{INSTALL_STATUS, OPERATIONAL_STATUS};
 
 /// So many queries are sent without asking whether the table as a whole is smaller.
 const QUERIES_UNCOUNTED: usize = 2;
+
+/// So many services are read to compare their names here.
+const SERVICES_MAX: u64 = 20_000;
 
 /// The class above those of all services.
 const SERVICES: &str = "cmdb_ci_service";
@@ -66,16 +70,32 @@ impl Reader<'_> {
         records
     }
 
-    /// Any record with our mark, scaffold too.
-    pub(crate) async fn sample(&self) -> Result<Sample, TargetError> {
-        let row = match self.api.first(SOURCES, &self.source_rows(), SOURCE_FIELDS).await {
-            Ok(row) => row,
-            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => return Ok(Sample::NotTaken),
-            Err(error) => return Err(error),
-        };
-        let Some(row) = row else { return Ok(Sample::Nothing) };
-        let is_ours = row.get("name") == Some(&self.api.source);
-        Ok(mark(&row).filter(|_| is_ours).map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)))
+    /// Whose records stand there: ours, by one request; where there is none, another ledger's. A record that was removed leaves its row behind, so that
+    /// of others those count that stand.
+    pub(crate) async fn sample(&self, estate: &EstateId) -> Result<Sample, TargetError> {
+        match self.look_for_sample(estate).await {
+            Err(TargetError::Forbidden { .. } | TargetError::Rejected { .. }) => Ok(Sample::NotTaken),
+            sample => sample,
+        }
+    }
+
+    async fn look_for_sample(&self, estate: &EstateId) -> Result<Sample, TargetError> {
+        let is_ours = |row: &Row| row.get("name") == Some(&self.api.source);
+        let own = self.source_rows().equals("source_feed", &estate.0);
+        if let Some(row) = self.api.first(SOURCES, &own, SOURCE_FIELDS).await? {
+            // A condition that was dropped shows others' rows: then nothing is concluded.
+            let own = mark(&row).filter(|(_, mark)| is_ours(&row) && mark.estate == *estate);
+            return Ok(own.map_or(Sample::NotTaken, |(_, mark)| Sample::Of(mark.estate)));
+        }
+        let rows = self.api.page(&Select { table: SOURCES, query: self.source_rows(), fields: SOURCE_FIELDS }).await?;
+        let marks: BTreeMap<RecordId, Mark> = rows.iter().filter(|row| is_ours(row)).filter_map(mark).collect();
+        if marks.values().any(|mark| mark.estate == *estate) {
+            return Ok(Sample::Of(estate.clone()));
+        }
+        let ids: Vec<&str> = marks.keys().map(|record| record.0.as_str()).collect();
+        let standing = self.records_of("cmdb_ci", &ids).await?;
+        let first = standing.first().and_then(|row| marks.get(&RecordId(row.get("sys_id")?.clone())));
+        Ok(first.map_or(Sample::Nothing, |mark| Sample::Of(mark.estate.clone())))
     }
 
     /// Makes the marks on these records known to the book.
@@ -438,11 +458,15 @@ impl Reader<'_> {
             }
         }
         let fields = self.fields(class);
-        let values = values.iter().map(String::as_str);
+        let values = values.iter().map(String::as_str).filter(|value| can_be_asked(value));
         let (listed, single): (Vec<&str>, Vec<&str>) = values.partition(|value| can_be_listed(value));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|value| Query::all().equals(column, value))).collect();
-        let queries = self.or_all(class, queries).await;
+        let queries = match kind {
+            // A query may or may not tell cases apart, by how the instance's database is set up.
+            Kind::Service if self.api.count(class).await.is_some_and(|count| count <= SERVICES_MAX) => vec![Query::all()],
+            _ => self.or_all(class, queries).await,
+        };
         let mut rows: Vec<Row> = Vec::new();
         for query in queries {
             rows.extend(self.api.rows(&Select { table: class, query, fields: &fields }).await?);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::api::{Api, Select};
 use crate::ire::is_sys_id;
-use crate::query::{Query, can_be_listed, lists};
+use crate::query::{Query, can_be_asked, can_be_listed, lists};
 
 /// How a text becomes the id of a row of another table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ async fn look_up(api: &Api, reference: &Reference, texts: &BTreeSet<&str>) -> Re
         texts.iter().filter(|text| is_sys_id(text)).map(|text| ((*text).to_owned(), (*text).to_owned())).collect();
     let mut ambiguous: BTreeSet<&str> = BTreeSet::new();
     for column in &reference.by {
-        let open = texts.iter().copied().filter(|text| !found.contains_key(*text) && !ambiguous.contains(text));
+        let open = texts.iter().copied().filter(|text| can_be_asked(text) && !found.contains_key(*text) && !ambiguous.contains(text));
         let (listed, single): (Vec<&str>, Vec<&str>) = open.partition(|text| can_be_listed(text));
         let queries = lists(listed).into_iter().map(|list| Query::all().any_of(column, list.iter().copied()));
         let queries: Vec<Query> = queries.chain(single.into_iter().map(|text| Query::all().equals(column, text))).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use dewpoint_core::model::Kind;
+use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::{Identity, RecordId, TargetError};
 
 use crate::api::Select;
@@ -22,9 +22,19 @@ impl Whereabouts {
     pub(crate) fn is_elsewhere(&self, identity: &Identity) -> bool {
         // People write `1234-5678-9012`, and the region's name for people beside its own.
         let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-        let differs = |said: &[String], wanted: &str| !said.is_empty() && said.iter().all(|said| plain(said) != plain(wanted));
-        differs(&self.accounts, identity.account.as_str())
-            || (!identity.region.is_any() && differs(&self.regions, identity.region.as_str()))
+        // What has another form than the provider's ids is a name that somebody gave, and says nothing of the place.
+        let is_aws = identity.key.provider() == Provider::Aws;
+        let is_account = |text: &str| match is_aws {
+            true => text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()),
+            false => text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()),
+        };
+        let is_region = |text: &str| !is_aws || (text.ends_with(|last: char| last.is_ascii_digit()) && text.is_ascii());
+        let differs = |said: &[String], wanted: &str, is_id: &dyn Fn(&str) -> bool| {
+            let mut ids = said.iter().map(|said| plain(said)).filter(|said| is_id(said)).peekable();
+            ids.peek().is_some() && ids.all(|said| said != plain(wanted))
+        };
+        differs(&self.accounts, identity.account.as_str(), &is_account)
+            || (!identity.region.is_any() && differs(&self.regions, identity.region.as_str(), &is_region))
     }
 }
 

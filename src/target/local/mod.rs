@@ -28,7 +28,9 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::Mutex;
 
 use self::store::{BUSY_TIMEOUT, Open, Store};
-use super::{Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sample, Sending, Target, TargetError, Write};
+use super::{
+    Acquaintance, Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, Page, Sample, Sending, Target, TargetError, Write,
+};
 use crate::doctor::{Finding, Health};
 use crate::model::{Digest, Key, Kind, RelationType, TargetName};
 
@@ -233,7 +235,7 @@ impl Target for LocalTarget {
         map::digest(&self.config.authority)
     }
 
-    async fn fingerprint(&self, _known: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         let mut slot = self.slot.lock().await;
         let open = match slot.open.take() {
             Some(open) if self.store.is_same(&open) => Some(open),

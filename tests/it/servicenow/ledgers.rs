@@ -169,6 +169,27 @@ fn an_emptied_instance_is_noticed_before_anything_is_sent() {
 }
 
 #[test]
+fn marks_of_records_that_are_gone_are_nobodys() {
+    let trial = Trial::new();
+    trial.put(&machines(6));
+    trial.sync(0);
+    // An administrator removes all of it; the rows of sources stay behind.
+    trial.sim().edit(|instance| {
+        let marked: Vec<String> =
+            instance.find("sys_object_source", "name=Dewpoint").into_iter().map(|(_, row)| row.values["target_sys_id"].clone()).collect();
+        for record in &marked {
+            instance.delete(record);
+        }
+    });
+    lose_ledger(&trial);
+    trial.put(&machines(3));
+    for _ in 0..4 {
+        trial.sync(0);
+    }
+    assert_eq!(trial.sim().rows("cmdb_ci_vm_instance", "discovery_source=Dewpoint").len(), 3);
+}
+
+#[test]
 fn an_instance_that_hides_its_id_is_known_by_its_records() {
     let mut trial = Trial::new();
     trial.put(&machines(6));

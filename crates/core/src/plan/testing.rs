@@ -109,7 +109,7 @@ impl Target for FakeTarget {
         Digest::of_parts([[self.mapping].as_slice()])
     }
 
-    async fn fingerprint(&self, _: Option<&str>) -> Result<Fingerprint, TargetError> {
+    async fn fingerprint(&self, _: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
         Err(self.no())
     }
 

@@ -241,11 +241,12 @@ impl<'a> Batch<'a> {
     }
 
     async fn reconcile(&mut self) -> Result<(), TargetError> {
+        let unhosted = self.unhosted().await?;
         let ground = Ground {
-            places: self.find_places().await?,
+            places: self.find_places(&unhosted).await?,
             resolved: self.resolve_references().await?,
             facts: self.facts().await?,
-            unhosted: self.unhosted().await?,
+            unhosted,
         };
         let open = (0..self.writes.len()).filter(|number| self.is_open(*number)).collect();
         let later = self.reconcile_these(open, &ground).await?;
@@ -267,10 +268,14 @@ impl<'a> Batch<'a> {
     }
 
     /// The places that creates lie in.
-    async fn find_places(&self) -> Result<Grounds, TargetError> {
+    async fn find_places(&self, unhosted: &BTreeSet<RecordId>) -> Result<Grounds, TargetError> {
         let mut names = BTreeSet::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let (Operation::Create { .. } | Operation::Update { take_over: true, .. }) = &write.operation else { continue };
+            match &write.operation {
+                Operation::Create { .. } => {}
+                Operation::Update { record, take_over: true, .. } if unhosted.contains(&record.record) => {}
+                _ => continue,
+            }
             let beside = self.reader.mapping.beside(write.kind).map(|(beside, _)| beside);
             let account = &write.place.account;
             let region = match beside {
@@ -377,6 +382,7 @@ impl<'a> Batch<'a> {
                     return;
                 };
                 let ends = [(from, write.kind), (to, *to_kind)].map(|(end, kind)| self.end(end, kind));
+                let starts_at_ours = matches!(ends, [(End::Made(_), ..) | (_, _, true), _]);
                 let places = ends.map(|(end, class, is_ours)| draft.end(&end, &class, is_ours, self.sending.at));
                 let [Some(from_place), Some(to_place)] = places else {
                     let target = self.reader.api.target.clone();
@@ -393,7 +399,8 @@ impl<'a> Batch<'a> {
                     return;
                 }
                 draft.edge(number, form.kind, parent, child, &stamp);
-                if let Some(column) = form.column {
+                // Columns of strangers' records are theirs.
+                if let Some(column) = form.column.filter(|_| starts_at_ours) {
                     draft.refer(from_place, column, to_place);
                 }
             }

@@ -175,6 +175,26 @@ async fn a_datacenter_of_peoples_is_referred_to_whatever_its_class_and_spelling(
 }
 
 #[tokio::test]
+async fn a_name_that_somebody_gave_a_place_does_not_make_it_another() {
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let kind = instance.relation_type("Hosted on::Hosts").unwrap();
+    let account = instance.insert("cmdb_ci_cloud_service_account", &[("account_id", "production")]);
+    let hosted = |instance: &mut Instance, vm: &str, region: &str| {
+        let datacenter = instance.insert("cmdb_ci_logical_datacenter", &[("region", region)]);
+        let vm = instance.insert("cmdb_ci_vm_instance", &[("object_id", vm)]);
+        for (parent, child) in [(&datacenter, &account), (&vm, &datacenter)] {
+            instance.insert("cmdb_rel_ci", &[("parent", parent), ("child", child), ("type", &kind)]);
+        }
+        vm
+    };
+    let named = hosted(&mut instance, "i-0001", "EU (Ireland)");
+    hosted(&mut instance, "i-0002", "us-east-1");
+    let rig = Rig::over(instance);
+    assert_eq!(rig.find(&machine(1)).await.iter().map(|record| record.id.0.as_str()).collect::<Vec<_>>(), [named]);
+    assert_eq!(rig.find(&machine(2)).await, [], "another region's id says so");
+}
+
+#[tokio::test]
 async fn an_edge_of_peoples_stays_and_a_pool_changes_its_balancer() {
     let rig = Rig::new();
     let group = thing(Kind::SecurityGroup, "security-group/sg-1", "sg-1", &json!({}));
@@ -259,6 +279,15 @@ async fn what_is_taken_over_hangs_on_its_datacenter() {
         rig.relations().into_iter().filter(|(from, kind, _)| from.starts_with("web") && kind == "Hosted on::Hosts").collect();
     let on = |name: &str, host: &str| (name.to_owned(), "Hosted on::Hosts".to_owned(), host.to_owned());
     assert_eq!(hosts, [on("web-1", REGION), on("web-2", "their own")]);
+
+    // Nothing is made for what hangs somewhere.
+    let mut instance = Instance::new().with_data_source("Dewpoint");
+    let vm = RecordId(instance.insert("cmdb_ci_vm_instance", &[("object_id", "i-0001")]));
+    let theirs = instance.insert("cmdb_ci_aws_datacenter", &[("object_id", REGION), ("region", REGION)]);
+    instance.insert("cmdb_rel_ci", &[("parent", &vm.0), ("child", &theirs), ("type", &kind)]);
+    let rig = Rig::over(instance);
+    rig.send(0, &[rig.take_over(&machine(1), &vm)]).await;
+    assert_eq!((rig.rows("cmdb_ci_cloud_service_account", "", &["name"]).len(), rig.relations().len()), (0, 1));
 }
 
 #[tokio::test]

@@ -57,6 +57,7 @@ async fn people_keep_services_in_many_classes() {
         assert_eq!(found(&rig, "shop").await, [made[0].clone()], "{class}");
         assert_eq!(rig.find(&service("shop")).await[0].class, class);
         assert_eq!(found(&rig, "none").await, []);
+        assert_eq!(found(&rig, "ShOp").await, [made[0].clone()], "in any letter case");
     }
     assert!(Rig::new().target.is_host(Kind::Service));
 }
