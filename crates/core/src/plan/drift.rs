@@ -70,7 +70,9 @@ pub fn after_read(field: &FieldState, found: &Value, action: DriftAction) -> Fie
         DriftAction::None => {
             // What is compared later is what the first read after the delivery showed.
             after.echoed = Some(found.clone());
-            if field.sent.as_ref() == Some(found) {
+            // What there is no place for shows nothing, as nothing was sent: that is not what is wanted.
+            let is_as_wanted = !found.is_null() || field.desired.is_null();
+            if field.sent.as_ref() == Some(found) && is_as_wanted {
                 after.rests = false;
             }
         }

@@ -10,7 +10,7 @@ use crate::target::LeftValue;
 /// Whether a target left a field as it was because nothing stood for what was wanted, or there was nowhere to write it to: it has then said nothing of
 /// another shape of it.
 fn is_left(field: &FieldState) -> bool {
-    !field.desired.is_null() && (had_no_place(field) || field.rests && field.sent.as_ref() == Some(&field.desired))
+    field.rests && !field.desired.is_null() && (had_no_place(field) || field.sent.as_ref() == Some(&field.desired))
 }
 
 fn had_no_place(field: &FieldState) -> bool {

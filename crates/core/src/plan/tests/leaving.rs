@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::super::drift::{DriftAction, after_read};
 use super::super::testing::*;
 use super::super::*;
 use crate::target::LeftValue;
@@ -18,6 +19,13 @@ fn what_was_left_is_tried_again_once_it_can_be_taken() {
     assert_eq!(left(world.state.records.values()), []);
     // What another shape of was sent was found, and is not written for another reason.
     leave(&mut world, Some(json!("another shape")));
+    assert_eq!(left(world.state.records.values()), []);
+    // What there was no place for shows nothing at every read, and stays left; what a recovery found empty was never left.
+    leave(&mut world, Some(Value::Null));
+    let field = &world.row("i-000").fields.as_ref().unwrap()["name"];
+    assert!(after_read(field, &Value::Null, DriftAction::None).rests);
+    assert!(left(world.state.records.values())[0].had_no_place);
+    world.state.records.get_mut(&key("i-000")).unwrap().fields.as_mut().unwrap().get_mut("name").unwrap().rests = false;
     assert_eq!(left(world.state.records.values()), []);
     leave(&mut world, Some(name.clone()));
     let value = LeftValue { kind: world.row("i-000").kind, field: "name".to_owned(), value: name.clone(), had_no_place: false };
