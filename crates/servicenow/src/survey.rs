@@ -61,7 +61,7 @@ impl Reader<'_> {
         let is_told = |record: &RecordId| self.book.mark(record).is_some_and(|mark| !mark.is_scaffold);
         let records: Vec<RecordId> = marked.into_iter().filter(is_told).collect();
         let edges = match self.edges_between(&records).await {
-            Ok(edges) => Some(edges),
+            Ok(edges) => edges,
             // What the user may not read is not nothing: then no record tells of its edges.
             Err(error @ (TargetError::Forbidden { .. } | TargetError::Rejected { .. })) => {
                 tracing::warn!(target.name = %self.api.target, %error, "Relationships cannot be read: those that people remove are not noticed");
@@ -72,8 +72,8 @@ impl Reader<'_> {
         Ok(Survey { records, edges })
     }
 
-    /// The edges of ours between these records.
-    async fn edges_between(&self, records: &[RecordId]) -> Result<HashMap<usize, Vec<Edge>>, TargetError> {
+    /// The edges of ours between these records; `None` where the instance notes of no relation at all that it is ours.
+    async fn edges_between(&self, records: &[RecordId]) -> Result<Option<HashMap<usize, Vec<Edge>>>, TargetError> {
         let mut ours: HashSet<String> = HashSet::new();
         let select = Select {
             table: "sys_rel_source",
@@ -85,10 +85,11 @@ impl Reader<'_> {
             ours.extend(rows.filter_map(|mut row| row.remove("target_sys_id")));
         };
         self.api.each_page(&select, take).await?;
-        let mut edges: HashMap<usize, Vec<Edge>> = HashMap::new();
         if ours.is_empty() {
-            return Ok(edges);
+            // Nearly every record hangs on another by a relation of ours: without one row there is nothing to tell them by, which is not that there are none.
+            return Ok(None);
         }
+        let mut edges: HashMap<usize, Vec<Edge>> = HashMap::new();
         let places: HashMap<&str, usize> = records.iter().enumerate().map(|(place, record)| (record.0.as_str(), place)).collect();
         let kinds: Vec<Vec<Kind>> = records.iter().map(|record| self.kinds(record, None)).collect();
         let mut meanings: HashMap<Between, Option<(RelationType, EdgeParent)>> = HashMap::new();
@@ -121,7 +122,7 @@ impl Reader<'_> {
             let select = Select { table: "cmdb_rel_ci", query, fields: &fields };
             self.api.each_page(&select, |rows| rows.iter().for_each(|row| _ = take(row))).await?;
         }
-        Ok(edges)
+        Ok(Some(edges))
     }
 
     /// The kinds that a record of ours may be of: by the class that we wrote, or else by the one that it is in.

@@ -181,6 +181,19 @@ async fn relations_that_may_not_be_read_are_not_none() {
 }
 
 #[tokio::test]
+async fn where_no_relation_is_noted_as_ours_nobody_knows_of_any() {
+    let rig = Rig::new();
+    estate(&rig).await;
+    rig.sim.edit(|instance| {
+        let noted: Vec<String> = instance.find("sys_rel_source", "name=Dewpoint").into_iter().map(|(id, _)| id).collect();
+        noted.iter().for_each(|id| instance.delete(id));
+    });
+    let records = rig.read_all().await;
+    assert_eq!(records.len(), 5);
+    assert!(records.iter().all(|record| record.edges.is_none()), "{records:?}");
+}
+
+#[tokio::test]
 async fn a_read_asks_for_relations_in_the_cheaper_way() {
     let mut rig = Rig::new();
     let sg = group("sg-1");
