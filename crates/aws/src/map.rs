@@ -1,13 +1,13 @@
 //! What the mappings share: keys, tags, attributes, and the odd item.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use aws_sdk_ec2::types::GroupIdentifier;
 use aws_smithy_types::DateTime;
 use dewpoint_core::model::{Account, Attributes, InvalidKey, Key, Kind, Provider, Region, Relation, RelationType, Resource};
+pub(crate) use dewpoint_core::source::facts::{Addresses, Facts, edge, filled};
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 /// Where and when something is listed.
 #[derive(Debug, Clone)]
@@ -152,81 +152,6 @@ impl From<InvalidKey> for Refused {
     }
 }
 
-/// Attributes in their canonical form; what AWS leaves out or leaves empty is left out.
-#[derive(Debug, Default)]
-pub(crate) struct Facts(Attributes);
-
-impl Facts {
-    pub(crate) fn text(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = filled(text) {
-            self.0.insert(name.to_owned(), Value::String(text.to_owned()));
-        }
-    }
-
-    pub(crate) fn key(&mut self, name: &str, key: Option<&Key>) {
-        self.text(name, key.map(Key::as_str));
-    }
-
-    pub(crate) fn texts(&mut self, name: &str, texts: BTreeSet<String>) {
-        self.0.insert(name.to_owned(), Value::Array(texts.into_iter().map(Value::String).collect()));
-    }
-
-    pub(crate) fn flag(&mut self, name: &str, flag: Option<bool>) {
-        if let Some(flag) = flag {
-            self.0.insert(name.to_owned(), Value::Bool(flag));
-        }
-    }
-
-    pub(crate) fn count(&mut self, name: &str, count: Option<impl Into<i64>>) {
-        if let Some(count) = count.and_then(|count| u64::try_from(count.into()).ok()) {
-            self.0.insert(name.to_owned(), Value::from(count));
-        }
-    }
-
-    pub(crate) fn time(&mut self, name: &str, time: Option<Timestamp>) {
-        self.text(name, time.map(|time| time.to_string()).as_deref());
-    }
-
-    pub(crate) fn value(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
-    }
-
-    pub(crate) fn finish(self) -> Attributes {
-        self.0
-    }
-}
-
-/// Addresses of interfaces, sorted into those that the internet knows and those that it does not.
-#[derive(Debug, Default)]
-pub(crate) struct Addresses {
-    pub(crate) private: BTreeSet<String>,
-    pub(crate) public: BTreeSet<String>,
-}
-
-impl Addresses {
-    pub(crate) fn add_private(&mut self, address: Option<&str>) {
-        self.private.extend(filled(address).map(str::to_owned));
-    }
-
-    pub(crate) fn add_public(&mut self, address: Option<&str>) {
-        self.public.extend(filled(address).map(str::to_owned));
-    }
-
-    /// An IPv6 address is the interface's own and, unless unique-local (RFC 4193), public at once.
-    pub(crate) fn add_v6(&mut self, address: Option<&str>) {
-        let local = address.and_then(|text| text.parse::<IpAddr>().ok()).is_some_and(|ip| match ip {
-            IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
-            IpAddr::V4(_) => false,
-        });
-        if local { self.add_private(address) } else { self.add_public(address) }
-    }
-}
-
-/// `None` for the empty texts that AWS puts where it has nothing to say.
-pub(crate) fn filled(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
-}
-
 /// The name and the ARN of something that cannot be taken without both.
 pub(crate) fn name_and_arn<'a>(what: &str, name: Option<&'a str>, arn: Option<&'a str>) -> Result<(&'a str, &'a str), Refused> {
     match (filled(name), filled(arn)) {
@@ -253,11 +178,6 @@ pub(crate) fn part_id<'a>(item: &str, part: &str, id: Option<&'a str>) -> Result
 /// Ids of the security groups of an item.
 pub(crate) fn group_ids<'a>(item: &str, groups: &'a [GroupIdentifier]) -> Result<BTreeSet<&'a str>, Refused> {
     groups.iter().map(|group| part_id(item, "security group", group.group_id())).collect()
-}
-
-/// An edge with its attributes.
-pub(crate) fn edge(from: &Key, relation: RelationType, to: Key, attributes: Attributes) -> Relation {
-    Relation { relation, from: from.clone(), to, attributes, derived: false, extra: Map::new() }
 }
 
 /// Edges to the security groups that protect something.

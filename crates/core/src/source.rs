@@ -1,5 +1,7 @@
 //! The seam to the clouds: what a source must promise.
 
+pub mod facts;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
