@@ -37,6 +37,31 @@ pub struct Exhausted {
     pub until: Timestamp,
 }
 
+/// Calls taken from a budget, which hears of them in any case.
+pub(crate) struct Taken<'a>(&'a dyn Budget);
+
+impl<'a> Taken<'a> {
+    pub(crate) fn of(budget: &'a dyn Budget) -> Self {
+        Self(budget)
+    }
+
+    pub(crate) fn observe(self, signal: Option<&RateSignal>) {
+        self.0.observe(signal);
+        std::mem::forget(self);
+    }
+
+    /// Somebody else tells the budget.
+    pub(crate) fn leave(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.0.observe(None);
+    }
+}
+
 /// No limit of our own, and deaf to the platform's: what a request is told to wait, it still waits by itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unlimited;
@@ -84,14 +109,15 @@ const UNTOLD_PAUSE: Duration = Duration::from_secs(1);
 /// Longest of them.
 const UNTOLD_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Where a platform tells how many calls are left but not when there will be more, it refills all the time: this few left, and we slow down.
-const FEW_LEFT: u64 = 10;
+pub(crate) const FEW_LEFT: u64 = 10;
 /// Pause for everybody when few are left.
 const FEW_LEFT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A token bucket, slowed by what the platform says: a refusal, or a window with no calls left, stops every request of the credential until then, not
 /// only the one that was told.
 ///
-/// A limit that is told without the number of calls left is not acted upon: it may be that of another API of the same platform.
+/// A limit that is told without the number of calls left is not acted upon: it may be that of another API of the same platform. Nor is what a part of the
+/// platform has left by limits of its own: [`LayeredBudget`](crate::LayeredBudget) is for that.
 pub struct RateBudget {
     limiter: RateLimiter<NotKeyed, InMemoryState, LimiterClock, NoOpMiddleware<Moment>>,
     clock: Arc<dyn Clock>,

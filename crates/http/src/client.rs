@@ -13,13 +13,12 @@ use url::Url;
 use crate::answer::Answer;
 use crate::auth::{Authenticator, NoAuth};
 use crate::breaker::{Breaker, Open};
-use crate::budget::{Budget, Unlimited};
+use crate::budget::{Budget, Taken, Unlimited};
 use crate::build_error::BuildError;
 use crate::clock::{Clock, SystemClock, later, until};
 use crate::error::{Call, HttpError, HttpErrorKind, Limit};
 use crate::meter::{Meter, NoMeter};
 use crate::origin::Origin;
-use crate::rate::RateSignal;
 use crate::redact::Redactor;
 use crate::request::{Request, To};
 use crate::retry::{Jitter, may_repeat};
@@ -32,13 +31,13 @@ pub struct Client {
     shared: Arc<Shared>,
     auth: Arc<dyn Authenticator>,
     meter: Arc<dyn Meter>,
+    budget: Arc<dyn Budget>,
 }
 
 struct Shared {
     settings: Settings,
     origins: BTreeSet<Origin>,
     pool: reqwest::Client,
-    budget: Arc<dyn Budget>,
     breaker: Breaker,
     jitter: Jitter,
     clock: Arc<dyn Clock>,
@@ -100,14 +99,13 @@ impl Builder {
         let shared = Shared {
             origins: settings.origins.iter().chain([settings.base.origin()]).cloned().collect(),
             pool: pool(&settings)?,
-            budget,
             breaker: Breaker::new(settings.breaker, Arc::clone(&clock)),
             jitter: Jitter::new(seed),
             clock,
             proxy_secrets: settings.proxies.secrets(),
             settings,
         };
-        Ok(Client { shared: Arc::new(shared), auth, meter })
+        Ok(Client { shared: Arc::new(shared), auth, meter, budget })
     }
 }
 
@@ -135,6 +133,13 @@ impl Client {
     #[must_use]
     pub fn with_meter(&self, meter: Arc<dyn Meter>) -> Self {
         Self { meter, ..self.clone() }
+    }
+
+    /// The same client under another budget, such as that of a part of the platform that has limits of its own. Connections, and what is known of failing
+    /// origins, are those of both.
+    #[must_use]
+    pub fn with_budget(&self, budget: Arc<dyn Budget>) -> Self {
+        Self { budget, ..self.clone() }
     }
 
     /// The origin of the base URL.
@@ -230,7 +235,7 @@ impl Client {
             done(tries, HttpErrorKind::CircuitOpen { origin: origin.clone(), since, until, last })
         };
         shared.breaker.check(&origin).map_err(|open| left_alone(tries, open))?;
-        match shared.budget.acquire(request.weight, latest).await {
+        match self.budget.acquire(request.weight, latest).await {
             Ok(waited) => self.waited(waited),
             Err(exhausted) => {
                 let said = tries.last.as_ref().and_then(HttpError::said).filter(|said| matches!(said.status, 429 | 503));
@@ -238,7 +243,7 @@ impl Client {
                 return Err(done(tries, HttpErrorKind::Throttled { until: exhausted.until, said }));
             }
         }
-        let taken = Taken(&*shared.budget);
+        let taken = Taken::of(&*self.budget);
         let credentials = self.auth.credentials(latest).await.map_err(Stop::Done)?;
         let now = shared.clock.now();
         let left = until(now, latest);
@@ -388,20 +393,4 @@ enum Stop {
     Renewed,
     /// It was sent, or tried to be.
     Failed(HttpError),
-}
-
-/// Calls taken from the budget, which hears of them in any case.
-struct Taken<'a>(&'a dyn Budget);
-
-impl Taken<'_> {
-    fn observe(self, signal: Option<&RateSignal>) {
-        self.0.observe(signal);
-        std::mem::forget(self);
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.0.observe(None);
-    }
 }

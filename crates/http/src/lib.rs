@@ -19,7 +19,8 @@
 //! - **Doubt** ([`HttpError::is_ambiguous`]). Where a request was sent and no answer says yes or no, in this attempt or one before, the server may have
 //!   carried it out. A 404 after a broken connection is in doubt as well.
 //! - **Budget** ([`Budget`], [`RateBudget`]). What the platform says about its limits slows all requests of the credential. A wait that would go beyond the
-//!   deadline is not begun: the call ends at once with [`HttpErrorKind::Throttled`], which says when to come again.
+//!   deadline is not begun: the call ends at once with [`HttpErrorKind::Throttled`], which says when to come again. Where a part of a platform has limits
+//!   of its own, its requests have a budget of two layers ([`LayeredBudget`], [`Client::with_budget`]).
 //! - **Breaker** ([`BreakerPolicy`]). Counts attempts that came to no answer, and 5xx from whatever stands in front of the application. A 500 in the
 //!   application's own words does not count: it is about that request.
 //!
@@ -42,6 +43,7 @@ mod build_error;
 mod client;
 mod clock;
 mod error;
+mod layered;
 mod meter;
 mod origin;
 mod proxy;
@@ -62,6 +64,7 @@ pub use client::{Builder, Client};
 pub use clock::{Clock, SystemClock};
 pub use error::{Call, ConnectFailure, HttpError, HttpErrorKind, Instead, Limit, Said};
 pub use http::{HeaderMap, HeaderName, Method};
+pub use layered::LayeredBudget;
 pub use meter::{Meter, NoMeter};
 pub use origin::{BaseUrl, Origin, Plaintext};
 pub use proxy::Proxies;

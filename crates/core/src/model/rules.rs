@@ -295,6 +295,37 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_of_awss_rules_stays_as_it_is() -> Result<(), serde_json::Error> {
+        let noted = |description: &str, rule: Rule| Rule { description: Some(description.to_owned()), ..rule };
+        let rules: Rules = [
+            rule(Direction::Egress, "all", "all", Peer::cidr("0.0.0.0/0")),
+            rule(Direction::Ingress, "tcp", "443", Peer::PrefixList { id: "pl-1".to_owned() }),
+            rule(Direction::Ingress, "tcp", "443", group("sg-1", Some("111111111111"))),
+            rule(Direction::Ingress, "tcp", "443", group("sg-gone", None)),
+            noted("office", rule(Direction::Ingress, "tcp", "22", Peer::cidr("192.0.2.0/24"))),
+            rule(Direction::Ingress, "tcp", "22", Peer::cidr("192.0.2.0/24")),
+            rule(Direction::Ingress, "icmpv6", "all", Peer::cidr("::/0")),
+            rule(Direction::Ingress, "50", "all", Peer::cidr("10.0.0.0/8")),
+        ]
+        .into_iter()
+        .collect();
+        let (value, digest) = rules.to_value()?;
+        let rows = [
+            r#"{"direction":"ingress","peer":{"cidr":"10.0.0.0/8","type":"cidr"},"ports":"all","protocol":"50"}"#,
+            r#"{"direction":"ingress","peer":{"cidr":"::/0","type":"cidr"},"ports":"all","protocol":"icmpv6"}"#,
+            r#"{"direction":"ingress","peer":{"cidr":"192.0.2.0/24","type":"cidr"},"ports":"22","protocol":"tcp"}"#,
+            r#"{"description":"office","direction":"ingress","peer":{"cidr":"192.0.2.0/24","type":"cidr"},"ports":"22","protocol":"tcp"}"#,
+            r#"{"direction":"ingress","peer":{"id":"pl-1","type":"prefix_list"},"ports":"443","protocol":"tcp"}"#,
+            r#"{"direction":"ingress","peer":{"account":"111111111111","id":"sg-1","type":"security_group"},"ports":"443","protocol":"tcp"}"#,
+            r#"{"direction":"ingress","peer":{"id":"sg-gone","type":"security_group"},"ports":"443","protocol":"tcp"}"#,
+            r#"{"direction":"egress","peer":{"cidr":"0.0.0.0/0","type":"cidr"},"ports":"all","protocol":"all"}"#,
+        ];
+        assert_eq!(value.to_string(), format!("[{}]", rows.join(",")));
+        assert_eq!(digest.to_string(), "4bfc58202b95d0d339ddd1d8d775b14c");
+        Ok(())
+    }
+
+    #[test]
     fn references_are_gathered_by_group() {
         let rules: Rules = [
             rule(Direction::Ingress, "tcp", "443", group("sg-1", Some("1"))),

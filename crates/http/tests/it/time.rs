@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dewpoint_http::{Client, Clock, HttpErrorKind, Limit, Rate, RateBudget, Request, RetryPolicy};
+use dewpoint_http::{Client, Clock, HttpErrorKind, LayeredBudget, Limit, Rate, RateBudget, Request, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::{Counter, Reply, Server, VirtualClock, builder, settings};
@@ -72,6 +72,35 @@ async fn a_refusal_stops_every_request_of_the_credential() {
     client.send(Request::post("/fourth")).await.unwrap();
     assert_eq!(clock.elapsed(), Duration::from_secs(30));
     assert_eq!(server.lines(), ["POST /first", "POST /third", "POST /fourth"]);
+}
+
+#[tokio::test]
+async fn a_client_under_another_budget_shares_all_else() {
+    let compute = ["x-ms-ratelimit-remaining-subscription-reads: 11990", "retry-after: 30"];
+    let server = Server::replies([
+        Reply::status(429, &compute, ""),
+        Reply::json("[1]"),
+        Reply::json("[2]"),
+        Reply::status(429, &["retry-after: 30"], ""),
+    ])
+    .await;
+    let (builder, clock) = builder(&server);
+    let budget = || Arc::new(RateBudget::new(Rate::per_second(1000.0), Arc::clone(&clock) as _));
+    let platform = budget();
+    let client = builder.budget(Arc::clone(&platform) as _).build().unwrap();
+    let [compute, network] = [(); 2].map(|()| client.with_budget(Arc::new(LayeredBudget::new(Arc::clone(&platform) as _, budget()))));
+    let soon = clock.now() + SignedDuration::from_secs(10);
+    let until = |result: Result<_, dewpoint_http::HttpError>| result.unwrap_err().retry_at();
+    let told = Some(at("2026-06-01T10:00:30Z"));
+    assert_eq!(until(compute.send(Request::get("/vms").deadline(soon)).await), told);
+    assert_eq!(until(compute.send(Request::get("/disks").deadline(soon)).await), told, "not sent");
+    network.send(Request::get("/nics").deadline(soon)).await.unwrap();
+    client.send(Request::get("/groups").deadline(soon)).await.unwrap();
+    // Without a word whose it is, it may be the platform's.
+    assert_eq!(until(network.send(Request::get("/nsgs").deadline(soon)).await), told);
+    assert_eq!(until(client.send(Request::get("/groups").deadline(soon)).await), told);
+    assert_eq!(server.lines(), ["GET /vms", "GET /nics", "GET /groups", "GET /nsgs"]);
+    assert_eq!(server.seen().iter().map(|seen| seen.connection).max(), Some(0), "they share connections");
 }
 
 #[tokio::test]
