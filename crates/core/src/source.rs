@@ -8,7 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::doctor::Finding;
-use crate::model::{Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, Resource, Scope, SourceName};
+use crate::model::{
+    Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, RelationType, Resource, Scope, SourceName,
+};
 
 /// What one pull of one source (or, merged, of all sources) read. Absence is evidence only where the receipts say `complete`.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +21,9 @@ pub struct Pull {
     pub relations: BTreeMap<EdgeId, Relation>,
     /// Attributes that were not read of resources that were, although their scope is complete: what is known of them stays.
     pub unread: BTreeMap<Key, BTreeSet<String>>,
+    /// Edges that were not read, or not all of them, although the scope of their proving end is complete: by that end, their types. What is known of them
+    /// stays.
+    pub unread_edges: BTreeMap<Key, BTreeSet<RelationType>>,
     /// How each scope's listing ended.
     pub receipts: Receipts,
     /// Regions of accounts that the provider says are switched off, with the reason in words. What is known of them is `disabled`; regions of

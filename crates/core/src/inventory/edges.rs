@@ -1,6 +1,6 @@
 //! A pull's edges into the estate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -8,22 +8,31 @@ use super::merge::{differing, is_nothing};
 use super::observe::{Observed, Observing, Sight, extend_sorted};
 use crate::estate::{Dirty, Estate, FieldChange, JournalEntry, JournalKind, Known, KnownEdge};
 use crate::model::attributes::is_volatile_on_edge;
-use crate::model::{Attributes, EdgeId, Key, Relation};
+use crate::model::{Attributes, EdgeId, Key, Relation, RelationType};
 
-/// Takes the edges of a pull in. `sights` tells, in the order of their keys, how the pull's resources were read.
+/// The edges that a pull read.
+pub(super) struct EdgesRead<'a> {
+    /// How the pull's resources were read, in the order of their keys.
+    pub(super) sights: &'a [(Key, Sight)],
+    /// Types of edges that were not read, by their proving end.
+    pub(super) unread: &'a BTreeMap<Key, BTreeSet<RelationType>>,
+    pub(super) relations: BTreeMap<EdgeId, Relation>,
+}
+
+/// Takes the edges of a pull in.
 ///
-/// An edge that the pull does not show is removed only if its proving end was seen in a complete scope, and neither end has ended
+/// An edge that the pull does not show is removed only if its proving end was seen in a complete scope, its like was read there, and neither end has ended
 /// (what has ended keeps its last edges). An edge whose proving end is no known resource therefore stays until that is known.
 pub(super) fn take_edges(
     edges: &mut BTreeMap<EdgeId, KnownEdge>,
     resources: &BTreeMap<Key, Known>,
     dirty: &mut Dirty,
     observed: &mut Observed,
-    sights: &[(Key, Sight)],
-    relations: BTreeMap<EdgeId, Relation>,
+    read: EdgesRead<'_>,
     observing: &Observing<'_>,
 ) {
-    let mut pass = EdgePass { resources, dirty, observed, sights, observing, new: Vec::new(), gone: Vec::new() };
+    let EdgesRead { sights, unread, relations } = read;
+    let mut pass = EdgePass { resources, dirty, observed, sights, unread, observing, new: Vec::new(), gone: Vec::new() };
     let mut ledger = edges.iter_mut().peekable();
     for (id, relation) in relations {
         if relation.derived {
@@ -52,6 +61,7 @@ struct EdgePass<'a> {
     dirty: &'a mut Dirty,
     observed: &'a mut Observed,
     sights: &'a [(Key, Sight)],
+    unread: &'a BTreeMap<Key, BTreeSet<RelationType>>,
     observing: &'a Observing<'a>,
     new: Vec<(EdgeId, KnownEdge)>,
     gone: Vec<EdgeId>,
@@ -61,6 +71,11 @@ impl EdgePass<'_> {
     fn sight(&self, key: &Key) -> Option<Sight> {
         let index = self.sights.binary_search_by(|(seen, _)| seen.cmp(key)).ok()?;
         self.sights.get(index).map(|(_, sight)| *sight)
+    }
+
+    /// Whether nobody looked for all edges of this type at their proving end.
+    fn is_unread(&self, id: &EdgeId) -> bool {
+        self.unread.get(id.proving_end()).is_some_and(|types| types.contains(&id.relation))
     }
 
     /// Whether something newer than this pull is known of an edge's proving end.
@@ -99,7 +114,7 @@ impl EdgePass<'_> {
             self.observed.superseded += 1;
             return;
         }
-        if !sight.is_some_and(|sight| sight.proves) {
+        if self.is_unread(id) || !sight.is_some_and(|sight| sight.proves) {
             fill_unproven(&mut relation, known);
         }
         if known.attributes == relation.attributes && known.extra == relation.extra && !known.derived {
@@ -124,7 +139,7 @@ impl EdgePass<'_> {
         if known.derived || self.observing.narrow || known.fence > self.observing.fence {
             return;
         }
-        if !self.sight(id.proving_end()).is_some_and(|sight| sight.shows) {
+        if self.is_unread(id) || !self.sight(id.proving_end()).is_some_and(|sight| sight.shows) {
             return;
         }
         if has_ended_end(self.resources, id) {

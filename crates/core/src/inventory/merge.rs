@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::members;
 use crate::estate::{Fence, FieldChange, Known, digest};
-use crate::model::Resource;
 use crate::model::attributes::{self, FactGroup};
+use crate::model::{Kind, Provider, Resource};
 
 /// Whether absences of the two groups of facts are proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
     if Arc::ptr_eq(&known.resource, &read) || is_same(&known.resource, &read) {
         return Taken::default();
     }
+    keep_spelling(&mut read, &known.resource);
     if members::adds_to(&known.resource) || members::adds_to(&read) {
         members::keep_added(Arc::make_mut(&mut read), &known.resource, proven.own);
     }
@@ -52,6 +53,24 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
         }
     }
     Taken { reborn, ..replace(known, read) }
+}
+
+/// Azure tells the id of one resource in another case from one call to the next, and after a change on its side for good. That is no change of the
+/// resource: the spelling that was seen first stays, also of the name, which the id holds. A subscription's name is people's own.
+fn keep_spelling(read: &mut Arc<Resource>, old: &Resource) {
+    if read.provider != Provider::Azure || read.derived {
+        return;
+    }
+    let differs = |read: &str, old: &str| read != old && read.eq_ignore_ascii_case(old);
+    if differs(&read.native_id, &old.native_id) {
+        Arc::make_mut(read).native_id.clone_from(&old.native_id);
+    }
+    if let (Some(name), Some(before)) = (&read.name, &old.name)
+        && read.kind != Kind::Account
+        && differs(name, before)
+    {
+        Arc::make_mut(read).name.clone_from(&old.name);
+    }
 }
 
 /// Puts another view of a resource into its row.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::edges::EdgesRead;
 use super::emptied::{Shown, take_emptiness};
 use super::gather::Coverage;
 use super::merge::{Proven, keep_unread, take};
@@ -123,7 +124,8 @@ pub fn observe(estate: &mut Estate, pull: Pull, observing: &Observing<'_>) -> Ob
     }
     extend_sorted(resources, new);
 
-    edges::take_edges(edges, resources, dirty, &mut observed, &sights, pull.relations, observing);
+    let read = EdgesRead { sights: &sights, unread: &pull.unread_edges, relations: pull.relations };
+    edges::take_edges(edges, resources, dirty, &mut observed, read, observing);
     observed
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
-use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
+use crate::model::{Key, Kind, Outcome, Provider, Region, Relation, RelationType, Resource, Scope, SourceName};
 use crate::ownership::Ownership;
 use crate::source::{Pull, SourceError};
 use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
@@ -95,6 +95,52 @@ fn what_was_not_read_of_a_resource_stays() {
     assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a", "memory_mib": 4}));
     let _ = take(&mut estate, &complete([machine(json!({"size": "a"}))]), 3);
     assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a"}));
+}
+
+#[test]
+fn edges_that_nobody_looked_for_stay() {
+    let mut estate = Estate::default();
+    let (from, to) = (key(&instances(), "i-1"), key(&instances(), "i-2"));
+    let both = || [machine(json!({})), Resource { key: to.clone(), ..machine(json!({})) }];
+    let relation = |to: &Key, port: Option<u16>| {
+        let attributes = port.map(|port| ("port".to_owned(), json!(port))).into_iter().collect();
+        crate::source::facts::edge(&from, RelationType::RoutesTo, to.clone(), attributes)
+    };
+    let _ = take(&mut estate, &pull([(instances(), Outcome::Complete)], both(), [relation(&to, Some(80))]), 1);
+    let unread = |relations: Vec<Relation>| {
+        let mut read = pull([(instances(), Outcome::Complete)], both(), relations);
+        read.unread_edges.insert(from.clone(), [RelationType::RoutesTo].into());
+        read
+    };
+    let _ = take(&mut estate, &unread(vec![]), 2);
+    assert_eq!(estate.edges.len(), 1);
+    let _ = take(&mut estate, &unread(vec![relation(&to, None)]), 3);
+    assert_eq!(estate.edges.values().next().map(|edge| json!(edge.attributes)), Some(json!({"port": 80})));
+    // Another type was looked for.
+    let mut read = pull([(instances(), Outcome::Complete)], both(), []);
+    read.unread_edges.insert(from.clone(), [RelationType::ProtectedBy].into());
+    let _ = take(&mut estate, &read, 4);
+    assert!(estate.edges.is_empty());
+}
+
+#[test]
+fn another_case_of_an_azure_id_is_no_change() {
+    let id = "/subscriptions/s/resourceGroups/RG/providers/Microsoft.Compute/virtualMachines/Web";
+    let machine = |id: &str, name: &str| Resource {
+        key: Key::azure(id).unwrap(),
+        provider: Provider::Azure,
+        native_id: id.to_owned(),
+        name: Some(name.to_owned()),
+        ..machine(json!({}))
+    };
+    let at = |resource: &Resource| Scope { region: Region::any(), ..resource.scope() };
+    let mut estate = Estate::default();
+    let (first, second) = (machine(id, "Web"), machine(&id.to_uppercase(), "WEB"));
+    let _ = take(&mut estate, &pull([(at(&first), Outcome::Complete)], [first.clone()], []), 1);
+    let observed = take(&mut estate, &pull([(at(&first), Outcome::Complete)], [second], []), 2);
+    let known = estate.resources.values().next().unwrap();
+    assert_eq!((observed.changed, known.resource.native_id.as_str(), known.resource.name.as_deref()), (0, id, Some("Web")));
+    assert!(estate.dirty.resources.is_empty(), "nothing to write");
 }
 
 #[test]
