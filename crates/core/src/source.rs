@@ -19,7 +19,9 @@ pub struct Pull {
     pub resources: BTreeMap<Key, Arc<Resource>>,
     /// Edges that were read. An end may lie outside `resources`.
     pub relations: BTreeMap<EdgeId, Relation>,
-    /// Attributes that were not read of resources that were, although their scope is complete: what is known of them stays.
+    /// What was not read of resources that were, although their scope is complete: what is known of it stays. Names of attributes, and [`STATE`] for the
+    /// resource's own state, which stays as long as the resource tells no other and its life is the same. A resource that is seen for the first time has
+    /// none then. Nothing else of a resource can be named here.
     pub unread: BTreeMap<Key, BTreeSet<String>>,
     /// Edges that were not read, or not all of them, although the scope of their proving end is complete: by that end, their types. What is known of them
     /// stays.
@@ -34,6 +36,9 @@ pub struct Pull {
     /// What was left out or is odd, for the report.
     pub remarks: Vec<Remark>,
 }
+
+/// What [`Pull::unread`] calls a resource's own state. No kind has an attribute of that name.
+pub const STATE: &str = "state";
 
 /// Something about a pull that people should read: an item refused, an edge whose end is not there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -93,7 +93,7 @@ fn rules(id: &str, group: &SecurityGroup) -> Result<Rules, Refused> {
             let ports = ports(&protocol, permission.from_port(), permission.to_port());
             for (peer, description) in peers(id, permission)? {
                 let description = filled(description).map(str::to_owned);
-                rules.push(Rule { direction, protocol: protocol.clone(), ports: ports.clone(), peer, description });
+                rules.push(Rule { description, ..Rule::new(direction, &protocol, &ports, peer) });
             }
         }
     }

@@ -10,6 +10,7 @@ use super::members;
 use crate::estate::{Fence, FieldChange, Known, digest};
 use crate::model::attributes::{self, FactGroup};
 use crate::model::{Kind, Provider, Resource};
+use crate::source::STATE;
 
 /// Whether absences of the two groups of facts are proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
     if members::adds_to(&known.resource) || members::adds_to(&read) {
         members::keep_added(Arc::make_mut(&mut read), &known.resource, proven.own);
     }
-    let reborn = matches!((known.resource.life(), read.life()), (Some(old), Some(new)) if old != new);
+    let reborn = is_another_life(&known.resource, &read);
     let born = read.created_at;
     if proven != Proven::ALL || read.is_fading() {
         let read = Arc::make_mut(&mut read);
@@ -73,6 +74,11 @@ fn keep_spelling(read: &mut Arc<Resource>, old: &Resource) {
     }
 }
 
+/// Whether both say which life they are of, and it is not the same.
+fn is_another_life(old: &Resource, new: &Resource) -> bool {
+    matches!((old.life(), new.life()), (Some(old), Some(new)) if old != new)
+}
+
 /// Puts another view of a resource into its row.
 pub(super) fn replace(known: &mut Known, view: Arc<Resource>) -> Taken {
     if is_same(&known.resource, &view) {
@@ -100,9 +106,16 @@ pub(crate) fn read_narrowly(
     Some(taken.fields)
 }
 
-/// Keeps from `old` the named attributes that `read` does not show: nobody looked.
+/// Keeps from `old` the named attributes, and where it is named the state, that `read` does not show: nobody looked. The state of another life under the
+/// same id says nothing of this one.
 pub(super) fn keep_unread<'a>(read: &mut Resource, old: &Resource, names: impl IntoIterator<Item = &'a String>) {
     for name in names {
+        if name == STATE {
+            if !is_another_life(old, read) {
+                read.state = read.state.take().or_else(|| old.state.clone());
+            }
+            continue;
+        }
         if let (None, Some(value)) = (read.attributes.get(name), old.attributes.get(name)) {
             read.attributes.insert(name.clone(), value.clone());
         }

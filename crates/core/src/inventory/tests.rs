@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
-use crate::model::{Key, Kind, Outcome, Provider, Region, Relation, RelationType, Resource, Scope, SourceName};
+use crate::model::{Key, Kind, Outcome, Provider, Region, Relation, RelationType, Resource, Scope, SourceName, Vital};
 use crate::ownership::Ownership;
-use crate::source::{Pull, SourceError};
+use crate::source::{Pull, STATE, SourceError};
 use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
 
 const A: &str = "111111111111";
@@ -95,6 +95,55 @@ fn what_was_not_read_of_a_resource_stays() {
     assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a", "memory_mib": 4}));
     let _ = take(&mut estate, &complete([machine(json!({"size": "a"}))]), 3);
     assert_eq!(json!(row(&estate).resource.attributes), json!({"size": "a"}));
+}
+
+/// A complete listing whose machine's state was not read.
+fn stateless(machine: Resource) -> Pull {
+    let mut read = complete([machine]);
+    read.unread.insert(key(&instances(), "i-1"), [STATE.to_owned()].into());
+    read
+}
+
+#[test]
+fn a_state_that_was_not_read_stays() {
+    let stopped = Resource { state: Some("stopped".to_owned()), ..machine(json!({"size": "a", "life": "one"})) };
+    let untold = Resource { state: None, ..stopped.clone() };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([stopped.clone()]), 1);
+    let observed = take(&mut estate, &stateless(untold.clone()), 2);
+    assert_eq!((observed.changed, row(&estate).resource.vital(), row(&estate).state_since), (0, Vital::Inactive, minute(1)));
+    assert!(estate.dirty.resources.is_empty() && estate.dirty.journal.is_empty(), "nothing has changed");
+    assert_eq!((row(&estate).last_seen, row(&estate).missing), (minute(2), 0), "it was seen all the same");
+    // What else was read is taken, and the state is no older for it.
+    let resized = Resource { attributes: machine(json!({"size": "b", "life": "one"})).attributes, ..untold.clone() };
+    let _ = take(&mut estate, &stateless(resized), 3);
+    let fields: Vec<&str> = estate.dirty.journal.iter().flat_map(|entry| entry.fields.keys()).map(String::as_str).collect();
+    assert_eq!((fields, row(&estate).state_since), (vec!["attributes.size"], minute(1)));
+    // A state that is told counts, whatever is said to be unread.
+    let running = Resource { state: Some("running".to_owned()), ..stopped };
+    let _ = take(&mut estate, &stateless(running), 4);
+    assert_eq!((row(&estate).resource.state.as_deref(), row(&estate).state_since), (Some("running"), minute(4)));
+    // Without that word, a complete listing proves that there is no state.
+    let _ = take(&mut estate, &complete([untold]), 5);
+    assert_eq!((row(&estate).resource.state.as_deref(), row(&estate).state_since), (None, minute(5)));
+}
+
+#[test]
+fn a_state_that_was_not_read_is_not_that_of_another_life() {
+    let life = |life: &str, state: Option<&str>| Resource { state: state.map(str::to_owned), ..machine(json!({"life": life})) };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &stateless(life("one", None)), 1);
+    assert_eq!((row(&estate).resource.state.as_deref(), row(&estate).resource.vital()), (None, Vital::Live), "nothing was known");
+    let _ = take(&mut estate, &complete([life("one", Some("stopped"))]), 2);
+    let observed = take(&mut estate, &stateless(life("two", None)), 3);
+    assert_eq!((observed.reborn, row(&estate).resource.state.as_deref()), (1, None));
+}
+
+#[test]
+fn no_attribute_is_called_as_the_state_is() {
+    for kind in Kind::ALL {
+        assert!(crate::model::attributes::find(*kind, STATE).is_none(), "{kind}");
+    }
 }
 
 #[test]

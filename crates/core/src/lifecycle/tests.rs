@@ -9,7 +9,7 @@ use crate::estate::{Dirty, Disposition, EndCause, Estate, Fence, JournalKind, Kn
 use crate::inventory::emptied;
 use crate::model::{Key, Kind, Outcome, Relation, RelationType, Resource, Scope};
 use crate::plan::Reason;
-use crate::source::{Presence, Pull};
+use crate::source::{Presence, Pull, STATE};
 use crate::testing::{decide_again, key, minute, policy, pull, relation, resource, run, scope};
 
 fn instances() -> Scope {
@@ -94,6 +94,32 @@ fn the_young_wait_for_their_age() {
     // A stopped one waits as well.
     let stopped = Resource { state: Some("stopped".to_owned()), ..young(0) };
     check(&[(5, Some(&[stopped.clone()]), Defer, Deferred), (30, Some(&[stopped]), Record, Inactive)]);
+}
+
+#[test]
+fn a_state_that_is_once_not_told_moves_no_stage() {
+    let untold = Resource { state: None, ..machine("stopped") };
+    let unread = |unread: bool| {
+        let mut pull = listed([untold.clone()]);
+        if unread {
+            pull.unread.insert(id(), [STATE.to_owned()].into());
+        }
+        pull
+    };
+    let mut estate = Estate::default();
+    for (at, pull, stage) in [
+        (1, listed([machine("stopped")]), Inactive),
+        (2, unread(true), Inactive),
+        (3, unread(true), Inactive),
+        (4, listed([machine("running")]), Active),
+        (5, unread(true), Active),
+        (6, listed([machine("stopped")]), Inactive),
+        // A listing that proves that there is no state: nothing says that it is stopped.
+        (7, unread(false), Active),
+    ] {
+        let _ = step(&mut estate, &pull, at);
+        assert_eq!(stand(&estate), (Record, stage), "at minute {at}");
+    }
 }
 
 #[test]

@@ -1,4 +1,12 @@
 //! Security-group rules in one canonical form, whatever cloud they come from.
+//!
+//! AWS's rules let traffic in or out and have no order. Azure's allow or deny, each at its priority; what they have and AWS's do not is left out of the
+//! stored form where it says nothing, so that digests of AWS's groups are what they were before Azure.
+
+pub mod azure;
+mod exposure;
+#[cfg(test)]
+mod exposure_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +16,15 @@ use serde_json::Value;
 
 use super::digest::Digest;
 
-/// One rule with one peer. The order of the fields is the order of the rules: direction, protocol, ports, peer, description.
+/// One rule with one peer. The order of the fields is the order of the rules: direction, priority, protocol, ports, peer, description, and the rest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Rule {
     /// Which way the traffic goes.
     pub direction: Direction,
-    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, or a protocol's number.
+    /// Where rules have an order: the lower number is asked first, and the first rule that matches decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u32>,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all`, a protocol's number (AWS), or another word of the provider's in lower case (Azure: `esp`, `ah`).
     pub protocol: String,
     /// `22`, `8000-8080` or `all`; for ICMP `<type>`, `<type>/<code>` or `all`.
     pub ports: String,
@@ -22,6 +33,39 @@ pub struct Rule {
     /// What people wrote beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// Whether it lets traffic through.
+    #[serde(default, skip_serializing_if = "Access::is_allow")]
+    pub access: Access,
+    /// Ports that the traffic has to come from, in the words of `ports`; none for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_ports: Option<String>,
+    /// The own side, where the rule is about a part only of what the group protects: where traffic must go to (`ingress`) or come from (`egress`). None for
+    /// all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Peer>,
+    /// What the rule is called, where rules have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whether the provider made it, for every group alike.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_default: bool,
+}
+
+/// What becomes of the traffic that a rule is about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// It passes.
+    #[default]
+    Allow,
+    /// It does not.
+    Deny,
+}
+
+impl Access {
+    fn is_allow(&self) -> bool {
+        *self == Self::Allow
+    }
 }
 
 /// Which way the traffic of a rule goes, seen from what the group protects.
@@ -40,7 +84,7 @@ pub enum Direction {
 pub enum Peer {
     /// A range of addresses.
     Cidr {
-        /// In canonical form: `10.0.0.0/8`, `2001:db8::/32`.
+        /// In canonical form: `10.0.0.0/8`, `2001:db8::/32`; `10.0.0.1-10.0.0.9` for what is no one network.
         cidr: String,
     },
     /// A list of ranges that is kept elsewhere.
@@ -56,6 +100,18 @@ pub enum Peer {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         account: Option<String>,
     },
+    /// Everybody, inside and outside, in either family of addresses.
+    Any,
+    /// Addresses that the provider keeps under a name (Azure).
+    ServiceTag {
+        /// The name: `Internet`, `VirtualNetwork`, `Storage.WestEurope`.
+        tag: String,
+    },
+    /// The members of an application security group (Azure).
+    ApplicationGroup {
+        /// Its resource id, in lower case.
+        id: String,
+    },
 }
 
 impl Peer {
@@ -66,46 +122,36 @@ impl Peer {
         let cidr = text.parse::<IpNet>().map_or_else(|_| text.to_owned(), |net| net.trunc().to_string());
         Self::Cidr { cidr }
     }
-
-    fn range(&self) -> Option<IpNet> {
-        match self {
-            Self::Cidr { cidr } => cidr.parse().ok(),
-            Self::PrefixList { .. } | Self::SecurityGroup { .. } => None,
-        }
-    }
-}
-
-/// Whether ranges together are everybody: all of IPv4, or all of IPv6.
-fn are_world(ranges: &[IpNet]) -> bool {
-    // Without neighbours and doubles, everybody is one range.
-    IpNet::aggregate(&ranges.to_vec()).iter().any(|range| range.prefix_len() == 0)
 }
 
 impl Rule {
-    /// What it lets through: `tcp/22`, `udp/8000-8080`, `icmp/all`, or `all` for every protocol and port.
+    /// One that lets traffic through, as AWS has them: no order, no name, about all that the group protects. The strings are in canonical form.
+    #[must_use]
+    pub fn new(direction: Direction, protocol: &str, ports: &str, peer: Peer) -> Self {
+        Self {
+            direction,
+            priority: None,
+            protocol: protocol.to_owned(),
+            ports: ports.to_owned(),
+            peer,
+            description: None,
+            access: Access::Allow,
+            source_ports: None,
+            destination: None,
+            name: None,
+            is_default: false,
+        }
+    }
+
+    /// The traffic that it is about: `tcp/22`, `udp/8000-8080`, `icmp/all`, `all/22` for a port in every protocol, or `all` for every protocol and port.
     #[must_use]
     pub fn traffic(&self) -> String {
-        if self.protocol == "all" { "all".to_owned() } else { format!("{}/{}", self.protocol, self.ports) }
+        words(&self.protocol, &self.ports)
     }
+}
 
-    /// The ports that two rules of one protocol have in common, where that is less than either has.
-    fn common_ports(&self, other: &Self) -> Option<Self> {
-        let ((from, to), (first, last)) = (bounds(&self.ports)?, bounds(&other.ports)?);
-        let common = (from.max(first), to.min(last));
-        let is_part = common.0 <= common.1 && common != (from, to) && common != (first, last);
-        let ports = if common.0 == common.1 { common.0.to_string() } else { format!("{}-{}", common.0, common.1) };
-        (self.protocol == other.protocol && is_part).then(|| Self { ports, ..self.clone() })
-    }
-
-    /// Whether it lets through, from and to its own peer, all that another rule does.
-    fn is_as_wide_as(&self, other: &Self) -> bool {
-        let is_within = |ports: &str, wide: &str| match (bounds(ports), bounds(wide)) {
-            (Some((from, to)), Some((first, last))) => first <= from && to <= last,
-            // An ICMP type stands for all of its codes.
-            _ => wide == "all" || ports == wide || ports.split_once('/').is_some_and(|(kind, _)| kind == wide),
-        };
-        self.protocol == "all" || (self.protocol == other.protocol && is_within(&other.ports, &self.ports))
-    }
+fn words(protocol: &str, ports: &str) -> String {
+    if (protocol, ports) == ("all", "all") { "all".to_owned() } else { format!("{protocol}/{ports}") }
 }
 
 /// The first and the last port of `22` or `8000-8080`.
@@ -163,30 +209,11 @@ impl Rules {
         Ok((value, digest))
     }
 
-    /// What anyone may reach, one entry a port range: the attribute `open_to_world`. The world may be cut into ranges, over several rules.
+    /// What anyone may reach, one entry a port range: the attribute `open_to_world`. The world may be cut into ranges, over several rules. What rules deny
+    /// before others allow it is not open, where they deny it to all the world; what is open of a part of what the group protects counts as well.
     #[must_use]
     pub fn open_to_world(&self) -> BTreeSet<String> {
-        let ingress = self.0.iter().filter(|rule| rule.direction == Direction::Ingress);
-        let ranges: Vec<(&Rule, IpNet)> = ingress.filter_map(|rule| Some((rule, rule.peer.range()?))).collect();
-        let all: Vec<IpNet> = ranges.iter().map(|(_, range)| *range).collect();
-        if !are_world(&all) {
-            return BTreeSet::new();
-        }
-        let is_open = |part: &Rule| {
-            let of_all = ranges.iter().filter(|(wide, _)| wide.is_as_wide_as(part)).map(|(_, range)| *range);
-            are_world(&of_all.collect::<Vec<_>>())
-        };
-        let mut open: BTreeSet<String> = ranges.iter().filter(|(rule, _)| is_open(rule)).map(|(rule, _)| rule.traffic()).collect();
-        // Where ranges of ports overlap, what they have in common may be open although neither is.
-        for (at, (one, _)) in ranges.iter().enumerate() {
-            for (other, _) in ranges.iter().skip(at + 1) {
-                let Some(common) = one.common_ports(other).filter(is_open) else { continue };
-                if !ranges.iter().any(|(rule, _)| rule.is_as_wide_as(&common) && open.contains(&rule.traffic())) {
-                    open.insert(common.traffic());
-                }
-            }
-        }
-        open
+        exposure::open_to_world(self.0.iter())
     }
 
     /// The groups that the rules refer to, each with its owner and what is let through from it and to it. Groups that were deleted are left out:
@@ -196,6 +223,9 @@ impl Rules {
         let mut groups: BTreeMap<(&str, &str), Traffic> = BTreeMap::new();
         for rule in &self.0 {
             let Peer::SecurityGroup { id, account: Some(account) } = &rule.peer else { continue };
+            if rule.access == Access::Deny {
+                continue;
+            }
             let traffic = groups.entry((account, id)).or_default();
             match rule.direction {
                 Direction::Ingress => traffic.ingress.insert(rule.traffic()),
@@ -220,7 +250,7 @@ mod tests {
     use super::*;
 
     fn rule(direction: Direction, protocol: &str, ports: &str, peer: Peer) -> Rule {
-        Rule { direction, protocol: protocol.to_owned(), ports: ports.to_owned(), peer, description: None }
+        Rule::new(direction, protocol, ports, peer)
     }
 
     fn group(id: &str, account: Option<&str>) -> Peer {
@@ -295,6 +325,41 @@ mod tests {
     }
 
     #[test]
+    fn what_azures_rules_have_beside_is_stored_where_it_says_something() -> Result<(), serde_json::Error> {
+        let deny = Rule {
+            priority: Some(65_500),
+            access: Access::Deny,
+            name: Some("DenyAllInBound".to_owned()),
+            is_default: true,
+            ..rule(Direction::Ingress, "all", "all", Peer::azure("*"))
+        };
+        let allow = Rule {
+            priority: Some(100),
+            source_ports: Some("1024-65535".to_owned()),
+            destination: Some(Peer::application_group("/Subscriptions/s/Web")),
+            name: Some("web".to_owned()),
+            ..rule(Direction::Ingress, "tcp", "443", Peer::azure("internet"))
+        };
+        let rules: Rules = [deny, allow].into_iter().collect();
+        let (value, _) = rules.to_value()?;
+        let want = serde_json::json!([
+            {
+                "direction": "ingress", "priority": 100, "protocol": "tcp", "ports": "443",
+                "peer": {"type": "service_tag", "tag": "Internet"}, "source_ports": "1024-65535",
+                "destination": {"type": "application_group", "id": "/subscriptions/s/web"}, "name": "web",
+            },
+            {
+                "direction": "ingress", "priority": 65_500, "protocol": "all", "ports": "all", "peer": {"type": "any"},
+                "access": "deny", "name": "DenyAllInBound", "is_default": true,
+            },
+        ]);
+        assert_eq!(value, want, "in the order in which they are asked");
+        let back: Vec<Rule> = serde_json::from_value(value)?;
+        assert_eq!(back.into_iter().collect::<Rules>(), rules);
+        Ok(())
+    }
+
+    #[test]
     fn what_is_stored_of_awss_rules_stays_as_it_is() -> Result<(), serde_json::Error> {
         let noted = |description: &str, rule: Rule| Rule { description: Some(description.to_owned()), ..rule };
         let rules: Rules = [
@@ -333,6 +398,7 @@ mod tests {
             rule(Direction::Egress, "all", "all", group("sg-1", Some("1"))),
             rule(Direction::Ingress, "udp", "53", group("sg-1", Some("2"))),
             rule(Direction::Ingress, "udp", "53", group("sg-gone", None)),
+            Rule { access: Access::Deny, ..rule(Direction::Ingress, "tcp", "25", group("sg-1", Some("1"))) },
         ]
         .into_iter()
         .collect();
