@@ -118,6 +118,14 @@ fn unknown_keys() {
     4:5: unknown key `pth` in `sources.a`
       help: did you mean `path`?
     "#);
+    assert_snapshot!(errors_in_target("statuses: {}\nheartbeat: 1h\nhearbeat: 1h"), @"
+    9:5: unknown key `statuses` in `targets.cmdb`
+      help: `statuses` goes with `kind: servicenow`
+    10:5: unknown key `heartbeat` in `targets.cmdb`
+      help: `heartbeat` goes with `kind: servicenow`
+    11:5: unknown key `hearbeat` in `targets.cmdb`
+      help: known here: `adopt`, `authority`, `batch_size`, `deadline`, `include`, `kind`, `max_records`, `name`, `path`, `purge`, `verify_every`
+    ");
 }
 
 #[test]
@@ -452,6 +460,8 @@ fn secrets_are_never_repeated() {
         "ledger: postgres://host/db\nledger_password: 'hunter2",
         "journal_keep: 1\nextra: { auth: { user: x, key: hunter2 } }",
         "sources: [{ name: a, auth: { basic: hunter2 } }]",
+        "sources: [{ name: a, kind: file, path: x, auth: hunter2 }]",
+        "sources: [{ name: a, kind: file, path: x, client_id: hunter2 }]",
         "sources: [{ name: a, kind: aws, external_id: hunter2 }]",
         "sources: [{ name: a, kind: aws, accounts: organization, externalid: hunter2 }]",
         "sources: [{ name: a, kind: aws, accounts: [{ id: '1', external_id: hunter2 }] }]",
