@@ -464,8 +464,10 @@ fn holds_secret(root: &Json, property: &Json) -> bool {
     let property = resolve(root, property);
     let lists = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| property.get(keyword)?.as_array()).flatten();
     let parts = property.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.values());
-    matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url" | "instance_url" | "name_or_reference"))
-        || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
+    matches!(
+        property.get("x-leaf").and_then(Json::as_str),
+        Some("secret" | "ledger" | "http_url" | "https_url" | "azure_authority" | "instance_url" | "name_or_reference" | "azure_client_id")
+    ) || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
 }
 
 /// Whether a node is of the type of one branch of `anyOf`.

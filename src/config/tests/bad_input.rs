@@ -157,11 +157,11 @@ fn missing_keys() {
       help: `name`: Name of this source; used in logs, metrics and the ledger
     1:11: key `path` is missing in `sources[0]`
       help: `path`: Path of the inventory file
-    1:27: key `kind` is missing in `sources.b`: expected `aws` or `file`
+    1:27: key `kind` is missing in `sources.b`: expected `aws`, `azure` or `file`
       help: add `kind: aws`, for example
-    1:51: key `kind` is missing in `sources.c`: expected `aws` or `file`
+    1:51: key `kind` is missing in `sources.c`: expected `aws`, `azure` or `file`
       help: did you mean `kind` instead of `knid`?
-    1:82: `sources.d.kind`: expected `aws` or `file`, found `ldap`
+    1:82: `sources.d.kind`: expected `aws`, `azure` or `file`, found `ldap`
     1:90: `sources[4]`: expected a mapping, found a text
     2:10: `targets`: expected a list, found a text
     "#);
