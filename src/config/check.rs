@@ -20,8 +20,8 @@ const WORDS_MAX: usize = 8;
 /// Checks `root` and returns the part that fits the schema, so that what remains can be checked further even when
 /// something else is wrong. Required lists that do not fit are empty in it.
 pub(super) fn check(root: &Node, schema: &Json, report: &mut Report) -> Option<Node> {
-    let mut homes = BTreeMap::new();
-    collect_homes(schema, schema, &Path::default(), &mut homes);
+    let mut homes = Homes::default();
+    homes.collect(schema, schema, &Path::default());
     Checker { schema, homes, report }.node(root, schema, &Path::default())
 }
 
@@ -53,10 +53,21 @@ impl fmt::Display for Path {
     }
 }
 
+/// Where each key belongs, for keys that stand in the wrong place.
+#[derive(Debug, Default)]
+struct Homes {
+    /// The sections that have it.
+    sections: BTreeMap<String, BTreeSet<String>>,
+    /// Keys that hold a secret in one of them.
+    guarded: BTreeSet<String>,
+}
+
+/// The keys of the other kinds of a section, with those kinds as they are written: `kind: client_secret`.
+type OtherKinds<'s> = BTreeMap<&'s str, Vec<String>>;
+
 struct Checker<'s, 'r> {
     schema: &'s Json,
-    /// Where each key belongs, for keys that stand in the wrong place.
-    homes: BTreeMap<String, BTreeSet<String>>,
+    homes: Homes,
     report: &'r mut Report,
 }
 
@@ -84,7 +95,7 @@ impl<'s> Checker<'s, '_> {
             };
         }
         match (schema.get("type").and_then(Json::as_str), &node.value) {
-            (Some("object"), Value::Map(entries)) => self.map(node, entries, schema, path),
+            (Some("object"), Value::Map(entries)) => self.map(node, entries, schema, &OtherKinds::new(), path),
             (Some("array"), Value::List(items)) => self.list(node, items, schema, path),
             (Some("integer"), Value::Whole(whole)) => self.whole(node, *whole, schema, path),
             (Some("string"), Value::Text(text)) => self.text(node, text, schema, path),
@@ -242,7 +253,15 @@ impl<'s> Checker<'s, '_> {
         };
         let branch = branches.iter().find(|(_, word, _)| entry.node.text() == Some(word));
         match branch {
-            Some((_, _, branch)) => self.map(node, entries, branch, path),
+            Some((_, chosen, branch)) => {
+                let mut others = OtherKinds::new();
+                for (_, word, branch) in branches.iter().filter(|(_, word, _)| word != chosen) {
+                    for key in branch.get("properties").and_then(Json::as_object).into_iter().flat_map(serde_json::Map::keys) {
+                        others.entry(key).or_default().push(format!("`{tag}: {word}`"));
+                    }
+                }
+                self.map(node, entries, branch, &others, path)
+            }
             None => {
                 self.word(&entry.node, &Json::Null, &words, &path.key(tag));
                 self.hide_all(entries);
@@ -258,11 +277,12 @@ impl<'s> Checker<'s, '_> {
         }
     }
 
-    fn map(&mut self, node: &Node, entries: &[Entry], schema: &'s Json, path: &Path) -> Option<Node> {
+    /// `others` are keys that would be right if the section were of another kind.
+    fn map(&mut self, node: &Node, entries: &[Entry], schema: &'s Json, others: &OtherKinds<'s>, path: &Path) -> Option<Node> {
         let none = serde_json::Map::new();
         let properties = schema.get("properties").and_then(Json::as_object);
         let known: Vec<&str> = properties.unwrap_or(&none).keys().map(String::as_str).collect();
-        let others = schema.get("additionalProperties");
+        let any = schema.get("additionalProperties");
         let key_leaf = schema.get("x-key-leaf").and_then(Json::as_str);
         let present: BTreeSet<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
         let free: Vec<&str> = known.iter().copied().filter(|key| !present.contains(key)).collect();
@@ -271,7 +291,7 @@ impl<'s> Checker<'s, '_> {
         let mut meant = BTreeSet::new();
         for entry in entries {
             let path = path.key(&entry.key);
-            let property = properties.and_then(|properties| properties.get(&entry.key)).or(others.filter(|others| others.is_object()));
+            let property = properties.and_then(|properties| properties.get(&entry.key)).or(any.filter(|any| any.is_object()));
             match property {
                 Some(property) => {
                     let key = key_leaf.and_then(|leaf| leaf::try_as(leaf, &entry.key));
@@ -295,10 +315,13 @@ impl<'s> Checker<'s, '_> {
                     }
                 }
                 None => {
-                    let near = self.unknown_key(entry, &known, &free, &path);
+                    let near = self.unknown_key(entry, &known, &free, others, &path);
                     let property = near.and_then(|near| properties?.get(near));
                     // Shown only where it is clear what it is: a slip in a secret's key must not print the secret.
-                    let open = property.map_or(self.homes.contains_key(&entry.key), |property| !holds_secret(self.schema, property));
+                    let open = match property {
+                        Some(property) => !holds_secret(self.schema, property),
+                        None => self.homes.sections.contains_key(&entry.key) && !self.homes.guarded.contains(&entry.key),
+                    };
                     if !open {
                         self.report.hide(entry.node.span);
                     }
@@ -343,15 +366,24 @@ impl<'s> Checker<'s, '_> {
     }
 
     /// Reports an unknown key, and returns the key that is meant, if one is near.
-    fn unknown_key<'k>(&mut self, entry: &Entry, known: &[&'k str], free: &[&'k str], path: &Path) -> Option<&'k str> {
+    fn unknown_key<'k>(
+        &mut self,
+        entry: &Entry,
+        known: &[&'k str],
+        free: &[&'k str],
+        others: &OtherKinds<'_>,
+        path: &Path,
+    ) -> Option<&'k str> {
         let parent = Path(path.0.strip_suffix(&entry.key).unwrap_or_default().trim_end_matches('.').to_owned());
         let near = nearest(&entry.key, free.iter().copied());
-        let homes = self.homes.get(&entry.key);
+        let homes = self.homes.sections.get(&entry.key);
         let text = format!("unknown key {}{}", quote(&entry.key), parent.within());
         let help = if entry.key == "<<" {
             "merge keys are not supported: write the keys out".to_owned()
         } else if let Some(near) = near {
             format!("did you mean `{near}`?")
+        } else if let Some(kinds) = others.get(entry.key.as_str()) {
+            format!("{} goes with {}", quote(&entry.key), kinds.join(" or "))
         } else if let Some(homes) = homes {
             let homes: Vec<String> = homes.iter().map(|home| format!("`{home}`")).collect();
             format!("{} belongs in {}", quote(&entry.key), homes.join(" or "))
@@ -432,8 +464,10 @@ fn holds_secret(root: &Json, property: &Json) -> bool {
     let property = resolve(root, property);
     let lists = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| property.get(keyword)?.as_array()).flatten();
     let parts = property.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.values());
-    matches!(property.get("x-leaf").and_then(Json::as_str), Some("secret" | "ledger" | "http_url" | "instance_url" | "name_or_reference"))
-        || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
+    matches!(
+        property.get("x-leaf").and_then(Json::as_str),
+        Some("secret" | "ledger" | "http_url" | "https_url" | "azure_authority" | "instance_url" | "name_or_reference" | "azure_client_id")
+    ) || lists.chain(parts).chain(property.get("items")).any(|part| holds_secret(root, part))
 }
 
 /// Whether a node is of the type of one branch of `anyOf`.
@@ -486,6 +520,8 @@ fn expected(root: &Json, schema: &Json) -> String {
         Some("string") => "a text".to_owned(),
         Some("array") => "a list".to_owned(),
         Some("object") => "a mapping".to_owned(),
+        // One of several kinds.
+        None if schema.get("oneOf").is_some() => "a mapping".to_owned(),
         _ => "something else".to_owned(),
     }
 }
@@ -558,19 +594,24 @@ pub(super) fn nearest<'n>(text: &str, names: impl IntoIterator<Item = &'n str>) 
     (best.0 <= far).then_some(best.1)
 }
 
-/// Collects, for every key of the schema, the sections that have it.
-fn collect_homes(root: &Json, schema: &Json, path: &Path, homes: &mut BTreeMap<String, BTreeSet<String>>) {
-    let schema = resolve(root, schema);
-    for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
-        let home = if path.0.is_empty() { "the top level".to_owned() } else { path.0.clone() };
-        homes.entry(key.clone()).or_default().insert(home);
-        collect_homes(root, property, &path.key(key), homes);
-    }
-    if let Some(items) = schema.get("items") {
-        collect_homes(root, items, &Path(format!("{}[]", path.0)), homes);
-    }
-    let branches = ["oneOf", "anyOf"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_array()).flatten();
-    for branch in branches {
-        collect_homes(root, branch, path, homes);
+impl Homes {
+    /// Collects, for every key of the schema, the sections that have it.
+    fn collect(&mut self, root: &Json, schema: &Json, path: &Path) {
+        let schema = resolve(root, schema);
+        for (key, property) in schema.get("properties").and_then(Json::as_object).into_iter().flatten() {
+            let home = if path.0.is_empty() { "the top level".to_owned() } else { path.0.clone() };
+            self.sections.entry(key.clone()).or_default().insert(home);
+            if holds_secret(root, property) {
+                self.guarded.insert(key.clone());
+            }
+            self.collect(root, property, &path.key(key));
+        }
+        if let Some(items) = schema.get("items") {
+            self.collect(root, items, &Path(format!("{}[]", path.0)));
+        }
+        let branches = ["oneOf", "anyOf"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_array()).flatten();
+        for branch in branches {
+            self.collect(root, branch, path);
+        }
     }
 }

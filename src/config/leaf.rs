@@ -11,6 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
+use super::azure::{
+    ApiVersion, AuthorityUrl, ClientId, HttpsUrl, IdentityId, ManagementGroupName, ObjectId, ResourceType, SubscriptionId, TenantName,
+};
 use super::check::nearest;
 use super::diagnostic::quote;
 use super::ownership::Meaning;
@@ -138,6 +141,16 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         RoleName::NAME => attempt::<RoleName>,
         RoleArn::NAME => attempt::<RoleArn>,
         CallTimeout::NAME => attempt::<CallTimeout>,
+        TenantName::NAME => attempt::<TenantName>,
+        SubscriptionId::NAME => attempt::<SubscriptionId>,
+        ManagementGroupName::NAME => attempt::<ManagementGroupName>,
+        ClientId::NAME => attempt::<ClientId>,
+        ObjectId::NAME => attempt::<ObjectId>,
+        IdentityId::NAME => attempt::<IdentityId>,
+        HttpsUrl::NAME => attempt::<HttpsUrl>,
+        AuthorityUrl::NAME => attempt::<AuthorityUrl>,
+        ResourceType::NAME => attempt::<ResourceType>,
+        ApiVersion::NAME => attempt::<ApiVersion>,
         RuleName::NAME => attempt::<RuleName>,
         ExpressionText::NAME => attempt::<ExpressionText>,
         RecordCondition::NAME => attempt::<RecordCondition>,

@@ -5,6 +5,7 @@
 //! [`ConfigErrors`]. Nothing here touches the network, and secrets stay references until [`Secret::resolve`].
 
 mod aws;
+mod azure;
 mod check;
 mod diagnostic;
 mod leaf;
@@ -37,6 +38,7 @@ use serde_json::json;
 use url::Url;
 
 pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
+pub use azure::{AzureCredential, AzureIdentity, AzureSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use schema::schema;
@@ -134,6 +136,8 @@ pub struct SourceConfig {
 pub enum SourceKind {
     /// Accounts of AWS.
     Aws(Box<AwsSettings>),
+    /// Subscriptions of an Azure tenant.
+    Azure(Box<AzureSettings>),
     /// An inventory file.
     File {
         /// Its path.
@@ -221,6 +225,7 @@ impl SourceKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Aws(_) => "aws",
+            Self::Azure(_) => "azure",
             Self::File { .. } => "file",
         }
     }
@@ -264,6 +269,7 @@ impl Config {
             .map(|source| {
                 let covered = match &source.kind {
                     SourceKind::Aws(settings) => settings.covered(),
+                    SourceKind::Azure(settings) => settings.covered(),
                     SourceKind::File { .. } => json!({ "kind": "file", "regions": null }),
                 };
                 (source.name.as_str(), covered)

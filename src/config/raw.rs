@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::aws::{All, CallTimeout, ListOr, Organization, RawAccount, RawRates, RoleName};
+use super::azure::{self, ApiVersion, RawCloud, RawCollector, RawCredential, RawEndpoints, RawSubscriptions, ResourceType, TenantName};
 use super::leaf::{AnyDuration, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written};
 use super::ownership::RawOwnership;
 use super::rules::{PresetName, RawRule, RecordCondition};
@@ -105,6 +106,41 @@ pub(super) enum RawSource {
         /// How many calls are made at most, by API. Each account has these budgets anew in each region.
         #[serde(default)]
         rate: RawRates,
+    },
+    /// Subscriptions of an Azure tenant.
+    Azure {
+        /// Name of this source; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// The tenant that the subscriptions belong to: its id, or one of its domain names.
+        #[schemars(example = "contoso.onmicrosoft.com")]
+        tenant: Written<TenantName>,
+        /// As whom Azure is asked.
+        credential: RawCredential,
+        /// Subscriptions to list: `all` of the tenant that the credential can see, these, or all below a management group.
+        #[serde(default)]
+        subscriptions: RawSubscriptions,
+        /// How resources are listed.
+        #[serde(default)]
+        collector: RawCollector,
+        /// Which of Microsoft's clouds the tenant is in.
+        #[serde(default)]
+        cloud: RawCloud,
+        /// Addresses that take the place of the cloud's: for emulators and for clouds of one's own. All are https.
+        #[serde(default)]
+        endpoints: RawEndpoints,
+        /// The proxy to go through, as an address or a reference to one with a password; `none` goes directly. As the environment says without it.
+        #[serde(default)]
+        proxy: Option<Written<ProxyAddress>>,
+        /// Versions of APIs to ask for, by type of resource, where a cloud does not have the usual ones yet.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("Microsoft.Compute/virtualMachines", "2024-07-01")]), extend("x-key-leaf" = ResourceType::NAME))]
+        api_versions: BTreeMap<String, Written<ApiVersion>>,
+        /// Longest time for one call, with its retries and waits: from `1s` to `1h`.
+        #[serde(default = "default_request_timeout")]
+        timeout: Written<CallTimeout>,
+        /// How many calls are made at most, by API. Each subscription has these budgets anew, save that of Resource Graph, which is the tenant's.
+        #[serde(default)]
+        rates: azure::RawRates,
     },
     /// An inventory file, as `dewpoint export` writes it.
     File {

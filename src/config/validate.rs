@@ -11,6 +11,7 @@ use dewpoint_core::plan::Limits;
 use dewpoint_core::target::{Adopt, Authority, Purge};
 
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
+use super::azure;
 use super::diagnostic::{Report, Span, quote};
 use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written};
 use super::ownership;
@@ -28,6 +29,7 @@ use super::{Config, LedgerConfig, LifecycleConfig, SourceConfig, SourceKind, Tar
 pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
     let mut files = Files { dir, seen: BTreeMap::new() };
     let mut claims = aws::Claims::default();
+    let mut azure_claims = azure::Claims::default();
     ledger_and_password(root, &mut files, report);
     ownership::cross_check(root, report);
     for (list, what) in [("sources", "source"), ("targets", "target")] {
@@ -35,6 +37,7 @@ pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
         for node in root.get(list).map_or(&[][..], Node::items) {
             if list == "sources" {
                 aws::cross_check(node, &mut claims, report);
+                azure::cross_check(node, &mut azure_claims, report);
             }
             let Some((name, node_name)) = node.get("name").and_then(|node| Some((node.text()?, node))) else { continue };
             if let Some(first) = names.get(name) {
@@ -182,6 +185,12 @@ fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Optio
                 rates: rate.into(),
             };
             (name, SourceKind::Aws(Box::new(settings)))
+        }
+        RawSource::Azure { name, tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rates } => {
+            let raw =
+                azure::RawSettings { tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rates };
+            let settings = azure::convert(raw, node, &format!("sources.{}", name.0), dir, report, secret)?;
+            (name, SourceKind::Azure(Box::new(settings)))
         }
         RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: resolved(dir, path.0.0), max_file_bytes }),
     };

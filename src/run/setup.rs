@@ -84,6 +84,13 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
                 clock: Arc::new(|| RunClock::new(None).now()),
             }))
         }
+        SourceKind::Azure(_) => Box::new(Unusable {
+            name: configured.name.clone(),
+            operation: "asking Azure",
+            check: "this program",
+            text: "it was built without the Azure source".to_owned(),
+            mend: "build it with the feature `azure`, which is one of the default ones".to_owned(),
+        }),
         SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
             name: configured.name.clone(),
             display_path: shown(path, folder),

@@ -118,6 +118,14 @@ fn unknown_keys() {
     4:5: unknown key `pth` in `sources.a`
       help: did you mean `path`?
     "#);
+    assert_snapshot!(errors_in_target("statuses: {}\nheartbeat: 1h\nhearbeat: 1h"), @"
+    9:5: unknown key `statuses` in `targets.cmdb`
+      help: `statuses` goes with `kind: servicenow`
+    10:5: unknown key `heartbeat` in `targets.cmdb`
+      help: `heartbeat` goes with `kind: servicenow`
+    11:5: unknown key `hearbeat` in `targets.cmdb`
+      help: known here: `adopt`, `authority`, `batch_size`, `deadline`, `include`, `kind`, `max_records`, `name`, `path`, `purge`, `verify_every`
+    ");
 }
 
 #[test]
@@ -149,11 +157,11 @@ fn missing_keys() {
       help: `name`: Name of this source; used in logs, metrics and the ledger
     1:11: key `path` is missing in `sources[0]`
       help: `path`: Path of the inventory file
-    1:27: key `kind` is missing in `sources.b`: expected `aws` or `file`
+    1:27: key `kind` is missing in `sources.b`: expected `aws`, `azure` or `file`
       help: add `kind: aws`, for example
-    1:51: key `kind` is missing in `sources.c`: expected `aws` or `file`
+    1:51: key `kind` is missing in `sources.c`: expected `aws`, `azure` or `file`
       help: did you mean `kind` instead of `knid`?
-    1:82: `sources.d.kind`: expected `aws` or `file`, found `ldap`
+    1:82: `sources.d.kind`: expected `aws`, `azure` or `file`, found `ldap`
     1:90: `sources[4]`: expected a mapping, found a text
     2:10: `targets`: expected a list, found a text
     "#);
@@ -452,6 +460,8 @@ fn secrets_are_never_repeated() {
         "ledger: postgres://host/db\nledger_password: 'hunter2",
         "journal_keep: 1\nextra: { auth: { user: x, key: hunter2 } }",
         "sources: [{ name: a, auth: { basic: hunter2 } }]",
+        "sources: [{ name: a, kind: file, path: x, auth: hunter2 }]",
+        "sources: [{ name: a, kind: file, path: x, client_id: hunter2 }]",
         "sources: [{ name: a, kind: aws, external_id: hunter2 }]",
         "sources: [{ name: a, kind: aws, accounts: organization, externalid: hunter2 }]",
         "sources: [{ name: a, kind: aws, accounts: [{ id: '1', external_id: hunter2 }] }]",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_aws_settings::{Rate, Rates};
+use dewpoint_azure_settings as azure;
 use serde_json::Value as Json;
 
 use super::super::diagnostic::Report;
@@ -19,12 +20,12 @@ fn resolve<'s>(root: &'s Json, schema: &'s Json) -> &'s Json {
     }
 }
 
-/// Every key that is not a section, by its path (items of `sources` and `targets` by their kind), with its default.
+/// Every key that is not a section, by its path (items of `sources` and `targets` by their kind), with its default. A section within them that is of one
+/// of several kinds is one key.
 fn keys(root: &Json, schema: &Json, path: &str, found: &mut BTreeMap<String, Option<Json>>) {
     let resolved = resolve(root, schema);
-    if let Some(branches) =
-        resolved.get("oneOf").and_then(Json::as_array).filter(|branches| branches.iter().all(|b| b.get("properties").is_some()))
-    {
+    let kinds = resolved.get("oneOf").and_then(Json::as_array).filter(|branches| branches.iter().all(|b| b.get("properties").is_some()));
+    if let Some(branches) = kinds.filter(|_| path.matches('/').count() == 1) {
         for branch in branches {
             let kind = branch.pointer("/properties/kind/const").and_then(Json::as_str).unwrap();
             keys(root, branch, &format!("{path}[{kind}]"), found);
@@ -105,7 +106,7 @@ fn json(text: &str) -> Json {
 #[test]
 fn it_loads() {
     let config = try_load(EXAMPLE).map_err(|errors| errors.render(false)).unwrap();
-    assert_eq!(config.sources.len(), 2);
+    assert_eq!(config.sources.len(), 3);
 }
 
 #[test]
@@ -158,11 +159,67 @@ fn the_budgets_in_it_are_those_of_the_source() {
 }
 
 #[test]
+fn the_budgets_of_azure_in_it_are_those_of_the_source() {
+    let azure::Rates { resource_manager, compute, network, resource_graph } = azure::Rates::default();
+    let apis = [("resource_manager", resource_manager), ("compute", compute), ("network", network), ("resource_graph", resource_graph)];
+    let example = json(&uncommented());
+    let schema = schema();
+    let published = schema.pointer("/$defs/Source/oneOf/1/properties/rates/default").unwrap();
+    for (api, azure::Rate { per_second, burst }) in apis {
+        let expected = serde_json::json!({ "per_second": per_second, "burst": burst });
+        assert_eq!(example.pointer(&format!("/sources/1/rates/{api}")), Some(&expected), "{api}");
+        assert_eq!(published.get(api), Some(&expected), "{api}");
+    }
+}
+
+#[test]
+fn every_credential_of_azure_in_its_comments_works_and_every_key_is_there() {
+    let forms: Vec<&str> =
+        EXAMPLE.lines().filter_map(|line| line.strip_prefix("    #   ")).filter(|line| line.starts_with("{ kind: ")).collect();
+    let mut found = BTreeSet::new();
+    for form in forms {
+        let text = EXAMPLE.replace("credential: { kind: workload_identity }", &format!("credential: {form}"));
+        try_load(&text).map_err(|errors| errors.render(false)).unwrap();
+        let credential = json(form);
+        let kind = credential.get("kind").and_then(Json::as_str).unwrap();
+        found.extend(credential.as_object().unwrap().keys().map(|key| format!("{kind}.{key}")));
+    }
+    let root = schema();
+    let mut known = BTreeSet::new();
+    for branch in root.pointer("/$defs/AzureCredential/oneOf").and_then(Json::as_array).unwrap() {
+        let kind = branch.pointer("/properties/kind/const").and_then(Json::as_str).unwrap();
+        known.extend(branch.get("properties").and_then(Json::as_object).unwrap().keys().map(|key| format!("{kind}.{key}")));
+    }
+    assert_eq!(found, known);
+}
+
+/// Editors hold defaults against the schema, too: what has none is left out of them.
+#[test]
+fn the_default_addresses_of_azure_are_none() {
+    assert_eq!(schema().pointer("/$defs/Source/oneOf/1/properties/endpoints/default"), Some(&serde_json::json!({})));
+}
+
+/// The addresses in it are said to be the cloud's own.
+#[test]
+fn the_addresses_of_azure_in_it_are_the_usual_ones() {
+    let example = json(&uncommented());
+    let azure::Endpoints { authority, resource_manager, audience } = azure::Endpoints::public();
+    let told = |key: &str| example.pointer(&format!("/sources/1/endpoints/{key}")).and_then(Json::as_str).unwrap();
+    assert_eq!(told("authority"), authority.as_str().trim_end_matches('/'));
+    assert_eq!(told("resource_manager"), resource_manager.as_str().trim_end_matches('/'));
+    assert_eq!(told("audience"), audience);
+}
+
+#[test]
 fn left_out_keys_mean_the_same_as_the_example() {
     let mut minimal = try_load(super::MINIMAL).unwrap();
     let mut example = try_load(EXAMPLE).unwrap();
-    let bare = try_load("sources: [{ name: aws, kind: aws }]\ntargets: [{ name: cmdb, kind: local, path: x.db }]\n").unwrap();
-    assert_eq!(example.sources.first().map(|source| &source.kind), bare.sources.first().map(|source| &source.kind));
+    let azure = "{ name: azure, kind: azure, tenant: 00000000-0000-0000-0000-000000000000, credential: { kind: workload_identity } }";
+    let bare = try_load(&format!("sources: [{{ name: aws, kind: aws }}, {azure}]\ntargets: [{{ name: cmdb, kind: local, path: x.db }}]\n"))
+        .unwrap();
+    for (written, bare) in example.sources.iter().zip(&bare.sources) {
+        assert_eq!(written.kind, bare.kind);
+    }
     example.sources.clear();
     minimal.sources.clear();
     let bare = "sources: [{ name: aws, kind: aws }]\ntargets:\n  - { name: snow, kind: servicenow, url: \"https://example.service-now.com\", \

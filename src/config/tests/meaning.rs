@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dewpoint_aws_settings::{Accounts, ExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
+use dewpoint_azure_settings::{self as azure, Collector, Credential, Endpoints, Subscriptions, UserAssigned};
 use dewpoint_core::expression::Expression;
 use dewpoint_core::lifecycle::Timers;
 use dewpoint_core::model::Kind;
@@ -12,8 +13,8 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 use secrecy::ExposeSecret;
 
 use super::super::{
-    AwsAccount, AwsAccounts, AwsSettings, Given, LedgerConfig, LedgerLocation, Place, Position, Proxy, Secret, SecretRef, ServiceNowAuth,
-    SourceKind, TargetKind,
+    AwsAccount, AwsAccounts, AwsSettings, AzureCredential, AzureIdentity, AzureSettings, Given, LedgerConfig, LedgerLocation, Place,
+    Position, Proxy, Secret, SecretRef, ServiceNowAuth, SourceKind, TargetKind,
 };
 use super::{Config, MINIMAL, try_load};
 
@@ -376,4 +377,231 @@ fn a_servicenow_target_is_understood() {
         assert_ne!(other.digest(), config.digest(), "{from}");
         assert_ne!(other, config, "{from}");
     }
+}
+
+const GUID: &str = "11111111-2222-3333-4444-555555555555";
+
+/// A configuration with one Azure source with these keys, its tenant and credential among them.
+fn with_azure(keys: &str) -> Config {
+    loaded(&azure_text(keys))
+}
+
+fn azure_text(keys: &str) -> String {
+    MINIMAL.replace("kind: file\n    path: inventory.json", &format!("kind: azure\n{}", super::indented(keys).trim_end()))
+}
+
+#[track_caller]
+fn azure_settings(config: &Config) -> &AzureSettings {
+    let SourceKind::Azure(settings) = &config.sources.first().unwrap().kind else { panic!("no Azure source") };
+    settings
+}
+
+/// What is meant by these keys beside a tenant and a credential.
+#[track_caller]
+fn azure_with(keys: &str) -> AzureSettings {
+    azure_settings(&with_azure(&format!("tenant: contoso.com\ncredential: {{ kind: azure_cli }}\n{keys}"))).clone()
+}
+
+#[test]
+fn an_azure_source_needs_a_tenant_and_a_credential_alone() {
+    let expected = AzureSettings {
+        tenant: "contoso.com".to_owned(),
+        credential: AzureCredential::AzureCli,
+        subscriptions: Subscriptions::All,
+        collector: Collector::Arm,
+        endpoints: Endpoints::public(),
+        ca_file: None,
+        proxy: None,
+        api_versions: azure::ApiVersions::default(),
+        timeout: Duration::from_secs(120),
+        rates: azure::Rates::default(),
+    };
+    assert_eq!(azure_with(""), expected);
+    assert_eq!(azure_with("subscriptions: all\ncollector: arm\ncloud: public\nendpoints: {}\napi_versions: {}\nrates: {}"), expected);
+    let config = with_azure("tenant: Contoso.COM\ncredential: { kind: azure_cli }");
+    assert_eq!((azure_settings(&config), config.sources.first().unwrap().kind.as_str()), (&expected, "azure"));
+}
+
+#[test]
+fn every_key_of_an_azure_source_is_understood() {
+    let config = with_azure(
+        "\
+tenant: AAAAAAAA-2222-3333-4444-555555555555
+credential: { kind: client_secret, client_id: AAAAAAAA-2222-3333-4444-555555555555, client_secret: file:secrets/azure }
+subscriptions: [BBBBBBBB-2222-3333-4444-555555555555, 11111111-2222-3333-4444-555555555555]
+collector: resource_graph
+cloud: china
+endpoints: { authority: https://login.partner.microsoftonline.cn/, audience: https://management.core.chinacloudapi.cn/, ca_file: tls/ca.pem }
+proxy: env:PROXY
+api_versions: { Microsoft.Compute/virtualMachines: 2023-09-01, Microsoft.Network/loadBalancers: 2024-01-01-preview }
+timeout: 30s
+rates: { compute: { burst: 7 }, resource_graph: { per_second: 1 } }",
+    );
+    let settings = azure_settings(&config);
+    let secret = |key: &str, reference, line, column| {
+        let place = Place { file: "dewpoint.yaml".to_owned(), position: Position { line, column } };
+        Secret { key: key.to_owned(), reference, place }
+    };
+    let client_secret = secret("sources.demo.credential.client_secret", SecretRef::File("/etc/dewpoint/secrets/azure".into()), 5, 104);
+    let usual = azure::Rates::default();
+    let expected = AzureSettings {
+        tenant: "aaaaaaaa-2222-3333-4444-555555555555".to_owned(),
+        credential: AzureCredential::ClientSecret {
+            client_id: Given::Plain("aaaaaaaa-2222-3333-4444-555555555555".to_owned()),
+            client_secret,
+        },
+        subscriptions: Subscriptions::Listed(
+            [GUID, "bbbbbbbb-2222-3333-4444-555555555555"].into_iter().map(|id| id.parse().unwrap()).collect(),
+        ),
+        collector: Collector::ResourceGraph,
+        endpoints: Endpoints {
+            authority: "https://login.partner.microsoftonline.cn".parse().unwrap(),
+            resource_manager: "https://management.chinacloudapi.cn".parse().unwrap(),
+            audience: "https://management.core.chinacloudapi.cn".to_owned(),
+        },
+        ca_file: Some("/etc/dewpoint/tls/ca.pem".into()),
+        proxy: Some(Proxy::Through(Given::Kept(secret("sources.demo.proxy", SecretRef::Env("PROXY".to_owned()), 10, 12)))),
+        api_versions: [("Microsoft.Compute/virtualMachines", "2023-09-01"), ("Microsoft.Network/loadBalancers", "2024-01-01-preview")]
+            .into_iter()
+            .collect(),
+        timeout: Duration::from_secs(30),
+        rates: azure::Rates {
+            compute: azure::Rate { burst: 7.try_into().unwrap(), ..usual.compute },
+            resource_graph: azure::Rate { per_second: 1.try_into().unwrap(), ..usual.resource_graph },
+            ..usual
+        },
+    };
+    assert_eq!(*settings, expected);
+    assert_eq!(azure_with("subscriptions: { management_group: Prod }").subscriptions, Subscriptions::ManagementGroup("Prod".to_owned()));
+    assert_eq!(azure_with("proxy: none").proxy, Some(Proxy::Direct));
+}
+
+#[test]
+fn addresses_of_azure_go_over_those_of_its_cloud() {
+    assert_eq!(azure_with("cloud: us_government").endpoints, Endpoints::us_government());
+    assert_eq!(azure_with("cloud: china").endpoints, Endpoints::china());
+    let emulator = azure_with("cloud: us_government\nendpoints: { resource_manager: 'https://127.0.0.1:4443/arm/' }").endpoints;
+    assert_eq!(emulator.authority, Endpoints::us_government().authority);
+    assert_eq!((emulator.resource_manager.as_str(), emulator.audience.as_str()), ("https://127.0.0.1:4443/arm/", "https://127.0.0.1:4443"));
+    let stated =
+        azure_with("endpoints: { resource_manager: 'https://arm.example:443', audience: 'https://management.azure.com/' }").endpoints;
+    assert_eq!(stated.audience, "https://management.azure.com");
+    let usual_port = azure_with("endpoints: { resource_manager: 'https://arm.example:443' }").endpoints;
+    assert_eq!((usual_port.resource_manager.as_str(), usual_port.audience.as_str()), ("https://arm.example/", "https://arm.example"));
+    // Who names the authority alone asks the cloud's own Resource Manager.
+    let authority = azure_with("endpoints: { authority: 'https://login.example' }").endpoints;
+    assert_eq!(authority, Endpoints { authority: "https://login.example".parse().unwrap(), ..Endpoints::public() });
+}
+
+#[test]
+fn the_digest_takes_in_what_an_azure_source_covers() {
+    let text = |tenant: &str, keys: &str| with_azure(&format!("tenant: {tenant}\ncredential: {{ kind: azure_cli }}\n{keys}")).digest();
+    let other_id = "11111111-2222-3333-4444-555555555556";
+    let base = text("contoso.com", "");
+    let same = [
+        text("CONTOSO.com", "subscriptions: all"),
+        text("contoso.com", "collector: resource_graph"),
+        text("contoso.com", "cloud: china\nendpoints: { authority: 'https://x.example' }"),
+        text("contoso.com", "timeout: 1s\nrates: { compute: { burst: 1 } }\nproxy: none\napi_versions: { A.B/c: 2024-01-01 }"),
+        with_azure("tenant: contoso.com\ncredential: { kind: managed_identity }").digest(),
+    ];
+    for digest in same {
+        assert_eq!(digest, base);
+    }
+    assert_eq!(
+        text("contoso.com", &format!("subscriptions: [{GUID}, {other_id}]")),
+        text("contoso.com", &format!("subscriptions: [{other_id}, {GUID}]"))
+    );
+    let mut digests = vec![
+        base,
+        text("fabrikam.com", ""),
+        text("contoso.com", &format!("subscriptions: [{GUID}]")),
+        text("contoso.com", &format!("subscriptions: [{GUID}, {other_id}]")),
+        text("contoso.com", "subscriptions: { management_group: prod }"),
+        text("contoso.com", "subscriptions: { management_group: test }"),
+        text("contoso.com", "subscriptions: { management_group: all }"),
+        loaded(MINIMAL).digest(),
+        aws("").digest(),
+    ];
+    let count = digests.len();
+    digests.sort();
+    digests.dedup();
+    assert_eq!(digests.len(), count);
+}
+
+#[test]
+fn secrets_of_azure_are_read_when_asked_for() {
+    const PEM: &str = "-----BEGIN CERTIFICATE-----\naHVudGVyMg==\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n";
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let resolve = |credential: &str| {
+        let text = azure_text(&format!("tenant: contoso.com\ncredential: {credential}"));
+        let config = super::load_str("dewpoint.yaml", &text, folder.path()).map_err(|errors| errors.render(false)).unwrap();
+        let resolved = azure_settings(&config).resolve();
+        assert!(!format!("{config:?} {resolved:?}").contains("hunter2"));
+        resolved
+    };
+    let by_secret = "{ kind: client_secret, client_id: file:id, client_secret: file:secret }";
+    write("id", "AAAAAAAA-2222-3333-4444-555555555555\n");
+    let error = resolve(by_secret).unwrap_err();
+    assert!(error.to_string().starts_with("dewpoint.yaml:5:75: `sources.demo.credential.client_secret`: cannot use"), "{error}");
+    write("secret", "hunter2~.\n");
+    let Ok(Credential::ClientSecret { client_id, secret }) = resolve(by_secret) else { panic!("no client secret") };
+    assert_eq!((client_id.as_str(), secret.expose_secret()), ("aaaaaaaa-2222-3333-4444-555555555555", "hunter2~."));
+    write("id", "hunter2");
+    let error = resolve(by_secret).unwrap_err();
+    let said = format!("{error} {} {} {error:?}", error.source, error.hint());
+    assert!(
+        said.contains("`sources.demo.credential.client_id`") && said.contains("client id: a GUID") && !said.contains("hunter2"),
+        "{said}"
+    );
+
+    let by_certificate = format!("{{ kind: client_certificate, client_id: {GUID}, certificate: file:pem }}");
+    for (pem, fits) in [
+        (PEM.to_owned(), true),
+        (PEM.replace("PRIVATE", "RSA PRIVATE"), true),
+        (PEM.replace("PRIVATE", "EC PRIVATE"), false),
+        (PEM.replace("PRIVATE", "ENCRYPTED PRIVATE"), false),
+        (PEM.replace("PRIVATE", "RSA PRIVATE").replace("hunter2", "Proc-Type: 4,ENCRYPTED\n\nhunter2"), false),
+        (PEM.split_at(PEM.find("-----BEGIN PRIVATE").unwrap()).0.to_owned(), false),
+        (PEM.split_at(PEM.find("-----BEGIN PRIVATE").unwrap()).1.to_owned(), false),
+        ("hunter2".to_owned(), false),
+    ] {
+        write("pem", &pem);
+        match resolve(&by_certificate) {
+            Ok(Credential::ClientCertificate { client_id, pem: read }) => {
+                assert!(fits, "{pem}");
+                assert_eq!((client_id.as_str(), read.expose_secret()), (GUID, pem.trim_end()));
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => {
+                assert!(!fits, "{pem}");
+                let said = format!("{error} {} {} {error:?}", error.source, error.hint());
+                assert!(said.contains("BEGIN CERTIFICATE") && said.contains("unencrypted") && !said.contains("hunter2"), "{said}");
+            }
+        }
+    }
+
+    let Ok(Credential::WorkloadIdentity { client_id: None, token_file: None }) = resolve("{ kind: workload_identity }") else { panic!() };
+    let with_file = format!("{{ kind: workload_identity, client_id: {GUID}, token_file: tokens/azure }}");
+    let Ok(Credential::WorkloadIdentity { client_id, token_file }) = resolve(&with_file) else { panic!() };
+    assert_eq!((client_id.as_deref(), token_file), (Some(GUID), Some(folder.path().join("tokens/azure"))));
+
+    let resource = format!("/subscriptions/{GUID}/resourceGroups/RG/providers/Microsoft.ManagedIdentity/userAssignedIdentities/Dewpoint");
+    let identities = [
+        (String::new(), None),
+        (format!("client_id: {GUID}"), Some(UserAssigned::ClientId(GUID.to_owned()))),
+        (format!("object_id: {GUID}"), Some(UserAssigned::ObjectId(GUID.to_owned()))),
+        (format!("resource_id: {resource}"), Some(UserAssigned::ResourceId(resource.clone()))),
+    ];
+    for (key, expected) in identities {
+        let Ok(Credential::ManagedIdentity { identity }) = resolve(&format!("{{ kind: managed_identity, {key} }}")) else {
+            panic!("{key}")
+        };
+        assert_eq!(identity, expected);
+    }
+    assert!(matches!(resolve("{ kind: azure_cli }"), Ok(Credential::AzureCli)));
+    let config = with_azure(&format!("tenant: contoso.com\ncredential: {{ kind: managed_identity, object_id: {} }}", GUID.to_uppercase()));
+    let expected = AzureCredential::ManagedIdentity { identity: Some(AzureIdentity::ObjectId(GUID.to_owned())) };
+    assert_eq!(azure_settings(&config).credential, expected);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 
 mod bad_aws;
+mod bad_azure;
 mod bad_input;
 mod bad_servicenow;
 mod example;
@@ -61,6 +62,12 @@ fn errors_in_target(lines: &str) -> String {
 #[track_caller]
 fn errors_in_aws(lines: &str) -> String {
     errors(&format!("sources:\n  - name: a\n    kind: aws\n{}targets: [{{ name: b, kind: local, path: c.db }}]\n", indented(lines)))
+}
+
+/// The errors of a configuration whose only source is one of Azure with these keys (line 4 on).
+#[track_caller]
+fn errors_in_azure(lines: &str) -> String {
+    errors(&format!("sources:\n  - name: a\n    kind: azure\n{}targets: [{{ name: b, kind: local, path: c.db }}]\n", indented(lines)))
 }
 
 /// The errors of a configuration whose only target is a ServiceNow instance with these keys (line 5 on).

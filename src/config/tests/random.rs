@@ -6,6 +6,9 @@ use dewpoint_core::model::Region;
 use proptest::prelude::*;
 
 use super::super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
+use super::super::azure::{
+    ApiVersion, AuthorityUrl, ClientId, HttpsUrl, IdentityId, ManagementGroupName, ObjectId, ResourceType, SubscriptionId, TenantName,
+};
 use super::super::leaf::{AnyDuration, DurationOrNever, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration};
 use super::super::load::{FILE_BYTES_MAX, load_bytes};
 use super::super::secret::SecretRef;
@@ -77,6 +80,12 @@ fn fragment() -> impl Strategy<Value = String> {
         Just("123456789012".to_owned()),
         Just("role_arn: arn:aws:iam::123456789012:role/".to_owned()),
         Just("external_id: ".to_owned()),
+        Just("{ name: z, kind: azure, tenant: a.b, subscriptions: [".to_owned()),
+        Just("credential: { kind: client_secret, client_id: env:I, client_secret: ".to_owned()),
+        Just("credential: { kind: managed_identity, resource_id: /subscriptions/".to_owned()),
+        Just("11111111-2222-3333-4444-555555555555".to_owned()),
+        Just("api_versions: { A.B/c: ".to_owned()),
+        Just("endpoints: { resource_manager: https://".to_owned()),
         Just("{ name: s, kind: servicenow, url: http://127.0.0.1:1, auth: { ".to_owned()),
         Just("basic: { username: env:U, password: ".to_owned()),
         Just("mapping: { instance: { fields: { a: ".to_owned()),
@@ -158,6 +167,35 @@ proptest! {
     }
 
     #[test]
+    fn a_credential_of_azure_is_not_shown_wherever_it_is_written(secret in "[a-z]{3}[0-9]{5}[a-z#@:?/% ]{0,4}[a-z]", style in 0usize..6, before in fragment(), after in fragment()) {
+        let credential = match style {
+            0 => format!("{{ kind: client_secret, client_id: env:I, client_secret: '{secret}' }}"),
+            1 => format!("\n      kind: client_secret\n      client_id: '{secret}'\n      client_secret: env:S"),
+            2 => format!("{{ kind: client_certificate, client_id: env:I, certificate: '{secret}' }}"),
+            3 => format!("{{ kind: azure_cli, certificate: '{secret}' }}"),
+            4 => format!("\n      kind: client_certificate\n      certifcate: '{secret}'\n      client_id: env:I"),
+            _ => format!("'{secret}'"),
+        };
+        // Where the file is no YAML, keys are known by their sound alone, and these have none but the first.
+        let (before, after) = if style == 0 { (before, after) } else { Default::default() };
+        let text = format!("{before}\nsources:\n  - name: a\n    kind: azure\n    tenant: contoso.com\n    credential: {credential}\n{after}\ntargets: [{{ name: b, kind: local, path: c.db }}]\n");
+        let errors = load_str("x.yaml", &text, Path::new("/")).unwrap_err();
+        let head = &secret[..8];
+        prop_assert!(!errors.render(false).contains(head), "{}", errors.render(false));
+        prop_assert!(!errors.to_string().contains(head));
+        prop_assert!(!serde_json::to_string(&errors).unwrap().contains(head));
+    }
+
+    #[test]
+    fn ids_of_azure_are_one_whatever_their_case(id in "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}") {
+        let folded = id.to_lowercase();
+        prop_assert_eq!(TenantName::parse(&id).map(|id| id.to_string()), Ok(folded.clone()));
+        prop_assert_eq!(SubscriptionId::parse(&id).map(|id| id.to_string()), Ok(folded.clone()));
+        prop_assert_eq!(ObjectId::parse(&id).map(|id| id.to_string()), Ok(folded.clone()));
+        prop_assert_eq!(ClientId::parse(&id).map(|id| id.to_string()), Ok(folded));
+    }
+
+    #[test]
     fn ids_and_roles_of_accounts_survive_printing(account in "[0-9]{12}", role in "([!-.0-~]{1,9}/){0,3}[A-Za-z0-9_+=,.@-]{1,64}") {
         prop_assert_eq!(AccountId::parse(&account).map(|id| id.to_string()), Ok(account.clone()));
         let arn = format!("arn:aws:iam::{account}:role/{role}");
@@ -182,7 +220,7 @@ proptest! {
     }
 
     #[test]
-    fn editors_do_not_refuse_what_we_take(text in "[a-z0-9:/._@-]{0,20}|[0-9]{11,13}|arn:aws(-cn)?:iam::[0-9]{12}:role/[a-zA-Z+/]{0,9}|[0-9]{1,3}[wdhms]([0-9]{1,2}[hms]){0,2}|[a-z]{2}-[a-z]{4}-[0-9]|(env|file|http|sqlite|postgres):(//)?[a-zA-Z0-9_./]{1,9}") {
+    fn editors_do_not_refuse_what_we_take(text in "[a-z0-9:/._@-]{0,20}|[0-9]{11,13}|arn:aws(-cn)?:iam::[0-9]{12}:role/[a-zA-Z+/]{0,9}|[0-9]{1,3}[wdhms]([0-9]{1,2}[hms]){0,2}|[a-z]{2}-[a-z]{4}-[0-9]|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-f]{11,13}|[a-z0-9-]{1,4}(\\.[a-z0-9-]{1,4}){1,2}|Microsoft(\\.[a-zA-Z0-9]{1,5}){0,2}(/[a-zA-Z0-9]{0,4}){0,2}|20[0-9]{2}-[0-3][0-9]-[0-3][0-9](-preview)?|https://[a-z.@/?]{1,9}|/subscriptions/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/resource[gG]roups/[a-z]{0,3}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/[a-z]{0,3}|(env|file|http|sqlite|postgres):(//)?[a-zA-Z0-9_./]{1,9}") {
         fn agree<T: Leaf>(text: &str) {
             if T::parse(text).is_ok() {
                 let pattern = regex::Regex::new(T::PATTERN.unwrap()).unwrap();
@@ -201,5 +239,15 @@ proptest! {
         agree::<HttpUrl>(&text);
         agree::<LedgerAddress>(&text);
         agree::<SecretRef>(&text);
+        agree::<TenantName>(&text);
+        agree::<SubscriptionId>(&text);
+        agree::<ObjectId>(&text);
+        agree::<ClientId>(&text);
+        agree::<IdentityId>(&text);
+        agree::<ManagementGroupName>(&text);
+        agree::<HttpsUrl>(&text);
+        agree::<AuthorityUrl>(&text);
+        agree::<ResourceType>(&text);
+        agree::<ApiVersion>(&text);
     }
 }
