@@ -73,4 +73,5 @@ pub use redact::REDACTED;
 pub use request::Request;
 pub use retry::{Repeat, RetryPolicy};
 pub use settings::{Limits, Settings};
+pub use transport::pool;
 pub use words::{Words, common_words};

@@ -33,8 +33,12 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// Headers in which platforms tell a request's id, the most telling first.
 const REQUEST_IDS: [&str; 6] = ["x-ms-request-id", "x-transaction-id", "atl-traceid", "x-arequestid", "x-request-id", "x-correlation-id"];
 
-/// The connection pool, without cookies, redirects or repeats of its own.
-pub(crate) fn pool(settings: &Settings) -> Result<reqwest::Client, BuildError> {
+/// A connection pool with the settings' authorities, proxies and limits, without cookies, redirects or repeats of its own: for libraries that send requests
+/// by themselves, such as those that ask for tokens.
+///
+/// # Errors
+/// [`BuildError`] where the CA file or a proxy cannot be used, or there is nobody to trust.
+pub fn pool(settings: &Settings) -> Result<reqwest::Client, BuildError> {
     let mut builder = reqwest::Client::builder()
         .tls_backend_preconfigured(tls::config(settings.ca_pem.as_deref())?)
         .redirect(reqwest::redirect::Policy::none())

@@ -1,0 +1,143 @@
+//! Lists page by page and item by item, to their end or to where they broke.
+
+use std::collections::HashSet;
+
+use dewpoint_core::model::Account;
+use dewpoint_http::{Answer, Request};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::action::Action;
+use crate::arm::Calls;
+use crate::error::{Fault, Reason};
+use crate::item::Refused;
+use crate::wire::{Read, Wire, is_hollow};
+
+/// Most pages of one list: a hundred thousand items where pages are as small as they were ever seen.
+const PAGES_MAX: usize = 2000;
+
+/// What one list held.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) items: Vec<T>,
+    /// Items that cannot be taken. One of them makes the list incomplete.
+    pub(crate) refused: Vec<Refused>,
+    /// Items that did not fit the published types and were read leniently: their ids, with why.
+    pub(crate) misfits: Vec<Refused>,
+    /// The first thing that went wrong; `None` when everything was read to its end and every item could be taken.
+    pub(crate) fault: Option<Fault>,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), refused: Vec::new(), misfits: Vec::new(), fault: None }
+    }
+}
+
+impl<T> Listed<T> {
+    pub(crate) fn failed(fault: Fault) -> Self {
+        Self { fault: Some(fault), ..Self::default() }
+    }
+
+    /// Adds another list of the same kind.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.items.extend(other.items);
+        self.refused.extend(other.refused);
+        self.misfits.extend(other.misfits);
+        self.fault = self.fault.take().or(other.fault);
+    }
+
+    /// The same list of something else.
+    pub(crate) fn map<U>(self, map: impl FnMut(T) -> U) -> Listed<U> {
+        let Self { items, refused, misfits, fault } = self;
+        Listed { items: items.into_iter().map(map).collect(), refused, misfits, fault }
+    }
+}
+
+/// A page, its items unread.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    value: Vec<&'a RawValue>,
+    #[serde(rename = "nextLink")]
+    next_link: Option<String>,
+}
+
+/// Reads a whole list. What was read before a fault comes back beside it.
+///
+/// A page may be short or empty and still lead on. `nextLink` is followed as it was given, to the configured origin only: the client sees to that, and sends
+/// nothing elsewhere. A provider that is not registered in the subscription has nothing to list.
+///
+/// Source: github.com/Azure/azure-resource-manager-rpc, "Paging".
+pub(crate) async fn list<T: Wire>(calls: &Calls<'_>, action: Action, account: Option<&Account>, first: Request) -> Listed<T> {
+    let mut listed = Listed::default();
+    listed.fault = pages(calls, action, account, first, &mut listed).await.err();
+    if let (None, Some(first)) = (&listed.fault, listed.refused.iter().min()) {
+        let text = format!("{} items could not be taken; the first: {}", listed.refused.len(), first.text);
+        listed.fault = Some(Fault::truncated(action, text));
+    }
+    listed
+}
+
+async fn pages<T: Wire>(
+    calls: &Calls<'_>,
+    action: Action,
+    account: Option<&Account>,
+    first: Request,
+    listed: &mut Listed<T>,
+) -> Result<(), Fault> {
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut request = first;
+    for number in 1..=PAGES_MAX {
+        let answer = match calls.send(action, account, request).await {
+            Ok(answer) => answer,
+            Err(fault) if number == 1 && fault.reason == Reason::Unregistered => return Ok(()),
+            Err(fault) if number == 1 => return Err(fault),
+            Err(fault) => return Err(fault.after_a_page(number)),
+        };
+        let next = take_page(action, number, &answer, listed)?;
+        tracing::debug!(action = action.name, page = number, items = listed.items.len(), "Read a page");
+        let Some(next) = next else { return Ok(()) };
+        if !seen.insert(next.clone()) {
+            return Err(Fault::truncated(action, format!("page {number} leads back to a page that was read before")));
+        }
+        request = Request::follow(&next);
+    }
+    Err(Fault::truncated(action, format!("more than {PAGES_MAX} pages")))
+}
+
+/// Takes the items of a page, and returns where the next one is.
+fn take_page<T: Wire>(action: Action, number: usize, answer: &Answer, listed: &mut Listed<T>) -> Result<Option<String>, Fault> {
+    let page: Page<'_> =
+        serde_json::from_slice(answer.body()).map_err(|error| Fault::truncated(action, format!("page {number} is no list: {error}")))?;
+    for raw in page.value {
+        take_item(raw, T::read(raw), listed);
+    }
+    Ok(page.next_link.filter(|link| !link.trim().is_empty()))
+}
+
+/// Takes one item as it was read.
+fn take_item<T: Wire>(raw: &RawValue, read: Result<Read<T>, Refused>, listed: &mut Listed<T>) {
+    match read {
+        Ok(Read { item, misfit }) => {
+            let id = id_of(raw);
+            if T::HAS_PROPERTIES && is_hollow(raw) {
+                listed.refused.push(Refused::new(&id, format!("{id} is shown without its properties")));
+            }
+            if let Some(why) = misfit {
+                listed.misfits.push(Refused::new(&id, format!("it does not fit the published type: {why}")));
+            }
+            listed.items.push(item);
+        }
+        Err(refused) => listed.refused.push(refused),
+    }
+}
+
+/// The id of an item, to speak of it.
+fn id_of(raw: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Id {
+        id: Option<String>,
+    }
+    serde_json::from_str::<Id>(raw.get()).ok().and_then(|item| item.id).unwrap_or_default()
+}

@@ -1,0 +1,228 @@
+//! Networks, subnets, interfaces, public addresses, security groups.
+
+use std::collections::BTreeMap;
+
+use dewpoint_core::model::rules::{Access, Direction, Peer, Rule, Rules, azure};
+use dewpoint_core::model::{Attributes, Key, Kind, RelationType, Resource};
+use dewpoint_core::source::facts::{Addresses, Facts, edge};
+
+use super::{Found, Mapping, Scoped};
+use crate::action;
+use crate::error::Fault;
+use crate::ids;
+use crate::item::{Head, Refused};
+use crate::wire::network::{Interface, SecurityGroup, SecurityRule, Side};
+
+impl Mapping<'_> {
+    pub(super) fn networks(&self) -> Scoped {
+        let listed = &self.lists.networks;
+        let mut found = Found::default();
+        found.note(action::NETWORKS, listed);
+        for network in &listed.items {
+            let mut resource = self.resource(Kind::Network, &network.head);
+            let mut facts = Facts::default();
+            facts.texts("cidrs", network.prefixes.iter().cloned().collect());
+            facts.flag("is_default", Some(false));
+            resource.attributes = facts.finish();
+            self.locate(&mut found, &resource);
+            found.resources.push(resource);
+        }
+        Scoped { kind: Kind::Network, found, fault: listed.fault.clone() }
+    }
+
+    /// Subnets are parts of their networks, and have neither place nor tags of their own.
+    pub(super) fn subnets(&self) -> Scoped {
+        let listed = &self.lists.networks;
+        let mut found = Found::default();
+        for network in &listed.items {
+            for subnet in &network.subnets {
+                let head =
+                    Head { id: subnet.id.clone(), name: subnet.name.clone(), region: network.head.region.clone(), tags: BTreeMap::new() };
+                let mut resource = self.resource(Kind::Subnet, &head);
+                let mut facts = Facts::default();
+                facts.texts("cidrs", subnet.prefixes.iter().cloned().collect());
+                facts.key("network", Some(&network.head.id.key));
+                facts.flag("is_default", Some(false));
+                resource.attributes = facts.finish();
+                let key = &resource.key;
+                found.relations.push(edge(key, RelationType::LocatedIn, network.head.id.key.clone(), Attributes::new()));
+                if let Some(group) = &subnet.security_group {
+                    found.relations.push(edge(key, RelationType::ProtectedBy, group.clone(), Attributes::new()));
+                }
+                found.resources.push(resource);
+            }
+        }
+        Scoped { kind: Kind::Subnet, found, fault: listed.fault.clone() }
+    }
+
+    pub(super) fn network_interfaces(&self) -> Scoped {
+        let mut found = Found::default();
+        found.note(action::INTERFACES, &self.lists.interfaces);
+        found.note(action::SET_INTERFACES, &self.lists.set_interfaces);
+        let machines = self.lists.machines.items.iter().chain(&self.lists.set_machines.items);
+        let holders: BTreeMap<&Key, (&Key, bool)> = machines
+            .flat_map(|machine| machine.interfaces.iter().map(|attached| (&attached.key, (&machine.head.id.key, attached.ends_with))))
+            .collect();
+        for nic in self.interfaces.values() {
+            let holder = holders.get(&nic.head.id.key).copied();
+            self.network_interface(&mut found, nic, holder);
+        }
+        Scoped { kind: Kind::NetworkInterface, found, fault: self.interfaces_fault().cloned() }
+    }
+
+    /// One interface. `holder` is the machine that names it, and whether it goes with that.
+    fn network_interface(&self, found: &mut Found, nic: &Interface, holder: Option<(&Key, bool)>) {
+        let mut resource = self.resource(Kind::NetworkInterface, &nic.head);
+        let key = resource.key.clone();
+        let machine = nic.machine.as_ref().or(holder.map(|(machine, _)| machine));
+        // An instance of a uniform set takes its interfaces with it.
+        let is_of_set = ids::path(&key).contains("/virtualmachinescalesets/");
+        let ends_with = if is_of_set { Some(true) } else { holder.map(|(_, ends_with)| ends_with) };
+        resource.state = Some(if machine.is_some() || nic.private_endpoint.is_some() { "in-use" } else { "available" }.to_owned());
+
+        let mut addresses = Addresses::default();
+        self.add_addresses(&mut addresses, nic);
+        let subnet = nic.configurations.iter().find_map(|one| one.subnet.as_ref());
+        let network = subnet.and_then(|subnet| ids::before(subnet, "/subnets/"));
+        let mut facts = Facts::default();
+        facts.text("interface_type", Some(if nic.private_endpoint.is_some() { "private_endpoint" } else { "interface" }));
+        facts.text("mac", nic.mac.as_deref());
+        facts.texts("private_addresses", addresses.private);
+        facts.texts("public_addresses", addresses.public);
+        facts.text("private_dns_name", nic.private_dns_name.as_deref());
+        facts.key("network", network.as_ref());
+        facts.key("subnet", subnet);
+        facts.text("managed_by", nic.private_endpoint.as_deref().or_else(|| self.manager(&nic.head)));
+        facts.flag("delete_on_termination", ends_with);
+        resource.attributes = facts.finish();
+
+        if let Some(group) = &nic.security_group {
+            found.relations.push(edge(&key, RelationType::ProtectedBy, group.clone(), Attributes::new()));
+        }
+        if let Some(subnet) = subnet {
+            found.relations.push(edge(&key, RelationType::ConnectedTo, subnet.clone(), Attributes::new()));
+        }
+        if let Some(machine) = machine {
+            let mut facts = Facts::default();
+            facts.flag("delete_on_termination", ends_with);
+            found.relations.push(edge(&key, RelationType::AttachedTo, machine.clone(), facts.finish()));
+        }
+        if self.machines_fault().is_some() {
+            found.unread_edges(&key, RelationType::AttachedTo);
+            found.unread(&key, ["delete_on_termination"]);
+        }
+        if self.addresses_fault().is_some() {
+            resource.attributes.remove("public_addresses");
+            found.unread(&key, ["public_addresses"]);
+        }
+        if self.lists.groups.fault.is_some() {
+            found.unread(&key, ["managed_by"]);
+        }
+        found.resources.push(resource);
+    }
+
+    pub(super) fn public_addresses(&self) -> Scoped {
+        let lists = self.lists;
+        let mut found = Found::default();
+        found.note(action::ADDRESSES, &lists.addresses);
+        found.note(action::SET_ADDRESSES, &lists.set_addresses);
+        for address in lists.addresses.items.iter().chain(&lists.set_addresses.items) {
+            let mut resource = self.resource(Kind::PublicAddress, &address.head);
+            resource.state = Some(if address.bound_to.is_some() { "associated" } else { "unassociated" }.to_owned());
+            let mut facts = Facts::default();
+            facts.text("address", address.address.as_deref());
+            facts.text("allocation", address.allocation.as_deref());
+            facts.text("dns_name", address.dns_name.as_deref());
+            resource.attributes = facts.finish();
+            let is_of_set = ids::path(&resource.key).contains("/virtualmachinescalesets/");
+            if let Some(machine) = address.bound_to.as_ref().and_then(|bound_to| self.machine_behind(bound_to)) {
+                let mut facts = Facts::default();
+                facts.flag("delete_on_termination", Some(is_of_set || address.ends_with.unwrap_or(false)));
+                found.relations.push(edge(&resource.key, RelationType::AttachedTo, machine, facts.finish()));
+            }
+            if self.interfaces_fault().is_some() {
+                found.unread_edges(&resource.key, RelationType::AttachedTo);
+            }
+            found.resources.push(resource);
+        }
+        Scoped { kind: Kind::PublicAddress, found, fault: self.addresses_fault().cloned() }
+    }
+
+    /// The machine behind an IP configuration: of a uniform set by its id, of another by its interface.
+    pub(super) fn machine_behind(&self, configuration: &Key) -> Option<Key> {
+        crate::wire::network::machine_of(configuration).or_else(|| {
+            let nic = ids::before(configuration, "/ipconfigurations/")?;
+            let nic = self.interfaces.get(&nic)?;
+            nic.machine.clone().or_else(|| {
+                let holds = |machine: &&crate::wire::compute::Machine| machine.interfaces.iter().any(|one| one.key == nic.head.id.key);
+                self.lists.machines.items.iter().find(holds).map(|machine| machine.head.id.key.clone())
+            })
+        })
+    }
+
+    pub(super) fn security_groups(&self) -> Scoped {
+        let listed = &self.lists.security_groups;
+        let mut found = Found::default();
+        found.note(action::SECURITY_GROUPS, listed);
+        let mut refused = Vec::new();
+        for group in &listed.items {
+            match self.security_group(group) {
+                Ok(resource) => found.resources.push(resource),
+                Err(error) => refused.push(error),
+            }
+        }
+        let incomplete = refused.first().map(|first| Fault::truncated(action::SECURITY_GROUPS, first.text.clone()));
+        Scoped { kind: Kind::SecurityGroup, found, fault: listed.fault.clone().or(incomplete) }
+    }
+
+    fn security_group(&self, group: &SecurityGroup) -> Result<Resource, Refused> {
+        let rules: Rules = group.rules.iter().flat_map(canonical).collect();
+        let (value, digest) = rules.to_value().map_err(|error| Refused::new(&group.head.id.text, error.to_string()))?;
+        let mut facts = Facts::default();
+        facts.text("rules_digest", Some(&digest.to_string()));
+        facts.texts("open_to_world", rules.open_to_world());
+        facts.value("rules", value);
+        let mut resource = self.resource(Kind::SecurityGroup, &group.head);
+        resource.attributes = facts.finish();
+        Ok(resource)
+    }
+}
+
+/// A rule in canonical form: one for each peer, each part of the own side, and each range of ports. The own side is what the group protects: the destination
+/// of what comes in, the source of what goes out.
+fn canonical(rule: &SecurityRule) -> Vec<Rule> {
+    let (direction, peers, own) = match rule.is_inbound {
+        true => (Direction::Ingress, &rule.source, &rule.destination),
+        false => (Direction::Egress, &rule.destination, &rule.source),
+    };
+    let protocol = azure::protocol(&rule.protocol);
+    let some_ports = |side: &Side| -> Vec<String> { side.ports.iter().map(|range| azure::ports(&protocol, range)).collect() };
+    let or_all = |ports: Vec<String>| if ports.is_empty() { vec!["all".to_owned()] } else { ports };
+    let mut rules = Vec::new();
+    for peer in parts(peers) {
+        for part in parts(own) {
+            for ports in or_all(some_ports(&rule.destination)) {
+                for source_ports in or_all(some_ports(&rule.source)) {
+                    rules.push(Rule {
+                        priority: rule.priority,
+                        access: if rule.is_allow { Access::Allow } else { Access::Deny },
+                        source_ports: Some(source_ports).filter(|ports| ports != "all"),
+                        destination: part.clone().part(),
+                        name: rule.name.clone(),
+                        is_default: rule.is_default,
+                        description: rule.description.clone(),
+                        ..Rule::new(direction, &protocol, &ports, peer.clone())
+                    });
+                }
+            }
+        }
+    }
+    rules
+}
+
+/// Who one side of a rule is. A side that names nobody is everybody.
+fn parts(side: &Side) -> Vec<Peer> {
+    let prefixes = side.prefixes.iter().map(|prefix| Peer::azure(prefix));
+    let parts: Vec<Peer> = prefixes.chain(side.groups.iter().map(|group| Peer::application_group(ids::path(group)))).collect();
+    if parts.is_empty() { vec![Peer::Any] } else { parts }
+}

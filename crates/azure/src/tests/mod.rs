@@ -1,0 +1,152 @@
+//! The source against the simulator of Azure.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod estate;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use dewpoint_azure_sim::world::{CLIENT, CLIENT_SECRET, TENANT, World};
+use dewpoint_azure_sim::{Clock as SimClock, Settings as SimSettings, Sim, Start};
+use dewpoint_core::model::{Account, Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
+use dewpoint_core::source::{Progress, Pull, Source};
+use dewpoint_http::{Proxies, SystemClock};
+
+use crate::{ApiVersions, AzureConfig, AzureSource, Collector, Credential, Endpoints, Rates, Subscriptions, Tuning};
+
+/// A simulator with a world, over TLS as Azure is.
+fn start(world: World) -> Sim {
+    start_with(world, |_| {})
+}
+
+fn start_with(world: World, change: impl FnOnce(&mut SimSettings)) -> Sim {
+    let mut settings = SimSettings::default();
+    change(&mut settings);
+    Sim::start_with(Start { settings, clock: SimClock::real(), ..Start::new(world) }).unwrap()
+}
+
+/// What a source of a test is built from.
+struct Setup {
+    config: AzureConfig,
+    tuning: Tuning,
+}
+
+/// The application that reads everything, with its secret.
+fn setup(sim: &Sim) -> Setup {
+    let url = || sim.url().parse().unwrap();
+    let config = AzureConfig {
+        name: "azure".parse().unwrap(),
+        tenant: TENANT.to_owned(),
+        credential: Credential::ClientSecret { client_id: CLIENT.to_owned(), secret: CLIENT_SECRET.to_owned().into() },
+        subscriptions: Subscriptions::All,
+        collector: Collector::Arm,
+        endpoints: Endpoints { authority: url(), resource_manager: url(), audience: "https://management.azure.com".to_owned() },
+        ca_pem: Some(sim.authority().unwrap().as_bytes().to_vec()),
+        proxies: Proxies::default(),
+        api_versions: ApiVersions::default(),
+        timeout: Duration::from_secs(60),
+        rates: Rates::default(),
+        clock: Arc::new(SystemClock::new()),
+    };
+    Setup { config, tuning: Tuning { pause: Some(Duration::from_millis(5)), ..Tuning::default() } }
+}
+
+impl Setup {
+    fn with(mut self, change: impl FnOnce(&mut AzureConfig)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    fn tuned(mut self, change: impl FnOnce(&mut Tuning)) -> Self {
+        change(&mut self.tuning);
+        self
+    }
+
+    fn build(self) -> AzureSource {
+        AzureSource::tuned(self.config, self.tuning).unwrap()
+    }
+
+    async fn pull(self) -> Pull {
+        pull(&self.build()).await
+    }
+}
+
+async fn pull(source: &AzureSource) -> Pull {
+    source.pull(&Notes::default()).await.unwrap()
+}
+
+/// What a source told of its progress.
+#[derive(Debug, Default)]
+struct Notes {
+    calls: Mutex<BTreeMap<String, u64>>,
+    waited_s: Mutex<f64>,
+    finished: Mutex<Vec<(Scope, Outcome)>>,
+}
+
+impl Notes {
+    fn calls(&self) -> BTreeMap<String, u64> {
+        self.calls.lock().unwrap().clone()
+    }
+}
+
+impl Progress for Notes {
+    fn scope_started(&self, _: &SourceName, _: &Scope) {}
+
+    fn scope_finished(&self, _: &SourceName, scope: &Scope, outcome: Outcome, _: u64) {
+        self.finished.lock().unwrap().push((scope.clone(), outcome));
+    }
+
+    fn called(&self, _: &str, operation: &str) {
+        *self.calls.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
+    }
+
+    fn waited(&self, _: &str, seconds: f64) {
+        *self.waited_s.lock().unwrap() += seconds;
+    }
+}
+
+/// How a kind's listing ended in a subscription.
+fn outcome(pull: &Pull, account: &str, kind: Kind) -> Outcome {
+    let receipt = pull.receipts.iter().find(|(scope, _)| scope.account.as_str() == account && scope.kind == kind);
+    receipt.unwrap_or_else(|| panic!("no receipt of {kind} in {account}")).1.outcome
+}
+
+/// The error of a kind's receipt.
+fn error(pull: &Pull, account: &str, kind: Kind) -> String {
+    let receipt = pull.receipts.iter().find(|(scope, _)| scope.account.as_str() == account && scope.kind == kind);
+    receipt.unwrap().1.error.clone().unwrap_or_default()
+}
+
+/// Every receipt that is not complete, in words.
+fn incomplete(pull: &Pull) -> Vec<String> {
+    let receipts = pull.receipts.iter().filter(|(_, receipt)| receipt.outcome != Outcome::Complete);
+    receipts.map(|(scope, receipt)| format!("{scope}: {} {:?}", receipt.outcome, receipt.error)).collect()
+}
+
+/// The resource of an id.
+fn resource<'a>(pull: &'a Pull, id: &str) -> &'a Resource {
+    let key = Key::azure(id).unwrap();
+    pull.resources.get(&key).unwrap_or_else(|| panic!("{key} was not read"))
+}
+
+fn all(pull: &Pull, kind: Kind) -> Vec<&Resource> {
+    pull.resources.values().filter(|resource| resource.kind == kind).map(|resource| &**resource).collect()
+}
+
+/// Where edges of a type lead from an id.
+fn targets(pull: &Pull, id: &str, relation: RelationType) -> Vec<String> {
+    let key = Key::azure(id).unwrap();
+    let edges = pull.relations.values().filter(|edge| edge.from == key && edge.relation == relation);
+    edges.map(|edge| edge.to.as_str().to_owned()).collect()
+}
+
+fn edge<'a>(pull: &'a Pull, from: &str, relation: RelationType, to: &str) -> &'a Relation {
+    let (from, to) = (Key::azure(from).unwrap(), Key::azure(to).unwrap());
+    let found = pull.relations.values().find(|edge| edge.from == from && edge.relation == relation && edge.to == to);
+    found.unwrap_or_else(|| panic!("no edge {relation} from {from} to {to}"))
+}
+
+fn account(text: &str) -> Account {
+    text.parse().unwrap()
+}

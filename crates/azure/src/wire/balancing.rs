@@ -1,0 +1,250 @@
+//! Load balancers and application gateways with their pools.
+//!
+//! Source: Azure Network REST API reference (2024-03-01): LoadBalancer, ApplicationGateway.
+
+use dewpoint_core::model::Key;
+
+use super::Wire;
+use crate::ids::ResourceId;
+use crate::item::{Head, Item, Refused};
+
+/// A load balancer, or an application gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Balancer {
+    pub(crate) head: Head,
+    pub(crate) form: Form,
+    pub(crate) state: Option<String>,
+    pub(crate) zones: Vec<String>,
+    pub(crate) frontends: Vec<Frontend>,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) routes: Vec<Route>,
+    /// Subnet of a gateway itself.
+    pub(crate) subnet: Option<Key>,
+}
+
+/// What kind of balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    LoadBalancer,
+    ApplicationGateway,
+}
+
+impl Form {
+    /// The attribute `balancer_type`.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "load_balancer",
+            Self::ApplicationGateway => "application_gateway",
+        }
+    }
+}
+
+/// Where a balancer is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frontend {
+    pub(crate) key: Option<Key>,
+    pub(crate) private_address: Option<String>,
+    pub(crate) public_address: Option<Key>,
+    pub(crate) subnet: Option<Key>,
+}
+
+/// A pool with its members in all three forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Pool {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    /// Ids of IP configurations: of interfaces, and of machines in uniform sets.
+    pub(crate) configurations: Vec<Key>,
+    pub(crate) addresses: Vec<Address>,
+    /// How members are reached: port, protocol, from the rules.
+    pub(crate) doors: Vec<Door>,
+}
+
+/// A member by its address or name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// An IP address, or a name.
+    pub(crate) text: String,
+    /// The network that the address belongs to, where it is said.
+    pub(crate) network: Option<Key>,
+}
+
+/// Port and protocol.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Door {
+    pub(crate) port: Option<i64>,
+    pub(crate) protocol: Option<String>,
+}
+
+/// From a listener to a pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) door: Door,
+    /// `None` for a listener that forwards to none.
+    pub(crate) pool: Option<Key>,
+}
+
+impl Frontend {
+    fn read(item: Item<'_>) -> Self {
+        Self {
+            key: item.reference("/id"),
+            private_address: item.owned("/properties/privateIPAddress"),
+            public_address: item.reference("/properties/publicIPAddress/id"),
+            subnet: item.reference("/properties/subnet/id"),
+        }
+    }
+}
+
+/// The parts of a pool that both forms have. A pool without an id would take its edges away.
+fn pool(head: &Head, item: Item<'_>) -> Result<Pool, Refused> {
+    let id = item.text("/id").and_then(|id| ResourceId::parse(id).ok());
+    let id = id.ok_or_else(|| Refused::new(&head.id.text, format!("a pool of {} has no id", head.name)))?;
+    Ok(Pool {
+        name: item.text("/name").unwrap_or(id.name()).to_owned(),
+        configurations: item.references("/properties/backendIPConfigurations").collect(),
+        addresses: Vec::new(),
+        doors: Vec::new(),
+        id,
+    })
+}
+
+fn door(item: Item<'_>, port: &str) -> Door {
+    Door { port: item.count(port), protocol: item.owned("/properties/protocol") }
+}
+
+/// A load balancer of the list of load balancers.
+#[derive(Debug)]
+pub(crate) struct LoadBalancer(pub(crate) Balancer);
+
+impl Wire for LoadBalancer {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        let head = Head::read(item)?;
+        let mut pools = Vec::new();
+        for part in item.items("/properties/backendAddressPools") {
+            let mut pool = pool(&head, part)?;
+            for address in part.items("/properties/loadBalancerBackendAddresses") {
+                // Members by interface are repeated here.
+                pool.configurations.extend(address.reference("/properties/networkInterfaceIPConfiguration/id"));
+                let Some(text) = address.owned("/properties/ipAddress") else { continue };
+                let subnet = address.reference("/properties/subnet/id");
+                let network = address.reference("/properties/virtualNetwork/id");
+                let network = network.or_else(|| crate::ids::before(&subnet?, "/subnets/"));
+                pool.addresses.push(Address { text, network });
+            }
+            pools.push(pool);
+        }
+        let mut routes = Vec::new();
+        for rule in item.items("/properties/loadBalancingRules") {
+            let one = rule.reference("/properties/backendAddressPool/id").into_iter();
+            let mut targets: Vec<Key> = one.chain(rule.references("/properties/backendAddressPools")).collect();
+            targets.sort_unstable();
+            targets.dedup();
+            let listener = door(rule, "/properties/frontendPort");
+            if targets.is_empty() {
+                routes.push(Route { door: listener.clone(), pool: None });
+            }
+            for target in targets {
+                if let Some(pool) = pools.iter_mut().find(|pool| pool.id.key == target) {
+                    pool.doors.push(door(rule, "/properties/backendPort"));
+                }
+                routes.push(Route { door: listener.clone(), pool: Some(target) });
+            }
+        }
+        Ok(Self(Balancer {
+            form: Form::LoadBalancer,
+            state: None,
+            zones: frontend_zones(item),
+            frontends: item.items("/properties/frontendIPConfigurations").map(Frontend::read).collect(),
+            pools,
+            routes,
+            subnet: None,
+            head,
+        }))
+    }
+}
+
+/// The zones of a load balancer are those of its frontends.
+fn frontend_zones(item: Item<'_>) -> Vec<String> {
+    let zones = item.items("/properties/frontendIPConfigurations").flat_map(|frontend| frontend.texts("/zones"));
+    zones.map(str::to_owned).collect()
+}
+
+/// An application gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway(pub(crate) Balancer);
+
+impl Wire for Gateway {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        let head = Head::read(item)?;
+        let mut pools = Vec::new();
+        for part in item.items("/properties/backendAddressPools") {
+            let mut pool = pool(&head, part)?;
+            let addresses = part.items("/properties/backendAddresses");
+            let text = |address: Item<'_>| address.owned("/ipAddress").or_else(|| address.owned("/fqdn"));
+            pool.addresses = addresses.filter_map(text).map(|text| Address { text, network: None }).collect();
+            pools.push(pool);
+        }
+        let routes = gateway_routes(item, &mut pools);
+        Ok(Self(Balancer {
+            form: Form::ApplicationGateway,
+            state: item.text("/properties/operationalState").map(str::to_lowercase),
+            zones: item.texts("/zones").map(str::to_owned).collect(),
+            frontends: item.items("/properties/frontendIPConfigurations").map(Frontend::read).collect(),
+            pools,
+            routes,
+            subnet: item.items("/properties/gatewayIPConfigurations").find_map(|part| part.reference("/properties/subnet/id")),
+            head,
+        }))
+    }
+}
+
+/// The routes of a gateway: from its listeners, by rules and maps of paths, to its pools.
+fn gateway_routes(item: Item<'_>, pools: &mut [Pool]) -> Vec<Route> {
+    let ports: Vec<(Option<Key>, Option<i64>)> =
+        item.items("/properties/frontendPorts").map(|port| (port.reference("/id"), port.count("/properties/port"))).collect();
+    let settings: Vec<(Option<Key>, Door)> = item
+        .items("/properties/backendHttpSettingsCollection")
+        .map(|part| (part.reference("/id"), door(part, "/properties/port")))
+        .collect();
+    let listener = |part: Item<'_>| {
+        let port = part.reference("/properties/frontendPort/id");
+        let port = port.and_then(|wanted| ports.iter().find(|(key, _)| *key == Some(wanted.clone()))).and_then(|(_, port)| *port);
+        (part.reference("/id"), Door { port, protocol: part.owned("/properties/protocol") })
+    };
+    let listeners: Vec<(Option<Key>, Door)> = item.items("/properties/httpListeners").map(listener).collect();
+    let mut routes = Vec::new();
+    let mut reached: Vec<(Key, Option<Key>)> = Vec::new();
+    for rule in item.items("/properties/requestRoutingRules") {
+        let Some(from) = rule.reference("/properties/httpListener/id") else { continue };
+        let Some((_, door)) = listeners.iter().find(|(key, _)| *key == Some(from.clone())) else { continue };
+        for (pool, setting) in pools_of_rule(item, rule) {
+            routes.push(Route { door: door.clone(), pool: Some(pool.clone()) });
+            reached.push((pool, setting));
+        }
+    }
+    for (_, door) in listeners.iter().filter(|(_, door)| !routes.iter().any(|route| route.door == *door)).cloned().collect::<Vec<_>>() {
+        routes.push(Route { door, pool: None });
+    }
+    for pool in pools {
+        let wanted = reached.iter().filter(|(key, _)| *key == pool.id.key).filter_map(|(_, setting)| setting.clone());
+        let doors =
+            wanted.filter_map(|setting| settings.iter().find(|(key, _)| *key == Some(setting.clone()))).map(|(_, door)| door.clone());
+        pool.doors = doors.collect();
+    }
+    routes
+}
+
+/// The pools that a rule forwards to, each with the settings that it is reached by.
+fn pools_of_rule(gateway: Item<'_>, rule: Item<'_>) -> Vec<(Key, Option<Key>)> {
+    let target = |part: Item<'_>, pool: &str, settings: &str| Some((part.reference(pool)?, part.reference(settings)));
+    let mut targets: Vec<(Key, Option<Key>)> =
+        target(rule, "/properties/backendAddressPool/id", "/properties/backendHttpSettings/id").into_iter().collect();
+    let map = rule.reference("/properties/urlPathMap/id");
+    let maps = gateway.items("/properties/urlPathMaps").filter(|part| map.is_some() && part.reference("/id") == map);
+    for part in maps {
+        targets.extend(target(part, "/properties/defaultBackendAddressPool/id", "/properties/defaultBackendHttpSettings/id"));
+        let paths = part.items("/properties/pathRules");
+        targets.extend(paths.filter_map(|path| target(path, "/properties/backendAddressPool/id", "/properties/backendHttpSettings/id")));
+    }
+    targets
+}

@@ -1,0 +1,274 @@
+//! Networks, interfaces, public addresses, security groups.
+//!
+//! Source: Azure Network REST API reference (2024-03-01): VirtualNetwork, NetworkInterface, PublicIPAddress, NetworkSecurityGroup; the interfaces and
+//! addresses of uniform scale sets have the same shape in 2018-10-01.
+
+use std::collections::BTreeMap;
+
+use dewpoint_core::model::Key;
+
+use super::Wire;
+use crate::ids::{self, ResourceId};
+use crate::item::{Head, Item, Refused};
+
+/// A virtual network with its subnets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Network {
+    pub(crate) head: Head,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) subnets: Vec<Subnet>,
+    /// Networks that this one can reach.
+    pub(crate) peers: Vec<Key>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Subnet {
+    pub(crate) id: ResourceId,
+    pub(crate) name: String,
+    pub(crate) prefixes: Vec<String>,
+    pub(crate) security_group: Option<Key>,
+}
+
+impl Wire for Network {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        let head = Head::read(item)?;
+        let subnets = item.items("/properties/subnets").map(|subnet| {
+            let id = subnet.text("/id").and_then(|id| ResourceId::parse(id).ok());
+            let id = id.ok_or_else(|| Refused::new(&head.id.text, format!("a subnet of {} has no id", head.name)))?;
+            Ok(Subnet {
+                name: subnet.text("/name").unwrap_or(id.name()).to_owned(),
+                prefixes: subnet
+                    .either("/properties/addressPrefix", "/properties/addressPrefixes")
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
+                security_group: subnet.reference("/properties/networkSecurityGroup/id"),
+                id,
+            })
+        });
+        Ok(Self {
+            subnets: subnets.collect::<Result<_, Refused>>()?,
+            prefixes: item.texts("/properties/addressSpace/addressPrefixes").map(str::to_owned).collect(),
+            peers: item
+                .items("/properties/virtualNetworkPeerings")
+                .filter_map(|peering| peering.reference("/properties/remoteVirtualNetwork/id"))
+                .collect(),
+            head,
+        })
+    }
+}
+
+/// A network interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interface {
+    pub(crate) head: Head,
+    pub(crate) machine: Option<Key>,
+    pub(crate) security_group: Option<Key>,
+    pub(crate) mac: Option<String>,
+    pub(crate) is_primary: Option<bool>,
+    pub(crate) configurations: Vec<IpConfiguration>,
+    /// The private endpoint that it belongs to.
+    pub(crate) private_endpoint: Option<String>,
+    pub(crate) private_dns_name: Option<String>,
+}
+
+/// One address of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IpConfiguration {
+    /// `None` where it has no id that is one.
+    pub(crate) key: Option<Key>,
+    pub(crate) address: Option<String>,
+    pub(crate) is_primary: Option<bool>,
+    pub(crate) subnet: Option<Key>,
+    pub(crate) public_address: Option<Key>,
+    /// Pools of load balancers and of gateways that it is in.
+    pub(crate) pools: Vec<Key>,
+}
+
+impl Wire for Interface {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        let head = Head::read(item)?;
+        // An interface of a uniform set lies below its machine.
+        let machine = item.reference("/properties/virtualMachine/id").or_else(|| machine_of(&head.id.key));
+        let configurations = item.items("/properties/ipConfigurations").map(|one| IpConfiguration {
+            key: one.reference("/id"),
+            address: one.owned("/properties/privateIPAddress"),
+            is_primary: one.flag("/properties/primary"),
+            subnet: one.reference("/properties/subnet/id"),
+            public_address: one.reference("/properties/publicIPAddress/id"),
+            pools: ["/properties/loadBalancerBackendAddressPools", "/properties/applicationGatewayBackendAddressPools"]
+                .into_iter()
+                .flat_map(|pointer| one.references(pointer))
+                .collect(),
+        });
+        Ok(Self {
+            machine,
+            security_group: item.reference("/properties/networkSecurityGroup/id"),
+            mac: item.text("/properties/macAddress").and_then(mac),
+            is_primary: item.flag("/properties/primary"),
+            configurations: configurations.collect(),
+            private_endpoint: item.owned("/properties/privateEndpoint/id"),
+            private_dns_name: item.owned("/properties/dnsSettings/internalFqdn"),
+            head,
+        })
+    }
+}
+
+/// The machine of a uniform scale set that something lies below; `None` for what does not.
+pub(crate) fn machine_of(key: &Key) -> Option<Key> {
+    if ids::path(key).contains("/virtualmachinescalesets/") { ids::before(key, "/networkinterfaces/") } else { None }
+}
+
+/// `00-0D-3A-…` as everybody else writes it. All zeros stand for none.
+fn mac(text: &str) -> Option<String> {
+    let mac = text.replace('-', ":").to_lowercase();
+    mac.chars().any(|c| c != '0' && c != ':').then_some(mac)
+}
+
+/// A public address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PublicAddress {
+    pub(crate) head: Head,
+    pub(crate) address: Option<String>,
+    pub(crate) allocation: Option<String>,
+    pub(crate) dns_name: Option<String>,
+    /// What it is bound to: an interface's configuration, a frontend, a gateway.
+    pub(crate) bound_to: Option<Key>,
+    /// Whether it is deleted with the machine that it is bound to, where it says so.
+    pub(crate) ends_with: Option<bool>,
+}
+
+impl Wire for PublicAddress {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        Ok(Self {
+            head: Head::read(item)?,
+            address: item.owned("/properties/ipAddress"),
+            allocation: item.text("/properties/publicIPAllocationMethod").map(str::to_lowercase),
+            dns_name: item.owned("/properties/dnsSettings/fqdn"),
+            bound_to: item.reference("/properties/ipConfiguration/id"),
+            ends_with: item.text("/properties/deleteOption").map(|option| option.eq_ignore_ascii_case("delete")),
+        })
+    }
+}
+
+/// A network security group with its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecurityGroup {
+    pub(crate) head: Head,
+    pub(crate) rules: Vec<SecurityRule>,
+}
+
+/// One rule as it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SecurityRule {
+    pub(crate) name: Option<String>,
+    pub(crate) is_default: bool,
+    pub(crate) is_inbound: bool,
+    pub(crate) is_allow: bool,
+    pub(crate) priority: Option<u32>,
+    pub(crate) protocol: String,
+    pub(crate) source: Side,
+    pub(crate) destination: Side,
+    pub(crate) description: Option<String>,
+}
+
+/// One side of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Side {
+    /// Addresses, ranges, service tags, `*`.
+    pub(crate) prefixes: Vec<String>,
+    /// Application security groups.
+    pub(crate) groups: Vec<Key>,
+    pub(crate) ports: Vec<String>,
+}
+
+impl Side {
+    fn read(rule: Item<'_>, side: &str) -> Self {
+        let at = |what: &str| format!("/properties/{side}{what}");
+        let texts = |single: &str, plural: &str| rule.either(&at(single), &at(plural)).into_iter().map(str::to_owned).collect();
+        Self {
+            prefixes: texts("AddressPrefix", "AddressPrefixes"),
+            groups: rule.references(&at("ApplicationSecurityGroups")).collect(),
+            ports: texts("PortRange", "PortRanges"),
+        }
+    }
+}
+
+impl Wire for SecurityGroup {
+    fn lenient(item: Item<'_>) -> Result<Self, Refused> {
+        let head = Head::read(item)?;
+        let mut rules = Vec::new();
+        for (pointer, is_default) in [("/properties/securityRules", false), ("/properties/defaultSecurityRules", true)] {
+            for rule in item.items(pointer) {
+                rules.push(SecurityRule::read(rule, is_default).map_err(|text| Refused::new(&head.id.text, text))?);
+            }
+        }
+        Ok(Self { head, rules })
+    }
+}
+
+impl SecurityRule {
+    /// What cannot be told would be a rule that says something else: then the group is not taken.
+    fn read(rule: Item<'_>, is_default: bool) -> Result<Self, String> {
+        let name = rule.owned("/name");
+        let of = || name.as_deref().map_or_else(|| "a rule".to_owned(), |name| format!("the rule `{name}`"));
+        let word = |field: &str| rule.text(&format!("/properties/{field}")).ok_or_else(|| format!("{} has no {field}", of()));
+        let either = |field: &str, yes: &str, no: &str| {
+            let word = word(field)?;
+            match () {
+                () if word.eq_ignore_ascii_case(yes) => Ok(true),
+                () if word.eq_ignore_ascii_case(no) => Ok(false),
+                () => Err(format!("{} has the {field} `{word}`, which is not known", of())),
+            }
+        };
+        Ok(Self {
+            is_inbound: either("direction", "Inbound", "Outbound")?,
+            is_allow: either("access", "Allow", "Deny")?,
+            priority: rule.count("/properties/priority").and_then(|priority| u32::try_from(priority).ok()),
+            protocol: word("protocol")?.to_owned(),
+            source: Side::read(rule, "source"),
+            destination: Side::read(rule, "destination"),
+            description: rule.owned("/properties/description"),
+            is_default,
+            name,
+        })
+    }
+}
+
+/// Who has which address in which network: what is in a pool by its address is traced to its machine by this.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    by_address: BTreeMap<(Key, std::net::IpAddr), Key>,
+    peers: BTreeMap<Key, Vec<Key>>,
+}
+
+impl Directory {
+    /// Notes the holder of an address in a subnet's network.
+    pub(crate) fn add(&mut self, subnet: Option<&Key>, address: Option<&str>, holder: &Key) {
+        let network = subnet.and_then(|subnet| ids::before(subnet, "/subnets/"));
+        if let (Some(network), Some(address)) = (network, address.and_then(|text| text.parse().ok())) {
+            self.by_address.insert((network, address), holder.clone());
+        }
+    }
+
+    /// Notes the networks that a network reaches.
+    pub(crate) fn add_peers(&mut self, network: &Key, peers: &[Key]) {
+        if !peers.is_empty() {
+            self.peers.entry(network.clone()).or_default().extend(peers.iter().cloned());
+        }
+    }
+
+    /// The holder of an address in this network alone.
+    pub(crate) fn in_network(&self, network: &Key, address: &str) -> Option<&Key> {
+        self.by_address.get(&(network.clone(), address.parse().ok()?))
+    }
+
+    /// The holder of an address as seen from a network: there, or in exactly one of its peers. Networks of two peers may have the same ranges.
+    pub(crate) fn seen_from(&self, network: &Key, address: &str) -> Option<&Key> {
+        self.in_network(network, address).or_else(|| {
+            let mut found = self.peers.get(network)?.iter().filter_map(|peer| self.in_network(peer, address));
+            found.next().filter(|_| found.next().is_none())
+        })
+    }
+}
