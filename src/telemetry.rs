@@ -36,10 +36,10 @@ pub fn init(verbosity: Verbosity, json: bool) {
 /// people: its own lines about the same are for those who look for a defect.
 fn usual(verbosity: Verbosity) -> &'static str {
     match verbosity {
-        Verbosity::Quiet => "error,aws_=off",
-        Verbosity::Normal => "warn,aws_=off",
-        Verbosity::Verbose => "info,aws_=off",
-        Verbosity::Debug => "info,dewpoint=debug,dewpoint_aws=debug",
+        Verbosity::Quiet => "error,aws_=off,azure_=off,typespec_=off",
+        Verbosity::Normal => "warn,aws_=off,azure_=off,typespec_=off",
+        Verbosity::Verbose => "info,aws_=off,azure_=off,typespec_=off",
+        Verbosity::Debug => "info,dewpoint=debug,dewpoint_aws=debug,dewpoint_azure=debug",
     }
 }
 

@@ -6,6 +6,7 @@ mod about;
 mod alone;
 mod finish;
 pub mod gaps;
+mod late;
 mod look_up;
 pub mod progress;
 pub mod ready;
@@ -254,9 +255,13 @@ pub async fn read(context: &Context<'_>, sources: &[Box<dyn Source>], options: &
         answers = futures::future::join_all(pulls) => answers,
         _ = interrupt.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
     };
-    context.meter.pulled();
     let failed = answers.iter().filter_map(|(name, answer)| Some((name.clone(), answer.as_ref().err()?.clone()))).collect();
-    let (pull, coverage) = inventory::gather(answers.into_iter().collect(), configured)?;
+    let (mut pull, coverage) = inventory::gather(answers.into_iter().collect(), configured)?;
+    if sources.iter().any(|source| source.lists_late()) {
+        let loaded = context.ledger.load_estate_beside(&pull.resources).await?;
+        late::confirm_absences(context, sources, &loaded.estate, &coverage, &mut pull).await;
+    }
+    context.meter.pulled();
     Ok(Reading { pull, coverage, fence, failed })
 }
 

@@ -14,7 +14,7 @@ use crate::clock::later;
 use crate::config::Config;
 use crate::estate::{Estate, EstateId, Fence};
 use crate::inventory::Coverage;
-use crate::model::{Account, EdgeId, Key, Receipt, Region, Relation, Resource, Scope};
+use crate::model::{Account, EdgeId, Key, Receipt, Region, Relation, RelationType, Resource, Scope};
 use crate::plan::Plan;
 use crate::source::{Pull, Remark};
 
@@ -40,6 +40,8 @@ struct File {
     relations: Vec<Relation>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     unread: BTreeMap<Key, BTreeSet<String>>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    unread_edges: BTreeMap<Key, BTreeSet<RelationType>>,
     off: Vec<((Account, Region), String)>,
     exhaustive: bool,
     remarks: Vec<Remark>,
@@ -74,6 +76,7 @@ pub fn save(path: &Path, plan: &Plan, basis: Basis) -> std::io::Result<()> {
         resources: pull.resources.into_values().collect(),
         relations: pull.relations.into_values().collect(),
         unread: pull.unread,
+        unread_edges: pull.unread_edges,
         off: pull.off.into_iter().collect(),
         exhaustive: pull.exhaustive,
         remarks: pull.remarks,
@@ -154,7 +157,13 @@ pub fn load(path: &Path, config: &Config, estate: &EstateId, current: Fence, now
     if later(plan.taken_at, config.guardrails.plan_max_age) < now {
         return Err(refuse(format!("is from {}, older than `plan_max_age` allows", plan.taken_at), again));
     }
-    let mut pull = Pull { exhaustive: file.exhaustive, remarks: file.remarks, unread: file.unread, ..Pull::default() };
+    let mut pull = Pull {
+        exhaustive: file.exhaustive,
+        remarks: file.remarks,
+        unread: file.unread,
+        unread_edges: file.unread_edges,
+        ..Pull::default()
+    };
     pull.off = file.off.into_iter().collect();
     for (scope, receipt) in file.receipts {
         pull.receipts.add(scope, receipt)?;

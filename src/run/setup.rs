@@ -9,12 +9,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 #[cfg(feature = "aws")]
 use dewpoint_aws::{AwsConfig, AwsSource};
+#[cfg(feature = "azure")]
+use dewpoint_azure::{AzureConfig, AzureSource, SourceBuildError};
 use dewpoint_servicenow::{
     BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
 };
 
 #[cfg(feature = "aws")]
 use crate::clock::{Clock, RunClock};
+#[cfg(feature = "azure")]
+use crate::config::AzureSettings;
 use crate::config::{Config, LedgerConfig, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
@@ -84,6 +88,9 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
                 clock: Arc::new(|| RunClock::new(None).now()),
             }))
         }
+        #[cfg(feature = "azure")]
+        SourceKind::Azure(settings) => azure(configured, settings)?,
+        #[cfg(not(feature = "azure"))]
         SourceKind::Azure(_) => Box::new(Unusable {
             name: configured.name.clone(),
             operation: "asking Azure",
@@ -98,6 +105,53 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
             max_file_bytes: *max_file_bytes,
         })),
     })
+}
+
+/// The Azure source; where its connection or its certificate cannot be used, it says so whenever it is asked.
+#[cfg(feature = "azure")]
+fn azure(configured: &SourceConfig, settings: &AzureSettings) -> Result<Box<dyn Source>, SecretError> {
+    let credential = settings.resolve()?;
+    let proxies = match &settings.proxy {
+        None => Proxies::from_environment(|name| std::env::var(name).ok()),
+        Some(proxy) => proxy.resolve()?,
+    };
+    let unusable = |Lack { check, text, mend }| Unusable { name: configured.name.clone(), operation: "connecting", check, text, mend };
+    let ca_pem = match settings.ca_file.as_deref().map(certificates).transpose() {
+        Ok(ca_pem) => ca_pem,
+        Err(lack) => return Ok(Box::new(unusable(lack))),
+    };
+    let config = AzureConfig {
+        name: configured.name.clone(),
+        tenant: settings.tenant.clone(),
+        credential,
+        subscriptions: settings.subscriptions.clone(),
+        collector: settings.collector,
+        endpoints: settings.endpoints.clone(),
+        ca_pem,
+        proxies,
+        api_versions: settings.api_versions.clone(),
+        timeout: settings.timeout,
+        rates: settings.rates,
+        clock: Arc::new(SystemClock::new()),
+    };
+    Ok(match AzureSource::new(config) {
+        Ok(source) => Box::new(source),
+        Err(error) => Box::new(unusable(unfit_azure(&error))),
+    })
+}
+
+#[cfg(feature = "azure")]
+fn unfit_azure(error: &SourceBuildError) -> Lack {
+    match error {
+        SourceBuildError::Connection(error) => {
+            Lack { check: "connection", text: error.to_string(), mend: error.hint().unwrap_or("put right what it names").to_owned() }
+        }
+        SourceBuildError::Credentials(error) => Lack {
+            check: "certificate",
+            text: error.to_string(),
+            mend: "give one PEM file with the certificate and its private key: `certificate: file:PATH`".to_owned(),
+        },
+    }
 }
 
 /// A source that cannot be asked, and says why whenever it is.

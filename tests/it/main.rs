@@ -5,6 +5,7 @@
 mod support;
 
 mod aws;
+mod azure;
 mod backtest;
 mod bad_input;
 mod commands;

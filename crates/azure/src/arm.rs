@@ -62,7 +62,8 @@ impl Arm {
         Calls { arm: self, progress, client: self.client.with_meter(Arc::clone(&heard) as Arc<dyn Meter>), heard }
     }
 
-    /// The budget of calls of a family to a subscription, or to the tenant. A provider's own limit counts beside that of Azure Resource Manager.
+    /// The budget of calls of a family to a subscription, or to the tenant. A provider's own limit counts beside that of Azure Resource Manager; Resource
+    /// Graph has one for the identity alone.
     fn budget(&self, account: Option<&Account>, family: Family) -> Arc<dyn Budget> {
         let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut of = |family: Family| {
@@ -76,10 +77,8 @@ impl Arm {
             Arc::clone(budgets.entry((account.cloned(), family)).or_insert_with(made))
         };
         match family {
-            Family::ResourceManager => of(family),
-            Family::Compute | Family::Network | Family::ResourceGraph => {
-                Arc::new(LayeredBudget::new(of(Family::ResourceManager), of(family)))
-            }
+            Family::ResourceManager | Family::ResourceGraph => of(family),
+            Family::Compute | Family::Network => Arc::new(LayeredBudget::new(of(Family::ResourceManager), of(family))),
         }
     }
 }

@@ -10,6 +10,7 @@ mod arm;
 mod certificate;
 mod credentials;
 mod error;
+mod graph;
 mod ids;
 mod item;
 mod listing;
@@ -237,15 +238,30 @@ impl AzureSource {
         }
     }
 
-    /// Reads one subscription, with the sizes of its machines.
-    async fn read(&self, member: &Member, calls: &Calls<'_>) -> (Lists, Option<Fault>) {
-        let account = &member.account;
-        let scope = |kind| Scope { provider: Provider::Azure, account: account.clone(), region: Region::any(), kind };
-        for kind in KINDS {
-            calls.progress().scope_started(&self.config.name, &scope(kind));
+    /// Reads subscriptions, in their order, with the sizes of their machines.
+    async fn read(&self, accounts: &[Account], calls: &Calls<'_>) -> Vec<(Lists, Option<Fault>)> {
+        for (account, kind) in accounts.iter().flat_map(|account| KINDS.into_iter().map(move |kind| (account, kind))) {
+            let scope = Scope { provider: Provider::Azure, account: account.clone(), region: Region::any(), kind };
+            calls.progress().scope_started(&self.config.name, &scope);
         }
+        let mut indexed = match self.config.collector {
+            Collector::Arm => BTreeMap::new(),
+            Collector::ResourceGraph => Box::pin(graph::read(calls, accounts)).await,
+        };
+        let reads = accounts.iter().map(|account| self.read_one(account, indexed.remove(account), calls).boxed()).collect::<Vec<_>>();
+        futures::stream::iter(reads).buffered(SUBSCRIPTIONS_AT_ONCE).collect().await
+    }
+
+    /// Reads one subscription, or what an index does not tell of it.
+    async fn read_one(&self, account: &Account, indexed: Option<Lists>, calls: &Calls<'_>) -> (Lists, Option<Fault>) {
         let listing = Listing { calls, account };
-        let (mut lists, permissions) = futures::join!(listing.read().boxed(), listing.permissions().boxed());
+        let read = async {
+            match indexed {
+                Some(lists) => lists,
+                None => listing.read().await,
+            }
+        };
+        let (mut lists, permissions) = futures::join!(read.boxed(), listing.permissions().boxed());
         map::narrow(&mut lists, &permissions);
         let machines = lists.machines.items.iter().chain(&lists.set_machines.items);
         let wanted: BTreeSet<(Region, String)> =
@@ -331,8 +347,8 @@ impl Source for AzureSource {
                 Err(fault) => self.add_unread(&mut pull, member, &fault, progress)?,
             }
         }
-        let reads = open.iter().map(|(member, _)| self.read(member, &calls).boxed()).collect::<Vec<_>>();
-        let read: Vec<(Lists, Option<Fault>)> = futures::stream::iter(reads).buffered(SUBSCRIPTIONS_AT_ONCE).collect().await;
+        let accounts: Vec<Account> = open.iter().map(|(member, _)| member.account.clone()).collect();
+        let read = self.read(&accounts, &calls).await;
 
         let (directory, elsewhere) = directory(read.iter().map(|(lists, _)| lists));
         let observed_at = self.config.clock.now();
@@ -358,6 +374,10 @@ impl Source for AzureSource {
         }
         pull.remarks.sort_unstable();
         Ok(pull)
+    }
+
+    fn lists_late(&self) -> bool {
+        self.config.collector == Collector::ResourceGraph
     }
 
     async fn look_up(&self, keys: &[(Key, Kind)], progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>> {

@@ -47,6 +47,14 @@ impl<T> Listed<T> {
         self.fault = self.fault.take().or(other.fault);
     }
 
+    /// Ends a list: items that could not be taken make it incomplete.
+    pub(crate) fn judge(&mut self, action: Action) {
+        if let (None, Some(first)) = (&self.fault, self.refused.iter().min()) {
+            let text = format!("{} items could not be taken; the first: {}", self.refused.len(), first.text);
+            self.fault = Some(Fault::truncated(action, text));
+        }
+    }
+
     /// The same list of something else.
     pub(crate) fn map<U>(self, map: impl FnMut(T) -> U) -> Listed<U> {
         let Self { items, refused, misfits, fault } = self;
@@ -72,10 +80,7 @@ struct Page<'a> {
 pub(crate) async fn list<T: Wire>(calls: &Calls<'_>, action: Action, account: Option<&Account>, first: Request) -> Listed<T> {
     let mut listed = Listed::default();
     listed.fault = pages(calls, action, account, first, &mut listed).await.err();
-    if let (None, Some(first)) = (&listed.fault, listed.refused.iter().min()) {
-        let text = format!("{} items could not be taken; the first: {}", listed.refused.len(), first.text);
-        listed.fault = Some(Fault::truncated(action, text));
-    }
+    listed.judge(action);
     listed
 }
 
@@ -117,7 +122,7 @@ fn take_page<T: Wire>(action: Action, number: usize, answer: &Answer, listed: &m
 }
 
 /// Takes one item as it was read.
-fn take_item<T: Wire>(raw: &RawValue, read: Result<Read<T>, Refused>, listed: &mut Listed<T>) {
+pub(crate) fn take_item<T: Wire>(raw: &RawValue, read: Result<Read<T>, Refused>, listed: &mut Listed<T>) {
     match read {
         Ok(Read { item, misfit }) => {
             let id = id_of(raw);

@@ -147,13 +147,15 @@ impl Listing<'_> {
         let (machines, interfaces) = join!(machines, interfaces);
         let interfaces: Listed<Interface> = unless_gone(interfaces);
         let has_addresses = interfaces.items.iter().flat_map(|nic| &nic.configurations).any(|one| one.public_address.is_some());
-        let addresses = if has_addresses {
-            let request = request(SET_ADDRESSES, "publicipaddresses");
-            unless_gone(list(self.calls, SET_ADDRESSES, Some(self.account), request).await)
-        } else {
-            Listed { fault: interfaces.fault.clone(), ..Listed::default() }
-        };
+        let addresses =
+            if has_addresses { self.addresses_of(set).await } else { Listed { fault: interfaces.fault.clone(), ..Listed::default() } };
         Members { machines: unless_gone(machines).map(|machine| machine.0), interfaces, addresses }
+    }
+
+    /// The public addresses of one uniform scale set.
+    pub(crate) async fn addresses_of(&self, set: &Key) -> Listed<PublicAddress> {
+        let request = self.calls.get(SET_ADDRESSES, &format!("{}/publicipaddresses", path(set)));
+        unless_gone(list(self.calls, SET_ADDRESSES, Some(self.account), request).await)
     }
 }
 

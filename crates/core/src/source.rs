@@ -82,6 +82,11 @@ pub trait Source: Send + Sync {
     /// Only when nothing at all could be read: credentials refused, a file that is broken.
     async fn pull(&self, progress: &dyn Progress) -> Result<Pull, SourceError>;
 
+    /// Whether its listings come out of an index that may be late, or leave things out. An absence in one is looked up before it counts for anything.
+    fn lists_late(&self) -> bool {
+        false
+    }
+
     /// Asks for resources by their keys, in bulk. One entry for each key asked. Only [`Presence::Gone`] confirms an absence; an error says nothing.
     async fn look_up(&self, keys: &[(Key, Kind)], progress: &dyn Progress) -> BTreeMap<Key, Result<Presence, SourceError>>;
 

@@ -1,5 +1,6 @@
 //! A folder with a configuration, an inventory, a ledger and a CMDB, and the program to run on them.
 
+pub mod azure;
 pub mod inventory;
 pub mod moto;
 pub mod simulated;

@@ -260,7 +260,7 @@ fn state(power: Option<&str>, provisioning: Option<&str>) -> (Option<InstanceSta
         Some("running") => InstanceState::Running,
         Some("creating" | "starting") => InstanceState::Pending,
         Some("stopping" | "deallocating") => InstanceState::Stopping,
-        Some("stopped" | "deallocated" | "hibernated") => InstanceState::Stopped,
+        Some("stopped" | "deallocated") => InstanceState::Stopped,
         Some(_) => InstanceState::Unknown,
         None if provisioning.is_some_and(|word| word.eq_ignore_ascii_case("creating")) => InstanceState::Pending,
         None => return (None, None),

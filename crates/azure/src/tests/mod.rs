@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod estate;
+mod graph;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

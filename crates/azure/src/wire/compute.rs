@@ -127,18 +127,13 @@ impl Wire for RunState {
     }
 }
 
-/// The word behind `PowerState/` among the codes of an instance view. A hibernated machine is told by a code of its own.
-pub(super) fn power<'a>(codes: impl Iterator<Item = &'a str>) -> Option<String> {
-    let mut word = None;
-    for code in codes {
-        let Some((subject, state)) = code.split_once('/') else { continue };
-        if subject.eq_ignore_ascii_case("PowerState") {
-            word = Some(state.to_lowercase());
-        } else if subject.eq_ignore_ascii_case("HibernationState") && state.eq_ignore_ascii_case("Hibernated") {
-            return Some("hibernated".to_owned());
-        }
-    }
-    word
+/// The word behind `PowerState/` among the codes of an instance view. That a machine hibernates has a code beside it, which Resource Graph does not have: to
+/// both collectors such a machine is deallocated.
+pub(crate) fn power<'a>(mut codes: impl Iterator<Item = &'a str>) -> Option<String> {
+    codes.find_map(|code| {
+        let (subject, state) = code.split_once('/')?;
+        subject.eq_ignore_ascii_case("PowerState").then(|| state.to_lowercase())
+    })
 }
 
 /// An image in one line: `publisher:offer:sku:version`, or the id of one that is kept elsewhere.

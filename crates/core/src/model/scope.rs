@@ -130,6 +130,14 @@ impl Receipts {
         }
     }
 
+    /// Takes back that a listing is complete: it may leave something out, in these words.
+    pub fn doubt(&mut self, scope: &Scope, why: &str) {
+        if let Some(receipt) = self.0.get_mut(scope).filter(|receipt| receipt.is_complete()) {
+            receipt.outcome = Outcome::Truncated;
+            receipt.error = Some(why.to_owned());
+        }
+    }
+
     /// All receipts, sorted by scope.
     pub fn iter(&self) -> impl Iterator<Item = (&Scope, &Receipt)> {
         self.0.iter()
