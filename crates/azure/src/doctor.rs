@@ -25,7 +25,7 @@ use crate::{ACTIONS, AzureSource, Collector, Credential, MANAGEMENT_GROUP_ACTION
 /// Clock difference that is worth a word. `Date` headers carry whole seconds, and answers take some.
 const SKEW_WARNING: SignedDuration = SignedDuration::from_secs(60);
 
-/// Clock difference at which Entra takes no assertion any more.
+/// Clock difference at which Entra may refuse an assertion.
 ///
 /// Source: Microsoft Entra authentication and authorization error codes, AADSTS700024; five minutes are what its libraries allow for.
 const SKEW_ERROR: SignedDuration = SignedDuration::from_mins(5);
@@ -508,7 +508,7 @@ fn judge_clock(date: Option<&str>, now: Timestamp) -> (Health, String, Option<St
     let text = format!("{} s {side} Azure", skew.as_secs().unsigned_abs());
     let mend = Some("set this machine's clock, best by NTP".to_owned());
     if skew.abs() >= SKEW_ERROR {
-        return (Health::Error, format!("{text}, which takes no certificate's assertion from 5 minutes on"), mend);
+        return (Health::Error, format!("{text}, which may refuse assertions that are 5 minutes off"), mend);
     }
     if skew.abs() >= SKEW_WARNING { (Health::Warning, text, mend) } else { (Health::Ok, text, None) }
 }
