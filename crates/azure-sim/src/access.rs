@@ -48,6 +48,11 @@ impl Caller {
         self.application.assignments.iter().any(|assignment| covers(world, &assignment.scope, &id) || is_within(&assignment.scope, &id))
     }
 
+    /// Whether the principal may read the subscription itself, by a role at it, above or below it. Whether Azure wants the action for this is not documented.
+    pub(crate) fn reads(&self, world: &World, subscription: &Subscription) -> bool {
+        self.reach(world, "Microsoft.Resources/subscriptions/read", subscription) != Reach::None
+    }
+
     /// 403 for an action at a scope.
     pub(crate) fn denied(&self, action: &str, scope: &str) -> ApiError {
         ApiError::denied(&self.client, &self.application.object_id, action, scope)

@@ -9,6 +9,7 @@ mod action;
 mod arm;
 mod certificate;
 mod credentials;
+mod doctor;
 mod error;
 mod graph;
 mod ids;
@@ -36,6 +37,7 @@ pub use dewpoint_azure_settings::{ApiVersions, Collector, Credential, Endpoints,
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Resource, Scope, SourceName};
 use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
+use dewpoint_http::auth::Authenticator;
 use dewpoint_http::{BaseUrl, Client, Limits, Origin, Plaintext, Settings};
 pub use dewpoint_http::{BuildError, Clock, Proxies, SystemClock};
 use futures::{FutureExt, StreamExt};
@@ -74,9 +76,9 @@ pub const ACTIONS: &[&str] = &[
     action::PERMISSIONS.name,
     action::DISKS.name,
     action::SIZES.name,
-    action::SETS.name,
     action::SET_INTERFACES.name,
     action::SET_ADDRESSES.name,
+    action::SETS.name,
     action::SET_MACHINES.name,
     action::MACHINES.name,
     action::GATEWAYS.name,
@@ -154,6 +156,7 @@ pub enum SourceBuildError {
 pub struct AzureSource {
     config: AzureConfig,
     arm: Arm,
+    tokens: Arc<TokenSource>,
     transport: Arc<TokenTransport>,
     sizes: Sizes,
     /// The subscriptions as the last pull saw them; look-ups go by them.
@@ -209,8 +212,9 @@ impl AzureSource {
         };
         maker.check()?;
         let authority = Origin::of(&config.endpoints.authority).unwrap_or_else(|| settings.base.origin().clone());
-        let tokens = TokenSource::new(maker, authority);
-        let client = Client::builder(settings).auth(Arc::new(tokens)).clock(Arc::clone(&config.clock)).build()?;
+        let tokens = Arc::new(TokenSource::new(maker, authority));
+        let client =
+            Client::builder(settings).auth(Arc::clone(&tokens) as Arc<dyn Authenticator>).clock(Arc::clone(&config.clock)).build()?;
         let arm = Arm::new(Terms {
             source: config.name.clone(),
             client,
@@ -219,7 +223,7 @@ impl AzureSource {
             versions: config.api_versions.clone(),
             timeout: config.timeout,
         });
-        Ok(Self { config, arm, transport, sizes: Sizes::default(), members: RwLock::default(), places: RwLock::default() })
+        Ok(Self { config, arm, tokens, transport, sizes: Sizes::default(), members: RwLock::default(), places: RwLock::default() })
     }
 
     /// The subscriptions that are to be read, as they are now.
@@ -385,7 +389,7 @@ impl Source for AzureSource {
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        Vec::new()
+        doctor::doctor(self).await
     }
 }
 

@@ -70,7 +70,7 @@ enum Asset {
     SetMachine,
     Set,
     Interface,
-    /// The interfaces of one instance of a uniform set.
+    /// The interfaces of a uniform set: one list for all that are asked about, by the action that a pull needs as well.
     SetInterfaces,
     Disk,
     Address,
@@ -95,7 +95,7 @@ impl Asset {
             Kind::Instance if is_of_set => Some((Self::SetMachine, key.clone())),
             Kind::Instance => whole(Self::Machine, "microsoft.compute/virtualmachines"),
             Kind::ScalingGroup => whole(Self::Set, "microsoft.compute/virtualmachinescalesets"),
-            Kind::NetworkInterface if is_of_set => Some((Self::SetInterfaces, ids::before(key, "/networkinterfaces/")?)),
+            Kind::NetworkInterface if is_of_set => Some((Self::SetInterfaces, ids::before(key, "/virtualmachines/")?)),
             Kind::NetworkInterface => whole(Self::Interface, "microsoft.network/networkinterfaces"),
             Kind::Volume => whole(Self::Disk, "microsoft.compute/disks"),
             Kind::PublicAddress if is_of_set => Some((Self::SetAddresses, ids::before(key, "/virtualmachines/")?)),

@@ -33,7 +33,7 @@ impl<'a> Call<'a> {
 
     pub(super) fn subscriptions(&self) -> Result<Response, ApiError> {
         self.query.only(&["$skiptoken"])?;
-        let seen = |found: &&Subscription| found.foreign_tenant.is_none() && self.caller.sees(self.world, found);
+        let seen = |found: &&Subscription| found.foreign_tenant.is_none() && self.caller.reads(self.world, found);
         let items = self.world.subscriptions.values().filter(seen).map(|found| (Cow::Borrowed(found.id.as_str()), found)).collect();
         let world = self.world;
         self.listing(items, Last::Absent, move |(_, found)| Some(render::subscription(found, &world.tenant)))
@@ -54,14 +54,12 @@ impl<'a> Call<'a> {
         Ok(ok(&json!({ "value": rows })))
     }
 
-    /// What the caller may do at the subscription itself.
+    /// What the caller may do at the subscription itself. It takes an action of its own there: a role at a group of it does not do.
     pub(super) fn permissions(&self, id: &str) -> Result<Response, ApiError> {
         self.query.only(&["$skiptoken"])?;
         let found = self.enter(id)?;
         let scope = format!("/subscriptions/{}", found.id);
-        if !self.caller.sees(self.world, found) {
-            return Err(self.caller.denied(&action(&Route::Permissions(String::new())), &scope));
-        }
+        self.need(&action(&Route::Permissions(String::new())), &scope)?;
         let reaches = |role: &str| crate::access::covers(self.world, role, &scope);
         Ok(ok(&json!({"value": render::permission(&self.caller.application, reaches)})))
     }

@@ -18,7 +18,7 @@ impl<'a> Call<'a> {
     pub(super) fn subscription(&self, id: &str) -> Result<Response, ApiError> {
         self.query.only(&[])?;
         let found = self.enter(id)?;
-        if !self.caller.sees(self.world, found) {
+        if !self.caller.reads(self.world, found) {
             return Err(self.caller.denied("Microsoft.Resources/subscriptions/read", &format!("/subscriptions/{}", found.id)));
         }
         Ok(ok(&render::subscription(found, &self.world.tenant)))

@@ -38,6 +38,30 @@ fn a_role_at_a_group_filters_lists_in_silence() {
     assert_eq!(items(&sim, "/subscriptions?api-version=2022-12-01").len(), 1);
 }
 
+/// What a role gives is told at the subscription to those only who may ask it there.
+#[test]
+fn a_role_at_a_group_is_not_told_of_at_the_subscription() {
+    let (mut world, id) = two_groups();
+    world.application(CLIENT).reads_only(&format!("/subscriptions/{id}/resourceGroups/rg-one"));
+    let sim = start(world);
+    let permissions = format!("/subscriptions/{id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01");
+    assert_eq!(get(&sim, &permissions).refusal(), (403, "AuthorizationFailed".to_owned()));
+    sim.edit(|world| {
+        world.application(CLIENT).may("Microsoft.Authorization/permissions/read", &format!("/subscriptions/{id}"));
+    });
+    assert_eq!(get(&sim, &permissions).json()["value"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_subscription_takes_an_action_of_its_own() {
+    let (mut world, id) = two_groups();
+    world.application(CLIENT).may_not("Microsoft.Resources/subscriptions/read");
+    let sim = start(world);
+    assert_eq!(items(&sim, "/subscriptions?api-version=2022-12-01").len(), 0);
+    assert_eq!(get(&sim, &format!("/subscriptions/{id}?api-version=2022-12-01")).refusal(), (403, "AuthorizationFailed".to_owned()));
+    assert_eq!(items(&sim, &vms(&id)).len(), 2);
+}
+
 #[test]
 fn one_kind_can_be_forbidden() {
     let (mut world, id) = two_groups();

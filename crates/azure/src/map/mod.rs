@@ -81,13 +81,18 @@ impl Found {
 ///
 /// Source: Azure role-based access control, "Understand scope".
 pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
-    if permissions.fault.is_some() {
-        return;
-    }
+    let text = match &permissions.fault {
+        None => "the role does not give this in the whole subscription, so that its lists show a part and prove no absence",
+        // A role that is given at some resource groups alone is refused this way too.
+        Some(Fault { reason: Reason::Denied, .. }) => {
+            "the role does not give Microsoft.Authorization/permissions/read in the whole subscription, so that nobody can tell whether it gives \
+             more there, and its lists prove no absence"
+        }
+        Some(_) => return,
+    };
     let is_given = |action: Action| permissions.items.iter().any(|permission| permission.gives(action.name));
     let note = |action: Action, fault: &mut Option<Fault>| {
         if fault.is_none() && !is_given(action) {
-            let text = "the role does not give this in the whole subscription, so that its lists show a part and prove no absence";
             *fault = Some(Fault::new(Reason::Denied, action, text));
         }
     };

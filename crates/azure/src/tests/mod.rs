@@ -1,8 +1,10 @@
 //! The source against the simulator of Azure.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod doctor;
 mod estate;
 mod graph;
+mod permissions;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
