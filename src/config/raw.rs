@@ -140,7 +140,7 @@ pub(super) enum RawSource {
         timeout: Written<CallTimeout>,
         /// How many calls are made at most, by API. Each subscription has these budgets anew, save that of Resource Graph, which is the tenant's.
         #[serde(default)]
-        rates: azure::RawRates,
+        rate: azure::RawRates,
     },
     /// An inventory file, as `dewpoint export` writes it.
     File {

@@ -186,9 +186,9 @@ fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Optio
             };
             (name, SourceKind::Aws(Box::new(settings)))
         }
-        RawSource::Azure { name, tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rates } => {
+        RawSource::Azure { name, tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rate } => {
             let raw =
-                azure::RawSettings { tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rates };
+                azure::RawSettings { tenant, credential, subscriptions, collector, cloud, endpoints, proxy, api_versions, timeout, rate };
             let settings = azure::convert(raw, node, &format!("sources.{}", name.0), dir, report, secret)?;
             (name, SourceKind::Azure(Box::new(settings)))
         }

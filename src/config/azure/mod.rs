@@ -171,7 +171,7 @@ pub(super) struct RawSettings {
     pub(super) proxy: Option<Written<ProxyAddress>>,
     pub(super) api_versions: BTreeMap<String, Written<ApiVersion>>,
     pub(super) timeout: Written<CallTimeout>,
-    pub(super) rates: RawRates,
+    pub(super) rate: RawRates,
 }
 
 /// The settings as meant. `None` where something is wrong, which [`cross_check`] told; `secret` makes one of a reference under a key of a node, which is at
@@ -233,6 +233,6 @@ pub(super) fn convert(
         }),
         api_versions: raw.api_versions.into_iter().map(|(resource_type, version)| (resource_type, version.0.0)).collect(),
         timeout: raw.timeout.0.0,
-        rates: raw.rates.into(),
+        rates: raw.rate.into(),
     })
 }

@@ -204,15 +204,15 @@ impl RawEndpoints {
 
 macro_rules! rates {
     ($($name:ident, $schema:literal, $api:ident;)+) => {$(
-        /// Calls of an API: `burst` at once, then `per_second`.
+        /// Calls of an API: `burst` at once, then `requests_per_second`.
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
         #[serde(default, deny_unknown_fields)]
         #[schemars(rename = $schema)]
-        #[schemars(extend("x-help" = "for example `{ per_second: 10, burst: 40 }`"))]
+        #[schemars(extend("x-help" = "for example `{ requests_per_second: 10, burst: 40 }`"))]
         pub(in crate::config) struct $name {
             /// Calls per second once the burst is used up.
             #[schemars(range(min = 1, max = 1_000_000))]
-            per_second: NonZeroU32,
+            requests_per_second: NonZeroU32,
             /// Calls that may be made at once.
             #[schemars(range(min = 1, max = 1_000_000))]
             burst: NonZeroU32,
@@ -221,13 +221,13 @@ macro_rules! rates {
         impl Default for $name {
             fn default() -> Self {
                 let Rate { per_second, burst } = Rates::default().$api;
-                Self { per_second, burst }
+                Self { requests_per_second: per_second, burst }
             }
         }
 
         impl From<$name> for Rate {
             fn from(raw: $name) -> Self {
-                Self { per_second: raw.per_second, burst: raw.burst }
+                Self { per_second: raw.requests_per_second, burst: raw.burst }
             }
         }
     )+};

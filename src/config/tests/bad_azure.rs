@@ -433,9 +433,9 @@ fn times_budgets_and_the_rest() {
     let keys = "\
 timeout: 0s
 proxy: http://proxy.example.com/path
-rates:
-  resource_manager: { per_second: 0, burst: -1 }
-  compute: { requests_per_second: 10 }
+rate:
+  resource_manager: { requests_per_second: 0, burst: -1 }
+  compute: { per_second: 10 }
   network: 10
   graph: { burst: 1 }
   resource_graph:";
@@ -454,7 +454,7 @@ rates:
     13:7: `sources.a.rates.resource_graph`: expected a mapping, found nothing
       help: leave the key out to get its default
     ");
-    let keys = "rate: { compute: { burst: 1 } }\nregions: all\naccounts: organization\npath: x\nca_file: x.pem";
+    let keys = "rates: { compute: { burst: 1 } }\nregions: all\naccounts: organization\npath: x\nca_file: x.pem";
     assert_snapshot!(errors_in_azure(&format!("{TENANT}{CLI}{keys}")), @r"
     6:5: unknown key `rate` in `sources.a`
       help: did you mean `rates`?

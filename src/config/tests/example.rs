@@ -164,10 +164,10 @@ fn the_budgets_of_azure_in_it_are_those_of_the_source() {
     let apis = [("resource_manager", resource_manager), ("compute", compute), ("network", network), ("resource_graph", resource_graph)];
     let example = json(&uncommented());
     let schema = schema();
-    let published = schema.pointer("/$defs/Source/oneOf/1/properties/rates/default").unwrap();
+    let published = schema.pointer("/$defs/Source/oneOf/1/properties/rate/default").unwrap();
     for (api, azure::Rate { per_second, burst }) in apis {
-        let expected = serde_json::json!({ "per_second": per_second, "burst": burst });
-        assert_eq!(example.pointer(&format!("/sources/1/rates/{api}")), Some(&expected), "{api}");
+        let expected = serde_json::json!({ "requests_per_second": per_second, "burst": burst });
+        assert_eq!(example.pointer(&format!("/sources/1/rate/{api}")), Some(&expected), "{api}");
         assert_eq!(published.get(api), Some(&expected), "{api}");
     }
 }

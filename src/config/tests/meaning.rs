@@ -417,7 +417,7 @@ fn an_azure_source_needs_a_tenant_and_a_credential_alone() {
         rates: azure::Rates::default(),
     };
     assert_eq!(azure_with(""), expected);
-    assert_eq!(azure_with("subscriptions: all\ncollector: arm\ncloud: public\nendpoints: {}\napi_versions: {}\nrates: {}"), expected);
+    assert_eq!(azure_with("subscriptions: all\ncollector: arm\ncloud: public\nendpoints: {}\napi_versions: {}\nrate: {}"), expected);
     let config = with_azure("tenant: Contoso.COM\ncredential: { kind: azure_cli }");
     assert_eq!((azure_settings(&config), config.sources.first().unwrap().kind.as_str()), (&expected, "azure"));
 }
@@ -435,7 +435,7 @@ endpoints: { authority: https://login.partner.microsoftonline.cn/, audience: htt
 proxy: env:PROXY
 api_versions: { Microsoft.Compute/virtualMachines: 2023-09-01, Microsoft.Network/loadBalancers: 2024-01-01-preview }
 timeout: 30s
-rates: { compute: { burst: 7 }, resource_graph: { per_second: 1 } }",
+rate: { compute: { burst: 7 }, resource_graph: { requests_per_second: 1 } }",
     );
     let settings = azure_settings(&config);
     let secret = |key: &str, reference, line, column| {
@@ -502,7 +502,7 @@ fn the_digest_takes_in_what_an_azure_source_covers() {
         text("CONTOSO.com", "subscriptions: all"),
         text("contoso.com", "collector: resource_graph"),
         text("contoso.com", "cloud: china\nendpoints: { authority: 'https://x.example' }"),
-        text("contoso.com", "timeout: 1s\nrates: { compute: { burst: 1 } }\nproxy: none\napi_versions: { A.B/c: 2024-01-01 }"),
+        text("contoso.com", "timeout: 1s\nrate: { compute: { burst: 1 } }\nproxy: none\napi_versions: { A.B/c: 2024-01-01 }"),
         with_azure("tenant: contoso.com\ncredential: { kind: managed_identity }").digest(),
     ];
     for digest in same {

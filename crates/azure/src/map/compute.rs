@@ -17,6 +17,9 @@ use crate::wire::network::Interface;
 const SET_MACHINES_MAX: i64 = 1000;
 const PLACEMENT_GROUP_MACHINES_MAX: i64 = 100;
 
+/// What a scale set has from its members.
+const OF_MEMBERS: [&str; 3] = ["sizes", "images", "member_count"];
+
 impl Mapping<'_> {
     pub(super) fn instances(&self) -> Scoped {
         let lists = self.lists;
@@ -176,7 +179,7 @@ impl Mapping<'_> {
             }
             if self.machines_fault().is_some() {
                 found.unread_edges(&resource.key, RelationType::MemberOf);
-                found.unread(&resource.key, ["member_count", "spot_share"]);
+                found.unread(&resource.key, OF_MEMBERS);
             }
             found.resources.push(resource);
         }
@@ -202,10 +205,13 @@ impl Mapping<'_> {
         facts.texts("sizes", sizes);
         facts.texts("images", images);
         facts.text("orchestration", Some(if set.is_flexible { "Flexible" } else { "Uniform" }));
-        if self.machines_fault().is_none() {
-            facts.count("member_count", count);
-        }
+        facts.count("member_count", count);
         resource.attributes = facts.finish();
+        if self.machines_fault().is_some() {
+            for name in OF_MEMBERS {
+                resource.attributes.remove(name);
+            }
+        }
         resource
     }
 

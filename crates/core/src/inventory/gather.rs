@@ -102,6 +102,7 @@ fn add(all: &mut Pull, pull: Pull, name: &SourceName) -> Result<(), Overlap> {
     }
     all.remarks.extend(pull.remarks);
     all.unread.extend(pull.unread);
+    all.unread_edges.extend(pull.unread_edges);
     all.off.extend(pull.off);
     if all.resources.is_empty() && all.relations.is_empty() {
         all.resources = pull.resources;
