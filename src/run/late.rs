@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::estate::Estate;
 use crate::inventory::Coverage;
-use crate::model::{Key, Kind, Receipts, RelationType, Scope, SourceName};
+use crate::model::{Key, Kind, Receipts, Scope, SourceName};
 use crate::source::{Presence, Pull, Remark, STATE, Source};
 
 use super::Context;
@@ -45,7 +45,7 @@ pub(super) async fn confirm_absences(
                 }
             }
         }
-        keep_edges(estate, pull, &there);
+        keep_around(estate, pull, &there);
         let Tally { there, gone, unknown } = tally;
         let text = format!(
             "{} known resources are not in its index: {there} are there all the same, {gone} are gone, {unknown} not known",
@@ -88,14 +88,49 @@ fn take(estate: &Estate, pull: &mut Pull, key: &Key, resource: crate::model::Res
     pull.resources.insert(key.clone(), Arc::new(resource));
 }
 
-/// Keeps the edges of what was looked up: none of them was asked for.
-fn keep_edges(estate: &Estate, pull: &mut Pull, there: &BTreeSet<Key>) {
-    if there.is_empty() {
-        return;
+/// Keeps what the index would have told of others out of what it left out: edges, and the attributes that a listing has from its neighbours' listings. A
+/// machine has its addresses from its interfaces, and those have theirs from public addresses, so that two steps are taken.
+fn keep_around(estate: &Estate, pull: &mut Pull, there: &BTreeSet<Key>) {
+    let mut around = there.clone();
+    for _ in 0..STEPS {
+        let touched = estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to));
+        let next: Vec<Key> = touched.flat_map(|id| [id.from.clone(), id.to.clone()]).collect();
+        around.extend(next);
     }
-    let touched = estate.edges.keys().filter(|id| there.contains(&id.from) || there.contains(&id.to));
-    let unread: Vec<(Key, RelationType)> = touched.map(|id| (id.proving_end().clone(), id.relation)).collect();
-    for (end, relation) in unread {
-        pull.unread_edges.entry(end).or_default().insert(relation);
+    for id in estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to)) {
+        pull.unread_edges.entry(id.proving_end().clone()).or_default().insert(id.relation);
+    }
+    for key in around.difference(there) {
+        let (Some(resource), Some(known)) = (pull.resources.get_mut(key), estate.resources.get(key)) else { continue };
+        let names = of_others(known.resource.kind).iter().filter(|name| known.resource.attributes.contains_key(**name));
+        for name in names {
+            Arc::make_mut(resource).attributes.remove(*name);
+            pull.unread.entry(key.clone()).or_default().insert((*name).to_owned());
+        }
+    }
+}
+
+/// Steps along edges that a fact takes on its way to a resource.
+const STEPS: usize = 2;
+
+/// The attributes that a resource has from other resources' listings.
+const fn of_others(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Instance => &[
+            "private_addresses",
+            "public_addresses",
+            "macs",
+            "private_dns_name",
+            "public_dns_name",
+            "network",
+            "subnet",
+            "purchase",
+            "managed_by",
+        ],
+        Kind::NetworkInterface => &["public_addresses", "delete_on_termination", "managed_by"],
+        Kind::ScalingGroup => &["sizes", "images", "member_count", "spot_share"],
+        Kind::LoadBalancer => &["addresses", "dns_name"],
+        Kind::Pool => &["member_count", "unresolved_members"],
+        _ => &[],
     }
 }

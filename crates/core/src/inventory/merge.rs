@@ -41,6 +41,7 @@ pub(super) fn take(known: &mut Known, mut read: Arc<Resource>, proven: Proven) -
         return Taken::default();
     }
     keep_spelling(&mut read, &known.resource);
+    keep_place(&mut read, &known.resource);
     if members::adds_to(&known.resource) || members::adds_to(&read) {
         members::keep_added(Arc::make_mut(&mut read), &known.resource, proven.own);
     }
@@ -71,6 +72,13 @@ fn keep_spelling(read: &mut Arc<Resource>, old: &Resource) {
         && differs(name, before)
     {
         Arc::make_mut(read).name.clone_from(&old.name);
+    }
+}
+
+/// Not every item of Azure says where it lies. What has been somewhere has not left for nowhere.
+fn keep_place(read: &mut Arc<Resource>, old: &Resource) {
+    if read.provider == Provider::Azure && !read.derived && read.region.is_any() && !old.region.is_any() {
+        Arc::make_mut(read).region.clone_from(&old.region);
     }
 }
 

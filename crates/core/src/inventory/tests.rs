@@ -193,6 +193,21 @@ fn another_case_of_an_azure_id_is_no_change() {
 }
 
 #[test]
+fn an_azure_resource_stays_where_it_was_when_nobody_says() {
+    let at = |region: &str| Resource {
+        key: Key::azure("/subscriptions/s/x").unwrap(),
+        provider: Provider::Azure,
+        region: region.parse().unwrap(),
+        ..machine(json!({}))
+    };
+    let everywhere = Scope { region: Region::any(), ..at("*").scope() };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &pull([(everywhere.clone(), Outcome::Complete)], [at("westeurope")], []), 1);
+    let observed = take(&mut estate, &pull([(everywhere, Outcome::Complete)], [at("*")], []), 2);
+    assert_eq!((observed.changed, estate.resources.values().next().unwrap().resource.region.as_str()), (0, "westeurope"));
+}
+
+#[test]
 fn tags_names_and_births_are_facts_too() {
     let mut first = machine(json!({}));
     first.name = Some("web".to_owned());
