@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed, and figures are printed"
 )]
 
+mod calls;
 mod judged;
 
 use std::collections::BTreeMap;
