@@ -1,8 +1,9 @@
 """Lists an estate by Azure's Python SDKs and compares it, key by key, with what Dewpoint made of it: judge.py URL CA_FILE INVENTORY…
 
-An inventory is a JSON document with `receipts`, `resources`, `relations`, and what was not read of resources as `unread`. What they should be is worked out here anew out of the SDKs' objects, by
-joins of this file's own; nothing is taken from Dewpoint but the words of its model. All kinds, attributes and edges are compared, save `rules_digest`
-and `observed_at`. It tells every difference, and ends with 1 where there is one.
+An inventory is a JSON document with `receipts`, `resources`, `relations`, and what was not read of resources as `unread`. What they should be
+is worked out here anew out of the SDKs' objects, by joins of this file's own; nothing is taken from Dewpoint but the words of its model. All
+kinds, attributes and edges are compared, save `rules_digest` and `observed_at`. It tells the first differences of each inventory and how many
+there are, and ends with 1 where there is one.
 """
 
 import datetime
@@ -197,7 +198,8 @@ class Subscription:
         for machine in self.machines:
             self.machine(machine, self.powers[key(machine.id)], machine.priority)
         for machine in self.instances:
-            self.machine(machine, machine.instance_view.statuses, self.set_of[key(parent(machine.id, "virtualMachines"))].virtual_machine_profile.priority)
+            set_ = self.set_of[key(parent(machine.id, "virtualMachines"))]
+            self.machine(machine, machine.instance_view.statuses, set_.virtual_machine_profile.priority)
         for set_ in self.sets:
             self.scaling_group(set_)
         for nic in self.nics + self.instance_nics:
@@ -260,7 +262,8 @@ class Subscription:
             self.expected.unread[source] = ["provider_state", "state"]
         self.locate(source, place, zones)
         self.note_zones(place, zones)
-        self.protect(source, *(key_of(nic.network_security_group) for nic in nics), *(self.group_of_subnet[key_of(one.subnet)] for one in configurations))
+        self.protect(source, *(key_of(nic.network_security_group) for nic in nics))
+        self.protect(source, *(self.group_of_subnet[key_of(one.subnet)] for one in configurations))
 
     def scaling_group(self, set_):
         is_flexible = set_.orchestration_mode == "Flexible"
@@ -390,8 +393,8 @@ class Subscription:
         self.locate(source, place)
         for pool in {pool for _, pool in doors if pool}:
             of_pool = sorted({door for door, target in doors if target == pool})
-            listeners = [f"{protocol}/{port}" for port, protocol in of_pool]
-            self.expected.relate(source, "routes_to", pool, port=of_pool[0][0], protocol=of_pool[0][1], listeners=sorted(listeners) if listeners[1:] else None)
+            listeners = sorted(f"{protocol}/{port}" for port, protocol in of_pool) if of_pool[1:] else None
+            self.expected.relate(source, "routes_to", pool, port=of_pool[0][0], protocol=of_pool[0][1], listeners=listeners)
         self.protect(source, self.group_of_subnet[key_of(subnet)] if subnet else None)
 
     def pool(self, balancer, pool, by_address, doors):
