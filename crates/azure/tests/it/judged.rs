@@ -1,5 +1,6 @@
 //! The same estate as Dewpoint reads it and as Azure's Python SDKs do.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -107,6 +108,7 @@ async fn azures_sdks_see_the_same_estate() {
     // Machines are listed without a power state now and then; nothing else is odd.
     let odd: Vec<_> = pull.remarks.iter().filter(|remark| !remark.text.starts_with("some facts of ")).collect();
     assert_eq!(odd, Vec::<&Remark>::new());
+    assert_eq!(pull.unread_edges, BTreeMap::new());
     let said = judge(&sim, &Folder::new("azure-judged"), &[("inventory", &inventory(&pull))]);
     println!("{}", said.unwrap_or_else(|differences| panic!("{differences}")));
 }
