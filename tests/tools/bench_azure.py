@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures a pull of some Azure subscriptions from the simulator, and the same listings by Azure's Python SDKs, and prints one JSON line.
 
-    cargo build --release -p dewpoint-azure --example pull -p dewpoint-azure-sim
+    cargo build --release -p dewpoint-azure --example pull -p dewpoint-azure-sim --bin azure-sim
     python3 tests/tools/bench_azure.py --target target/release [--vms 20000] [--subscriptions 5]
 
 Needs Azure's SDKs; `tests/run.sh --services-only --` has a Python with them in DEWPOINT_TEST_PYTHON. For the pull (`pull`) and for the SDKs
