@@ -8,8 +8,9 @@ use dewpoint_azure_sim::{Effect, Fault, GroupCase};
 use jiff::SignedDuration;
 use serde_json::Value;
 
-use crate::support::World;
 use crate::support::azure::SimulatedAzure;
+use crate::support::simulated::HUB;
+use crate::support::{Ran, World};
 
 const TIMERS: &str = "defaults: { min_age: 0s, retire_after: 0s, confirm_missing: 2 }";
 const GRAPH: &str = ", collector: resource_graph, rate: { resource_graph: { requests_per_second: 50, burst: 50 } }";
@@ -187,4 +188,92 @@ fn a_throttled_subscription_ends_as_throttled_without_sleeping() {
     assert_eq!(gaps(&sync).get("security_group"), None, "networks have limits of their own");
     assert!(began.elapsed() < Duration::from_secs(60), "twenty minutes were asked for");
     cloud.sim.advance(SignedDuration::from_secs(1300));
+}
+
+/// Both clouds: a machine of its own and a spot machine each, nodes of a cluster in a group each, and members of a flexible scale set.
+fn both_clouds() -> (dewpoint_aws_sim::world::World, Azure) {
+    let mut aws = dewpoint_aws_sim::world::World::new();
+    let place = aws.account(HUB).region("eu-west-1");
+    place.instance("web-aws").tag("service", "shop");
+    place.instance("spot-aws").spot();
+    let nodes: Vec<String> = ["node-1", "node-2"].map(|name| place.instance(name).tag("eks:nodegroup-name", "pool").id()).into();
+    let group = place.scaling_group("nodes-aws");
+    group.max = 5;
+    for node in nodes {
+        group.instances.insert(node, Default::default());
+    }
+
+    let mut azure = Azure::new();
+    let subscription = azure.subscription("prod");
+    let mut group = subscription.group("rg-app", "westeurope");
+    let pool = group.load_balancer("front").pool("web", 443, 8443).pool_id("web");
+    group.vm("web-azure").tag("service", "shop").pool(&pool);
+    group.vm("spot-azure").spot();
+    let set = group.flexible_set("flex").id();
+    for name in ["flex-1", "flex-2"] {
+        group.vm(name).member_of(&set);
+    }
+    let mut nodes = subscription.group("MC_rg-app_aks_westeurope", "westeurope");
+    nodes.uniform_set("aks-pool-vmss", 3).tag("aks-managed-poolName", "pool").pool(&pool);
+    (aws, azure)
+}
+
+#[test]
+fn rules_and_presets_hold_for_both_clouds_side_by_side() {
+    let (aws, azure) = both_clouds();
+    let aws = dewpoint_aws_sim::Sim::start(aws).unwrap();
+    let snow = dewpoint_servicenow_sim::Sim::start(dewpoint_servicenow_sim::Instance::new().with_data_source("Dewpoint")).unwrap();
+    let cloud = SimulatedAzure::start(azure, "", TIMERS);
+    let text = format!(
+        "ledger: sqlite://dewpoint.db\nsources:\n  - {}\n  - {{ name: aws, kind: aws, regions: [eu-west-1], endpoint_url: \"{}\" }}\n\
+         targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\n  - name: snow\n    kind: servicenow\n    url: {}\n    \
+         auth: {{ basic: {{ username: integration, password: env:SNOW_PASSWORD }} }}\n    rate: {{ requests_per_second: 1000 }}\n\
+         lifecycle:\n  presets: [kubernetes-nodes, scaling-group-members, spot]\n",
+        cloud.source(""),
+        aws.url(),
+        snow.url()
+    );
+    cloud.world.write("dewpoint.yaml", &text);
+    let (key, secret) = aws.edit(|aws| (aws.account(HUB).key_id(), aws.account(HUB).secret()));
+    let run = |args: &[&str], code: i32| {
+        let mut command = cloud.command(&[args, &["--output", "json"]].concat());
+        command.env("AWS_ACCESS_KEY_ID", &key).env("AWS_SECRET_ACCESS_KEY", &secret).env("AWS_EC2_METADATA_DISABLED", "true");
+        command
+            .env("AWS_CONFIG_FILE", "/dev/null")
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+            .env("SNOW_PASSWORD", "integration-password");
+        let ran = Ran::of(&command.output().unwrap());
+        assert_eq!(ran.code, code, "{args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
+        ran.document()
+    };
+    run(&["sync"], 0);
+
+    let rows = |sql: &str| cloud.world.query("cmdb.db", sql).into_iter().map(|row| row.join(" ")).collect::<Vec<_>>();
+    let machines = rows("SELECT name FROM ci WHERE kind = 'instance' ORDER BY 1");
+    assert_eq!(machines, ["spot-aws", "spot-azure", "web-aws", "web-azure"], "members are counted in their groups");
+    let groups = rows(
+        "SELECT c.name, a.value FROM ci c JOIN ci_attribute a ON a.key = c.key WHERE c.kind = 'scaling_group' AND a.name = 'member_count' ORDER BY 1",
+    );
+    assert_eq!(groups, ["aks-pool-vmss 3", "flex 2", "nodes-aws 2"]);
+    let spot =
+        rows("SELECT c.name FROM ci c JOIN ci_attribute a ON a.key = c.key WHERE a.name = 'flag' AND a.value LIKE '%spot%' ORDER BY 1");
+    assert_eq!(spot, ["spot-aws", "spot-azure"]);
+    let shop = rows("SELECT c.name FROM ci_relation r JOIN ci c ON c.key = r.to_key WHERE r.from_key = 'service:shop' ORDER BY 1");
+    assert_eq!(shop, ["web-aws", "web-azure"], "one service over both clouds");
+    let pool = rows(
+        "SELECT t.name FROM ci_relation r JOIN ci c ON c.key = r.from_key JOIN ci t ON t.key = r.to_key WHERE c.kind = 'pool' AND r.type = 'routes_to' ORDER BY 1",
+    );
+    assert_eq!(pool, ["aks-pool-vmss", "web-azure"], "a folded member's edge leads to its group");
+
+    let names = |class: &str| {
+        let mut names: Vec<String> = snow.rows(class, "").into_iter().filter_map(|(_, row)| row.values.get("name").cloned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("cmdb_ci_vm_instance"), machines);
+    let again = run(&["sync"], 0);
+    for target in ["cmdb", "snow"] {
+        let changed = again["counts"][target].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
+        assert_eq!(changed, 0, "{target}: {}", again["counts"][target]);
+    }
 }

@@ -131,10 +131,6 @@ impl Meter for Heard {
 }
 
 impl Calls<'_> {
-    pub(crate) fn source(&self) -> &SourceName {
-        &self.arm.source
-    }
-
     pub(crate) fn progress(&self) -> &dyn Progress {
         self.progress
     }

@@ -261,11 +261,3 @@ impl Index<'_> {
         Ok(())
     }
 }
-
-/// Whether the index answers at all: the cheapest question.
-pub(crate) async fn probe(calls: &Calls<'_>, accounts: &[Account]) -> Result<(), Fault> {
-    let accounts: Vec<&str> = accounts.iter().take(SUBSCRIPTIONS_PER_QUERY).map(Account::as_str).collect();
-    let body = json!({ "subscriptions": accounts, "query": "ResourceContainers | project id | limit 1" });
-    let request = calls.post(GRAPH, "/providers/Microsoft.ResourceGraph/resources").json(&body);
-    calls.send(GRAPH, None, request).await.map(drop)
-}

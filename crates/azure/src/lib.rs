@@ -3,8 +3,6 @@
 //! What is read of a subscription is the same by both collectors: lists of plain items ([`lists`]), out of which a pure mapping ([`map`]) makes resources and
 //! relations. Each scope (subscription × kind) ends in its own receipt; an error in one never touches another.
 
-#![expect(dead_code, reason = "the checks and the Resource Graph collector, which follow, use the rest")]
-
 mod action;
 mod arm;
 mod certificate;

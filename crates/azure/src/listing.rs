@@ -35,10 +35,6 @@ impl<T> Default for Listed<T> {
 }
 
 impl<T> Listed<T> {
-    pub(crate) fn failed(fault: Fault) -> Self {
-        Self { fault: Some(fault), ..Self::default() }
-    }
-
     /// Adds another list of the same kind.
     pub(crate) fn extend(&mut self, other: Self) {
         self.items.extend(other.items);

@@ -30,8 +30,10 @@ impl Mapping<'_> {
 
     /// An edge to the location.
     pub(super) fn locate(&self, found: &mut Found, resource: &Resource) {
+        let location = self.lists.locations.items.iter().find(|location| location.region == resource.region);
         if let Ok(region) = ids::region_key(self.account(), &resource.region)
             && !resource.region.is_any()
+            && location.is_none_or(|location| location.is_physical)
         {
             found.relations.push(edge(&resource.key, RelationType::LocatedIn, region, Attributes::new()));
         }
@@ -43,10 +45,15 @@ impl Mapping<'_> {
         let mut regions: BTreeSet<&Region> = BTreeSet::new();
         let mut zones: BTreeSet<(&Region, &str)> = BTreeSet::new();
         let resources = || scopes.iter().flat_map(|scoped| &scoped.found.resources);
-        for resource in resources().filter(|resource| !resource.region.is_any()) {
+        let listed = self.lists;
+        // What is no place (`global`) holds nothing up.
+        let is_place = |region: &Region| {
+            let location = listed.locations.items.iter().find(|location| location.region == *region);
+            !region.is_any() && location.is_none_or(|location| location.is_physical)
+        };
+        for resource in resources().filter(|resource| is_place(&resource.region)) {
             regions.insert(&resource.region);
         }
-        let listed = self.lists;
         let of_machines =
             listed.machines.items.iter().chain(&listed.set_machines.items).map(|machine| (&machine.head.id.key, &machine.zones));
         let of_sets = listed.sets.items.iter().map(|set| (&set.head.id.key, &set.zones));
@@ -83,10 +90,6 @@ impl Mapping<'_> {
         found.note(action::LOCATIONS, &self.lists.locations);
         for region in regions {
             let location = self.lists.locations.items.iter().find(|location| location.region == **region);
-            // What is no place (`global`) holds nothing up.
-            if location.is_some_and(|location| !location.is_physical) {
-                continue;
-            }
             let Ok(key) = ids::region_key(self.account(), region) else { continue };
             let mut facts = Facts::default();
             facts.text("display_name", location.and_then(|location| location.display_name.as_deref()));
