@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     Unregistered,
     /// What was asked about does not exist (any more), in the platform's own words.
     Gone,
+    /// The call does not fit what it is about, such as the machines of a scale set that is not uniform.
+    Unfit,
     /// Anything else.
     Failed,
 }
@@ -89,6 +91,7 @@ impl Fault {
             },
             HttpErrorKind::Refused { said } => match code(said).as_str() {
                 "MissingSubscriptionRegistration" => Reason::Unregistered,
+                "InvalidParameter" => Reason::Unfit,
                 "DisallowedOperation" | "ReadOnlyDisabledSubscription" => Reason::Disabled,
                 _ => Reason::Failed,
             },
@@ -117,7 +120,7 @@ impl Fault {
     /// The same, of a page after the first: what came before is part of the whole.
     pub(crate) fn after_a_page(self, page: usize) -> Self {
         match self.reason {
-            Reason::Failed | Reason::Gone | Reason::Unregistered | Reason::Truncated => {
+            Reason::Failed | Reason::Gone | Reason::Unregistered | Reason::Unfit | Reason::Truncated => {
                 Self { reason: Reason::Truncated, text: format!("page {page}: {}", self.text), ..self }
             }
             Reason::Credentials | Reason::Denied | Reason::Throttled | Reason::Disabled => self,
@@ -135,7 +138,7 @@ impl Fault {
             Reason::Throttled => SourceError::Throttled { source_name, operation, text },
             Reason::Truncated => SourceError::Truncated { source_name, operation, text },
             Reason::Disabled => SourceError::Disabled { source_name, operation, text },
-            Reason::Unregistered | Reason::Gone | Reason::Failed => SourceError::Failed { source_name, operation, text },
+            Reason::Unregistered | Reason::Gone | Reason::Unfit | Reason::Failed => SourceError::Failed { source_name, operation, text },
         }
     }
 }

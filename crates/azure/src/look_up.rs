@@ -19,7 +19,7 @@ use crate::lists::Lists;
 use crate::map::{Ground, Mapping};
 use crate::subscriptions::Member;
 use crate::wire::compute::SetMachine;
-use crate::wire::{Read, Wire};
+use crate::wire::{Read, Wire, gap};
 use crate::{AzureSource, directory};
 
 /// Resources asked for at the same time; the rate budget paces them as well.
@@ -170,6 +170,9 @@ impl One<'_> {
         let unfit = |text: String| Fault::truncated(self.action, text);
         let raw: Box<RawValue> = answer.json().map_err(|error| unfit(error.to_string()))?;
         let Read { item, .. } = T::read(&raw).map_err(|refused| unfit(refused.text))?;
+        if let Some(gap) = gap::<T>(&raw) {
+            return Err(unfit(format!("{} {gap}", self.path)));
+        }
         Ok(Listed { items: vec![item], ..Listed::default() })
     }
 
@@ -226,7 +229,11 @@ async fn in_subscription(
             (None, Some(fault)) if fault.reason == Reason::Gone => Ok(Presence::Gone),
             (None, Some(fault)) => Err(fault.error(&source.config.name)),
             // It was read, and has lost this part.
-            (None, None) => Ok(Presence::Gone),
+            (None, None) if asset.1 != *key => Ok(Presence::Gone),
+            (None, None) => {
+                let text = format!("what Azure shows for {key} is something else, or cannot be taken");
+                Err(Fault::truncated(asset.0.action(), text).error(&source.config.name))
+            }
         },
         None => source.place(member, key, kind),
     };

@@ -103,7 +103,7 @@ pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
     note(action::BALANCERS, &mut lists.balancers.fault);
     note(action::GATEWAYS, &mut lists.gateways.fault);
     // Without a set there is nothing that a role could hide.
-    if lists.sets.items.iter().any(|set| !set.is_flexible) {
+    if lists.sets.items.iter().any(|set| set.is_flexible != Some(true)) {
         note(action::SET_MACHINES, &mut lists.set_machines.fault);
         note(action::SET_INTERFACES, &mut lists.set_interfaces.fault);
     }
@@ -126,6 +126,8 @@ pub(crate) struct Mapping<'a> {
     managers: BTreeMap<&'a Key, &'a str>,
     set_regions: BTreeMap<&'a Key, &'a Region>,
     interfaces: BTreeMap<&'a Key, &'a Interface>,
+    /// Machines that are shown without some of their parts.
+    partial: BTreeSet<&'a Key>,
     /// Interfaces by the machine that they hang on.
     by_machine: BTreeMap<Key, Vec<&'a Interface>>,
     /// Security groups by the subnet that they protect.
@@ -165,6 +167,7 @@ impl<'a> Mapping<'a> {
             }
         }
         let subnets = lists.networks.items.iter().flat_map(|network| &network.subnets);
+        let all_machines = lists.machines.items.iter().chain(&lists.set_machines.items);
         let all_addresses = lists.addresses.items.iter().chain(&lists.set_addresses.items);
         Self {
             group_regions: lists.groups.items.iter().filter_map(|group| Some((&group.head.id.key, group.head.region.as_ref()?))).collect(),
@@ -174,6 +177,7 @@ impl<'a> Mapping<'a> {
             addresses: all_addresses
                 .map(|address| (&address.head.id.key, (address.address.as_deref(), address.dns_name.as_deref())))
                 .collect(),
+            partial: all_machines.filter(|machine| machine.is_partial).map(|machine| &machine.head.id.key).collect(),
             subscription,
             lists,
             directory,

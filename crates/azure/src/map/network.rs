@@ -107,7 +107,7 @@ impl Mapping<'_> {
             facts.flag("delete_on_termination", ends_with);
             found.relations.push(edge(&key, RelationType::AttachedTo, machine.clone(), facts.finish()));
         }
-        if self.machines_fault().is_some() {
+        if self.machines_fault().is_some() || machine.is_some_and(|machine| self.partial.contains(machine)) {
             found.unread_edges(&key, RelationType::AttachedTo);
             found.unread(&key, ["delete_on_termination"]);
         }

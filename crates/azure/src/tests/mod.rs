@@ -2,6 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod estate;
+mod items;
+mod paging;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

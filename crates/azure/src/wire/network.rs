@@ -31,6 +31,8 @@ pub(crate) struct Subnet {
 }
 
 impl Wire for Network {
+    const PARTS: &'static [&'static str] = &["subnets", "virtualNetworkPeerings"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let subnets = item.items("/properties/subnets").map(|subnet| {
@@ -87,6 +89,8 @@ pub(crate) struct IpConfiguration {
 }
 
 impl Wire for Interface {
+    const PARTS: &'static [&'static str] = &["ipConfigurations"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         // An interface of a uniform set lies below its machine.
@@ -196,6 +200,8 @@ impl Side {
 }
 
 impl Wire for SecurityGroup {
+    const PARTS: &'static [&'static str] = &["securityRules", "defaultSecurityRules"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let mut rules = Vec::new();
