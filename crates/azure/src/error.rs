@@ -58,6 +58,11 @@ fn code(said: &Said) -> String {
     said.json::<Document>().and_then(|document| document.error.code).unwrap_or_default()
 }
 
+/// Whether a code says that the version of the API is not known there: it is another cloud's, or a region's that is behind.
+fn is_about_version(code: &str) -> bool {
+    matches!(code, "InvalidApiVersionParameter" | "NoRegisteredProviderFound" | "InvalidResourceType" | "UnsupportedApiVersion")
+}
+
 /// What asks for a token calls itself so in errors.
 pub(crate) const TOKEN: &str = "token";
 
@@ -111,6 +116,9 @@ impl Fault {
             | HttpErrorKind::Unavailable { .. } => Reason::Failed,
         };
         let mut text = error.to_string();
+        if error.said().is_some_and(|said| is_about_version(&code(said))) {
+            text = format!("{text}; another version can be set by `api_versions` for {}", action.resource_type);
+        }
         if let Some(id) = error.call().request_id.as_deref() {
             text = format!("{text}, request {id}");
         }

@@ -180,7 +180,7 @@ impl Mapping<'_> {
             }
             if is_unsure {
                 found.unread_edges(&resource.key, RelationType::MemberOf);
-                found.unread(&resource.key, ["member_count", "spot_share"]);
+                found.unread(&resource.key, ["member_count", "spot_share", "sizes", "images"]);
             }
             if set.is_flexible.is_none() {
                 found.unread(&resource.key, ["orchestration"]);
@@ -206,10 +206,10 @@ impl Mapping<'_> {
         let count = i64::try_from(members.len()).ok();
         facts.count("desired_size", set.capacity.or(count));
         facts.texts("zones", Self::zones(&resource.region, &set.zones));
-        facts.texts("sizes", sizes);
-        facts.texts("images", images);
         facts.text("orchestration", set.is_flexible.map(|is_flexible| if is_flexible { "Flexible" } else { "Uniform" }));
         if !is_unsure {
+            facts.texts("sizes", sizes);
+            facts.texts("images", images);
             facts.count("member_count", count);
         }
         resource.attributes = facts.finish();

@@ -77,19 +77,28 @@ impl Found {
     }
 }
 
-/// Lists by which role reaches how far: what a principal may not do in a whole subscription shows it the parts where it may.
+/// Lists by which role reaches how far: what a principal may not do in a whole subscription shows it the parts where it may. Where it cannot be known what the
+/// role gives, any list may be such a part.
 ///
 /// Source: Azure role-based access control, "Understand scope".
 pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
-    if permissions.fault.is_some() {
-        return;
-    }
     let is_given = |action: Action| permissions.items.iter().any(|permission| permission.gives(action.name));
     let note = |action: Action, fault: &mut Option<Fault>| {
-        if fault.is_none() && !is_given(action) {
-            let text = "the role does not give this in the whole subscription, so that its lists show a part and prove no absence";
-            *fault = Some(Fault::new(Reason::Denied, action, text));
+        if fault.is_some() {
+            return;
         }
+        *fault = match &permissions.fault {
+            Some(unknown) => {
+                let text =
+                    format!("what the role gives is not known, so that the lists may show a part and prove no absence: {}", unknown.text);
+                Some(Fault { text, ..unknown.clone() })
+            }
+            None if is_given(action) => None,
+            None => {
+                let text = "the role does not give this in the whole subscription, so that its lists show a part and prove no absence";
+                Some(Fault::new(Reason::Denied, action, text))
+            }
+        };
     };
     note(action::GROUPS, &mut lists.groups.fault);
     note(action::MACHINES, &mut lists.machines.fault);
@@ -109,6 +118,10 @@ pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
     }
     if !lists.set_addresses.items.is_empty() {
         note(action::SET_ADDRESSES, &mut lists.set_addresses.fault);
+    }
+    // A set that is not shown has machines that are not shown.
+    for fault in [&mut lists.set_machines.fault, &mut lists.set_interfaces.fault, &mut lists.set_addresses.fault] {
+        *fault = fault.take().or_else(|| lists.sets.fault.clone());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Items that are not as they should be: one of them spoils neither its list nor what is known of it.
 
 use dewpoint_azure_sim::world::Rule;
-use dewpoint_azure_sim::{Effect, Fault, Mishap};
+use dewpoint_azure_sim::{Effect, Fault, Mishap, Rates};
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn estate() -> Estate {
     let (machine, nic) = (machine.id(), machine.nic_id());
     group.vm("b-web");
     let subnet = group.vnet("main", "10.0.0.0/16").subnet_id("default");
-    Estate { sim: start(world), account, machine, nic, nsg, set, pool, subnet }
+    Estate { sim: start_with(world, |settings| settings.rates = Rates::unlimited()), account, machine, nic, nsg, set, pool, subnet }
 }
 
 const LISTS: [(&str, Kind); 9] = [
@@ -54,9 +54,9 @@ fn keys(pull: &Pull, kind: Kind) -> Vec<&Key> {
 
 #[tokio::test]
 async fn a_value_that_is_new_costs_nothing_but_itself() {
+    let estate = estate();
+    let before = setup(&estate.sim).pull().await;
     for (operation, kind) in LISTS.into_iter().filter(|(_, kind)| *kind != Kind::SecurityGroup) {
-        let estate = estate();
-        let before = setup(&estate.sim).pull().await;
         estate.sim.faults(vec![Fault::new(Effect::NewEnumValue).operation(operation)]);
         let pull = setup(&estate.sim).pull().await;
         assert_eq!(incomplete(&pull), Vec::<String>::new(), "{operation}");
@@ -82,9 +82,9 @@ async fn what_does_not_fit_the_published_types_is_counted() {
 
 #[tokio::test]
 async fn an_item_without_a_place_lies_where_its_group_does() {
+    let estate = estate();
+    let before = setup(&estate.sim).pull().await;
     for (operation, _) in LISTS {
-        let estate = estate();
-        let before = setup(&estate.sim).pull().await;
         estate.sim.faults(vec![Fault::new(Effect::NoLocation).operation(operation)]);
         let pull = setup(&estate.sim).pull().await;
         assert_eq!(incomplete(&pull), Vec::<String>::new(), "{operation}");
@@ -97,10 +97,11 @@ async fn an_item_without_a_place_lies_where_its_group_does() {
 
 #[tokio::test]
 async fn an_item_that_is_none_truncates_its_list() {
+    let estate = estate();
+    let whole = setup(&estate.sim).pull().await;
     for (operation, kind) in LISTS {
         for effect in [Effect::NoId, Effect::TextItem] {
-            let estate = estate();
-            let before = keys(&setup(&estate.sim).pull().await, kind).len();
+            let before = keys(&whole, kind).len();
             estate.sim.faults(vec![Fault::new(effect.clone()).operation(operation)]);
             let pull = setup(&estate.sim).pull().await;
             assert_eq!(outcome(&pull, &estate.account, kind), Outcome::Truncated, "{operation} {effect:?}");

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
 mod estate;
+mod evidence;
 mod items;
 mod paging;
+mod scopes;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +17,7 @@ use dewpoint_core::model::{Account, Key, Kind, Outcome, Relation, RelationType, 
 use dewpoint_core::source::{Progress, Pull, Source};
 use dewpoint_http::{Proxies, SystemClock};
 
-use crate::{ApiVersions, AzureConfig, AzureSource, Collector, Credential, Endpoints, Rates, Subscriptions, Tuning};
+use crate::{ApiVersions, AzureConfig, AzureSource, Collector, Credential, Endpoints, Subscriptions, Tuning};
 
 /// A simulator with a world, over TLS as Azure is.
 fn start(world: World) -> Sim {
@@ -48,7 +50,7 @@ fn setup(sim: &Sim) -> Setup {
         proxies: Proxies::default(),
         api_versions: ApiVersions::default(),
         timeout: Duration::from_secs(60),
-        rates: Rates::default(),
+        rates: crate::Rates::default(),
         clock: Arc::new(SystemClock::new()),
     };
     Setup { config, tuning: Tuning { pause: Some(Duration::from_millis(5)), ..Tuning::default() } }

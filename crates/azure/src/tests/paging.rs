@@ -1,6 +1,6 @@
 //! Lists in pages, and what goes wrong on their way.
 
-use dewpoint_azure_sim::{Effect, Fault, Mishap};
+use dewpoint_azure_sim::{Effect, Fault, Mishap, Rates};
 use dewpoint_http::Limits;
 use serde_json::Value;
 
@@ -129,7 +129,7 @@ fn told(pull: &Pull) -> Vec<Value> {
 async fn the_size_of_pages_makes_no_difference() {
     let sim = start_with(World::generated(5, 2, 60), |settings| {
         settings.page_items = (1000, 1000);
-        settings.rates = dewpoint_azure_sim::Rates::unlimited();
+        settings.rates = Rates::unlimited();
     });
     let whole = setup(&sim).pull().await;
     sim.settings(|settings| settings.page_items = (1, 5));

@@ -141,6 +141,10 @@ pub(crate) struct PublicAddress {
     pub(crate) bound_to: Option<Key>,
     /// Whether it is deleted with the machine that it is bound to, where it says so.
     pub(crate) ends_with: Option<bool>,
+    /// Whether it is left open what it is bound to.
+    pub(crate) is_binding_unsaid: bool,
+    /// Whether it is left open what it is called.
+    pub(crate) is_name_unsaid: bool,
 }
 
 impl Wire for PublicAddress {
@@ -152,6 +156,8 @@ impl Wire for PublicAddress {
             dns_name: item.owned("/properties/dnsSettings/fqdn"),
             bound_to: item.reference("/properties/ipConfiguration/id"),
             ends_with: item.text("/properties/deleteOption").map(|option| option.eq_ignore_ascii_case("delete")),
+            is_binding_unsaid: item.is_unsaid("/properties/ipConfiguration"),
+            is_name_unsaid: item.is_unsaid("/properties/dnsSettings"),
         })
     }
 }
