@@ -85,6 +85,7 @@ impl Fault {
                 _ => Reason::Credentials,
             },
             HttpErrorKind::Unauthorised { .. } => Reason::Credentials,
+            _ if is_token && error.status() == Some(429) => Reason::Throttled,
             _ if is_token => Reason::Failed,
             HttpErrorKind::Forbidden { said } => match code(said).as_str() {
                 "DisallowedOperation" | "ReadOnlyDisabledSubscription" => Reason::Disabled,

@@ -145,8 +145,19 @@ impl Asset {
             Self::Address => lists.addresses = one.get(&[]).await?,
             Self::Balancer => lists.balancers = one.get(&[]).await?,
             Self::Gateway => lists.gateways = one.get(&[]).await?,
-            Self::SetInterfaces => lists.set_interfaces = one.list("networkInterfaces").await?,
-            Self::SetAddresses => lists.set_addresses = one.list("publicipaddresses").await?,
+            // What an instance has does not say where it lies: the instance does, and for all of a set's addresses the set.
+            Self::SetInterfaces => {
+                lists.set_interfaces = one.list("networkInterfaces").await?;
+                let machine: Listed<SetMachine> = One { action: SET_MACHINES, ..one }.get(&[]).await?;
+                let region = machine.items.first().and_then(|machine| machine.0.head.region.as_ref());
+                for nic in &mut lists.set_interfaces.items {
+                    nic.head.region = nic.head.region.take().or_else(|| region.cloned());
+                }
+            }
+            Self::SetAddresses => {
+                lists.set_addresses = one.list("publicipaddresses").await?;
+                lists.sets = One { action: SETS, ..one }.get(&[]).await?;
+            }
         }
         Ok(lists)
     }
