@@ -160,7 +160,8 @@ impl Mapping<'_> {
     pub(super) fn machine_behind(&self, configuration: &Key) -> Option<Key> {
         crate::wire::network::machine_of(configuration).or_else(|| {
             let nic = ids::before(configuration, "/ipconfigurations/")?;
-            let nic = self.interfaces.get(&nic)?;
+            // A balancer can have members of another subscription.
+            let Some(nic) = self.interfaces.get(&nic) else { return self.directory.behind(&nic).cloned() };
             nic.machine.clone().or_else(|| {
                 let holds = |machine: &&crate::wire::compute::Machine| machine.interfaces.iter().any(|one| one.key == nic.head.id.key);
                 self.lists.machines.items.iter().find(holds).map(|machine| machine.head.id.key.clone())

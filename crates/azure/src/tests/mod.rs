@@ -1,12 +1,15 @@
 //! The source against the simulator of Azure.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod agreement;
+mod credentials;
 mod estate;
 mod evidence;
 mod items;
 mod lives;
 mod machines;
 mod paging;
+mod pools;
 mod scopes;
 mod throttling;
 

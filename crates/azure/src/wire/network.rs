@@ -248,10 +248,11 @@ impl SecurityRule {
     }
 }
 
-/// Who has which address in which network: what is in a pool by its address is traced to its machine by this.
+/// Who has which address in which network, and which interface: what is in a pool by either is traced to its machine by this, in whatever subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     by_address: BTreeMap<(Key, std::net::IpAddr), Key>,
+    by_interface: BTreeMap<Key, Key>,
     peers: BTreeMap<Key, Vec<Key>>,
 }
 
@@ -262,6 +263,16 @@ impl Directory {
         if let (Some(network), Some(address)) = (network, address.and_then(|text| text.parse().ok())) {
             self.by_address.insert((network, address), holder.clone());
         }
+    }
+
+    /// Notes the machine that an interface hangs on.
+    pub(crate) fn add_interface(&mut self, interface: &Key, machine: &Key) {
+        self.by_interface.insert(interface.clone(), machine.clone());
+    }
+
+    /// The machine that an interface hangs on.
+    pub(crate) fn behind(&self, interface: &Key) -> Option<&Key> {
+        self.by_interface.get(interface)
     }
 
     /// Notes the networks that a network reaches.
