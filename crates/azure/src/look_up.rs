@@ -236,6 +236,11 @@ async fn in_subscription(
     }
     let answer = |key: &Key, kind: Kind| match Asset::of(key, kind) {
         Some(asset) => match (found.get(key), faults.get(&asset)) {
+            // What it lies in, and would say where, was not asked for: taken so, it would move to nowhere.
+            (Some(resource), _) if resource.region.is_any() => {
+                let text = format!("{key} is shown without its location");
+                Err(Fault::truncated(asset.0.action(), text).error(&source.config.name))
+            }
             (Some(resource), _) => Ok(Presence::Present(Box::new(bare(resource.clone())))),
             (None, Some(fault)) if fault.reason == Reason::Gone => Ok(Presence::Gone),
             (None, Some(fault)) => Err(fault.error(&source.config.name)),

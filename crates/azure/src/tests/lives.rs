@@ -260,6 +260,9 @@ async fn what_was_deleted_is_gone() {
     ] {
         assert_eq!(presence(&source, &id, kind).await, "gone", "{id}");
     }
+    sim.faults(vec![Fault::new(Effect::NoLocation).operation("virtualMachines.get")]);
+    assert_eq!(presence(&source, &keys[5].0, Kind::Instance).await, "truncated", "it is there, and nowhere");
+    sim.faults(Vec::new());
     // Of another subscription nothing is known, and a key of another form says nothing.
     let elsewhere = keys[5].0.replace(&account, "00000000-0000-4000-8000-00000000000b");
     assert_eq!(presence(&source, &elsewhere, Kind::Instance).await, "failed");
