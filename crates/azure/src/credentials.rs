@@ -17,7 +17,7 @@ use azure_identity::{
 };
 use dewpoint_azure_settings::{Credential, Endpoints, UserAssigned};
 use dewpoint_http::auth::{Authenticator, Credentials};
-use dewpoint_http::{Call, Clock, HttpError, HttpErrorKind, Limit, Origin, Said};
+use dewpoint_http::{Call, Clock, HttpError, HttpErrorKind, Limit, Origin, REDACTED, Said};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use jiff::{SignedDuration, Timestamp};
@@ -31,8 +31,9 @@ use crate::token_transport::TokenTransport;
 /// A token is renewed so long before it ends: calls that are on their way then still have a good one.
 const EARLY: SignedDuration = SignedDuration::from_mins(5);
 
-/// For how long a refusal stands before the credentials are tried again: many calls wait for one token, and each would ask anew.
-const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(10);
+/// For how long an answer stands before the next is asked for, be it a refusal or a token that will end soon: many calls wait for one token, and each would ask
+/// anew.
+const STANDS_FOR: SignedDuration = SignedDuration::from_secs(10);
 
 /// Why credentials cannot be used, before anybody was asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,7 @@ pub enum CredentialError {
     Certificate(#[from] InvalidCertificate),
 }
 
-/// Makes credentials of `azure_identity`: anew where one is refused, since each keeps its token.
+/// Makes credentials of `azure_identity`.
 pub(crate) struct Maker {
     pub(crate) tenant: String,
     pub(crate) credential: Credential,
@@ -63,6 +64,14 @@ impl Maker {
     fn assertion(&self, client_id: &str, pem: &SecretString) -> Result<Assertion, InvalidCertificate> {
         let audience = format!("{}/{}/oauth2/v2.0/token", self.endpoints.authority.as_str().trim_end_matches('/'), self.tenant);
         Assertion::new(client_id, &audience, pem, Arc::clone(&self.clock))
+    }
+
+    /// A text without the secret that was sent, should an answer repeat it.
+    fn redacted(&self, text: String) -> String {
+        match &self.credential {
+            Credential::ClientSecret { secret, .. } if !secret.expose_secret().is_empty() => text.replace(secret.expose_secret(), REDACTED),
+            _ => text,
+        }
     }
 
     fn options(&self) -> ClientOptions {
@@ -128,10 +137,10 @@ pub(crate) struct TokenSource {
 
 #[derive(Default)]
 struct State {
-    credential: Option<Arc<dyn TokenCredential>>,
     held: Option<Held>,
     generation: u64,
-    failed: Option<(HttpError, Timestamp)>,
+    /// Until when the last answer stands: an error, or a token that has but minutes to live.
+    standing: Option<(Timestamp, Option<HttpError>)>,
 }
 
 struct Held {
@@ -149,47 +158,45 @@ impl TokenSource {
         let mut state = self.state.lock().await;
         let now = self.maker.clock.now();
         if state.generation <= self.refused.load(Ordering::Acquire) {
-            // It keeps the token that was refused.
-            state.credential = None;
             state.held = None;
         }
         let left = |held: &Held| held.ends_at.duration_since(now);
         if let Some(held) = state.held.as_ref().filter(|held| left(held) > EARLY) {
             return Ok(held.credentials.clone());
         }
-        if let Some((error, until)) = &state.failed
+        if let Some((until, error)) = &state.standing
             && now < *until
         {
             // What is held may still be good for its last minutes.
-            let held = state.held.as_ref().filter(|held| left(held).is_positive());
-            return held.map_or_else(|| Err(error.clone()), |held| Ok(held.credentials.clone()));
+            match (state.held.as_ref().filter(|held| left(held).is_positive()), error) {
+                (Some(held), _) => return Ok(held.credentials.clone()),
+                (None, Some(error)) => return Err(error.clone()),
+                (None, None) => {}
+            }
         }
-        match self.ask(&mut state).await {
-            Ok(credentials) => {
-                state.failed = None;
-                Ok(credentials)
-            }
-            Err(error) => {
-                let until = now.checked_add(REFUSED_FOR).unwrap_or(Timestamp::MAX);
-                state.failed = Some((error.clone(), until));
-                match state.held.as_ref().filter(|held| left(held).is_positive()) {
-                    Some(held) => {
-                        tracing::warn!("The token could not be renewed, and is used for as long as it lives: {error}");
-                        Ok(held.credentials.clone())
-                    }
-                    None => Err(error),
+        let answer = self.ask(&mut state).await;
+        let until = now.checked_add(STANDS_FOR).unwrap_or(Timestamp::MAX);
+        state.standing = Some((until, answer.as_ref().err().cloned()));
+        match answer {
+            Ok(credentials) => Ok(credentials),
+            Err(error) => match state.held.as_ref().filter(|held| left(held).is_positive()) {
+                Some(held) => {
+                    tracing::warn!("The token could not be renewed, and is used for as long as it lives: {error}");
+                    Ok(held.credentials.clone())
                 }
-            }
+                None => Err(error),
+            },
         }
     }
 
     async fn ask(&self, state: &mut State) -> Result<Credentials, HttpError> {
-        let credential = match &state.credential {
-            Some(credential) => Arc::clone(credential),
-            None => self.maker.make().map_err(|error| self.failed(&error))?,
-        };
-        state.credential = Some(Arc::clone(&credential));
+        // Each keeps its token by a clock of its own, and what it read of files: a new one asks.
+        let credential = self.maker.make().map_err(|error| self.failed(&error))?;
         let token = credential.get_token(&[&self.scope], None).await.map_err(|error| self.failed(&error))?;
+        if token.token.secret().trim().is_empty() {
+            let (path, text) = ("access_token".to_owned(), "it is missing or empty".to_owned());
+            return Err(self.error(HttpErrorKind::Unexpected { path, text }));
+        }
         let secret = SecretString::from(token.token.secret().to_owned());
         let Ok(value) = HeaderValue::from_str(&format!("Bearer {}", secret.expose_secret())) else {
             return Err(self.error(HttpErrorKind::Unsendable { why: "the token has characters that a header cannot carry".to_owned() }));
@@ -208,7 +215,7 @@ impl TokenSource {
 
     /// Tells a refusal from a failure to ask.
     fn failed(&self, error: &azure_core::Error) -> HttpError {
-        let words = words(error);
+        let words = self.maker.redacted(words(error));
         let kind = match status(error) {
             Some(status @ (429 | 500..)) => HttpErrorKind::Unavailable { said: said(status, words) },
             Some(status) => HttpErrorKind::Unauthorised { said: said(status, words) },
@@ -257,13 +264,12 @@ const WORDS_MAX: usize = 600;
 fn words(error: &azure_core::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for part in std::iter::once(error.to_string()).chain(causes(error).map(ToString::to_string)) {
-        if parts.last().is_none_or(|last| !last.contains(&part)) {
+        let part = part.split("To troubleshoot, visit").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        if !parts.iter().any(|known| known.contains(&part)) {
             parts.push(part);
         }
     }
-    let text = parts.join(": ");
-    let text = text.split("To troubleshoot, visit").next().unwrap_or_default();
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = parts.join(": ");
     line.chars().take(WORDS_MAX).collect()
 }
 

@@ -174,11 +174,6 @@ impl Check<'_> {
     fn members(&self, members: &[Member]) -> Finding {
         let count = members.len();
         match &self.source.config.subscriptions {
-            Subscriptions::ManagementGroup(name) if members.is_empty() => {
-                let mend = "check the name of the management group, and that its subscriptions are in it or below it";
-                let text = format!("no subscription is below the management group {name}");
-                self.finding(MANAGEMENT_GROUP.name, Health::Error, text, Some(mend.to_owned()))
-            }
             Subscriptions::ManagementGroup(name) => {
                 self.ok(MANAGEMENT_GROUP.name, format!("subscriptions below the management group {name}: {count}"))
             }
@@ -491,7 +486,7 @@ fn mend_of(credential: &Credential) -> &'static str {
             "check that the token's file is there (AZURE_FEDERATED_TOKEN_FILE), and the application's id (AZURE_CLIENT_ID)"
         }
         Credential::ManagedIdentity { .. } => {
-            "assign the managed identity to what this runs on, or name the one that is assigned in `credential`"
+            "run where Azure has given a managed identity, assign it to what this runs on, or name the one that is assigned in `credential`"
         }
         Credential::AzureCli => "install the Azure CLI and log in with `az login`",
     }

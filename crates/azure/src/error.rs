@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     Unregistered,
     /// What was asked about does not exist (any more), in the platform's own words.
     Gone,
+    /// The call does not fit what it is about, such as the machines of a scale set that is not uniform.
+    Unfit,
     /// Anything else.
     Failed,
 }
@@ -56,6 +58,11 @@ fn code(said: &Said) -> String {
     said.json::<Document>().and_then(|document| document.error.code).unwrap_or_default()
 }
 
+/// Whether a code says that the version of the API is not known there: it is another cloud's, or a region's that is behind.
+fn is_about_version(code: &str) -> bool {
+    matches!(code, "InvalidApiVersionParameter" | "NoRegisteredProviderFound" | "InvalidResourceType" | "UnsupportedApiVersion")
+}
+
 /// What asks for a token calls itself so in errors.
 pub(crate) const TOKEN: &str = "token";
 
@@ -78,6 +85,7 @@ impl Fault {
                 _ => Reason::Credentials,
             },
             HttpErrorKind::Unauthorised { .. } => Reason::Credentials,
+            _ if is_token && error.status() == Some(429) => Reason::Throttled,
             _ if is_token => Reason::Failed,
             HttpErrorKind::Forbidden { said } => match code(said).as_str() {
                 "DisallowedOperation" | "ReadOnlyDisabledSubscription" => Reason::Disabled,
@@ -89,6 +97,7 @@ impl Fault {
             },
             HttpErrorKind::Refused { said } => match code(said).as_str() {
                 "MissingSubscriptionRegistration" => Reason::Unregistered,
+                "InvalidParameter" => Reason::Unfit,
                 "DisallowedOperation" | "ReadOnlyDisabledSubscription" => Reason::Disabled,
                 _ => Reason::Failed,
             },
@@ -108,6 +117,9 @@ impl Fault {
             | HttpErrorKind::Unavailable { .. } => Reason::Failed,
         };
         let mut text = error.to_string();
+        if error.said().is_some_and(|said| is_about_version(&code(said))) {
+            text = format!("{text}; another version can be set by `api_versions` for {}", action.resource_type);
+        }
         if let Some(id) = error.call().request_id.as_deref() {
             text = format!("{text}, request {id}");
         }
@@ -117,7 +129,7 @@ impl Fault {
     /// The same, of a page after the first: what came before is part of the whole.
     pub(crate) fn after_a_page(self, page: usize) -> Self {
         match self.reason {
-            Reason::Failed | Reason::Gone | Reason::Unregistered | Reason::Truncated => {
+            Reason::Failed | Reason::Gone | Reason::Unregistered | Reason::Unfit | Reason::Truncated => {
                 Self { reason: Reason::Truncated, text: format!("page {page}: {}", self.text), ..self }
             }
             Reason::Credentials | Reason::Denied | Reason::Throttled | Reason::Disabled => self,
@@ -135,7 +147,7 @@ impl Fault {
             Reason::Throttled => SourceError::Throttled { source_name, operation, text },
             Reason::Truncated => SourceError::Truncated { source_name, operation, text },
             Reason::Disabled => SourceError::Disabled { source_name, operation, text },
-            Reason::Unregistered | Reason::Gone | Reason::Failed => SourceError::Failed { source_name, operation, text },
+            Reason::Unregistered | Reason::Gone | Reason::Unfit | Reason::Failed => SourceError::Failed { source_name, operation, text },
         }
     }
 }

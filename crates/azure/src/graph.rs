@@ -7,7 +7,7 @@
 //! Source: Azure Resource Graph, "Work with large data sets", "Guidance for throttled requests", "Table and resource type reference"; REST API reference
 //! (2022-10-01), Resources.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use dewpoint_core::model::Account;
 use futures::{FutureExt, StreamExt, join};
@@ -95,6 +95,9 @@ impl Answer<'_> {
 
 /// What a query showed, by subscription.
 type BySubscription<T> = BTreeMap<Account, Listed<T>>;
+
+/// Where in its list an item of an id stands.
+type Places = HashMap<String, usize>;
 
 /// A machine with its power state, which the index keeps in a place of its own.
 struct Powered<T>(T);
@@ -211,6 +214,7 @@ impl Index<'_> {
         let truncated = |text: String| Fault::truncated(query.action, format!("Resource Graph: {text}"));
         let mut seen: HashSet<String> = HashSet::new();
         let mut token: Option<String> = None;
+        let mut places = Places::new();
         let mut shown = 0_u64;
         for number in 1..=PAGES_MAX {
             let mut options = json!({ "$top": ROWS_PER_PAGE, "resultFormat": "objectArray", "allowPartialScopes": false });
@@ -227,7 +231,7 @@ impl Index<'_> {
                 serde_json::from_slice(answer.body()).map_err(|error| truncated(format!("page {number} is no answer: {error}")))?;
             for raw in &page.data {
                 shown += 1;
-                self.take(raw, found).map_err(|refused| truncated(refused.text))?;
+                self.take(raw, found, &mut places).map_err(|refused| truncated(refused.text))?;
             }
             let next = page.skip_token.clone().filter(|token| !token.is_empty());
             match next {
@@ -246,7 +250,7 @@ impl Index<'_> {
     }
 
     /// Takes a row into its subscription's list. Columns without a value are none.
-    fn take<T: Wire>(&self, raw: &RawValue, found: &mut BySubscription<T>) -> Result<(), Refused> {
+    fn take<T: Wire>(&self, raw: &RawValue, found: &mut BySubscription<T>, places: &mut Places) -> Result<(), Refused> {
         let mut value = crate::wire::parse(raw)?;
         if let Some(columns) = value.as_object_mut() {
             columns.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
@@ -257,7 +261,7 @@ impl Index<'_> {
             return Err(Refused::new("", "a row belongs to no subscription that was asked about"));
         };
         let raw = serde_json::value::to_raw_value(&value).map_err(|error| Refused::new("", error.to_string()))?;
-        take_item(&raw, T::read(&raw), listed);
+        take_item(&raw, T::read(&raw), listed, places);
         Ok(())
     }
 }

@@ -343,16 +343,21 @@ impl Source for AzureSource {
         let members = self.members(&calls).await.map_err(|fault| fault.error(&self.config.name))?;
         let mut pull = Pull { exhaustive: true, ..Pull::default() };
         let mut open = Vec::new();
+        let mut closed = None;
         for member in members.iter() {
             match member.readable() {
                 Ok(subscription) => open.push((member, subscription)),
-                Err(fault) => self.add_unread(&mut pull, member, &fault, progress)?,
+                Err(fault) => {
+                    self.add_unread(&mut pull, member, &fault, progress)?;
+                    closed = closed.or(Some(fault));
+                }
             }
         }
         let accounts: Vec<Account> = open.iter().map(|(member, _)| member.account.clone()).collect();
         let read = self.read(&accounts, &calls).await;
 
         let (directory, elsewhere) = directory(read.iter().map(|(lists, _)| lists));
+        let elsewhere = elsewhere.or(closed);
         let observed_at = self.config.clock.now();
         for ((member, subscription), (lists, unsized_because)) in open.iter().zip(read) {
             let ground = Ground {
@@ -398,6 +403,7 @@ fn directory<'a>(lists: impl Iterator<Item = &'a Lists>) -> (Directory, Option<F
     for lists in lists {
         for nic in lists.interfaces.items.iter().chain(&lists.set_interfaces.items) {
             let Some(machine) = &nic.machine else { continue };
+            directory.add_interface(&nic.head.id.key, machine);
             for one in &nic.configurations {
                 directory.add(one.subnet.as_ref(), one.address.as_deref(), machine);
             }

@@ -1,6 +1,6 @@
 //! Lists page by page and item by item, to their end or to where they broke.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use dewpoint_core::model::Account;
 use dewpoint_http::{Answer, Request};
@@ -11,7 +11,7 @@ use crate::action::Action;
 use crate::arm::Calls;
 use crate::error::{Fault, Reason};
 use crate::item::Refused;
-use crate::wire::{Read, Wire, is_hollow};
+use crate::wire::{Read, Wire, gap};
 
 /// Most pages of one list: a hundred thousand items where pages are as small as they were ever seen.
 const PAGES_MAX: usize = 2000;
@@ -88,15 +88,19 @@ async fn pages<T: Wire>(
     listed: &mut Listed<T>,
 ) -> Result<(), Fault> {
     let mut seen: HashSet<String> = HashSet::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut request = first;
     for number in 1..=PAGES_MAX {
         let answer = match calls.send(action, account, request).await {
             Ok(answer) => answer,
-            Err(fault) if number == 1 && fault.reason == Reason::Unregistered => return Ok(()),
+            Err(fault) if number == 1 && fault.reason == Reason::Unregistered => {
+                tracing::info!(action = action.name, "Nothing to list: {fault}");
+                return Ok(());
+            }
             Err(fault) if number == 1 => return Err(fault),
             Err(fault) => return Err(fault.after_a_page(number)),
         };
-        let next = take_page(action, number, &answer, listed)?;
+        let next = take_page(action, number, &answer, listed, &mut places)?;
         tracing::debug!(action = action.name, page = number, items = listed.items.len(), "Read a page");
         let Some(next) = next else { return Ok(()) };
         if !seen.insert(next.clone()) {
@@ -107,31 +111,51 @@ async fn pages<T: Wire>(
     Err(Fault::truncated(action, format!("more than {PAGES_MAX} pages")))
 }
 
-/// Takes the items of a page, and returns where the next one is.
-fn take_page<T: Wire>(action: Action, number: usize, answer: &Answer, listed: &mut Listed<T>) -> Result<Option<String>, Fault> {
+/// Takes the items of a page, and returns where the next one is. `places` says which items there are by their folded ids.
+fn take_page<T: Wire>(
+    action: Action,
+    number: usize,
+    answer: &Answer,
+    listed: &mut Listed<T>,
+    places: &mut HashMap<String, usize>,
+) -> Result<Option<String>, Fault> {
     let page: Page<'_> =
         serde_json::from_slice(answer.body()).map_err(|error| Fault::truncated(action, format!("page {number} is no list: {error}")))?;
     for raw in page.value {
-        take_item(raw, T::read(raw), listed);
+        take_item(raw, T::read(raw), listed, places);
     }
     Ok(page.next_link.filter(|link| !link.trim().is_empty()))
 }
 
-/// Takes one item as it was read.
-pub(crate) fn take_item<T: Wire>(raw: &RawValue, read: Result<Read<T>, Refused>, listed: &mut Listed<T>) {
-    match read {
-        Ok(Read { item, misfit }) => {
-            let id = id_of(raw);
-            if T::HAS_PROPERTIES && is_hollow(raw) {
-                listed.refused.push(Refused::new(&id, format!("{id} is shown without its properties")));
-            }
-            if let Some(why) = misfit {
-                listed.misfits.push(Refused::new(&id, format!("it does not fit the published type: {why}")));
-            }
-            listed.items.push(item);
-        }
-        Err(refused) => listed.refused.push(refused),
+/// Takes one item as it was read. Pages of a list that changes meanwhile can overlap: an item that comes again takes the place of the older view, which
+/// `places` tells by id.
+pub(crate) fn take_item<T: Wire>(
+    raw: &RawValue,
+    read: Result<Read<T>, Refused>,
+    listed: &mut Listed<T>,
+    places: &mut HashMap<String, usize>,
+) {
+    let Read { item, misfit } = match read {
+        Ok(read) => read,
+        Err(refused) => return listed.refused.push(refused),
+    };
+    let id = id_of(raw);
+    if let Some(gap) = gap::<T>(raw) {
+        return listed.refused.push(Refused::new(&id, format!("{id} {gap}")));
     }
+    if let Some(why) = misfit {
+        listed.misfits.push(Refused::new(&id, format!("it does not fit the published type: {why}")));
+    }
+    let place = places.entry(fold(&id)).or_insert(listed.items.len());
+    match listed.items.get_mut(*place).filter(|_| !id.is_empty()) {
+        Some(older) => *older = item,
+        None => listed.items.push(item),
+    }
+}
+
+/// An id as it is compared.
+fn fold(id: &str) -> String {
+    id.trim_end_matches('/').to_lowercase()
 }
 
 /// The id of an item, to speak of it.

@@ -122,8 +122,8 @@ impl Listing<'_> {
 
     /// The machines of uniform scale sets: no list of the subscription shows them. Three calls a set, and a page for some hundred machines.
     pub(crate) async fn uniform(&self, sets: &Listed<ScaleSet>) -> Members {
-        let uniform = sets.items.iter().filter(|set| !set.is_flexible).map(|set| set.head.id.key.clone());
-        let reads = uniform.map(|set| async move { self.members(&set).await }.boxed());
+        let uniform = sets.items.iter().filter(|set| set.is_flexible != Some(true));
+        let reads = uniform.map(|set| async move { self.members(&set.head.id.key).await.unless_unfit(set) }.boxed());
         let answers: Vec<Members> = futures::stream::iter(reads.collect::<Vec<_>>()).buffered(SETS_AT_ONCE).collect().await;
         let mut members = Members::default();
         // Which sets there are decides which machines there are.
@@ -165,6 +165,14 @@ pub(crate) struct Members {
     pub(crate) machines: Listed<Machine>,
     pub(crate) interfaces: Listed<Interface>,
     pub(crate) addresses: Listed<PublicAddress>,
+}
+
+impl Members {
+    /// A set that runs its machines in a way that is not known here may have them under it, or among the ordinary ones: Azure tells by refusing the call.
+    fn unless_unfit(self, set: &ScaleSet) -> Self {
+        let is_unfit = matches!(&self.machines.fault, Some(Fault { reason: Reason::Unfit, .. }));
+        if set.is_flexible.is_none() && is_unfit { Self::default() } else { self }
+    }
 }
 
 /// Between two calls a set can be deleted.

@@ -19,7 +19,7 @@ use crate::lists::Lists;
 use crate::map::{Ground, Mapping};
 use crate::subscriptions::Member;
 use crate::wire::compute::SetMachine;
-use crate::wire::{Read, Wire};
+use crate::wire::{Read, Wire, gap};
 use crate::{AzureSource, directory};
 
 /// Resources asked for at the same time; the rate budget paces them as well.
@@ -145,8 +145,19 @@ impl Asset {
             Self::Address => lists.addresses = one.get(&[]).await?,
             Self::Balancer => lists.balancers = one.get(&[]).await?,
             Self::Gateway => lists.gateways = one.get(&[]).await?,
-            Self::SetInterfaces => lists.set_interfaces = one.list("networkInterfaces").await?,
-            Self::SetAddresses => lists.set_addresses = one.list("publicipaddresses").await?,
+            // What an instance has does not say where it lies: the instance does, and for all of a set's addresses the set.
+            Self::SetInterfaces => {
+                lists.set_interfaces = one.list("networkInterfaces").await?;
+                let machine: Listed<SetMachine> = One { action: SET_MACHINES, ..one }.get(&[]).await?;
+                let region = machine.items.first().and_then(|machine| machine.0.head.region.as_ref());
+                for nic in &mut lists.set_interfaces.items {
+                    nic.head.region = nic.head.region.take().or_else(|| region.cloned());
+                }
+            }
+            Self::SetAddresses => {
+                lists.set_addresses = one.list("publicipaddresses").await?;
+                lists.sets = One { action: SETS, ..one }.get(&[]).await?;
+            }
         }
         Ok(lists)
     }
@@ -170,6 +181,9 @@ impl One<'_> {
         let unfit = |text: String| Fault::truncated(self.action, text);
         let raw: Box<RawValue> = answer.json().map_err(|error| unfit(error.to_string()))?;
         let Read { item, .. } = T::read(&raw).map_err(|refused| unfit(refused.text))?;
+        if let Some(gap) = gap::<T>(&raw) {
+            return Err(unfit(format!("{} {gap}", self.path)));
+        }
         Ok(Listed { items: vec![item], ..Listed::default() })
     }
 
@@ -222,11 +236,20 @@ async fn in_subscription(
     }
     let answer = |key: &Key, kind: Kind| match Asset::of(key, kind) {
         Some(asset) => match (found.get(key), faults.get(&asset)) {
+            // What it lies in, and would say where, was not asked for: taken so, it would move to nowhere.
+            (Some(resource), _) if resource.region.is_any() => {
+                let text = format!("{key} is shown without its location");
+                Err(Fault::truncated(asset.0.action(), text).error(&source.config.name))
+            }
             (Some(resource), _) => Ok(Presence::Present(Box::new(bare(resource.clone())))),
             (None, Some(fault)) if fault.reason == Reason::Gone => Ok(Presence::Gone),
             (None, Some(fault)) => Err(fault.error(&source.config.name)),
             // It was read, and has lost this part.
-            (None, None) => Ok(Presence::Gone),
+            (None, None) if asset.1 != *key => Ok(Presence::Gone),
+            (None, None) => {
+                let text = format!("what Azure shows for {key} is something else, or cannot be taken");
+                Err(Fault::truncated(asset.0.action(), text).error(&source.config.name))
+            }
         },
         None => source.place(member, key, kind),
     };

@@ -54,7 +54,8 @@ fn not_seen(account: &Account) -> Fault {
 /// The subscriptions that are to be read, in the order of their ids.
 ///
 /// # Errors
-/// Where it cannot be known which they are. An identity that sees none may have lost its role, so that this is an error as well.
+/// Where it cannot be known which they are. An identity that sees none may have lost its role, and a management group that has none may have been emptied by
+/// mistake, so that these are errors as well.
 pub(crate) async fn list(which: &Subscriptions, calls: &Calls<'_>) -> Result<Vec<Member>, Fault> {
     match which {
         Subscriptions::All => {
@@ -67,8 +68,12 @@ pub(crate) async fn list(which: &Subscriptions, calls: &Calls<'_>) -> Result<Vec
         }
         Subscriptions::Listed(accounts) => Ok(each(accounts, calls).await),
         Subscriptions::ManagementGroup(name) => {
-            let (wanted, mut visible) = futures::join!(Box::pin(below(name, calls)), Box::pin(visible(calls)));
-            let (wanted, visible) = (wanted?, visible.as_mut().map_err(|fault| fault.clone())?);
+            let (wanted, visible) = futures::join!(Box::pin(below(name, calls)), Box::pin(visible(calls)));
+            let (wanted, mut visible) = (wanted?, visible?);
+            if wanted.is_empty() {
+                let text = format!("the management group `{name}` has no subscription below it");
+                return Err(Fault::new(Reason::Failed, MANAGEMENT_GROUP, text));
+            }
             let member = |account: Account| match visible.remove(&account) {
                 Some(subscription) => Member::seen(subscription),
                 None => Member { fault: Some(not_seen(&account)), account, subscription: None },

@@ -64,6 +64,15 @@ fn lost(error: reqwest::Error) -> Error {
     Error::new(kind, error.without_url())
 }
 
+/// What went wrong on this machine. Where nobody is to be connected with, waiting brings nobody.
+fn alone(error: reqwest::Error) -> Error {
+    if !error.is_connect() {
+        return lost(error);
+    }
+    let text = "nobody answers for managed identities here: this is no machine or service of Azure's, or a firewall keeps it from the metadata service";
+    Error::with_error(ErrorKind::Credential, error.without_url(), text)
+}
+
 #[async_trait]
 impl HttpClient for TokenTransport {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
@@ -81,7 +90,7 @@ impl HttpClient for TokenTransport {
         let Body::Bytes(body) = request.body() else {
             return Err(Error::with_message(ErrorKind::Other, "a request for a token has no stream"));
         };
-        let mut response = wire.body(body.clone()).send().await.map_err(lost)?;
+        let mut response = wire.body(body.clone()).send().await.map_err(|error| if is_outside { lost(error) } else { alone(error) })?;
         let status = response.status().as_u16();
         let mut headers = Headers::new();
         for (name, value) in response.headers() {

@@ -272,10 +272,10 @@ impl<'a> Call<'a> {
         let set = self.uniform_set(subscription, group, name, what)?;
         let view = self.view();
         let all = || set.instances.iter().map(|(number, instance)| (Cow::Owned(format!("{number:010}")), (*number, instance)));
+        let missing = |wanted: &str| ApiError::new(404, "ResourceNotFound", format!("The entity {name}_{wanted} was not found."));
         let one = |wanted: &str| {
             let number = wanted.parse().unwrap_or(u32::MAX);
-            let found = set.instances.get(&number).map(|instance| (number, instance));
-            found.ok_or_else(|| ApiError::new(404, "ResourceNotFound", format!("The entity {name}_{wanted} was not found.")))
+            set.instances.get(&number).map(|instance| (number, instance)).ok_or_else(|| missing(wanted))
         };
         let status = |instance: &crate::world::Instance| render::instance_view(instance.power, &instance.provisioning, &[], None);
         let show = move |number: u32, instance: &crate::world::Instance| {
@@ -287,13 +287,18 @@ impl<'a> Call<'a> {
         };
         match what {
             OfSet::Vms => self.listing(all().collect(), Last::Absent, move |(_, (number, instance))| Some(show(*number, instance))),
-            OfSet::Vm(number) => one(number).map(|(number, instance)| ok(&show(number, instance))),
+            OfSet::Vm(wanted) => {
+                let (number, instance) = one(wanted)?;
+                self.single(show(number, instance)).ok_or_else(|| missing(wanted))
+            }
             OfSet::VmInstanceView(number) => one(number).map(|(_, instance)| ok(&status(instance))),
             OfSet::Nics => self
                 .listing(all().collect(), Last::Absent, move |(_, (number, instance))| Some(render::instance_nic(set, *number, instance))),
             OfSet::VmNics(number) => {
                 let (number, instance) = one(number)?;
-                Ok(ok(&json!({"value": [render::instance_nic(set, number, instance)]})))
+                let mut value = vec![render::instance_nic(set, number, instance)];
+                super::quirks::spoil(&mut value, self.effect);
+                Ok(ok(&json!({ "value": value })))
             }
             OfSet::PublicIps => {
                 let items = all().filter(|(_, (_, instance))| instance.public_ip.is_some()).collect();

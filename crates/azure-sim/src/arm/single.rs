@@ -28,7 +28,7 @@ impl<'a> Call<'a> {
         self.query.only(&[])?;
         let found = self.enter(id)?;
         self.need(&action(&Route::Groups(String::new())), &format!("/subscriptions/{}/resourceGroups/{name}", found.id))?;
-        Ok(ok(&render::resource_group(&found.id, self.existing_group(found, name)?)))
+        self.single(render::resource_group(&found.id, self.existing_group(found, name)?)).ok_or_else(|| ApiError::group_not_found(name))
     }
 
     pub(super) fn management_group(&self, name: &str) -> Result<Response, ApiError> {
@@ -89,9 +89,14 @@ impl<'a> Call<'a> {
                 Some(value) => return Err(ApiError::parameter(format!("The value '{value}' of parameter $expand is invalid."))),
             }
         }
+        self.single(item).ok_or_else(missing)
+    }
+
+    /// A single resource, or what a fault makes of it; `None` where that is nothing.
+    pub(super) fn single(&self, item: serde_json::Value) -> Option<Response> {
         let mut items = vec![item];
         super::quirks::spoil(&mut items, self.effect);
-        items.first().map(ok).ok_or_else(missing)
+        items.first().map(ok)
     }
 
     pub(super) fn instance_view(&self, subscription: &str, group: &str, name: &str) -> Result<Response, ApiError> {

@@ -17,9 +17,6 @@ use crate::wire::network::Interface;
 const SET_MACHINES_MAX: i64 = 1000;
 const PLACEMENT_GROUP_MACHINES_MAX: i64 = 100;
 
-/// What a scale set has from its members.
-const OF_MEMBERS: [&str; 3] = ["sizes", "images", "member_count"];
-
 impl Mapping<'_> {
     pub(super) fn instances(&self) -> Scoped {
         let lists = self.lists;
@@ -171,22 +168,29 @@ impl Mapping<'_> {
         }
         let mut found = Found::default();
         found.note(action::SETS, &lists.sets);
+        // A machine that is shown in part may be in any set.
+        let is_unsure =
+            self.machines_fault().is_some() || lists.machines.items.iter().any(|machine| machine.is_partial && machine.set.is_none());
         for set in &lists.sets.items {
             let members = members.get(&set.head.id.key).map_or(&[][..], Vec::as_slice);
-            let resource = self.scaling_group(set, members);
+            let is_unsure = if set.is_flexible == Some(false) { self.machines_fault().is_some() } else { is_unsure };
+            let resource = self.scaling_group(set, members, is_unsure);
             for member in members {
                 found.relations.push(edge(&member.head.id.key, RelationType::MemberOf, resource.key.clone(), Attributes::new()));
             }
-            if self.machines_fault().is_some() {
+            if is_unsure {
                 found.unread_edges(&resource.key, RelationType::MemberOf);
-                found.unread(&resource.key, OF_MEMBERS);
+                found.unread(&resource.key, ["member_count", "spot_share", "sizes", "images"]);
+            }
+            if set.is_flexible.is_none() {
+                found.unread(&resource.key, ["orchestration"]);
             }
             found.resources.push(resource);
         }
         Scoped { kind: Kind::ScalingGroup, found, fault: lists.sets.fault.clone() }
     }
 
-    fn scaling_group(&self, set: &ScaleSet, members: &[&Machine]) -> Resource {
+    fn scaling_group(&self, set: &ScaleSet, members: &[&Machine], is_unsure: bool) -> Resource {
         let mut resource = self.resource(Kind::ScalingGroup, &set.head);
         resource.created_at = set.created_at;
         // The provider names nothing but what the last change of the set came to.
@@ -202,16 +206,13 @@ impl Mapping<'_> {
         let count = i64::try_from(members.len()).ok();
         facts.count("desired_size", set.capacity.or(count));
         facts.texts("zones", Self::zones(&resource.region, &set.zones));
-        facts.texts("sizes", sizes);
-        facts.texts("images", images);
-        facts.text("orchestration", Some(if set.is_flexible { "Flexible" } else { "Uniform" }));
-        facts.count("member_count", count);
-        resource.attributes = facts.finish();
-        if self.machines_fault().is_some() {
-            for name in OF_MEMBERS {
-                resource.attributes.remove(name);
-            }
+        facts.text("orchestration", set.is_flexible.map(|is_flexible| if is_flexible { "Flexible" } else { "Uniform" }));
+        if !is_unsure {
+            facts.texts("sizes", sizes);
+            facts.texts("images", images);
+            facts.count("member_count", count);
         }
+        resource.attributes = facts.finish();
         resource
     }
 
@@ -240,7 +241,7 @@ impl Mapping<'_> {
                 facts.flag("delete_on_termination", ends_with.get(&resource.key).copied());
                 found.relations.push(edge(&resource.key, RelationType::AttachedTo, machine.clone(), facts.finish()));
             }
-            if self.machines_fault().is_some() {
+            if self.machines_fault().is_some() || disk.machines.iter().any(|machine| self.partial.contains(machine)) {
                 found.unread_edges(&resource.key, RelationType::AttachedTo);
             }
             found.resources.push(resource);

@@ -77,24 +77,28 @@ impl Found {
     }
 }
 
-/// Lists by which role reaches how far: what a principal may not do in a whole subscription shows it the parts where it may.
+/// Lists by which role reaches how far: what a principal may not do in a whole subscription shows it the parts where it may. Where it cannot be known what the
+/// role gives, any list may be such a part.
 ///
 /// Source: Azure role-based access control, "Understand scope".
 pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
-    let text = match &permissions.fault {
-        None => "the role does not give this in the whole subscription, so that its lists show a part and prove no absence",
-        // A role that is given at some resource groups alone is refused this way too.
-        Some(Fault { reason: Reason::Denied, .. }) => {
-            "the role does not give Microsoft.Authorization/permissions/read in the whole subscription, so that nobody can tell whether it gives \
-             more there, and its lists prove no absence"
-        }
-        Some(_) => return,
-    };
     let is_given = |action: Action| permissions.items.iter().any(|permission| permission.gives(action.name));
     let note = |action: Action, fault: &mut Option<Fault>| {
-        if fault.is_none() && !is_given(action) {
-            *fault = Some(Fault::new(Reason::Denied, action, text));
+        if fault.is_some() {
+            return;
         }
+        *fault = match &permissions.fault {
+            Some(unknown) => {
+                let text =
+                    format!("what the role gives is not known, so that the lists may show a part and prove no absence: {}", unknown.text);
+                Some(Fault { text, operation: action.name, ..unknown.clone() })
+            }
+            None if is_given(action) => None,
+            None => {
+                let text = "the role does not give this in the whole subscription, so that its lists show a part and prove no absence";
+                Some(Fault::new(Reason::Denied, action, text))
+            }
+        };
     };
     note(action::GROUPS, &mut lists.groups.fault);
     note(action::MACHINES, &mut lists.machines.fault);
@@ -108,12 +112,16 @@ pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
     note(action::BALANCERS, &mut lists.balancers.fault);
     note(action::GATEWAYS, &mut lists.gateways.fault);
     // Without a set there is nothing that a role could hide.
-    if lists.sets.items.iter().any(|set| !set.is_flexible) {
+    if lists.sets.items.iter().any(|set| set.is_flexible != Some(true)) {
         note(action::SET_MACHINES, &mut lists.set_machines.fault);
         note(action::SET_INTERFACES, &mut lists.set_interfaces.fault);
     }
     if !lists.set_addresses.items.is_empty() {
         note(action::SET_ADDRESSES, &mut lists.set_addresses.fault);
+    }
+    // A set that is not shown has machines that are not shown.
+    for fault in [&mut lists.set_machines.fault, &mut lists.set_interfaces.fault, &mut lists.set_addresses.fault] {
+        *fault = fault.take().or_else(|| lists.sets.fault.clone());
     }
 }
 
@@ -131,6 +139,8 @@ pub(crate) struct Mapping<'a> {
     managers: BTreeMap<&'a Key, &'a str>,
     set_regions: BTreeMap<&'a Key, &'a Region>,
     interfaces: BTreeMap<&'a Key, &'a Interface>,
+    /// Machines that are shown without some of their parts.
+    partial: BTreeSet<&'a Key>,
     /// Interfaces by the machine that they hang on.
     by_machine: BTreeMap<Key, Vec<&'a Interface>>,
     /// Security groups by the subnet that they protect.
@@ -170,6 +180,7 @@ impl<'a> Mapping<'a> {
             }
         }
         let subnets = lists.networks.items.iter().flat_map(|network| &network.subnets);
+        let all_machines = lists.machines.items.iter().chain(&lists.set_machines.items);
         let all_addresses = lists.addresses.items.iter().chain(&lists.set_addresses.items);
         Self {
             group_regions: lists.groups.items.iter().filter_map(|group| Some((&group.head.id.key, group.head.region.as_ref()?))).collect(),
@@ -179,6 +190,7 @@ impl<'a> Mapping<'a> {
             addresses: all_addresses
                 .map(|address| (&address.head.id.key, (address.address.as_deref(), address.dns_name.as_deref())))
                 .collect(),
+            partial: all_machines.filter(|machine| machine.is_partial).map(|machine| &machine.head.id.key).collect(),
             subscription,
             lists,
             directory,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use dewpoint_core::model::rules::{Access, Direction, Peer, Rule, Rules, azure};
 use dewpoint_core::model::{Attributes, Key, Kind, RelationType, Resource};
+use dewpoint_core::source::STATE;
 use dewpoint_core::source::facts::{Addresses, Facts, edge};
 
 use super::{Found, Mapping, Scoped};
@@ -107,7 +108,7 @@ impl Mapping<'_> {
             facts.flag("delete_on_termination", ends_with);
             found.relations.push(edge(&key, RelationType::AttachedTo, machine.clone(), facts.finish()));
         }
-        if self.machines_fault().is_some() {
+        if self.machines_fault().is_some() || machine.is_some_and(|machine| self.partial.contains(machine)) {
             found.unread_edges(&key, RelationType::AttachedTo);
             found.unread(&key, ["delete_on_termination"]);
         }
@@ -128,7 +129,8 @@ impl Mapping<'_> {
         found.note(action::SET_ADDRESSES, &lists.set_addresses);
         for address in lists.addresses.items.iter().chain(&lists.set_addresses.items) {
             let mut resource = self.resource(Kind::PublicAddress, &address.head);
-            resource.state = Some(if address.bound_to.is_some() { "associated" } else { "unassociated" }.to_owned());
+            let state = if address.bound_to.is_some() { "associated" } else { "unassociated" };
+            resource.state = (!address.is_binding_unsaid).then(|| state.to_owned());
             let mut facts = Facts::default();
             facts.text("address", address.address.as_deref());
             facts.text("allocation", address.allocation.as_deref());
@@ -140,8 +142,14 @@ impl Mapping<'_> {
                 facts.flag("delete_on_termination", Some(is_of_set || address.ends_with.unwrap_or(false)));
                 found.relations.push(edge(&resource.key, RelationType::AttachedTo, machine, facts.finish()));
             }
-            if self.interfaces_fault().is_some() {
+            if self.interfaces_fault().is_some() || address.is_binding_unsaid {
                 found.unread_edges(&resource.key, RelationType::AttachedTo);
+            }
+            if address.is_binding_unsaid {
+                found.unread(&resource.key, [STATE]);
+            }
+            if address.is_name_unsaid {
+                found.unread(&resource.key, ["dns_name"]);
             }
             found.resources.push(resource);
         }
@@ -152,7 +160,8 @@ impl Mapping<'_> {
     pub(super) fn machine_behind(&self, configuration: &Key) -> Option<Key> {
         crate::wire::network::machine_of(configuration).or_else(|| {
             let nic = ids::before(configuration, "/ipconfigurations/")?;
-            let nic = self.interfaces.get(&nic)?;
+            // A balancer can have members of another subscription.
+            let Some(nic) = self.interfaces.get(&nic) else { return self.directory.behind(&nic).cloned() };
             nic.machine.clone().or_else(|| {
                 let holds = |machine: &&crate::wire::compute::Machine| machine.interfaces.iter().any(|one| one.key == nic.head.id.key);
                 self.lists.machines.items.iter().find(holds).map(|machine| machine.head.id.key.clone())

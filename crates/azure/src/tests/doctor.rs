@@ -130,8 +130,6 @@ async fn a_managed_identity_is_had_on_azure_alone() {
     let closed = "http://127.0.0.1:1".parse().unwrap();
     let source = setup(&sim).tuned(|tuning| tuning.metadata = Some(closed)).with(|config| {
         config.credential = Credential::ManagedIdentity { identity: None };
-        // It is asked again and again until the time is over.
-        config.timeout = Duration::from_millis(500);
     });
     let findings = source.build().doctor().await;
     let finding = trouble(&findings);
@@ -314,7 +312,7 @@ async fn a_management_group_is_checked() {
     let group = "Microsoft.Management/managementGroups/descendants/read";
     assert_eq!(named(&findings, group).text, "subscriptions below the management group inner: 1");
     assert!(named(&findings, "least-privilege role").text.contains("deploy/azure/management-group-role.json"));
-    for (name, words) in [("empty", "no subscription is below"), ("none", "'none' cannot be found")] {
+    for (name, words) in [("empty", "has no subscription below it"), ("none", "'none' cannot be found")] {
         let findings = of(name).doctor().await;
         let finding = trouble(&findings);
         assert_eq!((finding.check.as_str(), finding.outcome), (group, Health::Error));

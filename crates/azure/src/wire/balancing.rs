@@ -117,6 +117,8 @@ fn door(item: Item<'_>, port: &str) -> Door {
 pub(crate) struct LoadBalancer(pub(crate) Balancer);
 
 impl Wire for LoadBalancer {
+    const PARTS: &'static [&'static str] = &["frontendIPConfigurations", "backendAddressPools", "loadBalancingRules"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let mut pools = Vec::new();
@@ -174,6 +176,17 @@ fn frontend_zones(item: Item<'_>) -> Vec<String> {
 pub(crate) struct Gateway(pub(crate) Balancer);
 
 impl Wire for Gateway {
+    const PARTS: &'static [&'static str] = &[
+        "frontendIPConfigurations",
+        "frontendPorts",
+        "gatewayIPConfigurations",
+        "backendAddressPools",
+        "backendHttpSettingsCollection",
+        "httpListeners",
+        "requestRoutingRules",
+        "urlPathMaps",
+    ];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let mut pools = Vec::new();

@@ -153,7 +153,8 @@ pub(super) fn image_name(parts: [Option<&str>; 4], ids: [Option<&str>; 3]) -> Op
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ScaleSet {
     pub(crate) head: Head,
-    pub(crate) is_flexible: bool,
+    /// Whether its members are ordinary machines; `None` where it runs them in a way that is not known here.
+    pub(crate) is_flexible: Option<bool>,
     pub(crate) size: Option<String>,
     pub(crate) capacity: Option<i64>,
     /// Machines in one placement group cannot be as many.
@@ -191,8 +192,13 @@ impl Wire for ScaleSet {
 }
 
 /// A set that does not say is uniform: the mode is younger than the sets.
-pub(super) fn is_flexible(mode: Option<&str>) -> bool {
-    mode.is_some_and(|mode| mode.eq_ignore_ascii_case("flexible"))
+pub(super) fn is_flexible(mode: Option<&str>) -> Option<bool> {
+    match mode {
+        None => Some(false),
+        Some(mode) if mode.eq_ignore_ascii_case("uniform") => Some(false),
+        Some(mode) if mode.eq_ignore_ascii_case("flexible") => Some(true),
+        Some(_) => None,
+    }
 }
 
 /// A managed disk.

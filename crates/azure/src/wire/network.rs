@@ -31,6 +31,8 @@ pub(crate) struct Subnet {
 }
 
 impl Wire for Network {
+    const PARTS: &'static [&'static str] = &["subnets", "virtualNetworkPeerings"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let subnets = item.items("/properties/subnets").map(|subnet| {
@@ -87,6 +89,8 @@ pub(crate) struct IpConfiguration {
 }
 
 impl Wire for Interface {
+    const PARTS: &'static [&'static str] = &["ipConfigurations"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         // An interface of a uniform set lies below its machine.
@@ -137,6 +141,10 @@ pub(crate) struct PublicAddress {
     pub(crate) bound_to: Option<Key>,
     /// Whether it is deleted with the machine that it is bound to, where it says so.
     pub(crate) ends_with: Option<bool>,
+    /// Whether it is left open what it is bound to.
+    pub(crate) is_binding_unsaid: bool,
+    /// Whether it is left open what it is called.
+    pub(crate) is_name_unsaid: bool,
 }
 
 impl Wire for PublicAddress {
@@ -148,6 +156,8 @@ impl Wire for PublicAddress {
             dns_name: item.owned("/properties/dnsSettings/fqdn"),
             bound_to: item.reference("/properties/ipConfiguration/id"),
             ends_with: item.text("/properties/deleteOption").map(|option| option.eq_ignore_ascii_case("delete")),
+            is_binding_unsaid: item.is_unsaid("/properties/ipConfiguration"),
+            is_name_unsaid: item.is_unsaid("/properties/dnsSettings"),
         })
     }
 }
@@ -196,6 +206,8 @@ impl Side {
 }
 
 impl Wire for SecurityGroup {
+    const PARTS: &'static [&'static str] = &["securityRules", "defaultSecurityRules"];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         let mut rules = Vec::new();
@@ -236,10 +248,11 @@ impl SecurityRule {
     }
 }
 
-/// Who has which address in which network: what is in a pool by its address is traced to its machine by this.
+/// Who has which address in which network, and which interface: what is in a pool by either is traced to its machine by this, in whatever subscription.
 #[derive(Debug, Default)]
 pub(crate) struct Directory {
     by_address: BTreeMap<(Key, std::net::IpAddr), Key>,
+    by_interface: BTreeMap<Key, Key>,
     peers: BTreeMap<Key, Vec<Key>>,
 }
 
@@ -250,6 +263,16 @@ impl Directory {
         if let (Some(network), Some(address)) = (network, address.and_then(|text| text.parse().ok())) {
             self.by_address.insert((network, address), holder.clone());
         }
+    }
+
+    /// Notes the machine that an interface hangs on.
+    pub(crate) fn add_interface(&mut self, interface: &Key, machine: &Key) {
+        self.by_interface.insert(interface.clone(), machine.clone());
+    }
+
+    /// The machine that an interface hangs on.
+    pub(crate) fn behind(&self, interface: &Key) -> Option<&Key> {
+        self.by_interface.get(interface)
     }
 
     /// Notes the networks that a network reaches.
