@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dewpoint_azure::Collector;
 use dewpoint_azure_sim::world::{Subscription, World};
 use dewpoint_azure_sim::{Settings, Sim, Start};
 use dewpoint_core::model::Kind;
@@ -57,7 +58,7 @@ async fn a_pull_takes_the_pages_of_its_lists() {
     const PAGE: usize = 100;
     let world = World::generated(21, 3, 1500);
     let sim = start(&world, PAGE);
-    let (_, mut calls) = super::pull(&sim).await;
+    let (_, mut calls) = super::pull(&sim, Collector::Arm).await;
     let told: u64 = calls.values().sum();
     let served = sim.counters();
     let tokens = served.by_operation.get("token").copied().unwrap_or_default();
@@ -79,7 +80,7 @@ async fn calls_grow_by_pages_and_not_by_machines() {
     for (subscriptions, machines) in [(1, 0), (1, 600), (4, 600), (4, 2400)] {
         let world = World::generated(22, subscriptions, machines);
         let sim = start(&world, PAGE);
-        let (pull, calls) = super::pull(&sim).await;
+        let (pull, calls) = super::pull(&sim, Collector::Arm).await;
         assert_eq!(pull.resources.values().filter(|resource| resource.kind == Kind::Instance).count(), machines);
         let calls: u64 = calls.values().sum();
         let sets = world.subscriptions.values().flat_map(|held| held.scale_sets.values()).filter(|set| !set.is_flexible()).count();

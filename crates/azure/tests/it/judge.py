@@ -74,7 +74,7 @@ class Expected:
         if key(id) in self.resources:
             raise SystemExit(f"the SDKs list {id} twice")
         self.resources[key(id)] = {
-            "kind": kind, "provider": "azure", "native_id": id, "account": account, "region": region, "name": name, "state": state,
+            "kind": kind, "provider": "azure", "native_id": id.lower(), "account": account, "region": region, "name": name, "state": state,
             "tags": dict(tags or {}), "created_at": moment(created), "attributes": attributes or {},
         }
 
@@ -467,15 +467,13 @@ def network_of_address(address):
 def state_of(statuses, provisioning):
     codes = [status.code.lower() for status in statuses]
     word = next((code.removeprefix("powerstate/") for code in codes if code.startswith("powerstate/")), None)
-    if "hibernationstate/hibernated" in codes:
-        word = "hibernated"
     if provisioning == "Deleting":
         return "stopping", "deleting"
     if word is None:
         return ("pending", "creating") if provisioning == "Creating" else (None, None)
     states = {
         "running": "running", "creating": "pending", "starting": "pending", "stopping": "stopping", "deallocating": "stopping",
-        "stopped": "stopped", "deallocated": "stopped", "hibernated": "stopped",
+        "stopped": "stopped", "deallocated": "stopped",
     }
     return states.get(word, "unknown"), word
 
@@ -589,6 +587,8 @@ def differences(inventory, expected):
     for resource in inventory["resources"]:
         held = {name: resource.get(name) for name in next(iter(expected.resources.values()))}
         held["attributes"].pop("rules_digest", None)
+        # The same id has another case in each API.
+        held["native_id"] = held["native_id"].lower()
         held["created_at"] = held["created_at"] and moment(datetime.datetime.fromisoformat(held["created_at"]))
         found[resource["key"]] = held
     relations = {(edge["from"], edge["type"], edge["to"]): edge["attributes"] for edge in inventory["relations"]}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
+use dewpoint_azure::Collector;
 use dewpoint_azure_sim::Sim;
 use dewpoint_azure_sim::world::{Backend, Rule, World};
 use dewpoint_core::source::{Pull, Remark};
@@ -104,12 +105,15 @@ fn estate() -> World {
 #[tokio::test]
 async fn azures_sdks_see_the_same_estate() {
     let sim = Sim::start(estate()).unwrap();
-    let (pull, _) = super::pull(&sim).await;
-    // Machines are listed without a power state now and then; nothing else is odd.
-    let odd: Vec<_> = pull.remarks.iter().filter(|remark| !remark.text.starts_with("some facts of ")).collect();
-    assert_eq!(odd, Vec::<&Remark>::new());
-    assert_eq!(pull.unread_edges, BTreeMap::new());
-    let said = judge(&sim, &Folder::new("azure-judged"), &[("inventory", &inventory(&pull))]);
+    let (arm, _) = super::pull(&sim, Collector::Arm).await;
+    let (graph, _) = super::pull(&sim, Collector::ResourceGraph).await;
+    for pull in [&arm, &graph] {
+        // Machines are listed without a power state now and then; nothing else is odd.
+        let odd: Vec<_> = pull.remarks.iter().filter(|remark| !remark.text.starts_with("some facts of ")).collect();
+        assert_eq!(odd, Vec::<&Remark>::new());
+        assert_eq!(pull.unread_edges, BTreeMap::new());
+    }
+    let said = judge(&sim, &Folder::new("azure-judged"), &[("arm", &inventory(&arm)), ("resource_graph", &inventory(&graph))]);
     println!("{}", said.unwrap_or_else(|differences| panic!("{differences}")));
 }
 
@@ -141,7 +145,7 @@ fn ends(field: &'static str, end: &'static str) -> impl Fn(&Value) -> bool {
 #[tokio::test]
 async fn what_an_inventory_has_wrong_is_told() {
     let sim = Sim::start(World::generated(12, 1, 60)).unwrap();
-    let (pull, _) = super::pull(&sim).await;
+    let (pull, _) = super::pull(&sim, Collector::Arm).await;
     let whole = inventory(&pull);
     let changed = |change: &dyn Fn(&mut Value)| {
         let mut inventory = whole.clone();

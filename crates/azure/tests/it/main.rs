@@ -21,14 +21,14 @@ use dewpoint_core::model::{Outcome, Scope, SourceName};
 use dewpoint_core::source::{Progress, Pull, Source};
 
 /// A source that reads everything there is in a simulator.
-fn source(sim: &Sim) -> AzureSource {
+fn source(sim: &Sim, collector: Collector) -> AzureSource {
     let url = || sim.url().parse().unwrap();
     AzureSource::new(AzureConfig {
         name: "azure".parse().unwrap(),
         tenant: TENANT.to_owned(),
         credential: Credential::ClientSecret { client_id: CLIENT.to_owned(), secret: CLIENT_SECRET.into() },
         subscriptions: Subscriptions::All,
-        collector: Collector::Arm,
+        collector,
         endpoints: Endpoints { authority: url(), resource_manager: url(), audience: "https://management.azure.com".to_owned() },
         ca_pem: Some(sim.authority().unwrap().as_bytes().to_vec()),
         proxies: Proxies::default(),
@@ -56,8 +56,8 @@ impl Progress for Tally {
 }
 
 /// A whole pull, and the calls that it took.
-async fn pull(sim: &Sim) -> (Pull, BTreeMap<String, u64>) {
+async fn pull(sim: &Sim, collector: Collector) -> (Pull, BTreeMap<String, u64>) {
     let tally = Tally::default();
-    let pull = source(sim).pull(&tally).await.unwrap();
+    let pull = source(sim, collector).pull(&tally).await.unwrap();
     (pull, tally.0.into_inner().unwrap())
 }
