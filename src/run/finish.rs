@@ -16,7 +16,7 @@ use crate::told;
 use super::about;
 use super::gaps::is_gap;
 use super::ready::NotReady;
-use super::report::{FailedDocument, Failure, HEARTBEAT, Heartbeat, Problem, ReceiptDocument, Report};
+use super::report::{FailedDocument, Failure, HEARTBEAT, Heartbeat, Problem, ReceiptDocument, Report, Usage};
 use super::stand::Standing;
 use super::{Context, Ended, Mode, Only, Options, RunError, Stand};
 use crate::rules::Failure as RuleFailure;
@@ -292,6 +292,7 @@ pub(super) async fn report(
     }
     let exit = exits.first().copied().unwrap_or(Exit::Done);
     let (calls, waited_s) = context.meter.take();
+    let usage = Usage::of(&calls, &receipts);
     let error = Failure::of(exit, &problems);
     let problems: Vec<Problem> = problems.into_iter().map(|(_, problem)| problem).collect();
     let errors = if error.is_some() { problems.clone() } else { Vec::new() };
@@ -304,6 +305,7 @@ pub(super) async fn report(
         counts,
         failed,
         holds: plan.holds.iter().map(document::hold).collect(),
+        usage,
         calls,
         waited_s,
         deferred: stand.decisions.deferred,

@@ -1,7 +1,7 @@
 //! The report that every run leaves: as a JSON document and as text.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -159,6 +159,9 @@ pub struct Report {
     pub holds: Vec<Value>,
     /// API calls, by source or target and operation.
     pub calls: BTreeMap<String, BTreeMap<String, u64>>,
+    /// What the calls of each source come to for what they read.
+    #[serde(default)]
+    pub usage: BTreeMap<SourceName, Usage>,
     /// Seconds spent waiting for rate limits, by source or target.
     pub waited_s: BTreeMap<String, f64>,
     /// Resources that wait: for their age, because a rule defers them, or because they are frozen.
@@ -307,6 +310,53 @@ pub fn rest_text(report: &Report, verbose: bool) -> String {
     text
 }
 
+/// What the calls of a source come to for what they read.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    /// All calls.
+    pub calls: u64,
+    /// Accounts or subscriptions that were asked about.
+    pub accounts: u64,
+    /// Machines that were read.
+    pub machines: u64,
+    /// Calls for each account.
+    pub per_account: f64,
+    /// Calls for each thousand machines; `None` where none was read.
+    pub per_thousand_machines: Option<f64>,
+}
+
+impl Usage {
+    /// That of each source that made calls and has receipts.
+    #[must_use]
+    pub fn of(calls: &BTreeMap<String, BTreeMap<String, u64>>, receipts: &[ReceiptDocument]) -> BTreeMap<SourceName, Self> {
+        let mut read: BTreeMap<&SourceName, (BTreeSet<&Account>, u64)> = BTreeMap::new();
+        for receipt in receipts.iter().filter(|receipt| !matches!(receipt.outcome, Outcome::Skipped | Outcome::Orphaned)) {
+            let (accounts, machines) = read.entry(&receipt.source).or_default();
+            accounts.insert(&receipt.account);
+            *machines += receipt.count.filter(|_| receipt.kind == Kind::Instance).unwrap_or_default();
+        }
+        let usage = |(source, (accounts, machines)): (&SourceName, (BTreeSet<&Account>, u64))| {
+            let calls: u64 = calls.get(source.as_str())?.values().sum();
+            let accounts = accounts.len() as u64;
+            let share = |of: u64| if of == 0 { None } else { Some(calls as f64 / of as f64) };
+            let usage = Self {
+                calls,
+                accounts,
+                machines,
+                per_account: share(accounts)?,
+                per_thousand_machines: share(machines).map(|each| each * 1000.0),
+            };
+            Some((source.clone(), usage))
+        };
+        read.into_iter().filter_map(usage).collect()
+    }
+
+    fn words(self) -> String {
+        let thousand = self.per_thousand_machines.map(|calls| format!(", {calls:.1} for a thousand machines")).unwrap_or_default();
+        format!(" ({:.1} for an account{thousand})", self.per_account)
+    }
+}
+
 /// Operations shown of a source or target without `-v`.
 const OPERATIONS_MAX: usize = 4;
 
@@ -329,7 +379,8 @@ fn requests(text: &mut String, report: &Report, verbose: bool) {
         }
         let waited = report.waited_s.get(name).filter(|waited| **waited >= 0.05);
         let waited = waited.map(|waited| format!("; waited {waited:.1} s")).unwrap_or_default();
-        let _ = writeln!(text, "asked     {name}: {total}: {}{waited}", parts.join(", "));
+        let usage = report.usage.iter().find(|(source, _)| source.as_str() == name).map(|(_, usage)| usage.words()).unwrap_or_default();
+        let _ = writeln!(text, "asked     {name}: {total}{usage}: {}{waited}", parts.join(", "));
     }
 }
 

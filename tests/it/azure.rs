@@ -44,6 +44,13 @@ fn an_estate_is_synced_once_whichever_collector_reads_it() {
     let cloud = SimulatedAzure::start(Azure::generated(3, 2, 60), "", TIMERS);
     let first = cloud.sync(0);
     assert_eq!(gaps(&first), BTreeMap::new());
+    let usage = &first["usage"]["azure"];
+    assert_eq!((&usage["accounts"], &usage["machines"]), (&serde_json::json!(2), &serde_json::json!(60)));
+    let (calls, per_account) = (usage["calls"].as_f64().unwrap(), usage["per_account"].as_f64().unwrap());
+    assert!((per_account - calls / 2.0).abs() < 0.01 && per_account < 30.0, "no call for each machine: {usage}");
+    assert!((usage["per_thousand_machines"].as_f64().unwrap() - calls / 0.06).abs() < 0.01, "{usage}");
+    let told = cloud.run(&["sync"]).out;
+    assert!(told.contains(" for an account, ") && told.contains(" for a thousand machines)"), "{told}");
     assert_eq!(stages(&cloud, "instance").values().sum::<usize>(), 60);
     assert_eq!(counts(&cloud.sync(0)), none(), "the second sync has nothing to do");
     cloud.configure(GRAPH, TIMERS);

@@ -155,6 +155,7 @@ fn sync_holds_and_runs() {
             ("failed", List),
             ("holds", List),
             ("calls", Map),
+            ("usage", Map),
             ("waited_s", Map),
         ],
     );

@@ -1,4 +1,4 @@
-#![expect(clippy::indexing_slicing, clippy::expect_used, clippy::needless_pass_by_value, reason = "tests may")]
+#![expect(clippy::indexing_slicing, clippy::expect_used, clippy::unwrap_used, clippy::needless_pass_by_value, reason = "tests may")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
