@@ -242,7 +242,7 @@ rate:
     "#);
     assert_snapshot!(errors_in_aws("burst: 3\nrole_arn: x"), @r#"
     4:5: unknown key `burst` in `sources.a`
-      help: `burst` belongs in `sources[].rate.auto_scaling` or `sources[].rate.ec2` or `sources[].rate.load_balancing` or `sources[].rate.organizations` or `sources[].rate.sts` or `sources[].rates.compute` or `sources[].rates.network` or `sources[].rates.resource_graph` or `sources[].rates.resource_manager`
+      help: `burst` belongs in `sources[].rate.auto_scaling` or `sources[].rate.compute` or `sources[].rate.ec2` or `sources[].rate.load_balancing` or `sources[].rate.network` or `sources[].rate.organizations` or `sources[].rate.resource_graph` or `sources[].rate.resource_manager` or `sources[].rate.sts`
     5:5: unknown key `role_arn` in `sources.a`
       help: did you mean `role_name`?
     "#);

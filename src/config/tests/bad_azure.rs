@@ -443,21 +443,21 @@ rate:
     6:14: `sources.a.timeout`: expected a duration from 1s to 1h, found `0s`
     7:12: `sources.a.proxy`: a proxy's address has no path
       help: for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`
-    9:39: `sources.a.rates.resource_manager.per_second`: expected a whole number from 1 to 1000000, found 0
-    9:49: `sources.a.rates.resource_manager.burst`: expected a whole number from 1 to 1000000, found -1
-    10:18: unknown key `requests_per_second` in `sources.a.rates.compute`
-      help: `requests_per_second` belongs in `sources[].rate.auto_scaling` or `sources[].rate.ec2` or `sources[].rate.load_balancing` or `sources[].rate.organizations` or `sources[].rate.sts` or `targets[].rate`
-    11:16: `sources.a.rates.network`: expected a mapping, found 10
-      help: for example `{ per_second: 10, burst: 40 }`
-    12:7: unknown key `graph` in `sources.a.rates`
+    9:48: `sources.a.rate.resource_manager.requests_per_second`: expected a whole number from 1 to 1000000, found 0
+    9:58: `sources.a.rate.resource_manager.burst`: expected a whole number from 1 to 1000000, found -1
+    10:18: unknown key `per_second` in `sources.a.rate.compute`
+      help: known here: `burst`, `requests_per_second`
+    11:16: `sources.a.rate.network`: expected a mapping, found 10
+      help: for example `{ requests_per_second: 10, burst: 40 }`
+    12:7: unknown key `graph` in `sources.a.rate`
       help: known here: `compute`, `network`, `resource_graph`, `resource_manager`
-    13:7: `sources.a.rates.resource_graph`: expected a mapping, found nothing
+    13:7: `sources.a.rate.resource_graph`: expected a mapping, found nothing
       help: leave the key out to get its default
     ");
     let keys = "rates: { compute: { burst: 1 } }\nregions: all\naccounts: organization\npath: x\nca_file: x.pem";
     assert_snapshot!(errors_in_azure(&format!("{TENANT}{CLI}{keys}")), @r"
-    6:5: unknown key `rate` in `sources.a`
-      help: did you mean `rates`?
+    6:5: unknown key `rates` in `sources.a`
+      help: did you mean `rate`?
     7:5: unknown key `regions` in `sources.a`
       help: `regions` goes with `kind: aws`
     8:5: unknown key `accounts` in `sources.a`

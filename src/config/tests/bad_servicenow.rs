@@ -257,7 +257,7 @@ fn pace_and_the_rest() {
     7:34: `targets.s.rate.requests_per_second`: expected a whole number from 1 to 1000, found 0
     7:34: `targets.s.rate.requests_per_second`: expected a whole number from 1 to 1000, found 1001
     7:40: unknown key `burst` in `targets.s.rate`
-      help: `burst` belongs in `sources[].rate.auto_scaling` or `sources[].rate.ec2` or `sources[].rate.load_balancing` or `sources[].rate.organizations` or `sources[].rate.sts` or `sources[].rates.compute` or `sources[].rates.network` or `sources[].rates.resource_graph` or `sources[].rates.resource_manager`
+      help: `burst` belongs in `sources[].rate.auto_scaling` or `sources[].rate.compute` or `sources[].rate.ec2` or `sources[].rate.load_balancing` or `sources[].rate.network` or `sources[].rate.organizations` or `sources[].rate.resource_graph` or `sources[].rate.resource_manager` or `sources[].rate.sts`
     7:17: `targets.s.batch_size`: expected a whole number from 1 to 500, found 501
     7:17: `targets.s.batch_size`: expected a whole number from 1 to 500, found 0
     7:14: `targets.s.timeout`: expected a duration from 1s to 1h, found `2h`

@@ -1,7 +1,7 @@
 //! What the sources' mappings share: attributes in canonical form, addresses, edges.
 
+use core::net::IpAddr;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

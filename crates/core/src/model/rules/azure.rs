@@ -2,7 +2,7 @@
 //!
 //! Sources: Azure, "Network security groups" and "Virtual network service tags"; REST reference of `SecurityRule` (Network 2024-03-01).
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 

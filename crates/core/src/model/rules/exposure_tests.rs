@@ -267,7 +267,7 @@ fn matches(rule: &Rule, packet: Packet) -> bool {
     };
     let is_to = match &rule.destination {
         Some(Peer::Cidr { cidr }) => {
-            cidr.parse::<IpNet>().is_ok_and(|net| packet.to.parse().is_ok_and(|to: std::net::IpAddr| net.contains(&to)))
+            cidr.parse::<IpNet>().is_ok_and(|net| packet.to.parse().is_ok_and(|to: core::net::IpAddr| net.contains(&to)))
         }
         _ => true,
     };
