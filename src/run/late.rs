@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::estate::Estate;
 use crate::inventory::Coverage;
-use crate::model::{Key, Kind, Receipts, Scope, SourceName};
+use crate::model::{Account, Key, Kind, Receipts, Scope, SourceName};
 use crate::source::{Presence, Pull, Remark, STATE, Source};
 
 use super::Context;
@@ -21,20 +21,23 @@ pub(super) async fn confirm_absences(
     pull: &mut Pull,
 ) {
     for source in sources.iter().filter(|source| source.lists_late() && coverage.sources.contains_key(source.name())) {
-        let absent = absent(estate, pull, source.name());
+        // Places are there for as long as something lies in them, which is known only once the rest is.
+        let (places, absent): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            absent(estate, pull, source.name()).into_iter().partition(|(_, (kind, _))| matches!(kind, Kind::Region | Kind::Zone));
         if absent.is_empty() {
             continue;
         }
         let keys: Vec<(Key, Kind)> = absent.iter().map(|(key, (kind, _))| (key.clone(), *kind)).collect();
         let mut tally = Tally::default();
-        let mut there = BTreeSet::new();
+        // What is there, or may be: the index told nothing of it to anybody.
+        let mut untold = BTreeSet::new();
         for (key, answer) in source.look_up(&keys, context.meter).await {
             match answer {
                 Ok(Presence::Gone) => tally.gone += 1,
                 Ok(Presence::Present(resource)) => {
                     tally.there += 1;
                     take(estate, pull, &key, *resource);
-                    there.insert(key);
+                    untold.insert(key);
                 }
                 Err(error) => {
                     tally.unknown += 1;
@@ -42,10 +45,19 @@ pub(super) async fn confirm_absences(
                         let why = format!("its index does not show {key}, and whether that is gone could not be asked: {error}");
                         pull.receipts.doubt(scope, &why);
                     }
+                    untold.insert(key);
                 }
             }
         }
-        keep_around(estate, pull, &there);
+        let accounts: BTreeSet<&Account> =
+            untold.iter().filter_map(|key| estate.resources.get(key)).map(|known| &known.resource.account).collect();
+        for key in places.into_keys() {
+            if let Some(known) = estate.resources.get(&key).filter(|known| accounts.contains(&known.resource.account)) {
+                pull.resources.insert(key.clone(), Arc::clone(&known.resource));
+                untold.insert(key);
+            }
+        }
+        keep_around(estate, pull, &untold);
         let Tally { there, gone, unknown } = tally;
         let text = format!(
             "{} known resources are not in its index: {there} are there all the same, {gone} are gone, {unknown} not known",
@@ -90,8 +102,8 @@ fn take(estate: &Estate, pull: &mut Pull, key: &Key, resource: crate::model::Res
 
 /// Keeps what the index would have told of others out of what it left out: edges, and the attributes that a listing has from its neighbours' listings. A
 /// machine has its addresses from its interfaces, and those have theirs from public addresses, so that two steps are taken.
-fn keep_around(estate: &Estate, pull: &mut Pull, there: &BTreeSet<Key>) {
-    let mut around = there.clone();
+fn keep_around(estate: &Estate, pull: &mut Pull, untold: &BTreeSet<Key>) {
+    let mut around = untold.clone();
     for _ in 0..STEPS {
         let touched = estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to));
         let next: Vec<Key> = touched.flat_map(|id| [id.from.clone(), id.to.clone()]).collect();
@@ -100,7 +112,7 @@ fn keep_around(estate: &Estate, pull: &mut Pull, there: &BTreeSet<Key>) {
     for id in estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to)) {
         pull.unread_edges.entry(id.proving_end().clone()).or_default().insert(id.relation);
     }
-    for key in around.difference(there) {
+    for key in around.difference(untold) {
         let (Some(resource), Some(known)) = (pull.resources.get_mut(key), estate.resources.get(key)) else { continue };
         let names = of_others(known.resource.kind).iter().filter(|name| known.resource.attributes.contains_key(**name));
         for name in names {

@@ -112,6 +112,30 @@ fn an_index_that_is_late_or_leaves_things_out_retires_nothing() {
 }
 
 #[test]
+fn what_an_index_leaves_out_and_nobody_can_ask_about_leaves_all_around_it_as_it_is() {
+    let mut azure = Azure::generated(8, 1, 40);
+    // The only machine in its zone.
+    azure.subscription("sub-0").group("rg-far", "westeurope").vm("far-1").zone("7");
+    let cloud = SimulatedAzure::start(azure, ", timeout: 4s", TIMERS);
+    cloud.sync(0);
+    cloud.configure(&format!("{GRAPH}, timeout: 4s"), TIMERS);
+    let is_denied = |operation: &str| Fault::new(Effect::Deny).operation(operation);
+    for (denied, missing) in [(true, 0.02), (true, 0.1), (false, 0.1), (false, 0.5)] {
+        cloud.sim.settings(|settings| settings.graph_missing = missing);
+        let gets = ["networkInterfaces.get", "publicIPAddresses.get", "virtualMachines.get"].map(is_denied);
+        cloud.sim.faults(if denied { gets.to_vec() } else { Vec::new() });
+        for _ in 0..2 {
+            let ran = cloud.run(&["sync", "--output", "json"]);
+            assert!(matches!(ran.code, 0 | 3), "{}", ran.err);
+            assert_eq!(counts(&ran.document()), none(), "denied: {denied}, missing: {missing}");
+        }
+    }
+    cloud.sim.faults(Vec::new());
+    cloud.sim.settings(|settings| settings.graph_missing = 0.0);
+    assert_eq!(counts(&cloud.sync(0)), none());
+}
+
+#[test]
 fn what_can_no_longer_be_read_stays() {
     let mut azure = Azure::generated(2, 2, 40);
     let denied = azure.subscription("sub-1").id.clone();

@@ -419,7 +419,8 @@ fn directory<'a>(lists: impl Iterator<Item = &'a Lists>) -> (Directory, Option<F
         for network in &lists.networks.items {
             directory.add_peers(&network.head.id.key, &network.peers);
         }
-        let faults = [&lists.interfaces.fault, &lists.set_interfaces.fault, &lists.networks.fault];
+        let faults =
+            [&lists.interfaces.fault, &lists.set_interfaces.fault, &lists.networks.fault, &lists.balancers.fault, &lists.gateways.fault];
         fault = fault.or_else(|| faults.into_iter().flatten().next().cloned());
     }
     (directory, fault)

@@ -145,14 +145,10 @@ impl Asset {
             Self::Address => lists.addresses = one.get(&[]).await?,
             Self::Balancer => lists.balancers = one.get(&[]).await?,
             Self::Gateway => lists.gateways = one.get(&[]).await?,
-            // What an instance has does not say where it lies: the instance does, and for all of a set's addresses the set.
+            // What an instance has does not say where it lies: the set does.
             Self::SetInterfaces => {
                 lists.set_interfaces = one.list("networkInterfaces").await?;
-                let machine: Listed<SetMachine> = One { action: SET_MACHINES, ..one }.get(&[]).await?;
-                let region = machine.items.first().and_then(|machine| machine.0.head.region.as_ref());
-                for nic in &mut lists.set_interfaces.items {
-                    nic.head.region = nic.head.region.take().or_else(|| region.cloned());
-                }
+                lists.sets = One { action: SETS, ..one }.get(&[]).await?;
             }
             Self::SetAddresses => {
                 lists.set_addresses = one.list("publicipaddresses").await?;
@@ -245,7 +241,7 @@ async fn in_subscription(
             (None, Some(fault)) if fault.reason == Reason::Gone => Ok(Presence::Gone),
             (None, Some(fault)) => Err(fault.error(&source.config.name)),
             // It was read, and has lost this part.
-            (None, None) if asset.1 != *key => Ok(Presence::Gone),
+            (None, None) if asset.1 != *key && found.contains_key(&asset.1) => Ok(Presence::Gone),
             (None, None) => {
                 let text = format!("what Azure shows for {key} is something else, or cannot be taken");
                 Err(Fault::truncated(asset.0.action(), text).error(&source.config.name))

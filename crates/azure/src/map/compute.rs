@@ -34,7 +34,9 @@ impl Mapping<'_> {
             let set = ids::before(&machine.head.id.key, "/virtualmachines/").and_then(|set| sets.get(&set).copied());
             self.instance(&mut found, machine, machine.power.as_deref(), set);
         }
-        Scoped { kind: Kind::Instance, found, fault: self.machines_fault().cloned() }
+        // Whether machines run is of their own kind's facts, in a list of its own.
+        let fault = self.machines_fault().or(lists.run_states.fault.as_ref()).cloned();
+        Scoped { kind: Kind::Instance, found, fault }
     }
 
     /// One machine. `set` is the uniform scale set that it is an instance of: what it buys and runs it may say there alone.
@@ -48,7 +50,9 @@ impl Mapping<'_> {
         let mut facts = Facts::default();
         facts.text("size", machine.size.as_deref());
         let priority = machine.priority.as_deref().or_else(|| set.and_then(|set| set.priority.as_deref()));
-        facts.text("purchase", Some(purchase(priority)));
+        // An instance of a uniform set has it from its set: where that was not read, nobody knows.
+        let is_told = priority.is_some() || !(is_of_set(&key) || machine.is_partial) || set.is_some();
+        facts.text("purchase", is_told.then(|| purchase(priority)));
         facts.text("image", machine.image.as_deref());
         facts.text("os_family", machine.os.as_deref().map(str::to_lowercase).as_deref());
         facts.text("zone", machine.zones.first().map(|zone| ids::zone_name(&resource.region, zone)).as_deref());
@@ -66,6 +70,11 @@ impl Mapping<'_> {
         let is_ending = state == Some(InstanceState::Stopping) && interfaces.is_empty();
         self.network_facts(&mut facts, interfaces, is_ending);
         resource.attributes = facts.finish();
+        if self.has_unread_interfaces(machine) {
+            for name in OF_INTERFACES {
+                resource.attributes.remove(name);
+            }
+        }
 
         for group in self.groups_of(interfaces) {
             found.relations.push(edge(&key, RelationType::ProtectedBy, group.clone(), Attributes::new()));
@@ -86,7 +95,10 @@ impl Mapping<'_> {
         if resource.state.is_none() {
             names.extend(["state", "provider_state"]);
         }
-        names.extend(["vcpus", "memory_mib", "architecture"].into_iter().filter(|name| missing(name)));
+        names.extend(["vcpus", "memory_mib", "architecture", "purchase"].into_iter().filter(|name| missing(name)));
+        if self.has_unread_interfaces(machine) {
+            names.extend(OF_INTERFACES);
+        }
         if machine.vm_id.is_none() {
             names.insert(attributes::LIFE);
         }
@@ -106,6 +118,15 @@ impl Mapping<'_> {
         found.unread(&resource.key, names);
         if self.interfaces_fault().is_some() || self.lists.networks.fault.is_some() {
             found.unread_edges(&resource.key, RelationType::ProtectedBy);
+        }
+    }
+
+    /// Whether the machine has interfaces that were not read, so that what the others tell is a part.
+    fn has_unread_interfaces(&self, machine: &Machine) -> bool {
+        let is_missing = || machine.interfaces.iter().any(|attached| !self.interfaces.contains_key(&attached.key));
+        match is_of_set(&machine.head.id.key) {
+            true => self.lists.set_interfaces.fault.is_some(),
+            false => self.lists.interfaces.fault.is_some() && (machine.interfaces.is_empty() || is_missing()),
         }
     }
 
@@ -248,6 +269,14 @@ impl Mapping<'_> {
         }
         Scoped { kind: Kind::Volume, found, fault: lists.disks.fault.clone() }
     }
+}
+
+/// What a machine has from its interfaces.
+const OF_INTERFACES: [&str; 6] = ["private_addresses", "public_addresses", "macs", "network", "subnet", "private_dns_name"];
+
+/// Whether a machine is an instance of a uniform scale set.
+fn is_of_set(key: &Key) -> bool {
+    ids::path(key).contains("/virtualmachinescalesets/")
 }
 
 /// `spot` for capacity that can be taken back; `Low` is its older name.

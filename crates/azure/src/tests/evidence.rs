@@ -80,12 +80,15 @@ async fn whatever_list_fails_nothing_happens() {
             check_nothing_happened(&observe(&mut estate, &second, 3), &format!("{list} {effect:?}"));
         }
     }
-    for page in [Fault::new(Effect::ProviderError).contains("statusOnly"), Fault::new(Effect::EmptyList).contains("statusOnly")] {
+    for (effect, is_failure) in [(Effect::ProviderError, true), (Effect::EmptyList, false)] {
+        let page = Fault::new(effect).contains("statusOnly");
         let mut estate = Estate::default();
         let _ = observe(&mut estate, &first, 1);
         sim.faults(vec![page]);
         let second = pull(&observed_by(&sim)).await;
-        assert_eq!(incomplete(&second), Vec::<String>::new(), "machines do not hang on how they run");
+        // A list that fails is told; one that shows nothing tells nothing.
+        let failed = incomplete(&second).iter().any(|gap| gap.contains(" instance: "));
+        assert_eq!(failed, is_failure, "{:?}", incomplete(&second));
         check_nothing_happened(&observe(&mut estate, &second, 2), "how machines run");
         let known = estate.resources.values().filter(|known| known.resource.kind == Kind::Instance);
         let states: BTreeSet<_> = known.filter_map(|known| known.resource.state.as_deref()).collect();
@@ -162,4 +165,35 @@ async fn a_role_that_was_narrowed_takes_nothing_away() {
     let second = pull(&source).await;
     assert_eq!(all(&second, Kind::Instance).len(), 1);
     check_nothing_happened(&observe(&mut estate, &second, 2), "narrowed");
+}
+
+#[tokio::test]
+async fn what_a_machine_has_from_others_is_never_taken_in_part() {
+    let mut world = World::new();
+    let mut group = world.subscription("prod").group("rg", "westeurope");
+    let machine = group.vm("two").interface("10.0.9.9").id();
+    for at in 0..60 {
+        group.vm(&format!("vm-{at:02}"));
+    }
+    group.uniform_set("spot", 2).spot();
+    let sim = start_with(world, |settings| settings.page_items = (5, 5));
+    // The list of interfaces breaks off somewhere in the middle, wherever the machine's two stand.
+    for page in 2..12 {
+        sim.faults(vec![Fault::new(Effect::ProviderError).operation("networkInterfaces.list").page(page)]);
+        let pull = setup(&sim).pull().await;
+        let facts = &resource(&pull, &machine).attributes;
+        let count = facts.get("private_addresses").map(|addresses| addresses.as_array().unwrap().len());
+        assert!(matches!(count, None | Some(2)), "page {page}: {facts:?}");
+    }
+    // What an instance of a set buys is said by the set alone.
+    sim.faults(vec![Fault::new(Effect::Deny).operation("resourceGraph").contains("virtualmachinescalesets'")]);
+    let graph = setup(&sim).with(|config| config.collector = crate::Collector::ResourceGraph).pull().await;
+    let members: Vec<_> =
+        all(&graph, Kind::Instance).into_iter().filter(|machine| machine.native_id.contains("/virtualMachineScaleSets/")).collect();
+    assert_eq!(members.len(), 2);
+    for member in members {
+        assert_ne!(member.attributes.get("purchase").and_then(|word| word.as_str()), Some("on_demand"));
+        let is_unread = graph.unread.get(&member.key).is_some_and(|names| names.contains("purchase"));
+        assert!(is_unread || member.attributes.contains_key("purchase"));
+    }
 }
