@@ -118,7 +118,7 @@ fn what_an_index_leaves_out_and_nobody_can_ask_about_leaves_all_around_it_as_it_
     azure.subscription("sub-0").group("rg-far", "westeurope").vm("far-1").zone("7");
     let cloud = SimulatedAzure::start(azure, ", timeout: 4s", TIMERS);
     cloud.sync(0);
-    cloud.configure(&format!("{GRAPH}, timeout: 4s"), TIMERS);
+    cloud.configure(GRAPH, TIMERS);
     let is_denied = |operation: &str| Fault::new(Effect::Deny).operation(operation);
     for (denied, missing) in [(true, 0.02), (true, 0.1), (false, 0.1), (false, 0.5)] {
         cloud.sim.settings(|settings| settings.graph_missing = missing);

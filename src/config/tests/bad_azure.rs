@@ -463,7 +463,7 @@ rate:
     8:5: unknown key `accounts` in `sources.a`
       help: `accounts` goes with `kind: aws`
     9:5: unknown key `path` in `sources.a`
-      help: `path` goes with `kind: file`
+      help: did you mean `rate`?
     10:5: unknown key `ca_file` in `sources.a`
       help: `ca_file` belongs in `sources[].endpoints` or `targets[]`
     ");
