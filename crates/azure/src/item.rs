@@ -42,6 +42,16 @@ impl<'a> Item<'a> {
         self.0.pointer(pointer).is_some_and(|value| !value.is_object())
     }
 
+    /// Whether a text stands there, or nothing at all.
+    pub(crate) fn is_text_or_missing(self, pointer: &str) -> bool {
+        self.0.pointer(pointer).is_none_or(Value::is_string)
+    }
+
+    /// Whether a list of such values stands there, or nothing at all.
+    pub(crate) fn is_list_of(self, pointer: &str, is_such: impl Fn(&'a Value) -> bool) -> bool {
+        self.0.pointer(pointer).is_none_or(|value| value.as_array().is_some_and(|items| items.iter().all(is_such)))
+    }
+
     /// A number, which may be written as text.
     pub(crate) fn count(self, pointer: &str) -> Option<i64> {
         match self.0.pointer(pointer)? {

@@ -205,13 +205,12 @@ fn canonical(rule: &SecurityRule) -> Vec<Rule> {
         false => (Direction::Egress, &rule.destination, &rule.source),
     };
     let protocol = azure::protocol(&rule.protocol);
-    let some_ports = |side: &Side| -> Vec<String> { side.ports.iter().map(|range| azure::ports(&protocol, range)).collect() };
-    let or_all = |ports: Vec<String>| if ports.is_empty() { vec!["all".to_owned()] } else { ports };
+    let ports_of = |side: &Side| -> Vec<String> { side.ports.iter().map(|range| azure::ports(&protocol, range)).collect() };
     let mut rules = Vec::new();
     for peer in parts(peers) {
         for part in parts(own) {
-            for ports in or_all(some_ports(&rule.destination)) {
-                for source_ports in or_all(some_ports(&rule.source)) {
+            for ports in ports_of(&rule.destination) {
+                for source_ports in ports_of(&rule.source) {
                     rules.push(Rule {
                         priority: rule.priority,
                         access: if rule.is_allow { Access::Allow } else { Access::Deny },
@@ -229,9 +228,8 @@ fn canonical(rule: &SecurityRule) -> Vec<Rule> {
     rules
 }
 
-/// Who one side of a rule is. A side that names nobody is everybody.
+/// Who one side of a rule is: never nobody, see [`Side`].
 fn parts(side: &Side) -> Vec<Peer> {
     let prefixes = side.prefixes.iter().map(|prefix| Peer::azure(prefix));
-    let parts: Vec<Peer> = prefixes.chain(side.groups.iter().map(|group| Peer::application_group(ids::path(group)))).collect();
-    if parts.is_empty() { vec![Peer::Any] } else { parts }
+    prefixes.chain(side.groups.iter().map(|group| Peer::application_group(ids::path(group)))).collect()
 }

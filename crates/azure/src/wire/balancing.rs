@@ -118,6 +118,7 @@ pub(crate) struct LoadBalancer(pub(crate) Balancer);
 
 impl Wire for LoadBalancer {
     const PARTS: &'static [&'static str] = &["frontendIPConfigurations", "backendAddressPools", "loadBalancingRules"];
+    const REFERENCES: &'static [&'static str] = &["publicIPAddress", "subnet", "backendAddressPool"];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;

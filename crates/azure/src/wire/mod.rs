@@ -30,6 +30,9 @@ pub(crate) trait Wire: Sized {
     /// Properties that list its parts, or what leads to them.
     const PARTS: &'static [&'static str] = &[];
 
+    /// Properties, its own and those of its parts, that refer to something else.
+    const REFERENCES: &'static [&'static str] = &[];
+
     /// Reads it out of JSON of any form. What is not there is left out; only an id has to be there.
     fn lenient(item: Item<'_>) -> Result<Self, Refused>;
 
@@ -44,29 +47,61 @@ pub(crate) fn parse(raw: &RawValue) -> Result<Value, Refused> {
     serde_json::from_str(raw.get()).map_err(|error| Refused::new("", format!("an item is no JSON: {error}")))
 }
 
-/// What an item lacks, so that taking it would say that it has none of it: its properties, which every kind that is listed has, or a list of its parts. A list
-/// that is missing is an empty one; what stands in its place and is none tells nothing.
+/// What an item lacks, so that taking it would say that it has none of it: its properties, which every kind that is listed has, a list of its parts, one of
+/// these, or a reference. What is missing is none; what stands in its place and is something else, such as null, tells nothing.
 pub(crate) fn gap<T: Wire>(raw: &RawValue) -> Option<String> {
+    if !T::HAS_PROPERTIES {
+        return None;
+    }
+    let Some(properties) = properties_of(raw) else { return Some("is shown without its properties".to_owned()) };
+    if T::PARTS.is_empty() && T::REFERENCES.is_empty() {
+        return None;
+    }
+    let properties = fields(properties);
+    if let Some(reference) = unsaid::<T>(&properties) {
+        return Some(format!("is shown with {} as its {reference}", instead(properties.get(reference))));
+    }
+    for name in T::PARTS {
+        let Some(list) = properties.get(*name) else { continue };
+        let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else {
+            return Some(format!("is shown with {} as its {name}", instead(Some(list))));
+        };
+        for part in parts {
+            let Some(properties) = properties_of(part) else { return Some(format!("is shown with one of its {name} left open")) };
+            if let Some(reference) = unsaid::<T>(&fields(properties)) {
+                return Some(format!("is shown with the {reference} of one of its {name} left open"));
+            }
+        }
+    }
+    None
+}
+
+/// The properties of an item or a part, where they are an object.
+fn properties_of(raw: &RawValue) -> Option<&RawValue> {
     #[derive(serde::Deserialize)]
     struct Properties<'a> {
         #[serde(borrow)]
         properties: Option<&'a RawValue>,
     }
-    let is = |raw: &RawValue, begin: char| raw.get().trim_start().starts_with(begin);
-    if !T::HAS_PROPERTIES {
-        return None;
-    }
-    let properties = serde_json::from_str::<Properties<'_>>(raw.get()).ok().and_then(|item| item.properties);
-    let Some(properties) = properties.filter(|properties| is(properties, '{')) else {
-        return Some("is shown without its properties".to_owned());
-    };
-    if T::PARTS.is_empty() {
-        return None;
-    }
-    let properties: BTreeMap<String, &RawValue> = serde_json::from_str(properties.get()).unwrap_or_default();
-    let unlisted = T::PARTS.iter().find(|part| properties.get(**part).is_some_and(|value| !is(value, '[')))?;
-    let instead = if properties.get(*unlisted).is_some_and(|value| is(value, 'n')) { "null" } else { "no list" };
-    Some(format!("is shown with {instead} as its {unlisted}"))
+    let properties = serde_json::from_str::<Properties<'_>>(raw.get()).ok()?.properties;
+    properties.filter(|properties| is_object(properties))
+}
+
+fn is_object(raw: &RawValue) -> bool {
+    raw.get().trim_start().starts_with('{')
+}
+
+fn fields(object: &RawValue) -> BTreeMap<String, &RawValue> {
+    serde_json::from_str(object.get()).unwrap_or_default()
+}
+
+/// The first reference in whose place something else stands.
+fn unsaid<T: Wire>(properties: &BTreeMap<String, &RawValue>) -> Option<&'static str> {
+    T::REFERENCES.iter().find(|name| properties.get(**name).is_some_and(|value| !is_object(value))).copied()
+}
+
+fn instead(raw: Option<&&RawValue>) -> &'static str {
+    if raw.is_some_and(|raw| raw.get().trim_start().starts_with('n')) { "null" } else { "something else" }
 }
 
 #[cfg(test)]
@@ -78,6 +113,7 @@ mod tests {
 
     impl Wire for Whole {
         const PARTS: &'static [&'static str] = &["rules"];
+        const REFERENCES: &'static [&'static str] = &["group"];
 
         fn lenient(_: Item<'_>) -> Result<Self, Refused> {
             Ok(Self)
@@ -93,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_not_told_is_a_gap() {
         check_gap(r#"{"properties": {"rules": []}}"#, None);
-        check_gap(r#"{"properties": { "other": null, "rules" : [1]}}"#, None);
+        check_gap(r#"{"properties": { "other": null, "rules" : [{"properties": {"group": {"id": "g"}, "other": null}}]}}"#, None);
         check_gap(r#"{"properties": {}}"#, None);
         let hollow = Some("is shown without its properties");
         check_gap(r#"{"id": "x"}"#, hollow);
@@ -101,6 +137,14 @@ mod tests {
         check_gap(r#"{"properties": []}"#, hollow);
         check_gap(r#""text""#, hollow);
         check_gap(r#"{"properties": {"rules": null}}"#, Some("is shown with null as its rules"));
-        check_gap(r#"{"properties": {"rules": {}}}"#, Some("is shown with no list as its rules"));
+        check_gap(r#"{"properties": {"rules": {}}}"#, Some("is shown with something else as its rules"));
+        check_gap(r#"{"properties": {"group": null}}"#, Some("is shown with null as its group"));
+        let part = Some("is shown with one of its rules left open");
+        check_gap(r#"{"properties": {"rules": [null]}}"#, part);
+        check_gap(r#"{"properties": {"rules": [{"properties": {}}, {"properties": null}]}}"#, part);
+        check_gap(
+            r#"{"properties": {"rules": [{"properties": {"group": null}}]}}"#,
+            Some("is shown with the group of one of its rules left open"),
+        );
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct Subnet {
 
 impl Wire for Network {
     const PARTS: &'static [&'static str] = &["subnets", "virtualNetworkPeerings"];
+    const REFERENCES: &'static [&'static str] = &["networkSecurityGroup"];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
@@ -90,6 +91,7 @@ pub(crate) struct IpConfiguration {
 
 impl Wire for Interface {
     const PARTS: &'static [&'static str] = &["ipConfigurations"];
+    const REFERENCES: &'static [&'static str] = &["virtualMachine", "networkSecurityGroup", "subnet", "publicIPAddress"];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
@@ -194,13 +196,24 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    fn read(rule: Item<'_>, side: &str) -> Self {
+    /// One side of a rule. Azure names somebody, and ports, on each: a side that cannot be told whole would be about more than is meant, at worst everybody.
+    fn read(rule: Item<'_>, side: &str) -> Result<Self, String> {
         let at = |what: &str| format!("/properties/{side}{what}");
-        let texts = |single: &str, plural: &str| rule.either(&at(single), &at(plural)).into_iter().map(str::to_owned).collect();
-        Self {
-            prefixes: texts("AddressPrefix", "AddressPrefixes"),
-            groups: rule.references(&at("ApplicationSecurityGroups")).collect(),
-            ports: texts("PortRange", "PortRanges"),
+        let texts = |single: &str, plural: &str| {
+            let (single, plural) = (at(single), at(plural));
+            let is_told = rule.is_text_or_missing(&single) && rule.is_list_of(&plural, |value| value.is_string());
+            let texts: Vec<String> = rule.either(&single, &plural).into_iter().map(str::to_owned).collect();
+            is_told.then_some(texts)
+        };
+        let groups = at("ApplicationSecurityGroups");
+        let are_told = rule.is_list_of(&groups, |value| Item(value).reference("/id").is_some());
+        let read = (texts("AddressPrefix", "AddressPrefixes"), are_told, texts("PortRange", "PortRanges"));
+        let (Some(prefixes), true, Some(ports)) = read else { return Err(format!("the {side} is left open")) };
+        let groups: Vec<Key> = rule.references(&groups).collect();
+        match (prefixes.is_empty() && groups.is_empty(), ports.is_empty()) {
+            (true, _) => Err(format!("the {side} names nobody")),
+            (_, true) => Err(format!("the {side} names no ports")),
+            (false, false) => Ok(Self { prefixes, groups, ports }),
         }
     }
 }
@@ -239,8 +252,8 @@ impl SecurityRule {
             is_allow: either("access", "Allow", "Deny")?,
             priority: rule.count("/properties/priority").and_then(|priority| u32::try_from(priority).ok()),
             protocol: word("protocol")?.to_owned(),
-            source: Side::read(rule, "source"),
-            destination: Side::read(rule, "destination"),
+            source: Side::read(rule, "source").map_err(|text| format!("{}: {text}", of()))?,
+            destination: Side::read(rule, "destination").map_err(|text| format!("{}: {text}", of()))?,
             description: rule.owned("/properties/description"),
             is_default,
             name,
@@ -293,5 +306,45 @@ impl Directory {
             let mut found = self.peers.get(network)?.iter().filter_map(|peer| self.in_network(peer, address));
             found.next().filter(|_| found.next().is_none())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is said of a group whose one rule has these fields beside those that every rule has; `None` where it is taken.
+    fn refusal(fields: &Value) -> Option<String> {
+        let mut rule = json!({"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "priority": 100, "sourceAddressPrefix": "10.0.0.0/8",
+            "destinationAddressPrefix": "*", "sourcePortRange": "*", "destinationPortRange": "22"});
+        for (name, value) in fields.as_object().into_iter().flatten() {
+            if let Some(rule) = rule.as_object_mut() {
+                rule.insert(name.clone(), value.clone());
+            }
+        }
+        let group = json!({"id": "/subscriptions/s/x", "properties": {"securityRules": [{"name": "in", "properties": rule}]}});
+        SecurityGroup::lenient(Item(&group)).err().map(|refused| refused.text)
+    }
+
+    #[test]
+    fn a_side_that_is_left_open_is_not_everybody() {
+        assert_eq!(refusal(&json!({})), None);
+        assert_eq!(refusal(&json!({"sourceAddressPrefix": "", "sourceAddressPrefixes": ["10.0.0.0/8"]})), None);
+        let group = json!([{"id": "/subscriptions/s/asg"}]);
+        assert_eq!(refusal(&json!({"sourceAddressPrefix": "", "sourceApplicationSecurityGroups": group})), None);
+        for open in [
+            json!({"sourceAddressPrefix": null}),
+            json!({"sourceAddressPrefixes": null}),
+            json!({"sourceAddressPrefixes": ["10.0.0.0/8", null]}),
+            json!({"sourceApplicationSecurityGroups": [{"id": null}]}),
+            json!({"sourceApplicationSecurityGroups": null}),
+            json!({"sourcePortRange": null}),
+        ] {
+            assert_eq!(refusal(&open).as_deref(), Some("the rule `in`: the source is left open"), "{open}");
+        }
+        assert_eq!(refusal(&json!({"sourceAddressPrefix": ""})).as_deref(), Some("the rule `in`: the source names nobody"));
+        assert_eq!(refusal(&json!({"destinationPortRange": ""})).as_deref(), Some("the rule `in`: the destination names no ports"));
     }
 }
