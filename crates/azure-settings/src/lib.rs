@@ -176,6 +176,29 @@ impl Default for Rates {
     }
 }
 
+/// The types of resources that the source asks for, as ids spell them.
+pub const RESOURCE_TYPES: [&str; 19] = [
+    "Microsoft.Authorization/permissions",
+    "Microsoft.Compute/disks",
+    "Microsoft.Compute/skus",
+    "Microsoft.Compute/virtualMachineScaleSets",
+    "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces",
+    "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses",
+    "Microsoft.Compute/virtualMachineScaleSets/virtualMachines",
+    "Microsoft.Compute/virtualMachines",
+    "Microsoft.Management/managementGroups",
+    "Microsoft.Network/applicationGateways",
+    "Microsoft.Network/loadBalancers",
+    "Microsoft.Network/networkInterfaces",
+    "Microsoft.Network/networkSecurityGroups",
+    "Microsoft.Network/publicIPAddresses",
+    "Microsoft.Network/virtualNetworks",
+    "Microsoft.ResourceGraph/resources",
+    "Microsoft.Resources/resourceGroups",
+    "Microsoft.Resources/subscriptions",
+    "Microsoft.Resources/subscriptions/locations",
+];
+
 /// Versions of APIs to ask for, by the type of resource as ids spell it: `Microsoft.Compute/virtualMachines`, without regard to case. What is not
 /// listed has the source's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

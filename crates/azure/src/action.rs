@@ -29,6 +29,9 @@ macro_rules! actions {
     ($($(#[$meta:meta])* $name:ident = $action:literal, $resource_type:literal, $family:ident, $version:literal;)+) => {
         $($(#[$meta])* pub(crate) const $name: Action =
             Action { name: $action, resource_type: $resource_type, family: Family::$family, version: $version };)+
+
+        #[cfg(test)]
+        const ALL: &[Action] = &[$($name),+];
     };
 }
 
@@ -56,4 +59,19 @@ actions! {
     GATEWAYS = "Microsoft.Network/applicationGateways/read", "Microsoft.Network/applicationGateways", Network, "2024-03-01";
     /// Needs no action of its own: what a principal may read is what it is shown.
     GRAPH = "Microsoft.ResourceGraph/resources/read", "Microsoft.ResourceGraph/resources", ResourceGraph, "2022-10-01";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use dewpoint_azure_settings::RESOURCE_TYPES;
+
+    use super::*;
+
+    #[test]
+    fn versions_can_be_set_for_what_is_asked_for_and_for_nothing_else() {
+        let asked: BTreeSet<&str> = ALL.iter().map(|action| action.resource_type).collect();
+        assert_eq!(asked, BTreeSet::from(RESOURCE_TYPES));
+    }
 }

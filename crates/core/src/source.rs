@@ -204,7 +204,7 @@ impl SourceError {
             Self::Denied { operation, .. } => Some(format!("allow {operation}, or accept the gap with `dewpoint coverage accept`")),
             Self::Throttled { .. } => Some("run again later; nothing was concluded from the gap".to_owned()),
             Self::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers".to_owned()),
-            Self::Disabled { .. } => Some("leave the region out of `regions`, or enable it for the account".to_owned()),
+            Self::Disabled { .. } => Some("enable it for the account, or leave it out of what the source is to read".to_owned()),
             Self::Failed { .. } => None,
             Self::File { hint, .. } => hint.clone(),
             Self::Overlap(_) => Some("let one source only cover an account, with all the regions that are to be read of it".to_owned()),

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use dewpoint_azure_settings::RESOURCE_TYPES;
 use dewpoint_core::model::Account;
 use url::Url;
 
+use crate::config::check::nearest;
 use crate::config::diagnostic::quote;
 use crate::config::leaf::{HttpUrl, Leaf, Problem};
 use crate::config::secret::SecretRef;
@@ -267,7 +269,7 @@ impl Leaf for ResourceType {
     const EXPECTED: &'static str = "a type of resource such as `Microsoft.Compute/virtualMachines`";
     const PATTERN: Option<&'static str> = Some("^[A-Za-z][A-Za-z0-9]*(\\.[A-Za-z0-9]+)+(/[A-Za-z][A-Za-z0-9]*)+$");
 
-    /// Namespace, and the type below it, which may be a child of another: `Microsoft.Compute/virtualMachineScaleSets/virtualMachines`.
+    /// Namespace, and the type below it, of what the source asks for, which may be a child of another: `Microsoft.Compute/virtualMachineScaleSets/virtualMachines`.
     fn parse(text: &str) -> Result<Self, Problem> {
         let is_word =
             |word: &str| word.starts_with(|c: char| c.is_ascii_alphabetic()) && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -276,11 +278,18 @@ impl Leaf for ResourceType {
             let company = namespace.split_once('.').map(|(company, _)| company);
             company.is_some_and(is_word) && namespace.split('.').all(is_part) && types.split('/').all(is_word)
         });
-        if is_type {
+        if !is_type {
+            let problem = Problem::new(format!("{} is no type of resource", quote(text)));
+            return Err(problem.help("write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`"));
+        }
+        if RESOURCE_TYPES.iter().any(|known| known.eq_ignore_ascii_case(text)) {
             return Ok(Self(text.to_owned()));
         }
-        let problem = Problem::new(format!("{} is no type of resource", quote(text)));
-        Err(problem.help("write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`"))
+        let problem = Problem::new(format!("Dewpoint asks for nothing of the type {}", quote(text)));
+        Err(match nearest(text, RESOURCE_TYPES) {
+            Some(near) => problem.help(format!("did you mean `{near}`?")),
+            None => problem.help("leave it out: versions are set for what is read, such as `Microsoft.Compute/virtualMachines`"),
+        })
     }
 }
 

@@ -386,7 +386,8 @@ api_versions:
   microsoft.compute/VirtualMachines: 2024-07-01
   Microsoft.Compute/disks: 2024-13-01
   Microsoft.Compute/skus: 20240701
-  Microsoft.Compute/galleries: 2024-7-1
+  Microsoft.Compute/galleries: 2024-07-01
+  Microsoft.Network/networkInterface: 2024-7-1
   Microsoft.Network/loadBalancers: 2024-07-01-beta
   Microsoft.Network/virtualNetworks: latest
   Microsoft.Network/publicIPAddresses: { version: 2024-07-01 }
@@ -403,24 +404,28 @@ api_versions:
       help: a version is a date, `2024-07-01`, or one with `-preview` behind it
     10:31: `sources.a.api_versions.Microsoft.Compute/skus`: `20240701` is no version of an API
       help: a version is a date, `2024-07-01`, or one with `-preview` behind it
-    11:36: `sources.a.api_versions.Microsoft.Compute/galleries`: `2024-7-1` is no version of an API
+    11:7: `sources.a.api_versions.Microsoft.Compute/galleries`: Dewpoint asks for nothing of the type `Microsoft.Compute/galleries`
+      help: leave it out: versions are set for what is read, such as `Microsoft.Compute/virtualMachines`
+    12:7: `sources.a.api_versions.Microsoft.Network/networkInterface`: Dewpoint asks for nothing of the type `Microsoft.Network/networkInterface`
+      help: did you mean `Microsoft.Network/networkInterfaces`?
+    12:43: `sources.a.api_versions.Microsoft.Network/networkInterface`: `2024-7-1` is no version of an API
       help: a version is a date, `2024-07-01`, or one with `-preview` behind it
-    12:40: `sources.a.api_versions.Microsoft.Network/loadBalancers`: `2024-07-01-beta` is no version of an API
+    13:40: `sources.a.api_versions.Microsoft.Network/loadBalancers`: `2024-07-01-beta` is no version of an API
       help: a version is a date, `2024-07-01`, or one with `-preview` behind it
-    13:42: `sources.a.api_versions.Microsoft.Network/virtualNetworks`: `latest` is no version of an API
+    14:42: `sources.a.api_versions.Microsoft.Network/virtualNetworks`: `latest` is no version of an API
       help: a version is a date, `2024-07-01`, or one with `-preview` behind it
-    14:44: `sources.a.api_versions.Microsoft.Network/publicIPAddresses`: expected a version such as `2024-07-01`, found a mapping
-    15:7: `sources.a.api_versions.virtualMachines`: `virtualMachines` is no type of resource
+    15:44: `sources.a.api_versions.Microsoft.Network/publicIPAddresses`: expected a version such as `2024-07-01`, found a mapping
+    16:7: `sources.a.api_versions.virtualMachines`: `virtualMachines` is no type of resource
       help: write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`
-    16:7: `sources.a.api_versions.Microsoft.Compute`: `Microsoft.Compute` is no type of resource
+    17:7: `sources.a.api_versions.Microsoft.Compute`: `Microsoft.Compute` is no type of resource
       help: write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`
-    17:7: `sources.a.api_versions.Compute/virtualMachines`: `Compute/virtualMachines` is no type of resource
+    18:7: `sources.a.api_versions.Compute/virtualMachines`: `Compute/virtualMachines` is no type of resource
       help: write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`
-    18:7: `sources.a.api_versions./providers/Microsoft.Compute/virtualMachines`: `/providers/Microsoft.Compute/virtualMachines` is no type of resource
+    19:7: `sources.a.api_versions./providers/Microsoft.Compute/virtualMachines`: `/providers/Microsoft.Compute/virtualMachines` is no type of resource
       help: write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`
-    19:7: `sources.a.api_versions.Microsoft.Compute/virtualMachines/`: `Microsoft.Compute/virtualMachines/` is no type of resource
+    20:7: `sources.a.api_versions.Microsoft.Compute/virtualMachines/`: `Microsoft.Compute/virtualMachines/` is no type of resource
       help: write it as ids have it, with its namespace: `Microsoft.Compute/virtualMachines`
-    20:7: `sources.a.api_versions.Microsoft.Network/networkInterfaces`: expected a version such as `2024-07-01`, found nothing
+    21:7: `sources.a.api_versions.Microsoft.Network/networkInterfaces`: expected a version such as `2024-07-01`, found nothing
       help: leave the key out if it has no value
     ");
     let good = "api_versions: { Microsoft.Compute/virtualMachineScaleSets/virtualMachines: 2024-02-29, Microsoft.Network/loadBalancers: 2024-07-01-preview }";

@@ -502,7 +502,10 @@ fn the_digest_takes_in_what_an_azure_source_covers() {
         text("CONTOSO.com", "subscriptions: all"),
         text("contoso.com", "collector: resource_graph"),
         text("contoso.com", "cloud: china\nendpoints: { authority: 'https://x.example' }"),
-        text("contoso.com", "timeout: 1s\nrate: { compute: { burst: 1 } }\nproxy: none\napi_versions: { A.B/c: 2024-01-01 }"),
+        text(
+            "contoso.com",
+            "timeout: 1s\nrate: { compute: { burst: 1 } }\nproxy: none\napi_versions: { Microsoft.Compute/disks: 2024-01-01 }",
+        ),
         with_azure("tenant: contoso.com\ncredential: { kind: managed_identity }").digest(),
     ];
     for digest in same {

@@ -84,7 +84,7 @@ fn fragment() -> impl Strategy<Value = String> {
         Just("credential: { kind: client_secret, client_id: env:I, client_secret: ".to_owned()),
         Just("credential: { kind: managed_identity, resource_id: /subscriptions/".to_owned()),
         Just("11111111-2222-3333-4444-555555555555".to_owned()),
-        Just("api_versions: { A.B/c: ".to_owned()),
+        Just("api_versions: { Microsoft.Compute/disks: ".to_owned()),
         Just("endpoints: { resource_manager: https://".to_owned()),
         Just("{ name: s, kind: servicenow, url: http://127.0.0.1:1, auth: { ".to_owned()),
         Just("basic: { username: env:U, password: ".to_owned()),
