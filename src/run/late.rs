@@ -7,6 +7,7 @@ use crate::estate::Estate;
 use crate::inventory::Coverage;
 use crate::model::{Account, Key, Kind, Receipts, Scope, SourceName};
 use crate::source::{Presence, Pull, Remark, STATE, Source};
+use dewpoint_core::source::facts::from_neighbours;
 
 use super::Context;
 
@@ -31,20 +32,20 @@ pub(super) async fn confirm_absences(
         let mut tally = Tally::default();
         // What is there, or may be: the index told nothing of it to anybody.
         let mut untold = BTreeSet::new();
-        for (key, answer) in source.look_up(&keys, context.meter).await {
-            match answer {
-                Ok(Presence::Gone) => tally.gone += 1,
-                Ok(Presence::Present(resource)) => {
+        let mut answers = source.look_up(&keys, context.meter).await;
+        for (key, (_, scope)) in absent {
+            match answers.remove(&key) {
+                Some(Ok(Presence::Gone)) => tally.gone += 1,
+                Some(Ok(Presence::Present(resource))) => {
                     tally.there += 1;
                     take(estate, pull, &key, *resource);
                     untold.insert(key);
                 }
-                Err(error) => {
+                answer => {
                     tally.unknown += 1;
-                    if let Some((_, scope)) = absent.get(&key) {
-                        let why = format!("its index does not show {key}, and whether that is gone could not be asked: {error}");
-                        pull.receipts.doubt(scope, &why);
-                    }
+                    let error = answer.and_then(Result::err).map_or_else(|| "no answer came".to_owned(), |error| error.to_string());
+                    let why = format!("its index does not show {key}, and whether that is gone could not be asked: {error}");
+                    pull.receipts.doubt(&scope, &why);
                     untold.insert(key);
                 }
             }
@@ -114,7 +115,7 @@ fn keep_around(estate: &Estate, pull: &mut Pull, untold: &BTreeSet<Key>) {
     }
     for key in around.difference(untold) {
         let (Some(resource), Some(known)) = (pull.resources.get_mut(key), estate.resources.get(key)) else { continue };
-        let names = of_others(known.resource.kind).iter().filter(|name| known.resource.attributes.contains_key(**name));
+        let names = from_neighbours(known.resource.kind).iter().filter(|name| known.resource.attributes.contains_key(**name));
         for name in names {
             Arc::make_mut(resource).attributes.remove(*name);
             pull.unread.entry(key.clone()).or_default().insert((*name).to_owned());
@@ -124,25 +125,3 @@ fn keep_around(estate: &Estate, pull: &mut Pull, untold: &BTreeSet<Key>) {
 
 /// Steps along edges that a fact takes on its way to a resource.
 const STEPS: usize = 2;
-
-/// The attributes that a resource has from other resources' listings.
-const fn of_others(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Instance => &[
-            "private_addresses",
-            "public_addresses",
-            "macs",
-            "private_dns_name",
-            "public_dns_name",
-            "network",
-            "subnet",
-            "purchase",
-            "managed_by",
-        ],
-        Kind::NetworkInterface => &["public_addresses", "delete_on_termination", "managed_by"],
-        Kind::ScalingGroup => &["sizes", "images", "member_count", "spot_share"],
-        Kind::LoadBalancer => &["addresses", "dns_name"],
-        Kind::Pool => &["member_count", "unresolved_members"],
-        _ => &[],
-    }
-}

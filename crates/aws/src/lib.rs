@@ -37,6 +37,7 @@ use aws_config::SdkConfig;
 pub use dewpoint_aws_settings::{Accounts, ExternalId, InvalidExternalId, ListedAccount, Rate, Rates, Regions, UsualRole};
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName};
+use dewpoint_core::source::facts::unread_remark;
 use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
@@ -382,10 +383,7 @@ impl AwsSource {
             let text = format!("{} items belong to other accounts and are left to their listings", found.foreign);
             pull.remarks.push(Remark { subject: scope.to_string(), text });
         }
-        if !found.unread.is_empty() {
-            let text = format!("some facts of {} resources could not be read, and stay as they were", found.unread.len());
-            pull.remarks.push(Remark { subject: scope.to_string(), text });
-        }
+        pull.remarks.extend(unread_remark(&scope, &found.unread, &BTreeMap::new()));
         pull.unread.extend(found.unread);
         pull.resources.extend(resources);
         pull.relations.extend(found.relations.into_iter().map(|relation| (relation.id(), relation)));

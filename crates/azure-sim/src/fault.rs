@@ -15,7 +15,7 @@ pub struct Fault {
     /// The subscription that the path names; any when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<String>,
-    /// Text that the path or the query holds, in whatever case; any when missing.
+    /// Text that the path or the query holds, or what is asked of Resource Graph, in whatever case; any when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
     /// The page of a list, from 1; any when missing.

@@ -226,11 +226,13 @@ impl Server {
             let estate = state.estate.clone();
             incoming.record.page = arm::page_of(&route, &query, &caller, request);
             let verdict = state.levels.count(&settings.rates, &caller.client, &route, now);
+            // What is asked of the index stands in the body.
+            let asked = matches!(route, Route::Graph).then(|| String::from_utf8_lossy(&request.body));
             let target = Target {
                 operation: &incoming.record.operation,
                 subscription: &incoming.record.subscription,
                 path: &request.path,
-                query: &request.query,
+                query: asked.as_deref().unwrap_or(&request.query),
                 page: incoming.record.page,
             };
             // A call that is refused here was not met by any fault.

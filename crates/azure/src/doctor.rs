@@ -33,11 +33,6 @@ const SKEW_ERROR: SignedDuration = SignedDuration::from_mins(5);
 /// Calls of one subscription's check that are under way at the same time.
 const AT_ONCE: usize = 4;
 
-/// Most subscriptions of one query of Resource Graph.
-///
-/// Source: Azure Resource Graph documentation, "Guidance for throttled requests", which advises batches of a hundred.
-const GRAPH_SUBSCRIPTIONS_MAX: usize = 100;
-
 /// What is needed in each subscription: [`ACTIONS`].
 pub(crate) const NEEDED: [Action; 17] = [
     PERMISSIONS,
@@ -356,7 +351,7 @@ impl Check<'_> {
     /// Whether Resource Graph answers for the subscriptions; nothing where none can be read.
     async fn graph(&self, members: &[Member]) -> Option<Finding> {
         let readable: Vec<&str> = members.iter().filter(|member| member.readable().is_ok()).map(|member| member.account.as_str()).collect();
-        let asked: Vec<&str> = readable.into_iter().take(GRAPH_SUBSCRIPTIONS_MAX).collect();
+        let asked: Vec<&str> = readable.into_iter().take(crate::graph::SUBSCRIPTIONS_PER_QUERY).collect();
         if asked.is_empty() {
             return None;
         }

@@ -24,6 +24,8 @@ pub(crate) enum Reason {
     Unregistered,
     /// What was asked about does not exist (any more), in the platform's own words.
     Gone,
+    /// A provider does not find what was asked about, which need not be gone.
+    Unfound,
     /// The call does not fit what it is about, such as the machines of a scale set that is not uniform.
     Unfit,
     /// Anything else.
@@ -92,12 +94,15 @@ impl Fault {
                 _ => Reason::Denied,
             },
             HttpErrorKind::NotFound { said } => match code(said).as_str() {
+                // Azure Resource Manager itself knows of none. `NotFound` is a provider's word, which it uses for other things too, and for a resource that
+                // is on its way out: the platform tells of that soon after.
                 "ResourceNotFound" | "ResourceGroupNotFound" => Reason::Gone,
+                "NotFound" => Reason::Unfound,
                 _ => Reason::Failed,
             },
             HttpErrorKind::Refused { said } => match code(said).as_str() {
                 "MissingSubscriptionRegistration" => Reason::Unregistered,
-                "InvalidParameter" => Reason::Unfit,
+                "InvalidParameter" | "BadRequest" => Reason::Unfit,
                 "DisallowedOperation" | "ReadOnlyDisabledSubscription" => Reason::Disabled,
                 _ => Reason::Failed,
             },
@@ -129,7 +134,7 @@ impl Fault {
     /// The same, of a page after the first: what came before is part of the whole.
     pub(crate) fn after_a_page(self, page: usize) -> Self {
         match self.reason {
-            Reason::Failed | Reason::Gone | Reason::Unregistered | Reason::Unfit | Reason::Truncated => {
+            Reason::Failed | Reason::Gone | Reason::Unfound | Reason::Unregistered | Reason::Unfit | Reason::Truncated => {
                 Self { reason: Reason::Truncated, text: format!("page {page}: {}", self.text), ..self }
             }
             Reason::Credentials | Reason::Denied | Reason::Throttled | Reason::Disabled => self,
@@ -147,7 +152,9 @@ impl Fault {
             Reason::Throttled => SourceError::Throttled { source_name, operation, text },
             Reason::Truncated => SourceError::Truncated { source_name, operation, text },
             Reason::Disabled => SourceError::Disabled { source_name, operation, text },
-            Reason::Unregistered | Reason::Gone | Reason::Unfit | Reason::Failed => SourceError::Failed { source_name, operation, text },
+            Reason::Unregistered | Reason::Gone | Reason::Unfound | Reason::Unfit | Reason::Failed => {
+                SourceError::Failed { source_name, operation, text }
+            }
         }
     }
 }

@@ -15,9 +15,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::SUBSCRIPTIONS_AT_ONCE;
 use crate::action::{self, Action, GRAPH};
 use crate::arm::Calls;
-use crate::error::Fault;
+use crate::error::{Fault, Reason};
 use crate::ids;
 use crate::item::{Item, Refused};
 use crate::listing::{Listed, take_item};
@@ -25,17 +26,19 @@ use crate::lists::{Listing, Lists};
 use crate::wire::compute::{Machine, SetMachine, power};
 use crate::wire::{Read, Wire};
 
-/// Subscriptions asked about at once: Azure advises fewer than 300.
-const SUBSCRIPTIONS_PER_QUERY: usize = 100;
+/// Subscriptions asked about at once.
+///
+/// Source: Azure Resource Graph documentation, "Guidance for throttled requests", which advises batches of a hundred.
+pub(crate) const SUBSCRIPTIONS_PER_QUERY: usize = 100;
+
+/// How often one question is put anew to halves of the subscriptions, to find those that it is refused for.
+const HALVINGS_MAX: usize = 20;
 
 /// Rows asked for at once, the most that there are.
 const ROWS_PER_PAGE: usize = 1000;
 
 /// Most pages of one query: five million rows.
 const PAGES_MAX: usize = 5000;
-
-/// Subscriptions whose own parts are read at the same time.
-const SUBSCRIPTIONS_AT_ONCE: usize = 6;
 
 /// One query: a table, and the type of its rows.
 #[derive(Debug, Clone, Copy)]
@@ -190,13 +193,26 @@ struct Index<'a> {
 }
 
 impl Index<'_> {
-    /// The rows of a query. What goes wrong goes wrong for every subscription that was asked about.
+    /// The rows of a query. What goes wrong goes wrong for every subscription that was asked about, but for a refusal, which one of them may have brought
+    /// about: the others are asked for without it.
     async fn rows<T: Wire>(&self, query: Query) -> BySubscription<T> {
-        let mut found = self.accounts.iter().map(|account| (account.clone(), Listed::default())).collect();
-        if let Err(fault) = self.pages(query, &mut found).await {
-            for listed in found.values_mut() {
-                listed.fault = Some(fault.clone());
+        let mut found = BySubscription::new();
+        let mut open = vec![self.accounts];
+        let mut halvings = 0;
+        while let Some(accounts) = open.pop() {
+            let mut read = accounts.iter().map(|account| (account.clone(), Listed::default())).collect();
+            let fault = self.pages(query, accounts, &mut read).await.err();
+            let is_refused = fault.as_ref().is_some_and(|fault| matches!(fault.reason, Reason::Denied | Reason::Disabled | Reason::Unfit));
+            if is_refused && accounts.len() > 1 && halvings < HALVINGS_MAX {
+                halvings += 1;
+                let (first, second) = accounts.split_at(accounts.len() / 2);
+                open.extend([second, first]);
+                continue;
             }
+            for listed in read.values_mut() {
+                listed.fault.clone_from(&fault);
+            }
+            found.extend(read);
         }
         for listed in found.values_mut() {
             listed.judge(query.action);
@@ -204,13 +220,13 @@ impl Index<'_> {
         found
     }
 
-    async fn pages<T: Wire>(&self, query: Query, found: &mut BySubscription<T>) -> Result<(), Fault> {
+    async fn pages<T: Wire>(&self, query: Query, accounts: &[Account], found: &mut BySubscription<T>) -> Result<(), Fault> {
         // A page leads on only where ids are among the columns, and pages fit together only in a fixed order.
         let text = format!(
             "{} | where type =~ '{}' | project id, name, type, location, tags, zones, sku, managedBy, properties | order by id asc",
             query.table, query.row
         );
-        let accounts: Vec<&str> = self.accounts.iter().map(Account::as_str).collect();
+        let accounts: Vec<&str> = accounts.iter().map(Account::as_str).collect();
         let truncated = |text: String| Fault::truncated(query.action, format!("Resource Graph: {text}"));
         let mut seen: HashSet<String> = HashSet::new();
         let mut token: Option<String> = None;
@@ -231,7 +247,7 @@ impl Index<'_> {
                 serde_json::from_slice(answer.body()).map_err(|error| truncated(format!("page {number} is no answer: {error}")))?;
             for raw in &page.data {
                 shown += 1;
-                self.take(raw, found, &mut places).map_err(|refused| truncated(refused.text))?;
+                take_row(raw, found, &mut places).map_err(|refused| truncated(refused.text))?;
             }
             let next = page.skip_token.clone().filter(|token| !token.is_empty());
             match next {
@@ -248,20 +264,20 @@ impl Index<'_> {
         }
         Err(truncated(format!("more than {PAGES_MAX} pages")))
     }
+}
 
-    /// Takes a row into its subscription's list. Columns without a value are none.
-    fn take<T: Wire>(&self, raw: &RawValue, found: &mut BySubscription<T>, places: &mut Places) -> Result<(), Refused> {
-        let mut value = crate::wire::parse(raw)?;
-        if let Some(columns) = value.as_object_mut() {
-            columns.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
-        }
-        let id = Item(&value).text("/id").and_then(|id| dewpoint_core::model::Key::azure(id).ok());
-        let account = id.as_ref().and_then(ids::subscription);
-        let Some(listed) = account.and_then(|account| found.get_mut(&account)) else {
-            return Err(Refused::new("", "a row belongs to no subscription that was asked about"));
-        };
-        let raw = serde_json::value::to_raw_value(&value).map_err(|error| Refused::new("", error.to_string()))?;
-        take_item(&raw, T::read(&raw), listed, places);
-        Ok(())
+/// Takes a row into its subscription's list. Columns without a value are none.
+fn take_row<T: Wire>(raw: &RawValue, found: &mut BySubscription<T>, places: &mut Places) -> Result<(), Refused> {
+    let mut value = crate::wire::parse(raw)?;
+    if let Some(columns) = value.as_object_mut() {
+        columns.retain(|_, value| !value.is_null() && value.as_str() != Some(""));
     }
+    let id = Item(&value).text("/id").and_then(|id| dewpoint_core::model::Key::azure(id).ok());
+    let account = id.as_ref().and_then(ids::subscription);
+    let Some(listed) = account.and_then(|account| found.get_mut(&account)) else {
+        return Err(Refused::new("", "a row belongs to no subscription that was asked about"));
+    };
+    let raw = serde_json::value::to_raw_value(&value).map_err(|error| Refused::new("", error.to_string()))?;
+    take_item(&raw, T::read(&raw), listed, places);
+    Ok(())
 }

@@ -34,6 +34,7 @@ pub use credentials::CredentialError;
 pub use dewpoint_azure_settings::{ApiVersions, Collector, Credential, Endpoints, Rate, Rates, Subscriptions, UserAssigned};
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Account, Key, Kind, Outcome, Provider, Receipt, Region, Resource, Scope, SourceName};
+use dewpoint_core::source::facts::unread_remark;
 use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
 use dewpoint_http::auth::Authenticator;
 use dewpoint_http::{BaseUrl, Client, Limits, Origin, Plaintext, Settings};
@@ -289,11 +290,7 @@ impl AzureSource {
         };
         progress.scope_finished(source, &scope, receipt.outcome, count);
         pull.remarks.extend(found.remarks);
-        let unread: BTreeSet<&Key> = found.unread.keys().chain(found.unread_edges.keys()).collect();
-        if !unread.is_empty() {
-            let text = format!("some facts of {} resources could not be read, and stay as they were", unread.len());
-            pull.remarks.push(Remark { subject: scope.to_string(), text });
-        }
+        pull.remarks.extend(unread_remark(&scope, &found.unread, &found.unread_edges));
         pull.unread.extend(found.unread);
         pull.unread_edges.extend(found.unread_edges);
         pull.resources.extend(resources);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::{Account, Key, Kind, Resource};
+use dewpoint_core::source::facts::from_neighbours;
 use dewpoint_core::source::{Presence, Progress, SourceError};
 use futures::{FutureExt, StreamExt};
 use serde_json::value::RawValue;
@@ -135,10 +136,7 @@ impl Asset {
             Self::Network => lists.networks = one.get(&[]).await?,
             Self::SecurityGroup => lists.security_groups = one.get(&[]).await?,
             Self::Machine => lists.machines = one.get(&[("$expand", "instanceView")]).await?,
-            Self::SetMachine => {
-                let machine: Listed<SetMachine> = one.get(&[("$expand", "instanceView")]).await?;
-                lists.set_machines = machine.map(|machine| machine.0);
-            }
+            Self::SetMachine => lists.set_machines = one.set_machine().await?.map(|machine| machine.0),
             Self::Set => lists.sets = one.get(&[]).await?,
             Self::Interface => lists.interfaces = one.get(&[]).await?,
             Self::Disk => lists.disks = one.get(&[]).await?,
@@ -181,6 +179,19 @@ impl One<'_> {
             return Err(unfit(format!("{} {gap}", self.path)));
         }
         Ok(Listed { items: vec![item], ..Listed::default() })
+    }
+
+    /// An instance of a uniform set. Azure Resource Manager keeps no record of these, so that only the provider can say that one is gone, and it is not known
+    /// in which words: where it does not find one, the list of the set tells.
+    async fn set_machine(&self) -> Result<Listed<SetMachine>, Fault> {
+        let unfound = match self.get(&[("$expand", "instanceView")]).await {
+            Err(fault) if matches!(fault.reason, Reason::Unfound | Reason::Unfit) => fault,
+            answer => return answer,
+        };
+        let Some((set, number)) = self.path.rsplit_once("/virtualmachines/") else { return Err(unfound) };
+        let instances: Listed<SetMachine> = One { path: set, ..*self }.list("virtualMachines").await?;
+        let is_there = instances.items.iter().any(|machine| path(&machine.0.head.id.key).rsplit('/').next() == Some(number));
+        Err(if is_there { unfound } else { Fault { reason: Reason::Gone, ..unfound } })
     }
 
     async fn list<T: Wire>(&self, part: &str) -> Result<Listed<T>, Fault> {
@@ -254,17 +265,9 @@ async fn in_subscription(
 
 /// What a look-up takes of a resource: what it says of itself. What a listing has from others was not asked for here.
 fn bare(mut resource: Resource) -> Resource {
-    let from_others: &[&str] = match resource.kind {
-        Kind::Instance => &["private_addresses", "public_addresses", "macs", "purchase"],
-        Kind::NetworkInterface => &["public_addresses", "delete_on_termination"],
-        Kind::ScalingGroup => &["sizes", "images", "member_count"],
-        Kind::LoadBalancer => &["addresses", "dns_name"],
-        Kind::Pool => &["member_count", "unresolved_members"],
-        _ => &[],
-    };
     // A machine of its own says what it buys; an instance of a uniform set does not.
     let is_told = resource.kind == Kind::Instance && !path(&resource.key).contains("/virtualmachinescalesets/");
-    for name in from_others.iter().filter(|name| !(is_told && **name == "purchase")) {
+    for name in from_neighbours(resource.kind).iter().filter(|name| !(is_told && **name == "purchase")) {
         resource.attributes.remove(*name);
     }
     resource

@@ -272,7 +272,8 @@ impl<'a> Call<'a> {
         let set = self.uniform_set(subscription, group, name, what)?;
         let view = self.view();
         let all = || set.instances.iter().map(|(number, instance)| (Cow::Owned(format!("{number:010}")), (*number, instance)));
-        let missing = |wanted: &str| ApiError::new(404, "ResourceNotFound", format!("The entity {name}_{wanted} was not found."));
+        let missing =
+            |wanted: &str| ApiError::new(404, "NotFound", format!("The entity {name}_{wanted} was not found in this Azure location."));
         let one = |wanted: &str| {
             let number = wanted.parse().unwrap_or(u32::MAX);
             set.instances.get(&number).map(|instance| (number, instance)).ok_or_else(|| missing(wanted))

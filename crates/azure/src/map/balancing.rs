@@ -44,16 +44,16 @@ impl Mapping<'_> {
         let mut facts = Facts::default();
         facts.text("balancer_type", Some(balancer.form.word()));
         facts.text("scheme", Some(if public().next().is_some() { "internet-facing" } else { "internal" }));
-        facts.text("dns_name", public().find_map(|key| self.public_name(key)));
         facts.key("network", self.network_of(balancer).as_ref());
         facts.texts("zones", Self::zones(&resource.region, &balancer.zones));
-        facts.texts("addresses", addresses);
-        facts.value("listeners", Value::Array(doors.into_iter().map(listener).collect()));
-        resource.attributes = facts.finish();
-        if self.addresses_fault().is_some() {
-            resource.attributes.remove("addresses");
+        if self.are_addresses_read(public()) {
+            facts.text("dns_name", public().find_map(|key| self.public_name(key)));
+            facts.texts("addresses", addresses);
+        } else {
             found.unread(&key, ["addresses", "dns_name"]);
         }
+        facts.value("listeners", Value::Array(doors.into_iter().map(listener).collect()));
+        resource.attributes = facts.finish();
 
         let mut routes: BTreeMap<&Key, Vec<&Door>> = BTreeMap::new();
         for route in &balancer.routes {
@@ -119,8 +119,10 @@ impl Mapping<'_> {
         let is_unsure = self.interfaces_fault().is_some() || (!members.unresolved.is_empty() && self.elsewhere.is_some());
         if is_unsure {
             found.unread_edges(&resource.key, RelationType::RoutesTo);
+            found.unread(&resource.key, ["unresolved_members"]);
+        } else {
+            facts.texts("unresolved_members", members.unresolved);
         }
-        facts.texts("unresolved_members", members.unresolved);
         resource.attributes = facts.finish();
         found.resources.push(resource);
     }
@@ -134,6 +136,7 @@ impl Mapping<'_> {
                 None => members.unresolved.insert(ids::path(configuration).to_owned()),
             };
         }
+        members.known.extend(pool.balancers.iter().cloned());
         // The same membership as the interfaces tell it: their view may be newer.
         for nic in self.interfaces.values() {
             if nic.configurations.iter().any(|one| one.pools.contains(&pool.id.key)) {

@@ -108,7 +108,8 @@ impl Mapping<'_> {
         if self.interfaces_fault().is_some() || machine.is_partial {
             names.extend(["network", "subnet"].into_iter().filter(|name| missing(name)));
         }
-        if self.addresses_fault().is_some() {
+        let interfaces = self.by_machine.get(&resource.key).map_or(&[][..], Vec::as_slice);
+        if !self.are_addresses_read(interfaces.iter().flat_map(|nic| nic.public_addresses())) {
             names.extend(["public_addresses", "public_dns_name"]);
         }
         if machine.is_partial {
@@ -147,13 +148,13 @@ impl Mapping<'_> {
             macs.extend(nic.mac.clone());
             self.add_addresses(&mut addresses, nic);
         }
-        let is_public_read = self.addresses_fault().is_none();
+        let is_public_read = self.are_addresses_read(interfaces.iter().flat_map(|nic| nic.public_addresses()));
         for (name, texts) in [("private_addresses", addresses.private), ("macs", macs)] {
             if !(is_ending && texts.is_empty()) {
                 facts.texts(name, texts);
             }
         }
-        if !(addresses.public.is_empty() && (is_ending || !is_public_read)) {
+        if is_public_read && !(addresses.public.is_empty() && is_ending) {
             facts.texts("public_addresses", addresses.public);
         }
         // Where several are primary, or none says so, the one that stays first stands for the machine.
@@ -241,9 +242,13 @@ impl Mapping<'_> {
         let lists = self.lists;
         let mut found = Found::default();
         found.note(action::DISKS, &lists.disks);
-        let machines = lists.machines.items.iter().chain(&lists.set_machines.items);
-        let ends_with: BTreeMap<&Key, bool> =
-            machines.flat_map(|machine| &machine.disks).map(|attached| (&attached.key, attached.ends_with)).collect();
+        // The index has no column for the several machines of a shared disk, while each machine names what it holds.
+        let mut holders: BTreeMap<&Key, BTreeMap<&Key, bool>> = BTreeMap::new();
+        for machine in lists.machines.items.iter().chain(&lists.set_machines.items) {
+            for attached in &machine.disks {
+                holders.entry(&attached.key).or_default().insert(&machine.head.id.key, attached.ends_with);
+            }
+        }
         for disk in &lists.disks.items {
             let mut resource = self.resource(Kind::Volume, &disk.head);
             resource.state.clone_from(&disk.state);
@@ -257,12 +262,15 @@ impl Mapping<'_> {
             facts.text("zone", disk.zones.first().map(|zone| ids::zone_name(&resource.region, zone)).as_deref());
             facts.text("snapshot", disk.snapshot.as_deref());
             resource.attributes = facts.finish();
-            for machine in &disk.machines {
+            let holders = holders.get(&resource.key);
+            let naming = holders.into_iter().flat_map(|holders| holders.keys().copied()).filter(|_| !disk.is_unattached());
+            let machines: BTreeSet<&Key> = disk.machines.iter().chain(naming).collect();
+            for machine in &machines {
                 let mut facts = Facts::default();
-                facts.flag("delete_on_termination", ends_with.get(&resource.key).copied());
-                found.relations.push(edge(&resource.key, RelationType::AttachedTo, machine.clone(), facts.finish()));
+                facts.flag("delete_on_termination", holders.and_then(|holders| holders.get(machine).copied()));
+                found.relations.push(edge(&resource.key, RelationType::AttachedTo, (*machine).clone(), facts.finish()));
             }
-            if self.machines_fault().is_some() || disk.machines.iter().any(|machine| self.partial.contains(machine)) {
+            if self.machines_fault().is_some() || machines.iter().any(|machine| self.partial.contains(machine)) {
                 found.unread_edges(&resource.key, RelationType::AttachedTo);
             }
             found.resources.push(resource);

@@ -116,13 +116,14 @@ pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
         note(action::SET_MACHINES, &mut lists.set_machines.fault);
         note(action::SET_INTERFACES, &mut lists.set_interfaces.fault);
     }
-    if !lists.set_addresses.items.is_empty() {
+    if lists.set_interfaces.items.iter().any(|nic| nic.public_addresses().next().is_some()) {
         note(action::SET_ADDRESSES, &mut lists.set_addresses.fault);
     }
-    // A set that is not shown has machines that are not shown.
-    for fault in [&mut lists.set_machines.fault, &mut lists.set_interfaces.fault, &mut lists.set_addresses.fault] {
+    // A set that is not shown has machines that are not shown, and an interface that is not shown has addresses that are not.
+    for fault in [&mut lists.set_machines.fault, &mut lists.set_interfaces.fault] {
         *fault = fault.take().or_else(|| lists.sets.fault.clone());
     }
+    lists.set_addresses.fault = lists.set_addresses.fault.take().or_else(|| lists.set_interfaces.fault.clone());
 }
 
 /// One subscription on its way to resources.
@@ -276,6 +277,11 @@ impl<'a> Mapping<'a> {
     /// What kept public addresses from being read.
     fn addresses_fault(&self) -> Option<&Fault> {
         self.lists.addresses.fault.as_ref().or(self.lists.set_addresses.fault.as_ref())
+    }
+
+    /// Whether it is known of public addresses what they are: an address that something refers to, and that no list shows, is there all the same.
+    fn are_addresses_read<'b>(&self, mut keys: impl Iterator<Item = &'b Key>) -> bool {
+        self.addresses_fault().is_none() && keys.all(|key| self.addresses.contains_key(key))
     }
 
     /// What kept interfaces from being read.

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use dewpoint_core::model::rules::{Access, Direction, Peer, Rule, Rules, azure};
-use dewpoint_core::model::{Attributes, Key, Kind, RelationType, Resource};
-use dewpoint_core::source::STATE;
+use dewpoint_core::model::{Attributes, Key, Kind, RelationType};
 use dewpoint_core::source::facts::{Addresses, Facts, edge};
+use dewpoint_core::source::{Remark, STATE};
 
 use super::{Found, Mapping, Scoped};
 use crate::action;
-use crate::error::Fault;
 use crate::ids;
-use crate::item::{Head, Refused};
+use crate::item::Head;
 use crate::wire::network::{Interface, SecurityGroup, SecurityRule, Side};
 
 impl Mapping<'_> {
@@ -89,7 +88,11 @@ impl Mapping<'_> {
         facts.text("interface_type", Some(if nic.private_endpoint.is_some() { "private_endpoint" } else { "interface" }));
         facts.text("mac", nic.mac.as_deref());
         facts.texts("private_addresses", addresses.private);
-        facts.texts("public_addresses", addresses.public);
+        if self.are_addresses_read(nic.public_addresses()) {
+            facts.texts("public_addresses", addresses.public);
+        } else {
+            found.unread(&key, ["public_addresses"]);
+        }
         facts.text("private_dns_name", nic.private_dns_name.as_deref());
         facts.key("network", network.as_ref());
         facts.key("subnet", subnet);
@@ -111,10 +114,6 @@ impl Mapping<'_> {
         if self.machines_fault().is_some() || machine.is_some_and(|machine| self.partial.contains(machine)) {
             found.unread_edges(&key, RelationType::AttachedTo);
             found.unread(&key, ["delete_on_termination"]);
-        }
-        if self.addresses_fault().is_some() {
-            resource.attributes.remove("public_addresses");
-            found.unread(&key, ["public_addresses"]);
         }
         if self.lists.groups.fault.is_some() {
             found.unread(&key, ["managed_by"]);
@@ -173,28 +172,45 @@ impl Mapping<'_> {
         let listed = &self.lists.security_groups;
         let mut found = Found::default();
         found.note(action::SECURITY_GROUPS, listed);
-        let mut refused = Vec::new();
         for group in &listed.items {
-            match self.security_group(group) {
-                Ok(resource) => found.resources.push(resource),
-                Err(error) => refused.push(error),
+            let mut resource = self.resource(Kind::SecurityGroup, &group.head);
+            match rule_facts(group) {
+                Ok(facts) => resource.attributes = facts.finish(),
+                Err(text) => {
+                    found.unread(&resource.key, ["rules", "rules_digest", "open_to_world"]);
+                    found
+                        .remarks
+                        .push(Remark { subject: group.head.id.text.clone(), text: format!("its rules are left as they were: {text}") });
+                }
             }
+            found.resources.push(resource);
         }
-        let incomplete = refused.first().map(|first| Fault::truncated(action::SECURITY_GROUPS, first.text.clone()));
-        Scoped { kind: Kind::SecurityGroup, found, fault: listed.fault.clone().or(incomplete) }
+        Scoped { kind: Kind::SecurityGroup, found, fault: listed.fault.clone() }
     }
+}
 
-    fn security_group(&self, group: &SecurityGroup) -> Result<Resource, Refused> {
-        let rules: Rules = group.rules.iter().flat_map(canonical).collect();
-        let (value, digest) = rules.to_value().map_err(|error| Refused::new(&group.head.id.text, error.to_string()))?;
-        let mut facts = Facts::default();
-        facts.text("rules_digest", Some(&digest.to_string()));
-        facts.texts("open_to_world", rules.open_to_world());
-        facts.value("rules", value);
-        let mut resource = self.resource(Kind::SecurityGroup, &group.head);
-        resource.attributes = facts.finish();
-        Ok(resource)
+/// Most rules that a group is multiplied out to. Azure takes a thousand rules with some thousand addresses on either side, each of which could stand against
+/// each other.
+///
+/// Source: Azure subscription and service limits, "Azure Resource Manager virtual networking limits".
+const RULES_MAX: usize = 10_000;
+
+/// The rules of a group in canonical form.
+fn rule_facts(group: &SecurityGroup) -> Result<Facts, String> {
+    let count = group
+        .rules
+        .iter()
+        .fold(0_usize, |count, rule| count.saturating_add(rule.source.breadth().saturating_mul(rule.destination.breadth())));
+    if count > RULES_MAX {
+        return Err(format!("multiplied out they are {count}, and more than {RULES_MAX} are not taken"));
     }
+    let rules: Rules = group.rules.iter().flat_map(canonical).collect();
+    let (value, digest) = rules.to_value().map_err(|error| error.to_string())?;
+    let mut facts = Facts::default();
+    facts.text("rules_digest", Some(&digest.to_string()));
+    facts.texts("open_to_world", rules.open_to_world());
+    facts.value("rules", value);
+    Ok(facts)
 }
 
 /// A rule in canonical form: one for each peer, each part of the own side, and each range of ports. The own side is what the group protects: the destination
@@ -232,4 +248,32 @@ fn canonical(rule: &SecurityRule) -> Vec<Rule> {
 fn parts(side: &Side) -> Vec<Peer> {
     let prefixes = side.prefixes.iter().map(|prefix| Peer::azure(prefix));
     prefixes.chain(side.groups.iter().map(|group| Peer::application_group(ids::path(group)))).collect()
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::item::Item;
+    use crate::wire::Wire;
+
+    /// A group with one rule of so many sources, destinations and ports.
+    fn group(sources: usize, destinations: usize, ports: usize) -> SecurityGroup {
+        let addresses = |count: usize| (0..count).map(|at| format!("10.{}.{}.0/24", at / 256, at % 256)).collect::<Vec<_>>();
+        let ports: Vec<String> = (1..=ports).map(|port| port.to_string()).collect();
+        let rule = json!({"direction": "Inbound", "access": "Allow", "protocol": "Tcp", "priority": 100, "sourcePortRange": "*",
+            "sourceAddressPrefixes": addresses(sources), "destinationAddressPrefixes": addresses(destinations), "destinationPortRanges": ports});
+        let group = json!({"id": "/subscriptions/s/x", "properties": {"securityRules": [{"name": "in", "properties": rule}]}});
+        SecurityGroup::lenient(Item(&group)).unwrap()
+    }
+
+    #[test]
+    fn rules_are_multiplied_out_so_far() {
+        let rules = rule_facts(&group(100, 10, 10)).map(Facts::finish);
+        assert_eq!(rules.unwrap()["rules"].as_array().unwrap().len(), 10_000);
+        let many = rule_facts(&group(4000, 4000, 4000)).map(Facts::finish);
+        assert_eq!(many, Err("multiplied out they are 64000000000, and more than 10000 are not taken".to_owned()));
+    }
 }

@@ -71,7 +71,7 @@ impl Mapping<'_> {
 
     fn itself(&self, regions: &BTreeSet<&Region>, fault: Option<&Fault>) -> Scoped {
         let mut found = Found::default();
-        if let Some(resource) = resource(self) {
+        if let Some(resource) = account_resource(self.subscription, self.observed_at) {
             for region in regions {
                 if let Ok(region) = ids::region_key(self.account(), region) {
                     found.relations.push(edge(&resource.key, RelationType::Contains, region, Attributes::new()));
@@ -136,11 +136,6 @@ impl Mapping<'_> {
             extra: Map::new(),
         }
     }
-}
-
-/// The subscription as a resource; `None` where its id is none.
-fn resource(mapping: &Mapping<'_>) -> Option<Resource> {
-    account_resource(mapping.subscription, mapping.observed_at)
 }
 
 /// A subscription as a resource; `None` where its id is none. One that is deleted has ended, and all that it held with it.

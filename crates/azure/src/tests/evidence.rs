@@ -188,6 +188,7 @@ async fn what_a_machine_has_from_others_is_never_taken_in_part() {
     // What an instance of a set buys is said by the set alone.
     sim.faults(vec![Fault::new(Effect::Deny).operation("resourceGraph").contains("virtualmachinescalesets'")]);
     let graph = setup(&sim).with(|config| config.collector = crate::Collector::ResourceGraph).pull().await;
+    assert!(incomplete(&graph).iter().any(|gap| gap.contains(" scaling_group: denied")), "{:?}", incomplete(&graph));
     let members: Vec<_> =
         all(&graph, Kind::Instance).into_iter().filter(|machine| machine.native_id.contains("/virtualMachineScaleSets/")).collect();
     assert_eq!(members.len(), 2);

@@ -1,6 +1,7 @@
 //! The Resource Graph collector.
 
 use dewpoint_azure_sim::world::World;
+use dewpoint_azure_sim::{Effect, Fault, Mishap};
 
 use super::*;
 
@@ -25,4 +26,40 @@ async fn both_collectors_tell_the_same() {
     }
     assert_eq!(resources.len(), wanted.len());
     assert_eq!(edges, wanted_edges);
+}
+
+/// A source that reads by the index.
+fn indexed(sim: &Sim) -> Setup {
+    setup(sim).with(|config| config.collector = Collector::ResourceGraph)
+}
+
+#[tokio::test]
+async fn a_refusal_for_one_subscription_leaves_the_others_whole() {
+    let sim = start(World::generated(3, 5, 100));
+    let accounts: Vec<String> = sim.world().subscriptions.keys().cloned().collect();
+    sim.faults(vec![Fault::new(Effect::Deny).operation("resourceGraph").contains(&accounts[3])]);
+    let pull = indexed(&sim).pull().await;
+    for (at, account) in accounts.iter().enumerate() {
+        let wanted = if at == 3 { Outcome::Denied } else { Outcome::Complete };
+        assert_eq!(outcome(&pull, account, Kind::Instance), wanted, "{account}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_the_index_leaves_out_is_not_taken_for_none() {
+    let mut world = World::new();
+    let mut group = world.subscription("prod").group("rg", "westeurope");
+    let balancer = group.load_balancer("front").pool("web", 443, 8443).id();
+    let machine = group.vm("web").public_ip("198.51.100.7").id();
+    let sim = start(world);
+    assert_eq!(resource(&indexed(&sim).pull().await, &balancer).attributes["addresses"].as_array().unwrap().len(), 1);
+    let body = r#"{"totalRecords": 0, "count": 0, "resultTruncated": "false", "data": []}"#.to_owned();
+    let nothing = Effect::Mishap(Mishap::Answer { status: 200, headers: BTreeMap::new(), body });
+    sim.faults(vec![Fault::new(nothing).operation("resourceGraph").contains("publicipaddresses'")]);
+    let pull = indexed(&sim).pull().await;
+    assert!(all(&pull, Kind::PublicAddress).is_empty());
+    for (id, name) in [(&balancer, "addresses"), (&machine, "public_addresses")] {
+        assert!(!resource(&pull, id).attributes.contains_key(name), "{id}");
+        assert!(pull.unread[&Key::azure(id).unwrap()].contains(name), "{id}");
+    }
 }

@@ -157,3 +157,22 @@ async fn a_machine_is_known_by_its_list_where_its_interface_does_not_say() {
     assert_eq!(resource(&pull, &machine).attributes["private_addresses"], json!(["10.0.0.9"]));
     assert_eq!(resource(&pull, &nic).region.as_str(), "westeurope");
 }
+
+#[tokio::test]
+async fn a_shared_disk_hangs_on_all_that_name_it() {
+    let mut world = World::new();
+    let mut group = world.subscription("prod").group("rg", "westeurope");
+    let first = group.vm("first").data_disk(64).id();
+    let second = group.vm("second").id();
+    let subscription = world.subscription("prod");
+    let shared = subscription.vms.values().find_map(|vm| vm.data_disks.first().cloned()).unwrap();
+    let other = subscription.vms.values_mut().find(|vm| vm.base.id == second).unwrap();
+    other.data_disks.push(shared.clone());
+    let sim = start(world);
+    // The disk names one machine alone, as the index does.
+    for collector in [Collector::Arm, Collector::ResourceGraph] {
+        let pull = setup(&sim).with(|config| config.collector = collector).pull().await;
+        let machines = [&first, &second].map(|id| Key::azure(id).unwrap().as_str().to_owned());
+        assert_eq!(targets(&pull, &shared.id, RelationType::AttachedTo), machines, "{collector:?}");
+    }
+}

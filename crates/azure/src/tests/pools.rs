@@ -134,6 +134,7 @@ async fn members_of_another_subscription_are_found_and_missed_where_it_is_not_re
         sim.faults(vec![fault]);
         let pull = setup(&sim).pull().await;
         assert!(is_unread(&pull, &web) && is_unread(&pull, &db), "who they are is not known, and what was known stays");
+        assert!(!resource(&pull, &web).attributes.contains_key("unresolved_members"), "an interface that was not read is not unknown");
     }
     // Nor where nothing of the other subscription can be read.
     sim.faults(vec![Fault::new(Effect::Deny).operation("subscriptions.get").subscription(&account)]);

@@ -56,6 +56,8 @@ pub(crate) struct Pool {
     /// Ids of IP configurations: of interfaces, and of machines in uniform sets.
     pub(crate) configurations: Vec<Key>,
     pub(crate) addresses: Vec<Address>,
+    /// Balancers of single regions, behind one that is of all.
+    pub(crate) balancers: Vec<Key>,
     /// How members are reached: port, protocol, from the rules.
     pub(crate) doors: Vec<Door>,
 }
@@ -103,6 +105,7 @@ fn pool(head: &Head, item: Item<'_>) -> Result<Pool, Refused> {
         name: item.text("/name").unwrap_or(id.name()).to_owned(),
         configurations: item.references("/properties/backendIPConfigurations").collect(),
         addresses: Vec::new(),
+        balancers: Vec::new(),
         doors: Vec::new(),
         id,
     })
@@ -128,6 +131,8 @@ impl Wire for LoadBalancer {
             for address in part.items("/properties/loadBalancerBackendAddresses") {
                 // Members by interface are repeated here.
                 pool.configurations.extend(address.reference("/properties/networkInterfaceIPConfiguration/id"));
+                let frontend = address.reference("/properties/loadBalancerFrontendIPConfiguration/id");
+                pool.balancers.extend(frontend.and_then(|key| crate::ids::before(&key, "/frontendipconfigurations/")));
                 let Some(text) = address.owned("/properties/ipAddress") else { continue };
                 let subnet = address.reference("/properties/subnet/id");
                 let network = address.reference("/properties/virtualNetwork/id");
@@ -186,6 +191,18 @@ impl Wire for Gateway {
         "httpListeners",
         "requestRoutingRules",
         "urlPathMaps",
+    ];
+
+    const REFERENCES: &'static [&'static str] = &[
+        "publicIPAddress",
+        "subnet",
+        "frontendPort",
+        "httpListener",
+        "backendAddressPool",
+        "backendHttpSettings",
+        "urlPathMap",
+        "defaultBackendAddressPool",
+        "defaultBackendHttpSettings",
     ];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
@@ -261,4 +278,25 @@ fn pools_of_rule(gateway: Item<'_>, rule: Item<'_>) -> Vec<(Key, Option<Key>)> {
         targets.extend(paths.filter_map(|path| target(path, "/properties/backendAddressPool/id", "/properties/backendHttpSettings/id")));
     }
     targets
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_balancer_of_all_regions_leads_to_balancers_of_one() {
+        let balancer = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/loadBalancers/";
+        let address = json!({"name": "west", "properties": {"loadBalancerFrontendIPConfiguration": {
+            "id": format!("{balancer}West/frontendIPConfigurations/front")}}});
+        let pool = json!({"id": format!("{balancer}all/backendAddressPools/regions"), "name": "regions",
+            "properties": {"loadBalancerBackendAddresses": [address]}});
+        let item = json!({"id": format!("{balancer}all"), "properties": {"backendAddressPools": [pool]}});
+        let pools = LoadBalancer::lenient(Item(&item)).unwrap().0.pools;
+        let leads_to: Vec<&str> = pools.iter().flat_map(|pool| &pool.balancers).map(crate::ids::path).collect();
+        assert_eq!(leads_to, [format!("{balancer}west").to_lowercase()]);
+    }
 }

@@ -216,6 +216,13 @@ pub(crate) struct Disk {
     pub(crate) zones: Vec<String>,
 }
 
+impl Disk {
+    /// Whether it says itself that it hangs on nothing.
+    pub(crate) fn is_unattached(&self) -> bool {
+        self.machines.is_empty() && self.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case("unattached"))
+    }
+}
+
 impl Wire for Disk {
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let several = item.texts("/managedByExtended").filter_map(|id| Key::azure(id).ok());

@@ -89,6 +89,13 @@ pub(crate) struct IpConfiguration {
     pub(crate) pools: Vec<Key>,
 }
 
+impl Interface {
+    /// The public addresses that it refers to.
+    pub(crate) fn public_addresses(&self) -> impl Iterator<Item = &Key> {
+        self.configurations.iter().filter_map(|one| one.public_address.as_ref())
+    }
+}
+
 impl Wire for Interface {
     const PARTS: &'static [&'static str] = &["ipConfigurations"];
     const REFERENCES: &'static [&'static str] = &["virtualMachine", "networkSecurityGroup", "subnet", "publicIPAddress"];
@@ -196,6 +203,11 @@ pub(crate) struct Side {
 }
 
 impl Side {
+    /// How many pairs of somebody and ports it names.
+    pub(crate) fn breadth(&self) -> usize {
+        self.prefixes.len().saturating_add(self.groups.len()).saturating_mul(self.ports.len())
+    }
+
     /// One side of a rule. Azure names somebody, and ports, on each: a side that cannot be told whole would be about more than is meant, at worst everybody.
     fn read(rule: Item<'_>, side: &str) -> Result<Self, String> {
         let at = |what: &str| format!("/properties/{side}{what}");

@@ -1,12 +1,13 @@
 //! What the sources' mappings share: attributes in canonical form, addresses, edges.
 
 use core::net::IpAddr;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::model::{Attributes, Key, Relation, RelationType};
+use super::Remark;
+use crate::model::{Attributes, Key, Kind, Relation, RelationType, Scope};
 
 /// Attributes in their canonical form; what a cloud leaves out or leaves empty is left out.
 #[derive(Debug, Default)]
@@ -59,6 +60,48 @@ impl Facts {
     pub fn finish(self) -> Attributes {
         self.0
     }
+}
+
+/// The attributes that a resource of a kind has from the listings of its neighbours: a look-up of the resource by itself does not tell them.
+#[must_use]
+pub const fn from_neighbours(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Instance => &[
+            "private_addresses",
+            "public_addresses",
+            "macs",
+            "private_dns_name",
+            "public_dns_name",
+            "network",
+            "subnet",
+            "purchase",
+            "managed_by",
+        ],
+        Kind::NetworkInterface => &["public_addresses", "delete_on_termination", "managed_by"],
+        Kind::ScalingGroup => &["sizes", "images", "member_count", "spot_share"],
+        Kind::LoadBalancer => &["addresses", "dns_name"],
+        Kind::Pool => &["member_count", "unresolved_members"],
+        _ => &[],
+    }
+}
+
+/// What the report says of facts that were not read in a scope; nothing where all were.
+#[must_use]
+pub fn unread_remark(
+    scope: &Scope,
+    unread: &BTreeMap<Key, BTreeSet<String>>,
+    unread_edges: &BTreeMap<Key, BTreeSet<RelationType>>,
+) -> Option<Remark> {
+    let keys: BTreeSet<&Key> = unread.keys().chain(unread_edges.keys()).collect();
+    if keys.is_empty() {
+        return None;
+    }
+    let names: BTreeSet<&str> = unread.values().flatten().map(String::as_str).collect();
+    let relations: BTreeSet<&RelationType> = unread_edges.values().flatten().collect();
+    let relations = relations.into_iter().map(|relation| format!("edges `{relation}`"));
+    let facts: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).chain(relations).collect();
+    let text = format!("some facts of {} resources could not be read, and stay as they were: {}", keys.len(), facts.join(", "));
+    Some(Remark { subject: scope.to_string(), text })
 }
 
 /// Addresses of interfaces, sorted into those that the internet knows and those that it does not.
