@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dewpoint_azure_sim::world::{Change, Power, World as Azure};
-use dewpoint_azure_sim::{Effect, Fault, GroupCase};
+use dewpoint_azure_sim::{Effect, Fault, GroupCase, Mishap};
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -120,18 +120,53 @@ fn what_an_index_leaves_out_and_nobody_can_ask_about_leaves_all_around_it_as_it_
     cloud.sync(0);
     cloud.configure(GRAPH, TIMERS);
     let is_denied = |operation: &str| Fault::new(Effect::Deny).operation(operation);
-    for (denied, missing) in [(true, 0.02), (true, 0.1), (false, 0.1), (false, 0.5)] {
+    let (interfaces, addresses, machines) = ("networkInterfaces.get", "publicIPAddresses.get", "virtualMachines.get");
+    let cases: [(&[&str], f64); 6] = [
+        (&[interfaces, addresses, machines], 0.02),
+        (&[interfaces, addresses, machines], 0.1),
+        // Without the doubt about others that stands in for it.
+        (&[interfaces], 0.1),
+        (&[addresses], 0.3),
+        (&[], 0.1),
+        (&[], 0.5),
+    ];
+    for (denied, missing) in cases {
         cloud.sim.settings(|settings| settings.graph_missing = missing);
-        let gets = ["networkInterfaces.get", "publicIPAddresses.get", "virtualMachines.get"].map(is_denied);
-        cloud.sim.faults(if denied { gets.to_vec() } else { Vec::new() });
+        cloud.sim.faults(denied.iter().copied().map(is_denied).collect());
         for _ in 0..2 {
             let ran = cloud.run(&["sync", "--output", "json"]);
             assert!(matches!(ran.code, 0 | 3), "{}", ran.err);
-            assert_eq!(counts(&ran.document()), none(), "denied: {denied}, missing: {missing}");
+            assert_eq!(counts(&ran.document()), none(), "denied: {denied:?}, missing: {missing}");
         }
     }
     cloud.sim.faults(Vec::new());
     cloud.sim.settings(|settings| settings.graph_missing = 0.0);
+    assert_eq!(counts(&cloud.sync(0)), none());
+}
+
+#[test]
+fn an_interface_that_is_left_out_and_cannot_be_asked_about_takes_nothing_from_its_machine() {
+    let mut azure = Azure::new();
+    let mut group = azure.subscription("prod").group("rg", "westeurope");
+    let nsg = group.nsg("nsg").allow(100, "Tcp", "443", "Internet").id();
+    let machine = group.vm("web-1").nsg(&nsg).public_ip("198.51.100.7").id();
+    let cloud = SimulatedAzure::start(azure, "", TIMERS);
+    cloud.sync(0);
+    cloud.configure(GRAPH, TIMERS);
+    assert_eq!(counts(&cloud.sync(0)), none());
+    let before = cloud.json(&["show", &format!("azure:{machine}")], 0);
+    // The index shows all the rest, so that nothing else casts a doubt.
+    let body = r#"{"totalRecords": 0, "count": 0, "resultTruncated": "false", "data": []}"#.to_owned();
+    let nothing = Effect::Mishap(Mishap::Answer { status: 200, headers: BTreeMap::new(), body });
+    let left_out = Fault::new(nothing).operation("resourceGraph").contains("microsoft.network/networkinterfaces'");
+    cloud.sim.faults(vec![left_out, Fault::new(Effect::Deny).operation("networkInterfaces.get")]);
+    for _ in 0..2 {
+        assert_eq!(counts(&cloud.sync(3)), none());
+    }
+    let after = cloud.json(&["show", &format!("azure:{machine}")], 0);
+    assert_eq!((&after["attributes"], &after["relations"]), (&before["attributes"], &before["relations"]));
+    assert!(after["attributes"]["private_addresses"].as_array().is_some_and(|addresses| addresses.len() == 1), "{after}");
+    cloud.sim.faults(Vec::new());
     assert_eq!(counts(&cloud.sync(0)), none());
 }
 
