@@ -25,14 +25,12 @@ impl Mapping<'_> {
         found.note(action::SET_MACHINES, &lists.set_machines);
         let powers: BTreeMap<&Key, Option<&str>> =
             lists.run_states.items.iter().map(|state| (&state.key, state.power.as_deref())).collect();
-        let sets: BTreeMap<&Key, &ScaleSet> = lists.sets.items.iter().map(|set| (&set.head.id.key, set)).collect();
         for machine in &lists.machines.items {
             let power = machine.power.as_deref().or_else(|| powers.get(&machine.head.id.key).copied().flatten());
             self.instance(&mut found, machine, power, None);
         }
         for machine in &lists.set_machines.items {
-            let set = ids::before(&machine.head.id.key, "/virtualmachines/").and_then(|set| sets.get(&set).copied());
-            self.instance(&mut found, machine, machine.power.as_deref(), set);
+            self.instance(&mut found, machine, machine.power.as_deref(), self.set_of(&machine.head.id.key));
         }
         // Whether machines run is of their own kind's facts, in a list of its own.
         let fault = self.machines_fault().or(lists.run_states.fault.as_ref()).cloned();

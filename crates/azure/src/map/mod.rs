@@ -24,6 +24,7 @@ use crate::item::{Head, Refused};
 use crate::listing::Listed;
 use crate::lists::Lists;
 use crate::sizes::Sizes;
+use crate::wire::compute::ScaleSet;
 use crate::wire::network::{Directory, Interface};
 use crate::wire::resources::{Permission, Subscription};
 
@@ -138,7 +139,7 @@ pub(crate) struct Mapping<'a> {
     pub(crate) observed_at: Timestamp,
     group_regions: BTreeMap<&'a Key, &'a Region>,
     managers: BTreeMap<&'a Key, &'a str>,
-    set_regions: BTreeMap<&'a Key, &'a Region>,
+    sets: BTreeMap<&'a Key, &'a ScaleSet>,
     interfaces: BTreeMap<&'a Key, &'a Interface>,
     /// Machines that are shown without some of their parts.
     partial: BTreeSet<&'a Key>,
@@ -186,7 +187,7 @@ impl<'a> Mapping<'a> {
         Self {
             group_regions: lists.groups.items.iter().filter_map(|group| Some((&group.head.id.key, group.head.region.as_ref()?))).collect(),
             managers: lists.groups.items.iter().filter_map(|group| Some((&group.head.id.key, group.managed_by.as_deref()?))).collect(),
-            set_regions: lists.sets.items.iter().filter_map(|set| Some((&set.head.id.key, set.head.region.as_ref()?))).collect(),
+            sets: lists.sets.items.iter().map(|set| (&set.head.id.key, set)).collect(),
             subnet_groups: subnets.filter_map(|subnet| Some((&subnet.id.key, subnet.security_group.as_ref()?))).collect(),
             addresses: all_addresses
                 .map(|address| (&address.head.id.key, (address.address.as_deref(), address.dns_name.as_deref())))
@@ -230,10 +231,24 @@ impl<'a> Mapping<'a> {
 
     /// Where something lies: as it says itself, else where the scale set or the group that it is in lies; `*` where nobody says.
     fn region(&self, head: &Head) -> Region {
-        let set = ids::before(&head.id.key, "/virtualmachines/").filter(|_| ids::path(&head.id.key).contains("/virtualmachinescalesets/"));
-        let of_set = || set.as_ref().and_then(|set| self.set_regions.get(set).copied());
+        let of_set = || self.set_of(&head.id.key).and_then(|set| set.head.region.as_ref());
         let of_group = || head.id.group().and_then(|group| self.group_regions.get(&group).copied());
         head.region.as_ref().or_else(of_set).or_else(of_group).cloned().unwrap_or_else(Region::any)
+    }
+
+    /// The uniform scale set that a resource is an instance of, or hangs on an instance of.
+    fn set_of(&self, key: &Key) -> Option<&'a ScaleSet> {
+        let set = ids::before(key, "/virtualmachines/").filter(|_| ids::path(key).contains("/virtualmachinescalesets/"))?;
+        self.sets.get(&set).copied()
+    }
+
+    /// The name that people read. What hangs on the instances of a set has one name on all of them: the instance's stands before it.
+    fn name(&self, head: &Head) -> String {
+        let instance = ids::path(&head.id.key).split_once("/virtualmachines/").and_then(|(_, rest)| rest.split_once('/'));
+        match (self.set_of(&head.id.key), instance) {
+            (Some(set), Some((number, _))) => format!("{}_{number}/{}", set.head.name, head.name),
+            _ => head.name.clone(),
+        }
     }
 
     /// A resource, so far without state, birth and attributes.
@@ -245,7 +260,7 @@ impl<'a> Mapping<'a> {
             native_id: head.id.text.clone(),
             account: self.account().clone(),
             region: self.region(head),
-            name: Some(head.name.clone()),
+            name: Some(self.name(head)),
             state: None,
             tags: head.tags.clone(),
             created_at: None,

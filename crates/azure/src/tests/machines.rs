@@ -176,3 +176,12 @@ async fn a_shared_disk_hangs_on_all_that_name_it() {
         assert_eq!(targets(&pull, &shared.id, RelationType::AttachedTo), machines, "{collector:?}");
     }
 }
+
+#[tokio::test]
+async fn what_hangs_on_instances_of_a_set_is_told_apart_by_name() {
+    let mut world = World::new();
+    world.subscription("prod").group("rg", "westeurope").uniform_set("workers", 2);
+    let pull = setup(&start(world)).pull().await;
+    let names: Vec<_> = all(&pull, Kind::NetworkInterface).iter().map(|nic| nic.name.clone().unwrap()).collect();
+    assert_eq!(names, ["workers_0/nic-0", "workers_1/nic-0"]);
+}

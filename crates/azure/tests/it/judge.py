@@ -161,7 +161,9 @@ class Subscription:
         """A resource at its own place, else at that of the scale set or the group that it is in."""
         set_ = self.set_of.get(key(parent(item.id, "virtualMachines") or item.id)) if "/virtualMachineScaleSets/" in item.id else None
         place = getattr(item, "location", None) or (set_.location if set_ else self.group_of[key("/".join(item.id.split("/")[:5]))].location)
-        self.put(kind, item.id, place, item.name, tags=getattr(item, "tags", None), **more)
+        parts = item.id.split("/virtualMachines/")[1:] if set_ else []
+        name = f"{set_.name}_{parts[0].split('/')[0]}/{item.name}" if parts and "/" in parts[0] else item.name
+        self.put(kind, item.id, place, name, tags=getattr(item, "tags", None), **more)
         return key(item.id), place
 
     def put(self, kind, id, place, name, **more):
