@@ -1,12 +1,14 @@
 //! The seam to the clouds: what a source must promise.
 
 pub mod facts;
+mod rate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::rate::Rate;
 use crate::doctor::Finding;
 use crate::model::{
     Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, RelationType, Resource, Scope, SourceName,
