@@ -133,7 +133,7 @@ async fn a_set_that_goes_between_two_calls_has_no_members() {
     let gone = Effect::Error { status: 404, code: "ResourceNotFound".to_owned(), message: "by script".to_owned() };
     sim.faults(vec![Fault::new(gone).contains("/virtualMachineScaleSets/gone/")]);
     let pull = setup(&sim).pull().await;
-    assert_eq!((incomplete(&pull), all(&pull, Kind::Instance).len()), (Vec::new(), 2));
+    assert_eq!((incomplete(&pull), all_of(&pull, Kind::Instance).len()), (Vec::new(), 2));
     // What a set's list answers otherwise is no absence.
     let other = Effect::Error { status: 404, code: "NotFound".to_owned(), message: "by script".to_owned() };
     sim.faults(vec![Fault::new(other).contains("/virtualMachineScaleSets/gone/")]);
