@@ -85,7 +85,7 @@ pub(super) fn absent(config: &Config) -> Option<Finding> {
 }
 
 fn broken(subject: &str, check: &str, text: String, mend: Option<String>) -> Finding {
-    Finding { subject: subject.to_owned(), check: check.to_owned(), outcome: Health::Error, text, mend }
+    Finding::new(subject, check, Health::Error, text, mend)
 }
 
 /// Findings for people, one a line, each with its mend below.

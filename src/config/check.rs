@@ -420,7 +420,7 @@ impl<'s> Checker<'s, '_> {
                 let value = checked.to_json().to_string();
                 if let Some(first) = seen.get(&value) {
                     let error = self.report.error(item.span, format!("{path}: {} is listed twice", shown(&item.value)));
-                    error.label("again here").other(*first, "first here").help("remove one of the two");
+                    error.again(*first).help("remove one of the two");
                     continue;
                 }
                 seen.insert(value, item.span);
@@ -578,6 +578,11 @@ fn opening(node: &Node, entries: &[Entry]) -> Span {
 fn first_sentence(text: &str) -> String {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned()
+}
+
+/// Whether a key is written, or a slip of the pen that is an error of its own, with the same mend.
+pub(super) fn is_meant(node: &Node, key: &'static str) -> bool {
+    node.entries().iter().any(|entry| nearest(&entry.key, [key]).is_some())
 }
 
 /// The nearest of several names, if one is near enough to be a slip of the pen.

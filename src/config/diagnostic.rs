@@ -71,9 +71,9 @@ pub struct ConfigError {
     end: Position,
     #[serde(skip)]
     label: &'static str,
-    /// A second place that belongs to it, such as the first of two equal names.
+    /// Where the first of the two stands that do not go together, such as equal names.
     #[serde(skip)]
-    other: Option<(Span, &'static str)>,
+    first: Option<Span>,
 }
 
 impl ConfigError {
@@ -91,8 +91,10 @@ impl ConfigError {
         self
     }
 
-    pub(super) fn other(&mut self, span: Span, label: &'static str) -> &mut Self {
-        self.other = Some((span, label));
+    /// Of two things that do not go together: the place is that of the second, and the first stands there.
+    pub(super) fn again(&mut self, first: Span) -> &mut Self {
+        self.label = "again here";
+        self.first = Some(first);
         self
     }
 }
@@ -216,7 +218,7 @@ impl Report {
             help: None,
             end: span.end,
             label: "here",
-            other: None,
+            first: None,
         });
         #[expect(clippy::indexing_slicing, reason = "the element was pushed just above")]
         &mut list[index]
@@ -286,8 +288,8 @@ impl<'a> Drawing<'a> {
         if let Some(masked) = masked {
             let range = masked.bytes(Span { start: error.start(), end: error.end });
             labels.push(LabeledSpan::new_primary_with_span(Some(error.label.to_owned()), range));
-            if let Some((span, label)) = error.other {
-                labels.push(LabeledSpan::new_with_span(Some(label.to_owned()), masked.bytes(span)));
+            if let Some(span) = error.first {
+                labels.push(LabeledSpan::new_with_span(Some("first here".to_owned()), masked.bytes(span)));
             }
         }
         Self { error, source: masked.map(|masked| NamedSource::new(&error.file, masked.text())), labels }

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::model::{Kind, Region, attributes};
@@ -10,18 +11,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
-use super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
+use super::aws::{AccountId, RoleArn, RoleName};
 use super::azure::{
     ApiVersion, AuthorityUrl, ClientId, HttpsUrl, IdentityId, ManagementGroupName, ObjectId, ResourceType, SubscriptionId, TenantName,
 };
 use super::check::nearest;
 use super::diagnostic::quote;
 use super::ownership::Meaning;
+use super::proxy::ProxyAddress;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
 use super::servicenow::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, ProxyAddress, RelationKey,
-    RelationshipType, TableName, ValueText,
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, RelationKey, RelationshipType,
+    TableName, ValueText,
 };
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
@@ -76,6 +78,21 @@ pub(super) trait Leaf: Sized + fmt::Display {
         Vec::new()
     }
 }
+
+/// Shows leaves that hold one thing as that.
+macro_rules! text_leaf {
+    ($($name:ident),+ $(,)?) => {$(
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )+};
+}
+
+pub(super) use text_leaf;
+
+text_leaf!(Name, TagName, FieldName, FilePath, HttpUrl);
 
 /// A leaf as a field of the raw configuration.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,12 +197,6 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Name(pub(super) String);
 
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Leaf for Name {
     const NAME: &'static str = "name";
     const EXPECTED: &'static str = "a name such as `prod-eu`";
@@ -218,12 +229,6 @@ impl Leaf for Kind {
 /// Name of a tag in a cloud.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TagName(pub(super) String);
-
-impl fmt::Display for TagName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl Leaf for TagName {
     const NAME: &'static str = "tag_name";
@@ -264,12 +269,6 @@ const COMMON_FIELDS: &[&str] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FieldName(String);
 
-impl fmt::Display for FieldName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Leaf for FieldName {
     const NAME: &'static str = "field";
     const EXPECTED: &'static str = "the name of a field, such as `owner`";
@@ -291,12 +290,6 @@ impl Leaf for FieldName {
 /// Path of a file, relative to the configuration's folder or absolute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct FilePath(pub(super) String);
-
-impl fmt::Display for FilePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 impl Leaf for FilePath {
     const NAME: &'static str = "path";
@@ -325,15 +318,14 @@ impl Leaf for FilePath {
     }
 }
 
+/// A path from the configuration's folder. Joined by components, so that `./a` and `a` are the same; links are not followed, which would be I/O.
+pub(super) fn absolute(dir: &Path, path: impl AsRef<Path>) -> PathBuf {
+    dir.join(path).components().collect()
+}
+
 /// A web address without user name or password.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct HttpUrl(pub(super) Url);
-
-impl fmt::Display for HttpUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
 
 impl Leaf for HttpUrl {
     const NAME: &'static str = "http_url";
@@ -388,8 +380,8 @@ impl Leaf for LedgerAddress {
     const PATTERN: Option<&'static str> = Some("^(sqlite://.|postgres(ql)?://.|env:.|file:.)");
 
     fn parse(text: &str) -> Result<Self, Problem> {
-        if text.starts_with("env:") || text.starts_with("file:") {
-            return SecretRef::parse(text).map(Self::Secret);
+        if let Some(reference) = SecretRef::parse_reference(text) {
+            return reference.map(Self::Secret);
         }
         Self::parse_plain(text)
     }
@@ -582,5 +574,34 @@ impl Leaf for DurationOrNever {
             None => problem.help("or write `never`"),
         };
         PositiveDuration::parse(text).map(|duration| Self(Some(duration.0))).map_err(mend)
+    }
+}
+
+/// Longest time for a call: one second to one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallTimeout(pub(super) Duration);
+
+impl CallTimeout {
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
+impl fmt::Display for CallTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_duration(self.0, f)
+    }
+}
+
+impl Leaf for CallTimeout {
+    const NAME: &'static str = "call_timeout";
+    const EXPECTED: &'static str = "a duration such as `3m`";
+    const PATTERN: Option<&'static str> = AnyDuration::PATTERN;
+
+    fn parse(text: &str) -> Result<Self, Problem> {
+        let duration = parse_duration(text)?;
+        if (Self::LEAST..=Self::MOST).contains(&duration) {
+            return Ok(Self(duration));
+        }
+        Err(Problem::new(format!("expected a duration from 1s to 1h, found {}", quote(text))))
     }
 }

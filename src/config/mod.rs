@@ -12,6 +12,8 @@ mod leaf;
 mod load;
 mod mask;
 mod ownership;
+mod proxy;
+mod rates;
 mod raw;
 pub mod rules;
 mod scalar;
@@ -41,9 +43,10 @@ pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
 pub use azure::{AzureCredential, AzureIdentity, AzureSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
+pub use proxy::Proxy;
 pub use schema::schema;
-pub use secret::{SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
-pub use servicenow::{Given, Proxy, ServiceNowAuth, ServiceNowSettings};
+pub use secret::{Given, SECRET_BYTES_MAX, Secret, SecretError, SecretProblem, SecretRef};
+pub use servicenow::{ServiceNowAuth, ServiceNowSettings};
 
 use leaf::sqlite_path;
 

@@ -184,7 +184,7 @@ pub(super) fn cross_check(root: &Node, report: &mut Report) {
                 if first.node.text().map(str::trim) != entry.node.text().map(str::trim) {
                     let text = format!("{path}: {} and {} are one value, since case does not count", quote(&first.key), quote(&entry.key));
                     let error = report.error(entry.key_span, text);
-                    error.label("again here").other(first.key_span, "first here").help("remove one of the two: they mean different things");
+                    error.again(first.key_span).help("remove one of the two: they mean different things");
                 }
             } else {
                 seen.insert(folded, entry);

@@ -11,15 +11,18 @@ use dewpoint_core::plan::{Include, Limits};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::aws::{All, CallTimeout, ListOr, Organization, RawAccount, RawRates, RoleName};
+use super::aws::{All, ListOr, Organization, RawAccount, RawRates, RoleName};
 use super::azure::{self, ApiVersion, RawCloud, RawCollector, RawCredential, RawEndpoints, RawSubscriptions, ResourceType, TenantName};
-use super::leaf::{AnyDuration, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written};
+use super::leaf::{
+    AnyDuration, CallTimeout, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written,
+};
 use super::ownership::RawOwnership;
+use super::proxy::ProxyAddress;
 use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
 use super::servicenow::{
-    DiscoverySource, InstanceUrl, KindKey, ProxyAddress, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey,
-    RelationshipType, default_discovery_source,
+    DiscoverySource, InstanceUrl, KindKey, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey, RelationshipType,
+    default_discovery_source,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::diagnostic::Place;
 use super::leaf::{Leaf, Problem};
@@ -64,6 +64,13 @@ impl Leaf for SecretRef {
     }
 }
 
+impl SecretRef {
+    /// A text as a reference, where it begins like one: where a value may stand as well.
+    pub(super) fn parse_reference(text: &str) -> Option<Result<Self, Problem>> {
+        (text.starts_with("env:") || text.starts_with("file:")).then(|| Self::parse(text))
+    }
+}
+
 /// A reference to a secret and the place in the configuration where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Secret {
@@ -73,6 +80,24 @@ pub struct Secret {
     pub reference: SecretRef,
     /// Where the reference is written.
     pub place: Place,
+}
+
+/// A value that need not be secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// As it is.
+    Plain(String),
+    /// Kept where secrets are.
+    Kept(Secret),
+}
+
+impl Given {
+    pub(super) fn resolve(&self) -> Result<String, SecretError> {
+        match self {
+            Self::Plain(value) => Ok(value.clone()),
+            Self::Kept(secret) => Ok(secret.resolve()?.expose_secret().to_owned()),
+        }
+    }
 }
 
 /// A secret that cannot be read, or is not what it should be. Never holds its value.
@@ -174,8 +199,6 @@ fn read(path: &Path) -> Result<String, SecretProblem> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
-
-    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::config::diagnostic::Position;

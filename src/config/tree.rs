@@ -48,9 +48,14 @@ impl Node {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// The keys of a mapping, with what is behind them.
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
-            Value::Map(entries) => entries.iter().find(|entry| entry.key == key),
-            _ => None,
+            Value::Map(entries) => entries,
+            _ => &[],
         }
     }
 
@@ -242,7 +247,7 @@ impl<'a> Reader<'a, '_> {
             if let Some(first) = seen.get(&key) {
                 let text = format!("key {} is written twice: first in line {}", quote(&key), first.start.line);
                 let error = self.report.error(key_span, text);
-                error.label("again here").other(*first, "first here").help("remove one of the two");
+                error.again(*first).help("remove one of the two");
                 continue;
             }
             seen.insert(key.clone(), key_span);

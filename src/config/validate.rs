@@ -13,7 +13,7 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::azure;
 use super::diagnostic::{Report, Span, quote};
-use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written};
+use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written, absolute};
 use super::ownership;
 use super::raw::{
     RawAdopt, RawAuthority, RawConfig, RawGuardrails, RawInclude, RawLifecycle, RawPurge, RawSource, RawTarget, RawTimers, default_ledger,
@@ -43,7 +43,7 @@ pub(super) fn cross_check(root: &Node, dir: &Path, report: &mut Report) {
             if let Some(first) = names.get(name) {
                 let text = format!("two {what}s are named {}: the first in line {}", quote(name), first.start.line);
                 let help = format!("the ledger and `--{what}` tell them apart by name: give each its own");
-                report.error(node_name.span, text).label("again here").other(*first, "first here").help(help);
+                report.error(node_name.span, text).again(*first).help(help);
             } else {
                 names.insert(name, node_name.span);
             }
@@ -85,11 +85,11 @@ struct Files<'a> {
 
 impl Files<'_> {
     fn add(&mut self, path: &str, what: String, span: Span, report: &mut Report) {
-        match self.seen.entry(resolved(self.dir, path)) {
+        match self.seen.entry(absolute(self.dir, path)) {
             Entry::Occupied(first) => {
                 let (other, first) = first.get();
                 let text = format!("{what} and {other} (line {}) are the same file", first.start.line);
-                report.error(span, text).label("again here").other(*first, "first here").help("give each its own file");
+                report.error(span, text).again(*first).help("give each its own file");
             }
             Entry::Vacant(place) => {
                 place.insert((what, span));
@@ -98,16 +98,11 @@ impl Files<'_> {
     }
 }
 
-/// Joined by components, so that `./a` and `a` are the same; links are not followed, which would be I/O.
-fn resolved(dir: &Path, path: impl AsRef<Path>) -> PathBuf {
-    dir.join(path).components().collect()
-}
-
 /// Turns the raw configuration into the meant one; `root` is the tree that it was made from, for the places.
 pub(super) fn convert(raw: RawConfig, root: &Node, dir: &Path, report: &mut Report) -> Option<Config> {
     let items = |key: &str| root.get(key).map_or(&[][..], Node::items);
     let ledger = match raw.ledger.0 {
-        LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(resolved(dir, path)),
+        LedgerAddress::Sqlite(path) => LedgerConfig::Sqlite(absolute(dir, path)),
         LedgerAddress::Secret(reference) => LedgerConfig::Secret(secret(reference, root, "ledger", "", dir, report)),
         LedgerAddress::Postgres(url) => {
             let password = raw.ledger_password.map(|reference| secret(reference.0, root, "ledger_password", "", dir, report));
@@ -152,7 +147,7 @@ fn span(node: &Node, key: &str) -> Span {
 fn secret(reference: SecretRef, node: &Node, key: &str, path: &str, dir: &Path, report: &Report) -> Secret {
     let reference = match reference {
         SecretRef::Env(name) => SecretRef::Env(name),
-        SecretRef::File(path) => SecretRef::File(resolved(dir, path)),
+        SecretRef::File(path) => SecretRef::File(absolute(dir, path)),
     };
     let path = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
     Secret { key: path, reference, place: report.place(span(node, key).start) }
@@ -192,7 +187,7 @@ fn source(raw: RawSource, node: &Node, dir: &Path, report: &mut Report) -> Optio
             let settings = azure::convert(raw, node, &format!("sources.{}", name.0), dir, report, secret)?;
             (name, SourceKind::Azure(Box::new(settings)))
         }
-        RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: resolved(dir, path.0.0), max_file_bytes }),
+        RawSource::File { name, path, max_file_bytes } => (name, SourceKind::File { path: absolute(dir, path.0.0), max_file_bytes }),
     };
     Some(SourceConfig { name: named(&name.0.0, at, report)?, place: report.place(at.start), kind })
 }
@@ -230,7 +225,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
     let (name, kind, common) = match raw {
         RawTarget::Local { name, path, include, adopt, authority, verify_every, max_records, purge, batch_size, deadline } => {
             let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
-            (name, TargetKind::Local { path: resolved(dir, path.0.0) }, common)
+            (name, TargetKind::Local { path: absolute(dir, path.0.0) }, common)
         }
         RawTarget::ServiceNow {
             name,

@@ -19,7 +19,7 @@ use dewpoint_servicenow::{
 use crate::clock::{Clock, RunClock};
 #[cfg(feature = "azure")]
 use crate::config::AzureSettings;
-use crate::config::{Config, LedgerConfig, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig, TargetKind};
+use crate::config::{Config, LedgerConfig, Proxy, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig, TargetKind};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
 use crate::model::{Digest, Key, Kind, RelationType, SourceName, TargetName};
@@ -49,14 +49,8 @@ pub fn sources_to_ask(config: &Config) -> Vec<Box<dyn Source>> {
 /// One configured source; where it lacks a secret, it says so whenever it is asked. `folder` is that of the configuration.
 #[must_use]
 pub fn source_to_ask(configured: &SourceConfig, folder: &Path) -> Box<dyn Source> {
-    let unusable = |error: SecretError| Unusable {
-        name: configured.name.clone(),
-        operation: "reading its secrets",
-        check: "secret",
-        text: chain(&error),
-        mend: error.hint(),
-    };
-    source(configured, folder).unwrap_or_else(|error| Box::new(unusable(error)))
+    let unusable = |error: &SecretError| Unusable { name: configured.name.clone(), operation: "reading its secrets", lack: unread(error) };
+    source(configured, folder).unwrap_or_else(|error| Box::new(unusable(&error)))
 }
 
 /// One configured source; `folder` is that of the configuration.
@@ -69,9 +63,11 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
         SourceKind::Aws(_) => Box::new(Unusable {
             name: configured.name.clone(),
             operation: "asking AWS",
-            check: "this program",
-            text: "it was built without the AWS source".to_owned(),
-            mend: "build it with the feature `aws`, which is one of the default ones".to_owned(),
+            lack: Lack {
+                check: "this program",
+                text: "it was built without the AWS source".to_owned(),
+                mend: "build it with the feature `aws`, which is one of the default ones".to_owned(),
+            },
         }),
         #[cfg(feature = "aws")]
         SourceKind::Aws(settings) => {
@@ -94,9 +90,11 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
         SourceKind::Azure(_) => Box::new(Unusable {
             name: configured.name.clone(),
             operation: "asking Azure",
-            check: "this program",
-            text: "it was built without the Azure source".to_owned(),
-            mend: "build it with the feature `azure`, which is one of the default ones".to_owned(),
+            lack: Lack {
+                check: "this program",
+                text: "it was built without the Azure source".to_owned(),
+                mend: "build it with the feature `azure`, which is one of the default ones".to_owned(),
+            },
         }),
         SourceKind::File { path, max_file_bytes } => Box::new(FileSource::new(FileConfig {
             name: configured.name.clone(),
@@ -111,11 +109,8 @@ pub fn source(configured: &SourceConfig, folder: &Path) -> Result<Box<dyn Source
 #[cfg(feature = "azure")]
 fn azure(configured: &SourceConfig, settings: &AzureSettings) -> Result<Box<dyn Source>, SecretError> {
     let credential = settings.resolve()?;
-    let proxies = match &settings.proxy {
-        None => Proxies::from_environment(|name| std::env::var(name).ok()),
-        Some(proxy) => proxy.resolve()?,
-    };
-    let unusable = |Lack { check, text, mend }| Unusable { name: configured.name.clone(), operation: "connecting", check, text, mend };
+    let proxies = proxies(settings.proxy.as_ref())?;
+    let unusable = |lack| Unusable { name: configured.name.clone(), operation: "connecting", lack };
     let ca_pem = match settings.ca_file.as_deref().map(certificates).transpose() {
         Ok(ca_pem) => ca_pem,
         Err(lack) => return Ok(Box::new(unusable(lack))),
@@ -143,9 +138,7 @@ fn azure(configured: &SourceConfig, settings: &AzureSettings) -> Result<Box<dyn 
 #[cfg(feature = "azure")]
 fn unfit_azure(error: &SourceBuildError) -> Lack {
     match error {
-        SourceBuildError::Connection(error) => {
-            Lack { check: "connection", text: error.to_string(), mend: error.hint().unwrap_or("put right what it names").to_owned() }
-        }
+        SourceBuildError::Connection(error) => unconnected(error),
         SourceBuildError::Credentials(error) => Lack {
             check: "certificate",
             text: error.to_string(),
@@ -159,15 +152,12 @@ struct Unusable {
     name: SourceName,
     /// What fails.
     operation: &'static str,
-    /// What `doctor` calls it.
-    check: &'static str,
-    text: String,
-    mend: String,
+    lack: Lack,
 }
 
 impl Unusable {
     fn failed(&self) -> SourceError {
-        SourceError::Failed { source_name: self.name.clone(), operation: self.operation.to_owned(), text: self.text.clone() }
+        SourceError::Failed { source_name: self.name.clone(), operation: self.operation.to_owned(), text: self.lack.text.clone() }
     }
 }
 
@@ -186,13 +176,7 @@ impl Source for Unusable {
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        vec![Finding {
-            subject: self.name.to_string(),
-            check: self.check.to_owned(),
-            outcome: Health::Error,
-            text: self.text.clone(),
-            mend: Some(self.mend.clone()),
-        }]
+        vec![self.lack.finding(&self.name)]
     }
 }
 
@@ -242,26 +226,17 @@ pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) ->
 const CA_BYTES_MAX: u64 = 1024 * 1024;
 
 fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests: &Requests) -> Result<ServiceNowTarget, Lack> {
-    let unread = |error: SecretError| Lack { check: "secret", text: chain(&error), mend: error.hint() };
-    let auth = settings.auth.resolve().map_err(unread)?;
-    let proxies = match &settings.proxy {
-        None => Proxies::from_environment(|name| std::env::var(name).ok()),
-        Some(proxy) => proxy.resolve().map_err(unread)?,
-    };
+    let auth = settings.auth.resolve().map_err(|error| unread(&error))?;
+    let proxies = proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?;
     let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
     let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| Lack {
         check: "this program",
         text: error.to_string(),
         mend: "this is a defect of Dewpoint: report it".to_owned(),
     })?;
-    let unfit = |error: BuildError| Lack {
-        check: "connection",
-        text: error.to_string(),
-        mend: error.hint().unwrap_or("put right what it names").to_owned(),
-    };
     let config = ServiceNowConfig {
         name: configured.name.clone(),
-        url: BaseUrl::parse(settings.url.as_str(), Plaintext::Loopback).map_err(unfit)?,
+        url: BaseUrl::parse(settings.url.as_str(), Plaintext::Loopback).map_err(|error| unconnected(&error))?,
         auth,
         discovery_source: settings.discovery_source.clone(),
         mapping: Arc::new(mapping),
@@ -276,7 +251,23 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         meter: Arc::clone(requests),
         clock: Arc::new(SystemClock::new()),
     };
-    ServiceNowTarget::new(&config).map_err(unfit)
+    ServiceNowTarget::new(&config).map_err(|error| unconnected(&error))
+}
+
+/// The proxies that are configured, else those of the environment.
+fn proxies(configured: Option<&Proxy>) -> Result<Proxies, SecretError> {
+    match configured {
+        None => Ok(Proxies::from_environment(|name| std::env::var(name).ok())),
+        Some(proxy) => proxy.resolve(),
+    }
+}
+
+fn unread(error: &SecretError) -> Lack {
+    Lack { check: "secret", text: chain(error), mend: error.hint() }
+}
+
+fn unconnected(error: &BuildError) -> Lack {
+    Lack { check: "connection", text: error.to_string(), mend: error.hint().unwrap_or("put right what it names").to_owned() }
 }
 
 fn certificates(path: &Path) -> Result<Vec<u8>, Lack> {
@@ -295,12 +286,18 @@ fn certificates(path: &Path) -> Result<Vec<u8>, Lack> {
     Ok(bytes)
 }
 
-/// Why a target cannot be used.
+/// Why a source or a target cannot be used.
 struct Lack {
     /// What `doctor` calls it.
     check: &'static str,
     text: String,
     mend: String,
+}
+
+impl Lack {
+    fn finding(&self, subject: &impl std::fmt::Display) -> Finding {
+        Finding::new(subject, self.check, Health::Error, &self.text, Some(self.mend.clone()))
+    }
 }
 
 /// A target that cannot be asked, and says why whenever it is.
@@ -354,13 +351,7 @@ impl Target for UnusableTarget {
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        vec![Finding {
-            subject: self.name.to_string(),
-            check: self.lack.check.to_owned(),
-            outcome: Health::Error,
-            text: self.lack.text.clone(),
-            mend: Some(self.lack.mend.clone()),
-        }]
+        vec![self.lack.finding(&self.name)]
     }
 
     async fn bootstrap(&self, _: bool) -> Result<Vec<Step>, TargetError> {

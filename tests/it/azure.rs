@@ -8,9 +8,9 @@ use dewpoint_azure_sim::{Effect, Fault, GroupCase, Mishap};
 use jiff::SignedDuration;
 use serde_json::Value;
 
+use crate::support::World;
 use crate::support::azure::SimulatedAzure;
-use crate::support::simulated::HUB;
-use crate::support::{Ran, World};
+use crate::support::simulated::{HUB, with_credentials};
 
 const TIMERS: &str = "defaults: { min_age: 0s, retire_after: 0s, confirm_missing: 2 }";
 const GRAPH: &str = ", collector: resource_graph, rate: { resource_graph: { requests_per_second: 50, burst: 50 } }";
@@ -289,7 +289,8 @@ fn rules_and_presets_hold_for_both_clouds_side_by_side() {
     let (aws, azure) = both_clouds();
     let aws = dewpoint_aws_sim::Sim::start(aws).unwrap();
     let snow = dewpoint_servicenow_sim::Sim::start(dewpoint_servicenow_sim::Instance::new().with_data_source("Dewpoint")).unwrap();
-    let cloud = SimulatedAzure::start(azure, "", TIMERS);
+    let SimulatedAzure { world, sim } = SimulatedAzure::start(azure, "", TIMERS);
+    let cloud = SimulatedAzure { world: with_credentials(world, &aws).with("SNOW_PASSWORD", "integration-password"), sim };
     let text = format!(
         "ledger: sqlite://dewpoint.db\nsources:\n  - {}\n  - {{ name: aws, kind: aws, regions: [eu-west-1], endpoint_url: \"{}\" }}\n\
          targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\n  - name: snow\n    kind: servicenow\n    url: {}\n    \
@@ -300,19 +301,7 @@ fn rules_and_presets_hold_for_both_clouds_side_by_side() {
         snow.url()
     );
     cloud.world.write("dewpoint.yaml", &text);
-    let (key, secret) = aws.edit(|aws| (aws.account(HUB).key_id(), aws.account(HUB).secret()));
-    let run = |args: &[&str], code: i32| {
-        let mut command = cloud.command(&[args, &["--output", "json"]].concat());
-        command.env("AWS_ACCESS_KEY_ID", &key).env("AWS_SECRET_ACCESS_KEY", &secret).env("AWS_EC2_METADATA_DISABLED", "true");
-        command
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .env("SNOW_PASSWORD", "integration-password");
-        let ran = Ran::of(&command.output().unwrap());
-        assert_eq!(ran.code, code, "{args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
-    };
-    run(&["sync"], 0);
+    cloud.json(&["sync"], 0);
 
     let rows = |sql: &str| cloud.world.query("cmdb.db", sql).into_iter().map(|row| row.join(" ")).collect::<Vec<_>>();
     let machines = rows("SELECT name FROM ci WHERE kind = 'instance' ORDER BY 1");
@@ -337,7 +326,7 @@ fn rules_and_presets_hold_for_both_clouds_side_by_side() {
         names
     };
     assert_eq!(names("cmdb_ci_vm_instance"), machines);
-    let again = run(&["sync"], 0);
+    let again = cloud.json(&["sync"], 0);
     for target in ["cmdb", "snow"] {
         let changed = again["counts"][target].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>();
         assert_eq!(changed, 0, "{target}: {}", again["counts"][target]);

@@ -7,15 +7,13 @@ Three syncs into an SQLite ledger and a local CMDB: cold, unchanged, and with 1 
 seconds, and the peak resident set of the process in MiB. Three relations a resource. Nothing is timed that is not printed.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import random
-import subprocess
-import sys
 import tempfile
-import time
+
+import measuring
 
 REGIONS = ["eu-west-1", "eu-central-1", "us-east-1", "us-west-2", "ap-southeast-1"]
 TAKEN_AT = "2026-10-01T00:00:00Z"
@@ -101,28 +99,13 @@ def write(path, resources, changed):
     return relations
 
 
-def timed_sync(binary, folder):
-    """What a sync says, and what it took."""
-    with open(folder / "out.json", "wb") as out:
-        began = time.monotonic()
-        child = subprocess.Popen([binary, "sync", "-c", str(folder / "dewpoint.yaml"), "--output", "json", "-q"], stdout=out)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0:
-        sys.exit(f"dewpoint sync ended with {child.returncode}: {(folder / 'out.json').read_text()[:2000]}")
-    took = {"wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024)}
-    return json.loads((folder / "out.json").read_text()), took
-
-
 def sync(binary, folder):
-    said, took = timed_sync(binary, folder)
-    return took | {"changes": sum(said.get("counts", {}).get("cmdb", {}).values())}
+    return measuring.sync(binary, folder, "cmdb")[1]
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", required=True)
+    parser = measuring.parser(__doc__)
+    parser.add_argument("--binary", required=True, type=lambda text: pathlib.Path(text).resolve())
     parser.add_argument("--resources", type=int, default=100000)
     parser.add_argument("--keep", type=pathlib.Path, help="work in this folder and leave it there")
     args = parser.parse_args()

@@ -10,14 +10,13 @@ once keeping what it read as the pull does (`boto3`) and once throwing each page
 set in MiB. `ratio` is the pull's CPU and memory over those of boto3 that keeps.
 """
 
-import argparse
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
-import time
+
+import measuring
 
 ACCOUNT, REGION = "111111111111", "eu-west-1"
 
@@ -55,62 +54,32 @@ print('{"items": %d}' % read)
 """
 
 
-def measured(argv, folder, environment):
-    """The document that a program prints, and what it took."""
-    with open(folder / "out.json", "w+b") as out:
-        began = time.monotonic()
-        child = subprocess.Popen([str(part) for part in argv], stdout=out, cwd=folder, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        text = out.read().decode()
-    if child.returncode != 0:
-        sys.exit(f"{argv[0]} ended with {child.returncode}: {text[:2000]}")
-    took = {"wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024)}
-    return json.loads(text), took
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", required=True, type=lambda text: pathlib.Path(text).resolve(), help="folder with dewpoint, aws-sim and examples/pull")
+    parser = measuring.parser(__doc__, "dewpoint, aws-sim and examples/pull")
     parser.add_argument("--instances", type=int, default=20000)
     parser.add_argument("--groups", type=int, default=2000)
     args = parser.parse_args()
-    python = os.environ.get("DEWPOINT_TEST_PYTHON", sys.executable)
-    simulator = subprocess.Popen(
-        [args.target / "aws-sim", "--instances", str(args.instances), "--groups", str(args.groups), "--account", ACCOUNT, "--region", REGION],
-        stdout=subprocess.PIPE, text=True)
-    try:
-        endpoint = simulator.stdout.readline().strip()
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        environment |= {
-            "AWS_ACCESS_KEY_ID": f"AKIA{ACCOUNT:0>16}", "AWS_SECRET_ACCESS_KEY": f"secret/of+{ACCOUNT}", "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "127.0.0.1",
-        }
-        result = {"instances": args.instances, "groups": args.groups, "cores": os.cpu_count()}
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = pathlib.Path(scratch)
-            (folder / "dewpoint.yaml").write_text(
-                "ledger: sqlite://dewpoint.db\n"
-                f"sources:\n  - {{ name: aws, kind: aws, regions: [{REGION}], endpoint_url: \"{endpoint}\" }}\n"
-                "targets:\n  - { name: cmdb, kind: local, path: cmdb.db }\n"
-                "lifecycle: { defaults: { min_age: 0s } }\n")
-            said, took = measured([args.target / "examples" / "pull", endpoint, REGION], folder, environment)
-            if said["incomplete"]:
-                sys.exit(f"the pull is not whole: {said}")
-            result["pull"] = {**took, "resources": said["resources"], "relations": said["relations"]}
-            for name in ("sync", "sync_again"):
-                said, took = measured([args.target / "dewpoint", "sync", "--output", "json", "-q"], folder, environment)
-                result[name] = {**took, "changes": sum(said["counts"].get("cmdb", {}).values())}
-            for name, how in (("boto3", "keep"), ("boto3_streaming", "stream")):
-                said, took = measured([python, "-c", BOTO3, endpoint, REGION, how], folder, environment)
-                result[name] = {**took, "items": said["items"]}
-        pull, boto3 = result["pull"], result["boto3"]
-        result["ratio"] = {name: round(pull[name] / boto3[name], 3) for name in ("cpu_s", "peak_mib")}
-    finally:
-        simulator.kill()
-        simulator.wait()
+    environment = measuring.environment(
+        "AWS_", AWS_ACCESS_KEY_ID=f"AKIA{ACCOUNT:0>16}", AWS_SECRET_ACCESS_KEY=f"secret/of+{ACCOUNT}", AWS_EC2_METADATA_DISABLED="true")
+    simulator = [args.target / "aws-sim", "--instances", args.instances, "--groups", args.groups, "--account", ACCOUNT, "--region", REGION]
+    result = {"instances": args.instances, "groups": args.groups, "cores": os.cpu_count()}
+    with measuring.Simulator(simulator) as aws, tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "dewpoint.yaml").write_text(
+            "ledger: sqlite://dewpoint.db\n"
+            f"sources:\n  - {{ name: aws, kind: aws, regions: [{REGION}], endpoint_url: \"{aws.url}\" }}\n"
+            "targets:\n  - { name: cmdb, kind: local, path: cmdb.db }\n"
+            "lifecycle: { defaults: { min_age: 0s } }\n")
+        said, took = measuring.measured([args.target / "examples" / "pull", aws.url, REGION], folder, environment)
+        if said["incomplete"]:
+            sys.exit(f"the pull is not whole: {said}")
+        result["pull"] = {**took, "resources": said["resources"], "relations": said["relations"]}
+        for name in ("sync", "sync_again"):
+            _, result[name] = measuring.sync(args.target / "dewpoint", folder, "cmdb", environment)
+        for name, how in (("boto3", "keep"), ("boto3_streaming", "stream")):
+            said, took = measuring.measured([measuring.PYTHON, "-c", BOTO3, aws.url, REGION, how], folder, environment)
+            result[name] = {**took, "items": said["items"]}
+    result["ratio"] = measuring.ratio(result["pull"], result["boto3"])
     print(json.dumps(result))
 
 

@@ -11,16 +11,13 @@ reading the same listings to their last page, once keeping what they read as the
 one call at a time, the pull several.
 """
 
-import argparse
 import json
 import os
 import pathlib
-import ssl
-import subprocess
 import sys
 import tempfile
-import time
-import urllib.request
+
+import measuring
 
 TENANT, CLIENT = "7a0b54c1-2f0e-4a53-9d1c-5f6a1e0b9c01", "5c1d7f0a-93b4-4e0f-8a77-20e6d1f3a902"
 SECRET = "sim~secret/of+the=client"
@@ -79,28 +76,11 @@ print(json.dumps({"items": read, "machines": machines}))
 """
 
 
-class Simulator:
-    """The simulator as a program, for as long as the block."""
-
+class Simulator(measuring.Simulator):
     def __init__(self, args, folder):
-        self.authority = folder / "authority.pem"
-        argv = [args.target / "azure-sim", "--tls", "--ca-file", self.authority, "--vms", args.vms, "--subscriptions", args.subscriptions]
-        self.process = subprocess.Popen([str(part) for part in argv], stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().strip()
-
-    def __enter__(self):
-        self.opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(self.authority))))
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def control(self, method, path):
-        with self.opener.open(urllib.request.Request(f"{self.url}/_sim/{path}", method=method)) as answer:
-            body = answer.read()
-        return json.loads(body) if body else None
+        authority = folder / "authority.pem"
+        argv = [args.target / "azure-sim", "--tls", "--ca-file", authority, "--vms", args.vms, "--subscriptions", args.subscriptions]
+        super().__init__(argv, authority)
 
     def calls(self):
         """Calls since the last time, tokens apart; every one has to have been answered as asked."""
@@ -112,50 +92,32 @@ class Simulator:
         return sum(count for operation, count in counters["by_operation"].items() if operation != "token")
 
 
-def measured(argv, folder, environment):
-    """The document that a program prints, and what it took."""
-    with open(folder / "out.json", "w+b") as out:
-        began = time.monotonic()
-        child = subprocess.Popen([str(part) for part in argv], stdout=out, cwd=folder, env=environment)
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.monotonic() - began
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0)
-        text = out.read().decode()
-    if child.returncode != 0:
-        sys.exit(f"{argv[0]} ended with {child.returncode}: {text[:2000]}")
-    took = {"wall_s": round(wall, 2), "cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mib": round(usage.ru_maxrss / 1024)}
-    return json.loads(text), took
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", required=True, type=lambda text: pathlib.Path(text).resolve(), help="folder with azure-sim and examples/pull")
+    parser = measuring.parser(__doc__, "azure-sim and examples/pull")
     parser.add_argument("--vms", type=int, default=20000)
     parser.add_argument("--subscriptions", type=int, default=5)
     args = parser.parse_args()
-    python = os.environ.get("DEWPOINT_TEST_PYTHON", sys.executable)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "REQUESTS_CA", "CURL_CA"))}
-    environment |= {"AZURE_TENANT_ID": TENANT, "AZURE_CLIENT_ID": CLIENT, "AZURE_CLIENT_SECRET": SECRET, "NO_PROXY": "127.0.0.1"}
+    environment = measuring.environment(
+        ("AZURE_", "REQUESTS_CA", "CURL_CA"), AZURE_TENANT_ID=TENANT, AZURE_CLIENT_ID=CLIENT, AZURE_CLIENT_SECRET=SECRET)
     result = {"vms": args.vms, "subscriptions": args.subscriptions, "cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         with Simulator(args, folder) as simulator:
-            said, took = measured([args.target / "examples" / "pull", simulator.url, simulator.authority], folder, environment)
+            said, took = measuring.measured([args.target / "examples" / "pull", simulator.url, simulator.authority], folder, environment)
             if said["incomplete"]:
                 sys.exit(f"the pull is not whole: {said}")
             calls = simulator.calls()
             result["pull"] = {
                 **took, "calls": calls, "waited_s": round(said["waited_s"], 2), "resources": said["resources"], "relations": said["relations"]}
             for name, how in (("sdks", "keep"), ("sdks_streaming", "stream")):
-                said, took = measured([python, "-c", SDKS, simulator.url, simulator.authority, how], folder, environment)
+                argv = [measuring.PYTHON, "-c", SDKS, simulator.url, simulator.authority, how]
+                said, took = measuring.measured(argv, folder, environment)
                 if said["machines"] != args.vms:
                     sys.exit(f"the SDKs list {said['machines']} machines")
                 result[name] = {**took, "calls": simulator.calls(), "items": said["items"]}
-    pull, sdks = result["pull"], result["sdks"]
     result["calls_each"] = {
         "subscription": round(calls / args.subscriptions, 1), "thousand_vms": round(calls / args.vms * 1000, 1) if args.vms else None}
-    result["ratio"] = {name: round(pull[name] / sdks[name], 3) for name in ("cpu_s", "peak_mib")}
+    result["ratio"] = measuring.ratio(result["pull"], result["sdks"])
     print(json.dumps(result))
 
 

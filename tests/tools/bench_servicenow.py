@@ -10,49 +10,27 @@ CPU seconds, the peak resident set of the process in MiB, the requests and the w
 wall time over what that many requests take at that rate.
 """
 
-import argparse
 import json
 import os
 import pathlib
-import subprocess
 import tempfile
-import urllib.request
 
 import bench
+import measuring
 
 SOURCE = "Dewpoint"
 
 
-class Simulator:
+class Simulator(measuring.Simulator):
     """A fresh instance, on a port of its own, until the end of the block."""
 
     def __init__(self, binary):
-        self.process = subprocess.Popen([binary, "--data-source", SOURCE], stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-
-    def ask(self, method, path, body=None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_sim/{path}", data, {"Content-Type": "application/json"}, method=method)
-        # Whatever proxy the surroundings name, this is no way through it.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
-            text = answer.read()
-        return json.loads(text) if text else None
+        super().__init__([binary, "--data-source", SOURCE])
 
     def limit(self, per_second, window_s=10):
-        instance = self.ask("GET", "instance")
+        instance = self.control("GET", "instance")
         instance["rate_rules"] = [{"limit": per_second * window_s, "window_s": window_s}]
-        self.ask("PUT", "instance", instance)
-
-    def cpu_s(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        self.control("PUT", "instance", instance)
 
 
 def configure(folder, simulator, per_second):
@@ -67,20 +45,19 @@ def configure(folder, simulator, per_second):
 
 
 def sync(binary, folder, simulator):
-    simulator.ask("DELETE", "calls")
+    simulator.control("DELETE", "calls")
     before = simulator.cpu_s()
-    said, took = bench.timed_sync(binary, folder)
-    counters = simulator.ask("GET", "counters")
+    said, took = measuring.sync(binary, folder, "snow")
+    counters = simulator.control("GET", "counters")
     return took | {
-        "simulator_cpu_s": round(simulator.cpu_s() - before, 2), "changes": sum(said["counts"].get("snow", {}).values()),
+        "simulator_cpu_s": round(simulator.cpu_s() - before, 2),
         "requests": counters["requests"], "writes": counters["writes"], "refused": counters["by_status"].get("429", 0),
         "waited_s": round(said["waited_s"].get("snow", 0.0), 1),
     }
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", required=True, type=lambda text: pathlib.Path(text).resolve(), help="folder with dewpoint and servicenow-sim")
+    parser = measuring.parser(__doc__, "dewpoint and servicenow-sim")
     parser.add_argument("--resources", type=int, default=50000)
     parser.add_argument("--limited", type=int, default=5000)
     parser.add_argument("--rate", type=int, default=20)

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use dewpoint_core::model::{Account, Region};
+pub use dewpoint_core::source::Rate;
 
 /// Which accounts are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,26 +87,6 @@ impl FromStr for ExternalId {
 impl fmt::Debug for ExternalId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ExternalId(…)")
-    }
-}
-
-/// A token bucket: so many calls at once, and then so many a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls per second once the bucket is empty.
-    pub per_second: NonZeroU32,
-    /// Size of the bucket.
-    pub burst: NonZeroU32,
-}
-
-impl Rate {
-    /// A budget; of zero in either, one call.
-    #[must_use]
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        let (Some(per_second), Some(burst)) = (NonZeroU32::new(per_second), NonZeroU32::new(burst)) else {
-            return Self { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
-        };
-        Self { per_second, burst }
     }
 }
 

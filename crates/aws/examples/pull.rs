@@ -8,18 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dewpoint_aws::{Accounts, AwsConfig, AwsSource, Rates, Regions, UsualRole};
-use dewpoint_core::model::{Outcome, Scope, SourceName};
-use dewpoint_core::source::{Progress, Source};
-
-/// Nobody watches.
-struct Silent;
-
-impl Progress for Silent {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
-    fn called(&self, _: &str, _: &str) {}
-    fn waited(&self, _: &str, _: f64) {}
-}
+use dewpoint_core::source::{Silent, Source};
 
 #[tokio::main]
 async fn main() -> ExitCode {

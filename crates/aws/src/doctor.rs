@@ -1,11 +1,11 @@
 //! Online checks: identity, clock, accounts, regions, and each needed action by a cheap call.
 
-use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
-use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
-use dewpoint_core::source::{Progress, SourceError};
+use dewpoint_core::doctor::{CREDENTIALS, Finding, Health, Skew};
+use dewpoint_core::model::Region;
+use dewpoint_core::source::{Silent, SourceError};
 use futures::StreamExt;
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::accounts::{self, Access, Member, Open, SERVICE_CONTROL_POLICY};
 use crate::action::Action;
@@ -29,21 +29,8 @@ use crate::kinds::zones::Zones;
 use crate::map::Place;
 use crate::paging::{Ask, Pages};
 use crate::region::explain;
-use crate::session::Calls;
-use crate::{ACCOUNTS_AT_ONCE, Accounts, AwsSource, Regions, client, clock, role};
-
-/// Clock difference that is worth a word. `Date` headers carry whole seconds, and answers take some.
-const SKEW_WARNING: SignedDuration = SignedDuration::from_secs(60);
-
-/// Nobody watches a check.
-struct Silent;
-
-impl Progress for Silent {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
-    fn called(&self, _: &str, _: &str) {}
-    fn waited(&self, _: &str, _: f64) {}
-}
+use crate::session::{Calls, SKEW_REFUSED};
+use crate::{ACCOUNTS_AT_ONCE, Accounts, AwsSource, Regions, client, role};
 
 pub(crate) async fn doctor(source: &AwsSource) -> Vec<Finding> {
     let check = Check { source };
@@ -80,7 +67,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn finding(&self, check: &str, outcome: Health, text: String, mend: Option<String>) -> Finding {
-        Finding { subject: self.source.config.name.to_string(), check: check.to_owned(), outcome, text, mend }
+        Finding::new(&self.source.config.name, check, outcome, text, mend)
     }
 
     fn error(&self, fault: &Fault) -> SourceError {
@@ -298,35 +285,15 @@ fn first<'a, P: Pages + Send + 'a>(pages: P, calls: &'a Calls<'a>) -> (Action, P
 }
 
 fn judge_clock(date: Option<&str>, now: Option<Timestamp>) -> (Health, String, Option<String>) {
-    let Some(skew) = date.zip(now).and_then(|(date, now)| clock::skew(date, now)) else {
-        return (Health::Warning, "the answer of AWS shows no time".to_owned(), None);
-    };
-    let (text, mend) = (clock::words(skew), Some("set this machine's clock, best by NTP".to_owned()));
-    if clock::is_refused(skew) {
-        return (Health::Error, format!("{text}, which refuses signatures from 5 minutes on"), mend);
+    match date.zip(now).and_then(|(date, now)| Skew::by_date(date, now)) {
+        Some(skew) => skew.judge("AWS", SKEW_REFUSED, "which refuses signatures from 5 minutes on"),
+        None => (Health::Warning, "the answer of AWS shows no time".to_owned(), None),
     }
-    if skew.abs() >= SKEW_WARNING { (Health::Warning, text, mend) } else { (Health::Ok, text, None) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn expect(now: &str, outcome: Health, words: &str) {
-        let now = now.parse().unwrap_or_default();
-        let (found, text, mend) = judge_clock(Some("Fri, 02 Jan 2026 03:04:05 GMT"), Some(now));
-        assert_eq!((found, mend.is_some()), (outcome, outcome != Health::Ok), "{text}");
-        assert!(text.contains(words), "{text}");
-    }
-
-    #[test]
-    fn clock_skew_has_two_thresholds() {
-        expect("2026-01-02T03:04:06Z", Health::Ok, "1 s ahead of AWS");
-        expect("2026-01-02T03:03:06Z", Health::Ok, "59 s behind AWS");
-        expect("2026-01-02T03:05:05Z", Health::Warning, "60 s ahead of AWS");
-        expect("2026-01-02T02:59:05Z", Health::Error, "300 s behind AWS");
-    }
 
     #[test]
     fn a_missing_date_is_no_skew() {

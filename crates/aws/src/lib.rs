@@ -8,7 +8,6 @@ mod action;
 mod body;
 mod budget;
 mod client;
-mod clock;
 mod credentials;
 mod doctor;
 mod error;
@@ -38,7 +37,7 @@ pub use dewpoint_aws_settings::{Accounts, ExternalId, InvalidExternalId, ListedA
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Key, Kind, Outcome, Provider, Receipt, Region, Scope, SourceName};
 use dewpoint_core::source::facts::unread_remark;
-use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError};
+use dewpoint_core::source::{Presence, Progress, Pull, Remark, Source, SourceError, Untold};
 use futures::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
@@ -50,7 +49,7 @@ use crate::identity::{Answer, Identity};
 use crate::kinds::instance_types::Catalogue;
 use crate::map::{Found, Place};
 use crate::region::{RegionListing, Scoped};
-use crate::session::{AccountSession, Calls, Terms, Untold};
+use crate::session::{AccountSession, Calls, Terms};
 use crate::turn::Turn;
 
 /// The kinds that are listed, one scope each: of an account as a whole, the others per region.

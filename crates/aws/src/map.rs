@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_ec2::types::GroupIdentifier;
 use aws_smithy_types::DateTime;
 use dewpoint_core::model::{Account, Attributes, InvalidKey, Key, Kind, Provider, Region, Relation, RelationType, Resource};
-pub(crate) use dewpoint_core::source::facts::{Addresses, Facts, edge, filled};
+pub(crate) use dewpoint_core::source::facts::{Addresses, Facts, Refused, edge, filled};
 use jiff::Timestamp;
 use serde_json::Map;
 
@@ -129,26 +129,6 @@ impl Found {
     pub(crate) fn leave(&mut self, path: String, owner: Option<&str>) {
         self.foreign += 1;
         self.owners.insert(path, filled(owner).unwrap_or_default().to_owned());
-    }
-}
-
-/// An item without which the listing is not whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Refused {
-    /// The item's id; empty when it has none.
-    pub(crate) native_id: String,
-    pub(crate) text: String,
-}
-
-impl Refused {
-    pub(crate) fn new(native_id: &str, text: impl Into<String>) -> Self {
-        Self { native_id: native_id.to_owned(), text: text.into() }
-    }
-}
-
-impl From<InvalidKey> for Refused {
-    fn from(error: InvalidKey) -> Self {
-        Self { native_id: String::new(), text: error.to_string() }
     }
 }
 

@@ -10,8 +10,10 @@ use aws_config::SdkConfig;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use dewpoint_core::model::{Outcome, Region, Scope, SourceName};
-use dewpoint_core::source::Progress;
+use dewpoint_core::doctor::Skew;
+use dewpoint_core::model::{Region, SourceName};
+use dewpoint_core::source::{Progress, Untold};
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use crate::action::{Action, Family};
@@ -21,11 +23,16 @@ use crate::error::{Fault, Reason};
 use crate::identity::Identity;
 use crate::meter::Meter;
 use crate::role::RoleCredentials;
-use crate::{clock, turn};
+use crate::turn;
 use dewpoint_aws_settings::Rates;
 
 /// Longest pause between two tries of a throttled call, once the SDK has used up its own.
 const PAUSE_MAX: Duration = Duration::from_secs(20);
+
+/// Clock difference at which AWS refuses signatures.
+///
+/// Source: IAM User Guide, "Signature Version 4": a request must reach AWS within five minutes of its time stamp.
+pub(crate) const SKEW_REFUSED: SignedDuration = SignedDuration::from_mins(5);
 
 /// What all calls of a source share.
 #[derive(Debug)]
@@ -39,47 +46,8 @@ pub(crate) struct Terms {
     pub(crate) timeout: Duration,
     /// First pause between two tries of a throttled call.
     pub(crate) pause: Duration,
-    /// What nobody was told yet.
+    /// What no run watched: a role's credentials are renewed in the middle of another call.
     pub(crate) untold: Untold,
-}
-
-/// What calls came to that no run watches: a role's credentials are renewed in the middle of another call. The next call that is watched tells it.
-#[derive(Debug, Default)]
-pub(crate) struct Untold(Mutex<Vec<Event>>);
-
-#[derive(Debug)]
-enum Event {
-    Called { name: String, operation: String },
-    Waited { name: String, seconds: f64 },
-}
-
-impl Untold {
-    fn note(&self, event: Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-
-    fn tell(&self, progress: &dyn Progress) {
-        let events = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for event in events {
-            match event {
-                Event::Called { name, operation } => progress.called(&name, &operation),
-                Event::Waited { name, seconds } => progress.waited(&name, seconds),
-            }
-        }
-    }
-}
-
-impl Progress for Untold {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
-
-    fn called(&self, name: &str, operation: &str) {
-        self.note(Event::Called { name: name.to_owned(), operation: operation.to_owned() });
-    }
-
-    fn waited(&self, name: &str, seconds: f64) {
-        self.note(Event::Waited { name: name.to_owned(), seconds });
-    }
 }
 
 /// One account, with the credentials that read it.
@@ -220,8 +188,8 @@ impl<'a> Calls<'a> {
     /// What a fault comes to with what the meter saw.
     fn judge(&self, fault: Fault, meter: &Meter) -> Fault {
         let fault = Fault { status: fault.status.or(meter.status()), date: fault.date.clone().or(meter.date()), ..fault };
-        let skew = fault.date.as_deref().and_then(|date| clock::skew(date, self.session.clients.now()?));
-        let is_off = skew.is_some_and(clock::is_refused);
+        let skew = fault.date.as_deref().and_then(|date| Skew::by_date(date, self.session.clients.now()?));
+        let is_off = skew.is_some_and(|skew| skew.reaches(SKEW_REFUSED));
         let fault = match (&fault.reason, fault.status) {
             (Reason::Silent, _) if meter.was_throttled() => Fault { reason: Reason::Throttled, ..fault },
             // The time went by between answers, none of which was of use.
@@ -240,7 +208,7 @@ impl<'a> Calls<'a> {
         };
         match skew {
             Some(skew) if fault.reason == Reason::Clock => {
-                let text = format!("this machine's clock is {}: {}", clock::words(skew), fault.text);
+                let text = format!("this machine's clock is {}: {}", skew.beside("AWS"), fault.text);
                 Fault { text, ..fault }
             }
             _ => fault,

@@ -3,10 +3,10 @@
 //! Apart from the source, so that a configuration can be read and checked without building it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use dewpoint_core::model::Account;
+pub use dewpoint_core::source::Rate;
 use secrecy::SecretString;
 use url::Url;
 
@@ -119,26 +119,6 @@ impl Endpoints {
 impl Default for Endpoints {
     fn default() -> Self {
         Self::public()
-    }
-}
-
-/// A token bucket: so many calls at once, and then so many a second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rate {
-    /// Calls per second once the bucket is empty.
-    pub per_second: NonZeroU32,
-    /// Size of the bucket.
-    pub burst: NonZeroU32,
-}
-
-impl Rate {
-    /// A budget; of zero in either, one call.
-    #[must_use]
-    pub const fn new(per_second: u32, burst: u32) -> Self {
-        let (Some(per_second), Some(burst)) = (NonZeroU32::new(per_second), NonZeroU32::new(burst)) else {
-            return Self { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN };
-        };
-        Self { per_second, burst }
     }
 }
 
@@ -257,12 +237,6 @@ mod tests {
         assert!(compute.per_second.get() * 60 < 300 && compute.burst.get() < 900 / 2);
         assert!(most(network, 5 * 60) < 10_000);
         assert!(most(resource_graph, 5) < 15);
-    }
-
-    #[test]
-    fn a_rate_is_never_zero() {
-        assert_eq!(Rate::new(0, 7), Rate::new(1, 1));
-        assert_eq!(Rate::new(3, 0), Rate::new(1, 1));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dewpoint_azure_settings::{ApiVersions, Rate, Rates};
 use dewpoint_core::model::{Account, SourceName};
-use dewpoint_core::source::Progress;
+use dewpoint_core::source::{Progress, Untold};
 use dewpoint_http::{Answer, Budget, Client, Clock, HeaderName, LayeredBudget, Meter, RateBudget, Request};
 use jiff::SignedDuration;
 use tokio::sync::Semaphore;
@@ -95,38 +95,17 @@ pub(crate) struct Calls<'a> {
     heard: Arc<Heard>,
 }
 
-/// Requests and waits that the run was not told of yet: the client outlives the run, and tells them to whoever asks next.
+/// Requests and waits as the client tells them, which outlives the run.
 #[derive(Debug, Default)]
-struct Heard(Mutex<Vec<Event>>);
-
-#[derive(Debug)]
-enum Event {
-    Called { name: String, operation: String },
-    Waited { name: String, seconds: f64 },
-}
-
-impl Heard {
-    fn note(&self, event: Event) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(event);
-    }
-
-    fn tell(&self, progress: &dyn Progress) {
-        for event in std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)) {
-            match event {
-                Event::Called { name, operation } => progress.called(&name, &operation),
-                Event::Waited { name, seconds } => progress.waited(&name, seconds),
-            }
-        }
-    }
-}
+struct Heard(Untold);
 
 impl Meter for Heard {
     fn called(&self, name: &str, operation: &str) {
-        self.note(Event::Called { name: name.to_owned(), operation: operation.to_owned() });
+        self.0.called(name, operation);
     }
 
     fn waited(&self, name: &str, seconds: f64) {
-        self.note(Event::Waited { name: name.to_owned(), seconds });
+        self.0.waited(name, seconds);
     }
 }
 
@@ -161,7 +140,7 @@ impl Calls<'_> {
         let request = request.operation(action.name).deadline(deadline).header(CLIENT_REQUEST_ID, &request_id());
         let client = self.client.with_budget(self.arm.budget(account, action.family));
         let sent = Box::pin(client.send(request)).await;
-        self.heard.tell(self.progress);
+        self.heard.0.tell(self.progress);
         sent.map_err(|error| Fault::of(action, &error))
     }
 }

@@ -1,12 +1,11 @@
 //! Online checks: credentials, clock, subscriptions, and each needed action in each of them.
 
-use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
-use dewpoint_core::model::{Account, Outcome, Scope, SourceName};
-use dewpoint_core::source::{Progress, SourceError};
+use dewpoint_core::doctor::{CREDENTIALS, Finding, Health, Skew};
+use dewpoint_core::model::Account;
+use dewpoint_core::source::{Silent, SourceError};
 use dewpoint_http::auth::Authenticator;
 use dewpoint_http::{HttpError, HttpErrorKind, Request};
 use futures::{FutureExt, StreamExt};
-use jiff::fmt::rfc2822::DateTimeParser;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -21,9 +20,6 @@ use crate::lists::Listing;
 use crate::subscriptions::Member;
 use crate::wire::resources::Subscription;
 use crate::{ACTIONS, AzureSource, Collector, Credential, MANAGEMENT_GROUP_ACTIONS, SUBSCRIPTIONS_AT_ONCE, Subscriptions, UserAssigned};
-
-/// Clock difference that is worth a word. `Date` headers carry whole seconds, and answers take some.
-const SKEW_WARNING: SignedDuration = SignedDuration::from_secs(60);
 
 /// Clock difference at which Entra may refuse an assertion.
 ///
@@ -62,16 +58,6 @@ const ROLE_FILE: &str = "deploy/azure/reader-role.json";
 const GROUP_ROLE: &str = "Dewpoint Management Group Reader";
 const GROUP_ROLE_FILE: &str = "deploy/azure/management-group-role.json";
 
-/// Nobody watches a check.
-struct Silent;
-
-impl Progress for Silent {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
-    fn called(&self, _: &str, _: &str) {}
-    fn waited(&self, _: &str, _: f64) {}
-}
-
 pub(crate) async fn doctor(source: &AzureSource) -> Vec<Finding> {
     let check = Check { source, calls: source.arm.calls(&Silent) };
     check.all().await
@@ -85,7 +71,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn finding(&self, check: &str, outcome: Health, text: String, mend: Option<String>) -> Finding {
-        Finding { subject: self.source.config.name.to_string(), check: check.to_owned(), outcome, text, mend }
+        Finding::new(&self.source.config.name, check, outcome, text, mend)
     }
 
     fn ok(&self, check: &str, text: String) -> Finding {
@@ -488,40 +474,18 @@ fn mend_of(credential: &Credential) -> &'static str {
 }
 
 fn judge_clock(date: Option<&str>, now: Timestamp) -> (Health, String, Option<String>) {
-    static PARSER: DateTimeParser = DateTimeParser::new();
-    let Some(server) = date.and_then(|date| PARSER.parse_timestamp(date).ok()) else {
-        let mend = "see whether a proxy takes the header `Date` out of answers".to_owned();
-        return (Health::Warning, "the answers of Azure show no time".to_owned(), Some(mend));
-    };
-    let skew = now.duration_since(server);
-    let side = if skew.is_negative() { "behind" } else { "ahead of" };
-    let text = format!("{} s {side} Azure", skew.as_secs().unsigned_abs());
-    let mend = Some("set this machine's clock, best by NTP".to_owned());
-    if skew.abs() >= SKEW_ERROR {
-        return (Health::Error, format!("{text}, which may refuse assertions that are 5 minutes off"), mend);
+    match date.and_then(|date| Skew::by_date(date, now)) {
+        Some(skew) => skew.judge("Azure", SKEW_ERROR, "which may refuse assertions that are 5 minutes off"),
+        None => {
+            let mend = "see whether a proxy takes the header `Date` out of answers".to_owned();
+            (Health::Warning, "the answers of Azure show no time".to_owned(), Some(mend))
+        }
     }
-    if skew.abs() >= SKEW_WARNING { (Health::Warning, text, mend) } else { (Health::Ok, text, None) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn expect(now: &str, outcome: Health, words: &str) {
-        let now = now.parse().unwrap_or_default();
-        let (found, text, mend) = judge_clock(Some("Fri, 02 Jan 2026 03:04:05 GMT"), now);
-        assert_eq!((found, mend.is_some()), (outcome, outcome != Health::Ok), "{text}");
-        assert!(text.contains(words), "{text}");
-    }
-
-    #[test]
-    fn clock_skew_has_two_thresholds() {
-        expect("2026-01-02T03:04:06Z", Health::Ok, "1 s ahead of Azure");
-        expect("2026-01-02T03:03:06Z", Health::Ok, "59 s behind Azure");
-        expect("2026-01-02T03:05:05Z", Health::Warning, "60 s ahead of Azure");
-        expect("2026-01-02T02:59:05Z", Health::Error, "300 s behind Azure");
-    }
 
     #[test]
     fn a_missing_date_is_no_skew() {

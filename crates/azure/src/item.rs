@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::{Key, Region};
+pub(crate) use dewpoint_core::source::facts::Refused;
 use dewpoint_core::source::facts::filled;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -12,20 +13,6 @@ use crate::ids::{self, ResourceId};
 /// One item of a list, or a part of one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item<'a>(pub(crate) &'a Value);
-
-/// An item without which its listing is not whole.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Refused {
-    /// Its id; empty where it has none.
-    pub(crate) native_id: String,
-    pub(crate) text: String,
-}
-
-impl Refused {
-    pub(crate) fn new(native_id: &str, text: impl Into<String>) -> Self {
-        Self { native_id: native_id.to_owned(), text: text.into() }
-    }
-}
 
 impl<'a> Item<'a> {
     /// A text at a JSON pointer.

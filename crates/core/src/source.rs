@@ -1,16 +1,18 @@
 //! The seam to the clouds: what a source must promise.
 
 pub mod facts;
+mod progress;
+mod rate;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::doctor::Finding;
-use crate::model::{
-    Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, RelationType, Resource, Scope, SourceName,
-};
+pub use self::progress::{Progress, Silent, Untold};
+pub use self::rate::Rate;
+use crate::doctor::{Finding, SET_CLOCK};
+use crate::model::{Account, EdgeId, Key, Kind, Outcome, Overlap, Receipt, Receipts, Region, Relation, RelationType, Resource, SourceName};
 
 /// What one pull of one source (or, merged, of all sources) read. Absence is evidence only where the receipts say `complete`.
 #[derive(Debug, Clone, Default)]
@@ -56,18 +58,6 @@ pub enum Presence {
     Present(Box<Resource>),
     /// The provider answered completely, and it is not there.
     Gone,
-}
-
-/// What a running pull tells of its progress. Implementations draw bars, count calls, or do nothing.
-pub trait Progress: Send + Sync {
-    /// A scope's listing began.
-    fn scope_started(&self, source: &SourceName, scope: &Scope);
-    /// A scope's listing ended with so many resources.
-    fn scope_finished(&self, source: &SourceName, scope: &Scope, outcome: Outcome, count: u64);
-    /// One API call was made.
-    fn called(&self, name: &str, operation: &str);
-    /// Time was spent waiting for a rate limit.
-    fn waited(&self, name: &str, seconds: f64);
 }
 
 /// Where resources come from.
@@ -200,7 +190,7 @@ impl SourceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Credentials { .. } => Some("check the credentials, then run `dewpoint doctor`".to_owned()),
-            Self::Clock { .. } => Some("set this machine's clock, best by NTP".to_owned()),
+            Self::Clock { .. } => Some(SET_CLOCK.to_owned()),
             Self::Denied { operation, .. } => Some(format!("allow {operation}, or accept the gap with `dewpoint coverage accept`")),
             Self::Throttled { .. } => Some("run again later; nothing was concluded from the gap".to_owned()),
             Self::Truncated { .. } => Some("run again; if it stays, a proxy on the way cuts answers".to_owned()),

@@ -1,8 +1,10 @@
-//! Random estates and pulls for property tests: a small cloud of two accounts and two regions, seen through good and bad listings.
+//! Random estates and pulls for property tests: a small cloud of two accounts and two regions, seen through good and bad listings. And what
+//! the tests of several crates ask of a pull.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "what is built here is built from constants")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "what is built here is built from constants")]
 
 pub mod contract;
+mod notes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
 
+pub use self::notes::Notes;
 use crate::estate::{Estate, Fence};
 use crate::inventory::{Coverage, Derived, Observed, Observing, SourceCoverage, derive, observe};
 use crate::lifecycle::{Decisions, Policy, Timers, decide, decide_with};
@@ -100,6 +103,20 @@ pub fn pull(
     pull.resources.extend(resources.into_iter().map(|resource| (resource.key.clone(), Arc::new(resource))));
     pull.relations.extend(relations.into_iter().map(|relation| (relation.id(), relation)));
     pull
+}
+
+/// The resources of a kind.
+#[must_use]
+pub fn all_of(pull: &Pull, kind: Kind) -> Vec<&Resource> {
+    pull.resources.values().filter(|resource| resource.kind == kind).map(|resource| &**resource).collect()
+}
+
+/// The resource of a key, which has to be there.
+#[track_caller]
+#[must_use]
+pub fn one<'a>(pull: &'a Pull, key: &Key) -> &'a Resource {
+    let Some(resource) = pull.resources.get(key) else { panic!("{key} was not read") };
+    resource
 }
 
 /// The coverage of a run that asked the test source alone.

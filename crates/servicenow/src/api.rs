@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use dewpoint_core::doctor::Skew;
 use dewpoint_core::model::TargetName;
 use dewpoint_core::target::TargetError;
 use dewpoint_http::{Answer, Client, Clock, HttpError, Repeat, Request};
-use jiff::fmt::rfc2822;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -48,7 +48,7 @@ pub(crate) struct Api {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     /// How far our clock is ahead of the instance's; to the second, and not less than the way there and back.
-    pub(crate) ahead: Option<SignedDuration>,
+    pub(crate) skew: Option<Skew>,
     /// Rate rules that our requests come under, with the calls that each allows in an hour.
     pub(crate) rules: BTreeMap<String, u64>,
 }
@@ -421,10 +421,10 @@ impl Api {
 
     pub(crate) async fn send(&self, request: Request, operation: &'static str) -> Result<Answer, TargetError> {
         let answer = self.client.send(self.in_time(request)).await.map_err(|error| self.failed(operation, &error))?;
-        let date = answer.header("date").and_then(|date| rfc2822::parse(date).ok());
+        let skew = answer.header("date").and_then(|date| Skew::by_date(date, self.clock.now()));
         let rule = answer.rate().limit.zip(answer.rate().rule.clone());
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.ahead = date.map(|date| self.clock.now().duration_since(date.timestamp())).or(seen.ahead);
+        seen.skew = skew.or(seen.skew);
         seen.rules.extend(rule.map(|(limit, rule)| (rule, limit)));
         drop(seen);
         Ok(answer)

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
+use dewpoint_core::doctor::{CREDENTIALS, Finding, Health, SET_CLOCK};
 use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::TargetError;
-use jiff::SignedDuration;
 
 use crate::api::{Api, AttributeMeta, ClassMeta, Seen, Select};
 use crate::bootstrap;
@@ -32,9 +31,6 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> V
     checks.findings
 }
 
-/// From which difference of clocks on a user is told. Below lies what an answer takes.
-const SKEW_WARNING: SignedDuration = SignedDuration::from_mins(1);
-
 struct Checks<'a> {
     api: &'a Api,
     mapping: &'a Mapping,
@@ -45,7 +41,7 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     fn note(&mut self, check: &str, outcome: Health, text: String, mend: Option<String>) {
-        self.findings.push(Finding { subject: self.api.target.to_string(), check: check.to_owned(), outcome, text, mend });
+        self.findings.push(Finding::new(&self.api.target, check, outcome, text, mend));
     }
 
     fn problem(&mut self, check: &str, error: &TargetError, mend: &str) {
@@ -307,13 +303,12 @@ impl Checks<'_> {
 
     /// Timers and `last_discovered` go by our clock; the instance takes no time of a record that lies before the one it has.
     fn clock(&mut self, seen: &Seen) {
-        let Some(ahead) = seen.ahead else { return };
-        if ahead.abs() < SKEW_WARNING {
+        let Some(skew) = seen.skew else { return };
+        if !skew.is_notable() {
             return self.note("clock", Health::Ok, "the instance's clock and ours agree".to_owned(), None);
         }
-        let (seconds, side) = (ahead.abs().as_secs(), if ahead.is_negative() { "behind" } else { "ahead of" });
-        let text = format!("this machine's clock is {seconds} s {side} the instance's: records would be seen at the wrong time");
-        self.note("clock", Health::Warning, text, Some("set this machine's clock, best by NTP".to_owned()));
+        let text = format!("this machine's clock is {}: records would be seen at the wrong time", skew.beside("the instance's"));
+        self.note("clock", Health::Warning, text, Some(SET_CLOCK.to_owned()));
     }
 
     /// Answers name the rules that requests come under; an instance without rules names none.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::leaf::{AccountId, RoleArn};
-use crate::config::check::nearest;
+use crate::config::check::is_meant;
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
 use crate::config::tree::{Node, Value};
@@ -37,19 +37,17 @@ impl Claims {
         };
         let text = format!("sources {} and {} both read {account}", quote(first), quote(&name));
         let help = "read an account by one source, with all the `regions` that are wanted";
-        report.error(span, text).label("again here").other(*place, "first here").help(help);
+        report.error(span, text).again(*place).help(help);
     }
 }
 
 /// Checks one source, as written; what is no AWS source is left alone.
 pub(in crate::config) fn cross_check(source: &Node, claims: &mut Claims, report: &mut Report) {
-    let Value::Map(entries) = &source.value else { return };
     if source.get("kind").and_then(Node::text) != Some("aws") {
         return;
     }
-    // A slip in the key is an error of its own, with the same mend.
-    let is_given = |key: &'static str| entries.iter().any(|entry| nearest(&entry.key, [key]).is_some());
-    if !is_given("accounts") {
+    let has_accounts = is_meant(source, "accounts");
+    if !has_accounts {
         for key in ["role_name", "external_id"] {
             if let Some(entry) = source.entry(key).filter(|entry| entry.node.value != Value::Null) {
                 let text = format!("`{key}` does nothing without `accounts`: the account of the credentials is read without a role");
@@ -58,7 +56,7 @@ pub(in crate::config) fn cross_check(source: &Node, claims: &mut Claims, report:
         }
     }
     match source.get("accounts") {
-        None if is_given("accounts") => {}
+        None if has_accounts => {}
         None => claims.make(source, Claim::Caller, source.get("name").map_or(source.span, |name| name.span), report),
         Some(accounts) if accounts.text() == Some("organization") => claims.make(source, Claim::Caller, accounts.span, report),
         Some(_) => {}
@@ -76,7 +74,7 @@ pub(in crate::config) fn cross_check(source: &Node, claims: &mut Claims, report:
         }
         if let Some(first) = seen.get(&id) {
             let error = report.error(node.span, format!("account {id} is listed twice: the first in line {}", first.start.line));
-            error.label("again here").other(*first, "first here").help("remove one of the two: an account is read once");
+            error.again(*first).help("remove one of the two: an account is read once");
             continue;
         }
         claims.make(source, Claim::Account(id.clone()), node.span, report);

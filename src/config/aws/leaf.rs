@@ -1,12 +1,11 @@
-//! The texts that an AWS source is made of: account ids, names and ARNs of roles, regions, the time-out.
-
-use std::fmt;
-use std::time::Duration;
+//! The texts that an AWS source is made of: account ids, names and ARNs of roles, regions.
 
 use dewpoint_core::model::{Account, Region};
 
 use crate::config::diagnostic::quote;
-use crate::config::leaf::{AnyDuration, Leaf, Problem, parse_duration, write_duration};
+use crate::config::leaf::{Leaf, Problem, text_leaf};
+
+text_leaf!(AccountId, RoleName, RoleArn);
 
 impl Leaf for Region {
     const NAME: &'static str = "region";
@@ -43,12 +42,6 @@ impl Leaf for Region {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct AccountId(pub(in crate::config) Account);
 
-impl fmt::Display for AccountId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
 impl Leaf for AccountId {
     const NAME: &'static str = "aws_account_id";
     const EXPECTED: &'static str = "an account id of twelve digits in quotes";
@@ -79,12 +72,6 @@ fn is_account_id(text: &str) -> bool {
 /// Source: IAM API Reference, Role: `Path` and `RoleName`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct RoleName(pub(in crate::config) String);
-
-impl fmt::Display for RoleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Longest name of a role, in characters.
 const ROLE_NAME_MAX: usize = 64;
@@ -133,12 +120,6 @@ impl RoleArn {
     }
 }
 
-impl fmt::Display for RoleArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Leaf for RoleArn {
     const NAME: &'static str = "aws_role_arn";
     const EXPECTED: &'static str = "the ARN of an IAM role, such as `arn:aws:iam::123456789012:role/DewpointReader`";
@@ -164,34 +145,5 @@ impl Leaf for RoleArn {
                 .help("this is a session of a role: write the ARN of the role itself, `arn:aws:iam::123456789012:role/DewpointReader`"),
             _ => problem.help("it looks like `arn:aws:iam::123456789012:role/DewpointReader`"),
         })
-    }
-}
-
-/// Longest time for a call: one second to one hour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::config) struct CallTimeout(pub(in crate::config) Duration);
-
-impl CallTimeout {
-    const LEAST: Duration = Duration::from_secs(1);
-    const MOST: Duration = Duration::from_secs(3600);
-}
-
-impl fmt::Display for CallTimeout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_duration(self.0, f)
-    }
-}
-
-impl Leaf for CallTimeout {
-    const NAME: &'static str = "call_timeout";
-    const EXPECTED: &'static str = "a duration such as `3m`";
-    const PATTERN: Option<&'static str> = AnyDuration::PATTERN;
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        let duration = parse_duration(text)?;
-        if (Self::LEAST..=Self::MOST).contains(&duration) {
-            return Ok(Self(duration));
-        }
-        Err(Problem::new(format!("expected a duration from 1s to 1h, found {}", quote(text))))
     }
 }

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::{Claims, cross_check};
-pub(super) use leaf::{AccountId, CallTimeout, RoleArn, RoleName};
+pub(super) use leaf::{AccountId, RoleArn, RoleName};
 pub(super) use raw::{All, ListOr, Organization, RawAccount, RawRates};
 
 use super::secret::{Secret, SecretError, SecretProblem};

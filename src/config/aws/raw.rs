@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
-use std::num::NonZeroU32;
 
-use dewpoint_aws_settings::{Rate, Rates};
+use dewpoint_aws_settings::Rates;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::leaf::{AccountId, RoleArn};
 use crate::config::leaf::Written;
+use crate::config::rates::rates;
 use crate::config::secret::SecretRef;
 
 /// A word that stands for everything there is, in place of a list.
@@ -100,72 +100,20 @@ pub(in crate::config) struct RawAccount {
     pub(in crate::config) external_id: Option<Written<SecretRef>>,
 }
 
-macro_rules! rates {
-    ($($name:ident, $schema:literal, $family:ident;)+) => {$(
-        /// Calls an account gets in a region: `burst` at once, then `requests_per_second`.
-        #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields)]
-        #[schemars(rename = $schema)]
-        #[schemars(extend("x-help" = "for example `{ requests_per_second: 10, burst: 40 }`"))]
-        pub(in crate::config) struct $name {
-            /// Calls per second once the burst is used up.
-            #[schemars(range(min = 1, max = 1_000_000))]
-            requests_per_second: NonZeroU32,
-            /// Calls that may be made at once.
-            #[schemars(range(min = 1, max = 1_000_000))]
-            burst: NonZeroU32,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                let Rate { per_second, burst } = Rates::default().$family;
-                Self { requests_per_second: per_second, burst }
-            }
-        }
-
-        impl From<$name> for Rate {
-            fn from(raw: $name) -> Self {
-                Self { per_second: raw.requests_per_second, burst: raw.burst }
-            }
-        }
-    )+};
-}
-
-// A type for each family, since a family that is given in part takes the rest from its own default.
 rates! {
-    RawEc2Rate, "AwsEc2Rate", ec2;
-    RawLoadBalancingRate, "AwsLoadBalancingRate", load_balancing;
-    RawAutoScalingRate, "AwsAutoScalingRate", auto_scaling;
-    RawOrganizationsRate, "AwsOrganizationsRate", organizations;
-    RawStsRate, "AwsStsRate", sts;
-}
-
-/// How many calls are made at most, by API. Each account has these budgets anew in each region.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "AwsRates")]
-pub(in crate::config) struct RawRates {
-    /// EC2.
-    ec2: RawEc2Rate,
-    /// Elastic Load Balancing, both generations.
-    load_balancing: RawLoadBalancingRate,
-    /// Auto Scaling.
-    auto_scaling: RawAutoScalingRate,
-    /// Organizations.
-    organizations: RawOrganizationsRate,
-    /// STS.
-    sts: RawStsRate,
-}
-
-impl From<RawRates> for Rates {
-    fn from(raw: RawRates) -> Self {
-        let RawRates { ec2, load_balancing, auto_scaling, organizations, sts } = raw;
-        Self {
-            ec2: ec2.into(),
-            load_balancing: load_balancing.into(),
-            auto_scaling: auto_scaling.into(),
-            organizations: organizations.into(),
-            sts: sts.into(),
-        }
+    /// How many calls are made at most, by API. Each account has these budgets anew in each region.
+    RawRates, "AwsRates", Rates;
+    /// Calls an account gets in a region: `burst` at once, then `requests_per_second`.
+    each {
+        /// EC2.
+        ec2: RawEc2Rate, "AwsEc2Rate";
+        /// Elastic Load Balancing, both generations.
+        load_balancing: RawLoadBalancingRate, "AwsLoadBalancingRate";
+        /// Auto Scaling.
+        auto_scaling: RawAutoScalingRate, "AwsAutoScalingRate";
+        /// Organizations.
+        organizations: RawOrganizationsRate, "AwsOrganizationsRate";
+        /// STS.
+        sts: RawStsRate, "AwsStsRate";
     }
 }

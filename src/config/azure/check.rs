@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::leaf::{HttpsUrl, ManagementGroupName, SubscriptionId, TenantName};
 use super::raw::RawCloud;
+use crate::config::check::is_meant;
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
 use crate::config::tree::{Entry, Node, Value};
@@ -67,7 +68,7 @@ impl Claims {
                 Some((first, other)) => {
                     is_told = true;
                     let text = format!("sources {} and {} both read {what}", quote(first), quote(name));
-                    report.error(span, text).label("again here").other(*other, "first here").help(HELP);
+                    report.error(span, text).again(*other).help(HELP);
                 }
             }
         }
@@ -84,7 +85,7 @@ impl Claims {
                 quote(&tenant.0),
                 quote(whole)
             );
-            report.error(at, text).label("again here").other(*other, "first here").help(HELP);
+            report.error(at, text).again(*other).help(HELP);
         }
         if is_all && known.all.is_none() {
             known.all = Some(reader());
@@ -114,44 +115,36 @@ pub(in crate::config) fn cross_check(source: &Node, claims: &mut Claims, report:
     }
 }
 
-fn entries(node: &Node) -> &[Entry] {
-    match &node.value {
-        Value::Map(entries) => entries,
-        _ => &[],
-    }
-}
-
 fn check_identity(credential: &Node, path: &str, report: &mut Report) {
     let is_given = |entry: &&Entry| IDENTITIES.contains(&entry.key.as_str()) && entry.node.value != Value::Null;
-    let mut given = entries(credential).iter().filter(is_given);
+    let mut given = credential.entries().iter().filter(is_given);
     let Some(first) = given.next() else { return };
     for again in given {
         let text = format!("`{path}.credential`: `{}` and `{}` do not go together", first.key, again.key);
         let error = report.error(again.key_span, text);
-        error.label("again here").other(first.key_span, "first here").help("keep one of them: each names an identity by itself");
+        error.again(first.key_span).help("keep one of them: each names an identity by itself");
     }
 }
 
 /// A type is one whatever its case.
 fn check_types(source: &Node, path: &str, report: &mut Report) {
     let mut seen: BTreeMap<String, Span> = BTreeMap::new();
-    for entry in source.get("api_versions").map_or(&[][..], entries) {
+    for entry in source.get("api_versions").map_or(&[][..], Node::entries) {
         let folded = entry.key.to_ascii_lowercase();
         let Some(first) = seen.get(&folded) else {
             seen.insert(folded, entry.key_span);
             continue;
         };
         let text = format!("`{path}.api_versions`: {} is there twice: the first in line {}", quote(&entry.key), first.start.line);
-        report.error(entry.key_span, text).label("again here").other(*first, "first here").help("remove one of the two");
+        report.error(entry.key_span, text).again(*first).help("remove one of the two");
     }
 }
 
 /// What a source reads; `None` where that cannot be told, which is an error of its own.
 fn reach(source: &Node, report: &mut Report) -> Option<Reach> {
     let Some(subscriptions) = source.get("subscriptions") else {
-        // A slip in the key is an error of its own, and what is meant is not all.
-        let is_meant = entries(source).iter().any(|entry| crate::config::check::nearest(&entry.key, ["subscriptions"]).is_some());
-        return (!is_meant).then_some(Reach::All);
+        // Behind a slip in the key something else is meant than all.
+        return (!is_meant(source, "subscriptions")).then_some(Reach::All);
     };
     match &subscriptions.value {
         Value::Text(word) => (word == "all").then_some(Reach::All),
@@ -169,7 +162,7 @@ fn reach(source: &Node, report: &mut Report) -> Option<Reach> {
                 if let Some(first) = seen.get(&id) {
                     let error =
                         report.error(node.span, format!("subscription {id} is listed twice: the first in line {}", first.start.line));
-                    error.label("again here").other(*first, "first here").help("remove one of the two: a subscription is read once");
+                    error.again(*first).help("remove one of the two: a subscription is read once");
                     continue;
                 }
                 seen.insert(id, node.span);

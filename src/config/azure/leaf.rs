@@ -8,18 +8,8 @@ use url::Url;
 
 use crate::config::check::nearest;
 use crate::config::diagnostic::quote;
-use crate::config::leaf::{HttpUrl, Leaf, Problem};
+use crate::config::leaf::{HttpUrl, Leaf, Problem, text_leaf};
 use crate::config::secret::SecretRef;
-
-macro_rules! text_leaf {
-    ($($name:ident),+) => {$(
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
-            }
-        }
-    )+};
-}
 
 text_leaf!(TenantName, SubscriptionId, ObjectId, IdentityId, ManagementGroupName, HttpsUrl, AuthorityUrl, ResourceType, ApiVersion);
 
@@ -137,8 +127,8 @@ impl Leaf for ClientId {
     const PATTERN: Option<&'static str> = Some("^([0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}|env:[A-Za-z_][A-Za-z0-9_]*|file:.+)$");
 
     fn parse(text: &str) -> Result<Self, Problem> {
-        if text.starts_with("env:") || text.starts_with("file:") {
-            return SecretRef::parse(text).map(Self::Reference);
+        if let Some(reference) = SecretRef::parse_reference(text) {
+            return reference.map(Self::Reference);
         }
         if text.starts_with('$') {
             return Err(Problem::new("variables are not expanded").secret().help("write `env:NAME`"));

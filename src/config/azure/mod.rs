@@ -18,11 +18,10 @@ pub(super) use leaf::{
 };
 pub(super) use raw::{RawCloud, RawCollector, RawCredential, RawEndpoints, RawRates, RawSubscriptions};
 
-use super::aws::CallTimeout;
 use super::diagnostic::Report;
-use super::leaf::{FilePath, Written};
-use super::secret::{Secret, SecretError, SecretProblem, SecretRef};
-use super::servicenow::{Given, Proxy, ProxyAddress};
+use super::leaf::{CallTimeout, FilePath, Written, absolute};
+use super::proxy::{Proxy, ProxyAddress};
+use super::secret::{Given, Secret, SecretError, SecretProblem, SecretRef};
 use super::tree::Node;
 
 /// The subscriptions of one Azure tenant, with its secrets unread.
@@ -186,7 +185,7 @@ pub(super) fn convert(
 ) -> Option<AzureSettings> {
     let at = node.get("credential")?;
     let path = format!("{source}.credential");
-    let absolute = |path: Written<FilePath>| dir.join(path.0.0).components().collect::<PathBuf>();
+    let absolute = |path: Written<FilePath>| absolute(dir, path.0.0);
     let kept = |reference: SecretRef, key: &str| secret(reference, at, key, &path, dir, report);
     let given = |id: Written<ClientId>| match id.0 {
         ClientId::Plain(id) => Given::Plain(id),
@@ -226,11 +225,7 @@ pub(super) fn convert(
         collector: raw.collector.into(),
         endpoints: endpoints.over(raw.cloud),
         ca_file,
-        proxy: raw.proxy.map(|address| match address.0 {
-            ProxyAddress::Direct => Proxy::Direct,
-            ProxyAddress::Plain(url) => Proxy::Through(Given::Plain(url.to_string())),
-            ProxyAddress::Reference(reference) => Proxy::Through(Given::Kept(secret(reference, node, "proxy", source, dir, report))),
-        }),
+        proxy: raw.proxy.map(|address| address.0.meant(|reference| secret(reference, node, "proxy", source, dir, report))),
         api_versions: raw.api_versions.into_iter().map(|(resource_type, version)| (resource_type, version.0.0)).collect(),
         timeout: raw.timeout.0.0,
         rates: raw.rate.into(),

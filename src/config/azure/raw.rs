@@ -1,14 +1,14 @@
 //! The parts of an Azure source as written. The comments here are the descriptions in the published schema.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 
-use dewpoint_azure_settings::{Collector, Endpoints, Rate, Rates};
+use dewpoint_azure_settings::{Collector, Endpoints, Rates};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::leaf::{AuthorityUrl, ClientId, HttpsUrl, IdentityId, ManagementGroupName, ObjectId, SubscriptionId};
 use crate::config::leaf::{FilePath, Written};
+use crate::config::rates::rates;
 use crate::config::secret::SecretRef;
 
 /// As whom Azure is asked.
@@ -202,68 +202,18 @@ impl RawEndpoints {
     }
 }
 
-macro_rules! rates {
-    ($($name:ident, $schema:literal, $api:ident;)+) => {$(
-        /// Calls of an API: `burst` at once, then `requests_per_second`.
-        #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-        #[serde(default, deny_unknown_fields)]
-        #[schemars(rename = $schema)]
-        #[schemars(extend("x-help" = "for example `{ requests_per_second: 10, burst: 40 }`"))]
-        pub(in crate::config) struct $name {
-            /// Calls per second once the burst is used up.
-            #[schemars(range(min = 1, max = 1_000_000))]
-            requests_per_second: NonZeroU32,
-            /// Calls that may be made at once.
-            #[schemars(range(min = 1, max = 1_000_000))]
-            burst: NonZeroU32,
-        }
-
-        impl Default for $name {
-            fn default() -> Self {
-                let Rate { per_second, burst } = Rates::default().$api;
-                Self { requests_per_second: per_second, burst }
-            }
-        }
-
-        impl From<$name> for Rate {
-            fn from(raw: $name) -> Self {
-                Self { per_second: raw.requests_per_second, burst: raw.burst }
-            }
-        }
-    )+};
-}
-
-// A type for each API, since one that is given in part takes the rest from its own default.
 rates! {
-    RawResourceManagerRate, "AzureResourceManagerRate", resource_manager;
-    RawComputeRate, "AzureComputeRate", compute;
-    RawNetworkRate, "AzureNetworkRate", network;
-    RawResourceGraphRate, "AzureResourceGraphRate", resource_graph;
-}
-
-/// How many calls are made at most, by API. Each subscription has these budgets anew, save that of Resource Graph, which is the tenant's.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-#[schemars(rename = "AzureRates")]
-pub(in crate::config) struct RawRates {
-    /// All calls to Azure Resource Manager about a subscription, those of the compute and network providers among them.
-    resource_manager: RawResourceManagerRate,
-    /// Those that the compute provider answers.
-    compute: RawComputeRate,
-    /// Those that the network provider answers.
-    network: RawNetworkRate,
-    /// Queries of Resource Graph.
-    resource_graph: RawResourceGraphRate,
-}
-
-impl From<RawRates> for Rates {
-    fn from(raw: RawRates) -> Self {
-        let RawRates { resource_manager, compute, network, resource_graph } = raw;
-        Self {
-            resource_manager: resource_manager.into(),
-            compute: compute.into(),
-            network: network.into(),
-            resource_graph: resource_graph.into(),
-        }
+    /// How many calls are made at most, by API. Each subscription has these budgets anew, save that of Resource Graph, which is the tenant's.
+    RawRates, "AzureRates", Rates;
+    /// Calls of an API: `burst` at once, then `requests_per_second`.
+    each {
+        /// All calls to Azure Resource Manager about a subscription, those of the compute and network providers among them.
+        resource_manager: RawResourceManagerRate, "AzureResourceManagerRate";
+        /// Those that the compute provider answers.
+        compute: RawComputeRate, "AzureComputeRate";
+        /// Those that the network provider answers.
+        network: RawNetworkRate, "AzureNetworkRate";
+        /// Queries of Resource Graph.
+        resource_graph: RawResourceGraphRate, "AzureResourceGraphRate";
     }
 }

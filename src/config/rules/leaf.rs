@@ -1,7 +1,5 @@
 //! The texts that rules are made of: names, expressions, flags, names of attributes.
 
-use std::fmt;
-
 use dewpoint_core::estate::{Disposition, Stage};
 use dewpoint_core::model::attributes::{self, Attribute, Shape};
 use dewpoint_core::model::{Kind, Provider};
@@ -11,23 +9,13 @@ use super::cases::SUBJECT_FIELDS;
 use super::presets;
 use crate::config::check::nearest;
 use crate::config::diagnostic::quote;
-use crate::config::leaf::{Leaf, Problem};
+use crate::config::leaf::{Leaf, Problem, text_leaf};
 
 /// Longest name of a rule, in characters.
 const NAME_MAX: usize = 100;
 
 /// Longest flag, in characters.
 const FLAG_MAX: usize = 40;
-
-macro_rules! text_leaf {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
 
 /// Name of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]

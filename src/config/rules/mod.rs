@@ -71,7 +71,7 @@ fn check_list(nodes: &[Node], source: &str, presets: &[PresetName], report: &mut
         if let Some(first) = names.get(name) {
             let text = format!("two rules are named {}: the first in line {}", quote(name), first.start.line);
             let help = "reports and explanations tell rules apart by name: give each its own";
-            report.error(span, text).label("again here").other(*first, "first here").help(help);
+            report.error(span, text).again(*first).help(help);
         } else if let Some(preset) = taken.get(name) {
             let text = format!("a rule of preset `{preset}` is named {} as well", quote(name));
             report.error(span, text).help("reports and explanations tell rules apart by name: give it another");

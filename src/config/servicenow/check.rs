@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dewpoint_servicenow::{Mapping, STATUS_COLUMNS, Statuses, value_of};
 
 use super::leaf::{InstanceUrl, KindKey, RelationKey};
-use crate::config::check::nearest;
+use crate::config::check::{is_meant, nearest};
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
 use crate::config::rules::check_expression;
@@ -25,7 +25,7 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         if let Some((url, at)) = node.get("url").and_then(|node| Some((InstanceUrl::parse(node.text()?).ok()?, node.span))) {
             if let Some((other, first)) = instances.get(&url.to_string()) {
                 let text = format!("targets {} and {} are the same instance", quote(other), quote(name));
-                report.error(at, text).label("again here").other(*first, "first here").help("one target writes all that an instance gets");
+                report.error(at, text).again(*first).help("one target writes all that an instance gets");
             } else {
                 instances.insert(url.to_string(), (name, at));
             }
@@ -37,13 +37,6 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         check_authority(node, name, report);
         check_relationships(node, name, report);
         check_statuses(node, name, report);
-    }
-}
-
-fn entries(node: &Node) -> &[Entry] {
-    match &node.value {
-        Value::Map(entries) => entries,
-        _ => &[],
     }
 }
 
@@ -64,15 +57,14 @@ fn check_auth(auth: &Node, name: &str, report: &mut Report) {
         [first, rest @ ..] => {
             for again in rest {
                 let text = format!("`targets.{name}.auth`: `{}` and `{}` do not go together", first.key, again.key);
-                report.error(again.key_span, text).label("again here").other(first.key_span, "first here").help("keep one of them");
+                report.error(again.key_span, text).again(first.key_span).help("keep one of them");
             }
         }
         [] => {}
     }
     let Some(oauth) = auth.get("oauth") else { return };
     for (key, other) in [("username", "password"), ("password", "username")] {
-        let is_meant = entries(oauth).iter().any(|entry| nearest(&entry.key, [other]).is_some());
-        if let Some(entry) = given(oauth, key).filter(|_| !is_meant) {
+        if let Some(entry) = given(oauth, key).filter(|_| !is_meant(oauth, other)) {
             let text = format!("`targets.{name}.auth.oauth`: `{key}` needs `{other}`");
             report.error(entry.key_span, text).help(format!("add `{other}`, or leave both out to act as the application's own user"));
         }
@@ -80,9 +72,9 @@ fn check_auth(auth: &Node, name: &str, report: &mut Report) {
 }
 
 fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
-    for entry in node.get("mapping").map_or(&[][..], entries) {
+    for entry in node.get("mapping").map_or(&[][..], Node::entries) {
         let Ok(KindKey(kind)) = KindKey::parse(&entry.key) else { continue };
-        for field in entry.node.get("fields").map_or(&[][..], entries) {
+        for field in entry.node.get("fields").map_or(&[][..], Node::entries) {
             let before = format!("`targets.{name}.mapping.{kind}.fields.{}`: ", field.key);
             let value = if matches!(field.node.value, Value::Map(_)) { field.node.get("value") } else { Some(&field.node) };
             if let Some(value) = value {
@@ -96,7 +88,7 @@ fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
 const TURNED_NO_OTHER_WAY: &[&str] = &["member_of", "protected_by", "allows", "routes_to", "depends_on"];
 
 fn check_relationships(node: &Node, name: &str, report: &mut Report) {
-    for entry in node.get("relationships").map_or(&[][..], entries) {
+    for entry in node.get("relationships").map_or(&[][..], Node::entries) {
         if RelationKey::parse(&entry.key).is_ok() && !TURNED_NO_OTHER_WAY.contains(&entry.key.as_str()) {
             let text = format!(
                 "`targets.{name}.relationships`: the relationship of {} cannot be replaced: records are found by it",
@@ -126,7 +118,7 @@ fn check_statuses(node: &Node, name: &str, report: &mut Report) {
     }
     // Anything else under that key is an error of its own.
     let is_off = node.get("life_cycle").is_none_or(|node| node.value == Value::Flag(false));
-    for entry in entries(statuses).iter().flat_map(|entry| entries(&entry.node)) {
+    for entry in statuses.entries().iter().flat_map(|entry| entry.node.entries()) {
         if is_off && entry.key.starts_with("life_cycle") {
             let text = format!("`targets.{name}.statuses`: `{}` is not written", entry.key);
             report.warning(entry.key_span, text).help("add `life_cycle: true` to the target");
@@ -138,11 +130,12 @@ fn check_statuses(node: &Node, name: &str, report: &mut Report) {
 fn check_authority(node: &Node, name: &str, report: &mut Report) {
     let Some(authority) = node.get("authority") else { return };
     let Ok(mapping) = Mapping::standard() else { return };
-    let own = node.get("mapping").map_or(&[][..], entries).iter().filter_map(|entry| entry.node.get("fields")).flat_map(entries);
+    let own =
+        node.get("mapping").map_or(&[][..], Node::entries).iter().filter_map(|entry| entry.node.get("fields")).flat_map(Node::entries);
     let mut known = mapping.fields();
     known.extend(own.map(|entry| entry.key.as_str()));
     known.extend(STATUS_COLUMNS);
-    for entry in entries(authority) {
+    for entry in authority.entries() {
         if known.contains(entry.key.as_str()) {
             continue;
         }

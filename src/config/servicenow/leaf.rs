@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::config::check::nearest;
 use crate::config::diagnostic::quote;
-use crate::config::leaf::{HttpUrl, Leaf, Problem};
+use crate::config::leaf::{HttpUrl, Leaf, Problem, text_leaf};
 use crate::config::secret::SecretRef;
 
 /// Longest name of a table or column, in characters (ServiceNow, "Table administration").
@@ -16,16 +16,6 @@ const IDENTIFIER_MAX: usize = 80;
 
 /// Longest discovery source: `sys_choice.value` and `sys_object_source.name` hold no more.
 const SOURCE_MAX: usize = 100;
-
-macro_rules! text_leaf {
-    ($name:ident) => {
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
-            }
-        }
-    };
-}
 
 /// Address of an instance: https, or http on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,8 +73,8 @@ impl Leaf for NameOrRef {
     const PATTERN: Option<&'static str> = Some(r"\S");
 
     fn parse(text: &str) -> Result<Self, Problem> {
-        if text.starts_with("env:") || text.starts_with("file:") {
-            return SecretRef::parse(text).map(Self::Reference);
+        if let Some(reference) = SecretRef::parse_reference(text) {
+            return reference.map(Self::Reference);
         }
         if text.starts_with('$') {
             return Err(Problem::new("variables are not expanded").secret().help("write `env:NAME`"));
@@ -93,45 +83,6 @@ impl Leaf for NameOrRef {
             return Err(Problem::new(format!("expected {}", Self::EXPECTED)).secret());
         }
         Ok(Self::Plain(text.to_owned()))
-    }
-}
-
-/// A proxy: its address, a reference to it, or none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) enum ProxyAddress {
-    Direct,
-    Plain(Url),
-    Reference(SecretRef),
-}
-
-impl fmt::Display for ProxyAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Direct => f.write_str("none"),
-            Self::Plain(url) => fmt::Display::fmt(url, f),
-            Self::Reference(reference) => fmt::Display::fmt(reference, f),
-        }
-    }
-}
-
-impl Leaf for ProxyAddress {
-    const NAME: &'static str = "proxy_address";
-    const EXPECTED: &'static str = "a proxy such as `http://proxy.example.com:3128`, a reference to its address, or `none`";
-    const PATTERN: Option<&'static str> = Some(r"^(none|env:\S+|file:.+|https?://[^@\s]+)$");
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text == "none" {
-            return Ok(Self::Direct);
-        }
-        if text.starts_with("env:") || text.starts_with("file:") {
-            return SecretRef::parse(text).map(Self::Reference);
-        }
-        let example = "for example `http://proxy.example.com:3128`; one with a password is a reference: `env:NAME` or `file:PATH`";
-        let HttpUrl(url) = HttpUrl::parse(text).map_err(|problem| problem.help(example))?;
-        if url.path() != "/" {
-            return Err(Problem::new("a proxy's address has no path").help(example));
-        }
-        Ok(Self::Plain(url))
     }
 }
 

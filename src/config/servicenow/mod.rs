@@ -10,22 +10,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use dewpoint_core::model::{Kind, RelationType};
-use dewpoint_servicenow::{Auth, Override, OwnField, Proxies, Reference, Status, Statuses, value_of};
-use secrecy::{ExposeSecret, SecretString};
+use dewpoint_servicenow::{Auth, Override, OwnField, Reference, Status, Statuses, value_of};
 use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::cross_check;
 pub(super) use leaf::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, ProxyAddress, RelationKey,
-    RelationshipType, TableName, ValueText,
+    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, RelationKey, RelationshipType,
+    TableName, ValueText,
 };
 pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
 
-use super::aws::CallTimeout;
 use super::diagnostic::Report;
-use super::leaf::{FilePath, Leaf, Written};
-use super::secret::{Secret, SecretError, SecretRef};
+use super::leaf::{CallTimeout, FilePath, Leaf, Written, absolute};
+use super::proxy::{Proxy, ProxyAddress};
+use super::secret::{Given, Secret, SecretError, SecretRef};
 use super::tree::Node;
 
 /// One ServiceNow instance, with its secrets unread.
@@ -53,27 +52,6 @@ pub struct ServiceNowSettings {
     pub proxy: Option<Proxy>,
 }
 
-/// How an instance is reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proxy {
-    /// Directly, whatever the environment says.
-    Direct,
-    /// Through this one.
-    Through(Given),
-}
-
-impl Proxy {
-    /// Reads the address, where it is kept.
-    ///
-    /// # Errors
-    /// [`SecretError`] when it cannot be read.
-    pub fn resolve(&self) -> Result<Proxies, SecretError> {
-        let Self::Through(address) = self else { return Ok(Proxies::default()) };
-        let address = SecretString::from(address.resolve()?);
-        Ok(Proxies { https: Some(address.clone()), http: Some(address), except: None })
-    }
-}
-
 /// As whom an instance is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceNowAuth {
@@ -95,24 +73,6 @@ pub enum ServiceNowAuth {
     },
     /// A REST API key.
     ApiKey(Secret),
-}
-
-/// A name that need not be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
-    /// As it is.
-    Plain(String),
-    /// Kept where secrets are.
-    Kept(Secret),
-}
-
-impl Given {
-    fn resolve(&self) -> Result<String, SecretError> {
-        match self {
-            Self::Plain(name) => Ok(name.clone()),
-            Self::Kept(secret) => Ok(secret.resolve()?.expose_secret().to_owned()),
-        }
-    }
 }
 
 impl ServiceNowAuth {
@@ -206,11 +166,7 @@ pub(super) fn convert(
         NameOrRef::Plain(name) => Given::Plain(name),
         NameOrRef::Reference(reference) => Given::Kept(secret(reference, node, key, path, dir, report)),
     };
-    let proxy = raw.proxy.map(|address| match address.0 {
-        ProxyAddress::Direct => Proxy::Direct,
-        ProxyAddress::Plain(url) => Proxy::Through(Given::Plain(url.to_string())),
-        ProxyAddress::Reference(reference) => Proxy::Through(Given::Kept(secret(reference, node, "proxy", target, dir, report))),
-    });
+    let proxy = raw.proxy.map(|address| address.0.meant(|reference| secret(reference, node, "proxy", target, dir, report)));
     let auth = match raw.auth {
         RawAuth { oauth: Some(oauth), basic: None, api_key: None } => {
             let (node, path) = (at.get("oauth")?, format!("{path}.oauth"));
@@ -259,7 +215,7 @@ pub(super) fn convert(
         statuses: raw.statuses.meant(raw.life_cycle),
         requests_per_second: raw.rate.requests_per_second,
         timeout: raw.timeout.0.0,
-        ca_file: raw.ca_file.map(|path| dir.join(path.0.0).components().collect()),
+        ca_file: raw.ca_file.map(|path| absolute(dir, path.0.0)),
         proxy,
     })
 }

@@ -5,11 +5,11 @@ use std::path::Path;
 use dewpoint_core::model::Region;
 use proptest::prelude::*;
 
-use super::super::aws::{AccountId, CallTimeout, RoleArn, RoleName};
+use super::super::aws::{AccountId, RoleArn, RoleName};
 use super::super::azure::{
     ApiVersion, AuthorityUrl, ClientId, HttpsUrl, IdentityId, ManagementGroupName, ObjectId, ResourceType, SubscriptionId, TenantName,
 };
-use super::super::leaf::{AnyDuration, DurationOrNever, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration};
+use super::super::leaf::{AnyDuration, CallTimeout, DurationOrNever, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration};
 use super::super::load::{FILE_BYTES_MAX, load_bytes};
 use super::super::secret::SecretRef;
 use super::{EXAMPLE, MINIMAL, load_str};

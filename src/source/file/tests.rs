@@ -10,6 +10,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use dewpoint_core::testing::Notes;
 use proptest::prelude::*;
 
 use super::document::{self, Document};
@@ -358,20 +359,8 @@ fn over(path: PathBuf) -> FileSource {
     FileSource::new(FileConfig { name: "demo".parse().unwrap(), path, display_path: "inventory.json".to_owned(), max_file_bytes: 1 << 20 })
 }
 
-#[derive(Default)]
-struct Heard(Mutex<Vec<(String, Outcome, u64)>>);
-
-impl Progress for Heard {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, scope: &Scope, outcome: Outcome, count: u64) {
-        self.0.lock().unwrap().push((scope.to_string(), outcome, count));
-    }
-    fn called(&self, _: &str, _: &str) {}
-    fn waited(&self, _: &str, _: f64) {}
-}
-
 async fn ask(source: &FileSource, asked: &str, kind: Kind) -> Result<Presence, SourceError> {
-    let mut answers = source.look_up(&[(key(asked), kind)], &Heard::default()).await;
+    let mut answers = source.look_up(&[(key(asked), kind)], &Notes::default()).await;
     assert_eq!(answers.len(), 1);
     answers.remove(&key(asked)).unwrap()
 }
@@ -379,11 +368,11 @@ async fn ask(source: &FileSource, asked: &str, kind: Kind) -> Result<Presence, S
 #[tokio::test]
 async fn a_pull_tells_its_scopes() {
     let (_folder, source) = source(SAMPLE);
-    let heard = Heard::default();
-    source.pull(&heard).await.unwrap();
-    let told = heard.0.into_inner().unwrap();
+    let notes = Notes::default();
+    source.pull(&notes).await.unwrap();
+    let told = notes.finished().into_iter().map(|(scope, (outcome, count))| (scope.to_string(), outcome, count));
     assert_eq!(
-        told,
+        told.collect::<Vec<_>>(),
         [
             ("aws 123456789012 * security_group".to_owned(), Outcome::Denied, 0),
             ("aws 123456789012 eu-west-1 instance".to_owned(), Outcome::Complete, 2),
@@ -423,13 +412,13 @@ async fn where_the_region_is_unknown_all_receipts_must_be_complete() {
 async fn look_ups_answer_from_the_same_pull() {
     let (folder, source) = source(SAMPLE);
     let path = folder.path().join("inventory.json");
-    source.pull(&Heard::default()).await.unwrap();
+    source.pull(&Notes::default()).await.unwrap();
     std::fs::write(folder.path().join("next"), "other").unwrap();
     std::fs::rename(folder.path().join("next"), &path).unwrap();
     assert!(matches!(ask(&source, I1, Kind::Instance).await, Ok(Presence::Present(_))), "a file put in its place does not matter");
 
     std::fs::write(&path, SAMPLE).unwrap();
-    source.pull(&Heard::default()).await.unwrap();
+    source.pull(&Notes::default()).await.unwrap();
     std::fs::write(&path, SAMPLE.replace("web-1", "web-2")).unwrap();
     let error = ask(&source, I1, Kind::Instance).await.expect_err("it was overwritten in place");
     assert!(error.to_string().contains("changed since it was pulled"), "{error}");
@@ -440,7 +429,7 @@ async fn files_that_are_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let refused = async |path: PathBuf| {
         let source = over(path);
-        let error = source.pull(&Heard::default()).await.expect_err("refused");
+        let error = source.pull(&Notes::default()).await.expect_err("refused");
         let findings = source.doctor().await;
         assert_eq!(findings.len(), 1);
         assert_eq!((findings[0].outcome, findings[0].text.as_str()), (Health::Error, error.to_string().as_str()));
@@ -470,10 +459,10 @@ async fn doctor_counts() {
 async fn a_broken_file_ends_the_answers_of_the_last_pull() {
     let (folder, source) = source(SAMPLE);
     let gone = "aws:arn:aws:ec2:eu-west-1:123456789012:instance/i-9";
-    source.pull(&Heard::default()).await.unwrap();
+    source.pull(&Notes::default()).await.unwrap();
     assert!(ask(&source, gone, Kind::Instance).await.is_ok());
     std::fs::write(folder.path().join("inventory.json"), "{").unwrap();
-    assert!(source.pull(&Heard::default()).await.is_err());
+    assert!(source.pull(&Notes::default()).await.is_err());
     assert!(ask(&source, gone, Kind::Instance).await.is_err());
 }
 

@@ -157,7 +157,7 @@ impl LocalTarget {
     }
 
     fn finding(&self, check: &str, outcome: Health, text: String, mend: Option<String>) -> Finding {
-        Finding { subject: self.config.name.to_string(), check: check.to_owned(), outcome, text, mend }
+        Finding::new(&self.config.name, check, outcome, text, mend)
     }
 
     fn problem(&self, check: &str, error: &TargetError) -> Finding {

@@ -72,16 +72,12 @@ targets:
     /// As people see it, where all goes well.
     #[track_caller]
     pub(crate) fn text(&self, args: &[&str]) -> Ran {
-        let ran = self.run_text(args);
-        assert_eq!(ran.code, 0, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran
+        self.run_text(args).expect(0, args)
     }
 
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str], code: i32) -> Value {
-        let ran = self.run_as("integration-password", args);
-        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
+        self.run_as("integration-password", args).expect(code, args).document()
     }
 
     #[track_caller]

@@ -73,16 +73,12 @@ impl Trial {
 
     #[track_caller]
     pub(super) fn sync(&self, code: i32) -> Value {
-        let ran = self.ran();
-        assert_eq!(ran.code, code, "exit code of a sync\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
+        self.ran().expect(code, &["sync"]).document()
     }
 
     #[track_caller]
     pub(super) fn json(&self, args: &[&str], code: i32) -> Value {
-        let ran = self.snow.run_as(self.password.get(), args);
-        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
+        self.snow.run_as(self.password.get(), args).expect(code, args).document()
     }
 
     /// Everything that must hold in the end: a sync has nothing to send, the instance holds what the inventory comes to and nothing twice,

@@ -18,6 +18,10 @@ pub use inventory::Inventory;
 /// A place of its own for one test.
 pub struct World {
     folder: TempDir,
+    /// How variables begin that the program does not get from the machine.
+    hidden: Vec<&'static str>,
+    /// Variables that it gets.
+    given: Vec<(&'static str, String)>,
 }
 
 /// What one run of the program said.
@@ -37,7 +41,19 @@ pub const CONFIG: &str = "ledger: sqlite://dewpoint.db\nsources:\n  - { name: es
 impl World {
     /// An empty folder.
     pub fn empty() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), hidden: Vec::new(), given: Vec::new() }
+    }
+
+    /// An empty folder beside a cloud on loopback, of which the machine's own variables, all that begin like this, say nothing.
+    pub fn of_cloud(variables: &'static str) -> Self {
+        let world = Self { hidden: vec![variables], ..Self::empty() };
+        world.with("NO_PROXY", "127.0.0.1").with("no_proxy", "127.0.0.1")
+    }
+
+    /// Gives the program a variable.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.given.push((name, value.into()));
+        self
     }
 
     /// A folder with [`CONFIG`] and `extra` below it.
@@ -45,6 +61,14 @@ impl World {
         let world = Self::empty();
         world.write("dewpoint.yaml", &format!("{CONFIG}{extra}"));
         world
+    }
+
+    /// Writes a configuration with one source, a local CMDB and keys of `lifecycle`.
+    pub fn configure(&self, source: &str, lifecycle: &str) {
+        let text = format!(
+            "ledger: sqlite://dewpoint.db\nsources:\n  - {source}\ntargets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\nlifecycle: {{ {lifecycle} }}\n"
+        );
+        self.write("dewpoint.yaml", &text);
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +90,11 @@ impl World {
         for name in ["DEWPOINT_CONFIG", "DEWPOINT_LOG_FORMAT", "RUST_LOG"] {
             command.env_remove(name);
         }
-        command.env("NO_COLOR", "1");
+        let is_hidden = |name: &str| self.hidden.iter().any(|beginning| name.starts_with(beginning));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_hidden)) {
+            command.env_remove(name);
+        }
+        command.env("NO_COLOR", "1").envs(self.given.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -77,11 +105,13 @@ impl World {
     /// Runs it with `--output json`, expects this exit code, and gives the document.
     #[track_caller]
     pub fn json(&self, args: &[&str], code: i32) -> Value {
-        let mut all = args.to_vec();
-        all.extend(["--output", "json"]);
-        let ran = self.run(&all);
-        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
+        self.run(&[args, &["--output", "json"]].concat()).expect(code, args).document()
+    }
+
+    /// Syncs and expects this exit code.
+    #[track_caller]
+    pub fn sync(&self, code: i32) -> Value {
+        self.json(&["sync"], code)
     }
 
     /// Syncs at a time and expects this exit code.
@@ -117,6 +147,13 @@ impl Ran {
             out: String::from_utf8(output.stdout.clone()).unwrap(),
             err: String::from_utf8(output.stderr.clone()).unwrap(),
         }
+    }
+
+    /// What it said, where it ended with this exit code.
+    #[track_caller]
+    pub fn expect(self, code: i32, args: &[&str]) -> Self {
+        assert_eq!(self.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", self.out, self.err);
+        self
     }
 
     /// Standard output as the one JSON document that it must be.

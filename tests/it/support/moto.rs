@@ -24,22 +24,6 @@ pub const VIRGINIA: &str = "us-east-1";
 /// Longest wait for a server to say that it listens. A busy machine takes several seconds.
 const START: Duration = Duration::from_secs(120);
 
-/// Variables with which the SDK finds credentials, or a way around the proxy.
-const AWS_VARIABLES: &[&str] = &[
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ENDPOINT_URL",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-];
-
 /// Access key, secret key, session token.
 #[derive(Debug, Clone)]
 pub struct Credentials(pub String, pub String, pub String);
@@ -125,7 +109,10 @@ fn line_with(output: impl Read + Send + 'static, mark: &'static str) -> String {
 impl Cloud {
     /// Starts it. `lifecycle` are keys of `lifecycle.defaults`.
     pub fn start(regions: &[&str], lifecycle: &str) -> Self {
-        let world = World::empty();
+        let world = World::of_cloud("AWS_")
+            .with("AWS_EC2_METADATA_DISABLED", "true")
+            .with("AWS_CONFIG_FILE", "/dev/null")
+            .with("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
         let python = needed("DEWPOINT_TEST_PYTHON");
         let tool = |name: &str| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/tools").join(name);
 
@@ -154,12 +141,8 @@ impl Cloud {
 
     /// Writes the configuration. `source` are keys of the source, `lifecycle` of `lifecycle.defaults`.
     pub fn configure(&self, source: &str, lifecycle: &str) {
-        let text = format!(
-            "ledger: sqlite://dewpoint.db\nsources:\n  - {{ name: aws, kind: aws, {source}, endpoint_url: \"{}\" }}\n\
-             targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\nlifecycle: {{ defaults: {{ {lifecycle} }} }}\n",
-            self.url
-        );
-        self.world.write("dewpoint.yaml", &text);
+        let source = format!("{{ name: aws, kind: aws, {source}, endpoint_url: \"{}\" }}", self.url);
+        self.world.configure(&source, &format!("defaults: {{ {lifecycle} }}"));
     }
 
     /// Replaces the last line of the configuration, the timers.
@@ -225,11 +208,6 @@ impl Cloud {
     /// Runs Dewpoint with this cloud's credentials and nothing of the machine's.
     pub fn run(&self, args: &[&str]) -> Ran {
         let mut command = self.world.command(args);
-        for name in AWS_VARIABLES {
-            command.env_remove(name);
-        }
-        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
-        command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         if let Some(Credentials(id, secret, token)) = &self.credentials {
             command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
             if !token.is_empty() {
@@ -242,9 +220,7 @@ impl Cloud {
     /// Runs it with `--output json`, expects this exit code, and gives the document.
     #[track_caller]
     pub fn json(&self, args: &[&str], code: i32) -> Value {
-        let ran = self.run(&[args, &["--output", "json"]].concat());
-        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
+        self.run(&[args, &["--output", "json"]].concat()).expect(code, args).document()
     }
 
     /// Syncs, expects this exit code, and gives the document.

@@ -1,77 +1,64 @@
 //! The simulated AWS, and a folder to run Dewpoint in that reads it.
 
+use std::ops::Deref;
 use std::process::Command;
 
 use dewpoint_aws_sim::Sim;
-use serde_json::Value;
 
-use super::{Ran, World};
+use super::World;
 
 /// The account whose credentials Dewpoint has.
 pub const HUB: &str = "111111111111";
 /// The external id that roles ask for.
 pub const EXTERNAL_ID: &str = "only-for-dewpoint:1";
 
-/// A simulated AWS of one test's own.
+/// A simulated AWS of one test's own, and the program with the hub's credentials.
 pub struct Simulated {
     pub world: World,
     pub sim: Sim,
 }
 
+impl Deref for Simulated {
+    type Target = World;
+
+    fn deref(&self) -> &World {
+        &self.world
+    }
+}
+
 impl Simulated {
     /// Starts it. `source` are keys of the source, `lifecycle` of `lifecycle.defaults`.
     pub fn start(aws: dewpoint_aws_sim::world::World, source: &str, lifecycle: &str) -> Self {
-        let simulated = Self { world: World::empty(), sim: Sim::start(aws).unwrap() };
+        let sim = Sim::start(aws).unwrap();
+        let world = with_credentials(World::of_cloud("AWS_"), &sim).with("EXTERNAL_ID", EXTERNAL_ID);
+        let simulated = Self { world, sim };
         simulated.configure(source, lifecycle);
         simulated
     }
 
     /// Writes the configuration.
     pub fn configure(&self, source: &str, lifecycle: &str) {
-        let text = format!(
-            "ledger: sqlite://dewpoint.db\nsources:\n  - {{ name: aws, kind: aws, {source}, endpoint_url: \"{}\" }}\n\
-             targets:\n  - {{ name: cmdb, kind: local, path: cmdb.db }}\nlifecycle: {{ defaults: {{ {lifecycle} }} }}\n",
-            self.sim.url()
-        );
-        self.world.write("dewpoint.yaml", &text);
+        let source = format!("{{ name: aws, kind: aws, {source}, endpoint_url: \"{}\" }}", self.sim.url());
+        self.world.configure(&source, &format!("defaults: {{ {lifecycle} }}"));
     }
 
-    /// The program without credentials, and with nothing of the machine's.
+    /// The program without credentials.
     pub fn bare(&self, args: &[&str]) -> Command {
-        let mut command = self.world.command(args);
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(|name| name.starts_with("AWS_"))) {
+        let mut command = self.command(args);
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED"] {
             command.env_remove(name);
         }
-        command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-        command.env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1").env("EXTERNAL_ID", EXTERNAL_ID);
         command
     }
+}
 
-    /// The program with the hub's credentials.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.bare(args);
-        let (key, secret) = self.sim.edit(|aws| {
-            let account = aws.account(HUB);
-            (account.key_id(), account.secret())
-        });
-        command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", secret).env("AWS_EC2_METADATA_DISABLED", "true");
-        command
-    }
-
-    pub fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(&self.command(args).output().unwrap())
-    }
-
-    /// Runs it with `--output json`, expects this exit code, and gives the document.
-    #[track_caller]
-    pub fn json(&self, args: &[&str], code: i32) -> Value {
-        let ran = self.run(&[args, &["--output", "json"]].concat());
-        assert_eq!(ran.code, code, "exit code of {args:?}\n--- out\n{}\n--- err\n{}", ran.out, ran.err);
-        ran.document()
-    }
-
-    #[track_caller]
-    pub fn sync(&self, code: i32) -> Value {
-        self.json(&["sync"], code)
-    }
+/// A folder in which the program has the hub's credentials, and nothing else to find some by.
+pub fn with_credentials(world: World, sim: &Sim) -> World {
+    let (key, secret) = sim.edit(|aws| (aws.account(HUB).key_id(), aws.account(HUB).secret()));
+    world
+        .with("AWS_ACCESS_KEY_ID", key)
+        .with("AWS_SECRET_ACCESS_KEY", secret)
+        .with("AWS_EC2_METADATA_DISABLED", "true")
+        .with("AWS_CONFIG_FILE", "/dev/null")
+        .with("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 }

@@ -347,8 +347,8 @@ async fn roles_are_assumed_within_the_budget_and_counted() {
     // One call a second, which the caller's identity takes.
     let source = three_listed(&sim, &[EU]).with(|config, _| config.rates.sts = none_left).build();
     source.pull(&notes).await.unwrap();
-    assert_eq!(notes.calls.lock().unwrap()["sts:AssumeRole"], 2);
-    assert!(notes.waits.lock().unwrap().iter().sum::<f64>() > 0.5, "{notes:?}");
+    assert_eq!(notes.calls()["sts:AssumeRole"], 2);
+    assert!(notes.waited_s() > 0.5, "{notes:?}");
 }
 
 #[tokio::test]

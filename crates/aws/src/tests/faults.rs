@@ -41,12 +41,12 @@ async fn what_fails_twice_is_waited_out_and_counted() {
         for call in sim.calls() {
             *made.entry(full_name(&call.service, &call.action)).or_default() += 1;
         }
-        assert_eq!(*notes.calls.lock().unwrap(), made, "{effect:?}: repeats are calls, too");
+        assert_eq!(notes.calls(), made, "{effect:?}: repeats are calls, too");
         for (service, action, _) in ACTIONS {
             let made = sim.calls().iter().filter(|call| (call.service.as_str(), call.action.as_str()) == (service, action)).count();
             assert_eq!(made, 3, "{effect:?} {action}");
         }
-        let told = notes.waits.lock().unwrap().iter().sum::<f64>() > 0.0;
+        let told = notes.waited_s() > 0.0;
         assert_eq!(told, waits, "{effect:?}: waiting for the rate limit is told");
     }
 }
@@ -88,7 +88,7 @@ async fn throttling_without_end_ends_with_the_time_for_a_call() {
     let notes = Notes::default();
     let pull = setup.build().pull(&notes).await.unwrap();
     assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::LoadBalancer], Outcome::Throttled));
-    assert!(notes.waits.lock().unwrap().iter().sum::<f64>() > 0.2);
+    assert!(notes.waited_s() > 0.2);
 }
 
 #[tokio::test]

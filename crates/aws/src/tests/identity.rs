@@ -1,5 +1,7 @@
 //! Who the caller is, and what happens where nobody says.
 
+use std::sync::Mutex;
+
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use dewpoint_aws_sim::world::OptIn;

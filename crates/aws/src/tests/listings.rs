@@ -21,11 +21,13 @@ async fn every_kind_is_listed_to_its_last_page() {
     let receipts = receipts(&pull);
     let scopes: Vec<Scope> = [EU, US].iter().flat_map(|region| regional().into_iter().map(|kind| scope(OWN, region, kind))).collect();
     assert_eq!(receipts.len(), scopes.len() + 1, "and the account's");
+    let finished = notes.finished();
+    assert_eq!((notes.unbegun(), notes.name().as_deref()), (BTreeSet::new(), Some("cloud")));
     for scope in &scopes {
         let found = all_of(&pull, scope.kind).iter().filter(|resource| resource.region == scope.region).count() as u64;
         assert!(found > 0, "{scope} is empty");
         assert_eq!(receipts[scope].count, Some(found), "{scope}");
-        assert_eq!(notes.finished.lock().unwrap()[scope], (Outcome::Complete, found), "{scope}");
+        assert_eq!(finished[scope], (Outcome::Complete, found), "{scope}");
     }
     assert_eq!(receipts[&scope(OWN, "*", Kind::Account)].count, Some(1));
     let counted: BTreeMap<String, u64> = sim.calls().iter().fold(BTreeMap::new(), |mut counts, call| {
@@ -33,7 +35,7 @@ async fn every_kind_is_listed_to_its_last_page() {
         *counts.entry(format!("{service}:{}", call.action)).or_default() += 1;
         counts
     });
-    assert_eq!(*notes.calls.lock().unwrap(), counted, "each call is told once");
+    assert_eq!(notes.calls(), counted, "each call is told once");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use dewpoint_aws_sim::world::Region;
 use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_core::model::Resource;
 use dewpoint_core::source::{Presence, SourceError};
 
 use super::world::{OTHER, bare, furnished, instance_key};

@@ -18,7 +18,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -26,8 +26,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use dewpoint_aws_sim::world::World;
 use dewpoint_aws_sim::{CallRecord, Sim};
-use dewpoint_core::model::{EdgeId, Key, Kind, Outcome, Receipt, Relation, RelationType, Resource, Scope, SourceName};
-use dewpoint_core::source::{Progress, Pull, Source};
+use dewpoint_core::model::{EdgeId, Key, Kind, Outcome, Receipt, Relation, RelationType, Scope};
+use dewpoint_core::source::{Pull, Source};
+use dewpoint_core::testing::{Notes, all_of, one};
 use serde_json::{Value, json};
 
 use self::world::{EU, OWN, US, key};
@@ -114,36 +115,10 @@ fn listed(id: &str) -> ListedAccount {
 }
 
 async fn pull(source: &AwsSource) -> Pull {
-    source.pull(&Notes::default()).await.unwrap()
-}
-
-/// Notes what a pull tells of itself.
-#[derive(Debug, Default)]
-struct Notes {
-    started: Mutex<BTreeSet<Scope>>,
-    finished: Mutex<BTreeMap<Scope, (Outcome, u64)>>,
-    calls: Mutex<BTreeMap<String, u64>>,
-    waits: Mutex<Vec<f64>>,
-}
-
-impl Progress for Notes {
-    fn scope_started(&self, _: &SourceName, scope: &Scope) {
-        assert!(self.started.lock().unwrap().insert(scope.clone()), "{scope} began twice");
-    }
-
-    fn scope_finished(&self, _: &SourceName, scope: &Scope, outcome: Outcome, count: u64) {
-        assert!(self.started.lock().unwrap().contains(scope), "{scope} ended before it began");
-        assert!(self.finished.lock().unwrap().insert(scope.clone(), (outcome, count)).is_none(), "{scope} ended twice");
-    }
-
-    fn called(&self, source: &str, operation: &str) {
-        assert_eq!(source, "cloud");
-        *self.calls.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
-    }
-
-    fn waited(&self, _: &str, seconds: f64) {
-        self.waits.lock().unwrap().push(seconds);
-    }
+    let notes = Notes::default();
+    let pull = source.pull(&notes).await.unwrap();
+    assert_eq!(notes.unbegun(), BTreeSet::new());
+    pull
 }
 
 fn scope(account: &str, region: &str, kind: Kind) -> Scope {
@@ -179,15 +154,6 @@ fn error_of(pull: &Pull, account: &str, region: &str, kind: Kind) -> String {
 /// The kinds that each region has a scope for.
 fn regional() -> Vec<Kind> {
     crate::regional_kinds().collect()
-}
-
-fn all_of(pull: &Pull, kind: Kind) -> Vec<&Resource> {
-    pull.resources.values().filter(|resource| resource.kind == kind).map(|resource| &**resource).collect()
-}
-
-#[track_caller]
-fn one<'a>(pull: &'a Pull, key: &Key) -> &'a Resource {
-    pull.resources.get(key).unwrap_or_else(|| panic!("no {key}"))
 }
 
 /// A resource's attributes as JSON.

@@ -28,7 +28,7 @@ async fn refusal(setup: Setup) -> SourceError {
 
 async fn check_reads(setup: Setup) {
     let pull = setup.pull().await;
-    assert_eq!((incomplete(&pull), all(&pull, Kind::Instance).len()), (Vec::new(), 1));
+    assert_eq!((incomplete(&pull), all_of(&pull, Kind::Instance).len()), (Vec::new(), 1));
 }
 
 #[tokio::test]

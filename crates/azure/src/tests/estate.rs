@@ -47,5 +47,5 @@ async fn a_generated_estate_is_read_whole() {
     let sim = start(World::generated(7, 2, 120));
     let pull = setup(&sim).pull().await;
     assert_eq!((incomplete(&pull), &pull.remarks), (Vec::new(), &Vec::new()));
-    assert_eq!(all(&pull, Kind::Instance).len(), 120);
+    assert_eq!(all_of(&pull, Kind::Instance).len(), 120);
 }

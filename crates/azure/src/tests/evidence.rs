@@ -163,7 +163,7 @@ async fn a_role_that_was_narrowed_takes_nothing_away() {
         world.application(CLIENT).reads_only(&format!("/subscriptions/{account}/resourceGroups/rg-other"));
     });
     let second = pull(&source).await;
-    assert_eq!(all(&second, Kind::Instance).len(), 1);
+    assert_eq!(all_of(&second, Kind::Instance).len(), 1);
     check_nothing_happened(&observe(&mut estate, &second, 2), "narrowed");
 }
 
@@ -190,7 +190,7 @@ async fn what_a_machine_has_from_others_is_never_taken_in_part() {
     let graph = setup(&sim).with(|config| config.collector = crate::Collector::ResourceGraph).pull().await;
     assert!(incomplete(&graph).iter().any(|gap| gap.contains(" scaling_group: denied")), "{:?}", incomplete(&graph));
     let members: Vec<_> =
-        all(&graph, Kind::Instance).into_iter().filter(|machine| machine.native_id.contains("/virtualMachineScaleSets/")).collect();
+        all_of(&graph, Kind::Instance).into_iter().filter(|machine| machine.native_id.contains("/virtualMachineScaleSets/")).collect();
     assert_eq!(members.len(), 2);
     for member in members {
         assert_ne!(member.attributes.get("purchase").and_then(|word| word.as_str()), Some("on_demand"));

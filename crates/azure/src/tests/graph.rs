@@ -57,7 +57,7 @@ async fn an_address_that_the_index_leaves_out_is_not_taken_for_none() {
     let nothing = Effect::Mishap(Mishap::Answer { status: 200, headers: BTreeMap::new(), body });
     sim.faults(vec![Fault::new(nothing).operation("resourceGraph").contains("publicipaddresses'")]);
     let pull = indexed(&sim).pull().await;
-    assert!(all(&pull, Kind::PublicAddress).is_empty());
+    assert!(all_of(&pull, Kind::PublicAddress).is_empty());
     for (id, name) in [(&balancer, "addresses"), (&machine, "public_addresses")] {
         assert!(!resource(&pull, id).attributes.contains_key(name), "{id}");
         assert!(pull.unread[&Key::azure(id).unwrap()].contains(name), "{id}");

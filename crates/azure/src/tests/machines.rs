@@ -133,7 +133,7 @@ async fn a_set_that_goes_between_two_calls_has_no_members() {
     let gone = Effect::Error { status: 404, code: "ResourceNotFound".to_owned(), message: "by script".to_owned() };
     sim.faults(vec![Fault::new(gone).contains("/virtualMachineScaleSets/gone/")]);
     let pull = setup(&sim).pull().await;
-    assert_eq!((incomplete(&pull), all(&pull, Kind::Instance).len()), (Vec::new(), 2));
+    assert_eq!((incomplete(&pull), all_of(&pull, Kind::Instance).len()), (Vec::new(), 2));
     // What a set's list answers otherwise is no absence.
     let other = Effect::Error { status: 404, code: "NotFound".to_owned(), message: "by script".to_owned() };
     sim.faults(vec![Fault::new(other).contains("/virtualMachineScaleSets/gone/")]);
@@ -182,6 +182,6 @@ async fn what_hangs_on_instances_of_a_set_is_told_apart_by_name() {
     let mut world = World::new();
     world.subscription("prod").group("rg", "westeurope").uniform_set("workers", 2);
     let pull = setup(&start(world)).pull().await;
-    let names: Vec<_> = all(&pull, Kind::NetworkInterface).iter().map(|nic| nic.name.clone().unwrap()).collect();
+    let names: Vec<_> = all_of(&pull, Kind::NetworkInterface).iter().map(|nic| nic.name.clone().unwrap()).collect();
     assert_eq!(names, ["workers_0/nic-0", "workers_1/nic-0"]);
 }

@@ -23,8 +23,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use dewpoint_azure_sim::world::{CLIENT, CLIENT_SECRET, TENANT, World};
 use dewpoint_azure_sim::{Clock as SimClock, Settings as SimSettings, Sim, Start};
-use dewpoint_core::model::{Account, Key, Kind, Outcome, Relation, RelationType, Resource, Scope, SourceName};
-use dewpoint_core::source::{Progress, Pull, Source};
+use dewpoint_core::model::{Account, Key, Kind, Outcome, Relation, RelationType, Resource};
+use dewpoint_core::source::{Pull, Source};
+use dewpoint_core::testing::{Notes, all_of, one};
 use dewpoint_http::{Clock, Proxies, SystemClock};
 use jiff::{SignedDuration, Timestamp};
 
@@ -134,30 +135,6 @@ impl Clock for Hurried {
     }
 }
 
-/// What a source told of its progress.
-#[derive(Debug, Default)]
-struct Notes {
-    calls: Mutex<BTreeMap<String, u64>>,
-    waited_s: Mutex<f64>,
-    finished: Mutex<Vec<(Scope, Outcome)>>,
-}
-
-impl Progress for Notes {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-
-    fn scope_finished(&self, _: &SourceName, scope: &Scope, outcome: Outcome, _: u64) {
-        self.finished.lock().unwrap().push((scope.clone(), outcome));
-    }
-
-    fn called(&self, _: &str, operation: &str) {
-        *self.calls.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
-    }
-
-    fn waited(&self, _: &str, seconds: f64) {
-        *self.waited_s.lock().unwrap() += seconds;
-    }
-}
-
 /// How a kind's listing ended in a subscription.
 fn outcome(pull: &Pull, account: &str, kind: Kind) -> Outcome {
     let receipt = pull.receipts.iter().find(|(scope, _)| scope.account.as_str() == account && scope.kind == kind);
@@ -177,13 +154,9 @@ fn incomplete(pull: &Pull) -> Vec<String> {
 }
 
 /// The resource of an id.
+#[track_caller]
 fn resource<'a>(pull: &'a Pull, id: &str) -> &'a Resource {
-    let key = Key::azure(id).unwrap();
-    pull.resources.get(&key).unwrap_or_else(|| panic!("{key} was not read"))
-}
-
-fn all(pull: &Pull, kind: Kind) -> Vec<&Resource> {
-    pull.resources.values().filter(|resource| resource.kind == kind).map(|resource| &**resource).collect()
+    one(pull, &Key::azure(id).unwrap())
 }
 
 /// Where edges of a type lead from an id.

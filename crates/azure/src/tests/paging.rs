@@ -42,10 +42,10 @@ async fn check_truncated(fault: Fault, calls_max: usize, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "{what}: {text}");
     }
-    let volumes = all(&pull, Kind::Volume).len();
+    let volumes = all_of(&pull, Kind::Volume).len();
     assert!((1..12).contains(&volumes), "{what}: {volumes} disks");
     assert!(asked_for_disks(&sim) <= calls_max, "{what}: {} calls", asked_for_disks(&sim));
-    assert_eq!((outcome(&pull, &account, Kind::Instance), all(&pull, Kind::Instance).len()), (Outcome::Complete, 12), "{what}");
+    assert_eq!((outcome(&pull, &account, Kind::Instance), all_of(&pull, Kind::Instance).len()), (Outcome::Complete, 12), "{what}");
     assert_eq!(outcome(&pull, &account, Kind::NetworkInterface), Outcome::Complete, "{what}");
 }
 
@@ -105,8 +105,8 @@ async fn an_odd_link_is_followed_as_it_is() {
     let other = Effect::NextLinkVersion { version: "2023-10-02".to_owned() };
     sim.faults(vec![Fault::new(Effect::RawNextLink).operation("skus.list"), of_disks(other)]);
     let pull = setup(&sim).pull().await;
-    assert_eq!((incomplete(&pull), all(&pull, Kind::Volume).len()), (Vec::new(), 12));
-    assert!(all(&pull, Kind::Instance).iter().all(|machine| machine.attributes["vcpus"] == 2), "sizes were read to their end");
+    assert_eq!((incomplete(&pull), all_of(&pull, Kind::Volume).len()), (Vec::new(), 12));
+    assert!(all_of(&pull, Kind::Instance).iter().all(|machine| machine.attributes["vcpus"] == 2), "sizes were read to their end");
     let calls = sim.calls();
     assert!(calls.iter().any(|call| call.operation == "disks.list" && call.query.contains("2023-10-02")));
     let raw = calls.iter().filter(|call| call.operation == "skus.list" && call.page > 1).map(|call| (call.status, call.query.clone()));
@@ -154,7 +154,7 @@ async fn what_fails_once_is_asked_for_again() {
         sim.faults(vec![of_disks(effect.clone()).page(3).times(1)]);
         let pull = setup(&sim).pull().await;
         assert_eq!(incomplete(&pull), Vec::<String>::new(), "{effect:?}");
-        assert_eq!((outcome(&pull, &account, Kind::Volume), all(&pull, Kind::Volume).len()), (Outcome::Complete, 12), "{effect:?}");
+        assert_eq!((outcome(&pull, &account, Kind::Volume), all_of(&pull, Kind::Volume).len()), (Outcome::Complete, 12), "{effect:?}");
     }
 }
 
@@ -195,7 +195,7 @@ async fn an_item_on_two_pages_is_one() {
         Fault::new(Effect::Mishap(Mishap::Answer { status: 200, headers: BTreeMap::new(), body })).operation("virtualMachines.list");
     sim.faults(vec![run_states, twice]);
     let pull = setup(&sim).pull().await;
-    assert_eq!(all(&pull, Kind::Instance).len(), 1);
+    assert_eq!(all_of(&pull, Kind::Instance).len(), 1);
     assert_eq!(resource(&pull, &machine).attributes["size"], "Standard_D2s_v5", "the later page is newer");
     let group = &resource(&pull, &set).attributes;
     assert_eq!((&group["member_count"], &group["sizes"]), (&1.into(), &serde_json::json!(["Standard_D2s_v5", "Standard_D4s_v5"])));

@@ -215,7 +215,7 @@ async fn a_role_at_a_group_proves_no_absence() {
     world.application(CLIENT).reads_only(&group);
     let sim = start(world);
     let pull = setup(&sim).pull().await;
-    assert!(all(&pull, Kind::Instance).iter().any(|machine| machine.name.as_deref() == Some("web-1")), "what is seen is taken");
+    assert!(all_of(&pull, Kind::Instance).iter().any(|machine| machine.name.as_deref() == Some("web-1")), "what is seen is taken");
     let complete = crate::KINDS.into_iter().filter(|kind| outcome(&pull, &account, *kind) == Outcome::Complete);
     assert_eq!(complete.collect::<Vec<_>>(), [Kind::Account]);
     assert!(error(&pull, &account, Kind::Instance).contains("Microsoft.Authorization/permissions/read"));

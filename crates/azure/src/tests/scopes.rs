@@ -92,7 +92,7 @@ async fn sizes_that_may_not_be_read_are_remarked() {
     let pull = setup(&sim).pull().await;
     check_gaps(&pull, &account, &[], Outcome::Denied);
     assert!(pull.remarks.iter().any(|remark| remark.text.contains("Microsoft.Compute/skus/read")), "{:?}", pull.remarks);
-    assert!(all(&pull, Kind::Instance).iter().all(|machine| pull.unread[&machine.key].contains("vcpus")));
+    assert!(all_of(&pull, Kind::Instance).iter().all(|machine| pull.unread[&machine.key].contains("vcpus")));
 }
 
 /// All kinds that a role can show in part.
@@ -107,7 +107,7 @@ async fn a_list_that_a_role_filters_proves_nothing() {
     let sim = start(world);
     let pull = setup(&sim).pull().await;
     check_gaps(&pull, &account, &filtered(), Outcome::Denied);
-    let names: BTreeSet<_> = all(&pull, Kind::Instance).iter().filter_map(|machine| machine.name.clone()).collect();
+    let names: BTreeSet<_> = all_of(&pull, Kind::Instance).iter().filter_map(|machine| machine.name.clone()).collect();
     assert!(names.contains("web") && !names.contains("other"), "what is shown is taken: {names:?}");
     let text = error(&pull, &account, Kind::Volume);
     assert!(text.contains("Microsoft.Compute/disks/read") && text.contains("show a part"), "{text}");
@@ -120,7 +120,7 @@ async fn sets_that_a_role_hides_hide_what_is_in_them() {
     world.application(CLIENT).may_not(sets).may(sets, &format!("/subscriptions/{account}/resourceGroups/rg-app"));
     let sim = start(world);
     let pull = setup(&sim).pull().await;
-    assert_eq!(all(&pull, Kind::ScalingGroup).len(), 1);
+    assert_eq!(all_of(&pull, Kind::ScalingGroup).len(), 1);
     let kinds = [Kind::ScalingGroup, Kind::Instance, Kind::NetworkInterface, Kind::PublicAddress];
     check_gaps(&pull, &account, &[&kinds[..], &PLACES].concat(), Outcome::Denied);
 }
@@ -133,7 +133,7 @@ async fn lists_prove_nothing_where_the_role_is_not_known() {
         sim.faults(vec![Fault::new(effect).operation("permissions.list")]);
         let pull = setup(&sim).pull().await;
         check_gaps(&pull, &account, &filtered(), ended);
-        assert_eq!(all(&pull, Kind::Instance).len(), 6, "what is shown is taken");
+        assert_eq!(all_of(&pull, Kind::Instance).len(), 6, "what is shown is taken");
         let text = error(&pull, &account, Kind::Volume);
         assert!(text.contains("Microsoft.Authorization/permissions/read"), "{text}");
     }
@@ -254,13 +254,13 @@ async fn a_failed_page_of_subscriptions_is_an_error() {
     }
     let sim = start_with(world, |settings| settings.page_items = (2, 3));
     let pull = setup(&sim).pull().await;
-    assert_eq!(all(&pull, Kind::Account).len(), 12, "all pages are read");
+    assert_eq!(all_of(&pull, Kind::Account).len(), 12, "all pages are read");
     sim.faults(vec![Fault::new(Effect::ProviderError).operation("subscriptions.list").page(3)]);
     let error = setup(&sim).build().pull(&Notes::default()).await.unwrap_err();
     assert!(matches!(&error, SourceError::Truncated { .. }), "{error}");
     sim.faults(vec![Fault::new(Effect::NoId).operation("subscriptions.list")]);
     // It still has its other id; one that has none at all would be lost without a word.
-    assert_eq!(all(&setup(&sim).pull().await, Kind::Account).len(), 12);
+    assert_eq!(all_of(&setup(&sim).pull().await, Kind::Account).len(), 12);
     sim.faults(vec![Fault::new(Effect::TextItem).operation("subscriptions.list")]);
     assert!(setup(&sim).build().pull(&Notes::default()).await.is_err());
 }
@@ -276,7 +276,7 @@ async fn a_provider_that_is_not_registered_has_nothing() {
         let sim = start_with(world, |settings| settings.unregistered = unregistered);
         let pull = setup(&sim).pull().await;
         check_gaps(&pull, &account, &[], Outcome::Failed);
-        assert_eq!(all(&pull, Kind::ResourceGroup).len(), 1);
+        assert_eq!(all_of(&pull, Kind::ResourceGroup).len(), 1);
     }
 }
 

@@ -42,12 +42,12 @@ async fn a_wait_that_the_platform_asks_for_is_waited() {
     sim.faults(vec![throttle(Some(17), true).operation("disks.list").page(3).times(1)]);
     let notes = Notes::default();
     let pull = hurried(&sim, &clock).build().pull(&notes).await.unwrap();
-    assert_eq!((incomplete(&pull), all(&pull, Kind::Volume).len()), (Vec::new(), 12));
+    assert_eq!((incomplete(&pull), all_of(&pull, Kind::Volume).len()), (Vec::new(), 12));
     let third: Vec<CallRecord> = calls(&sim, "disks.list").into_iter().filter(|call| call.page == 3).collect();
     assert_eq!(third.iter().map(|call| call.status).collect::<Vec<_>>(), [429, 200]);
     let waited = third[1].at.duration_since(third[0].at).as_secs_f64();
     assert!((17.0..20.0).contains(&waited), "{waited}");
-    assert!(*notes.waited_s.lock().unwrap() >= 17.0, "the run's report says so");
+    assert!(notes.waited_s() >= 17.0, "the run's report says so");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn a_wait_longer_than_a_call_may_take_ends_the_scope() {
     assert!(error(&pull, &account, Kind::Volume).contains("OperationNotAllowed"), "{}", error(&pull, &account, Kind::Volume));
     assert_eq!(calls(&sim, "disks.list").len(), 3, "it is asked once, and not again");
     assert!(clock.ahead() < Duration::from_secs(60), "nobody waited: {:?}", clock.ahead());
-    assert!(!all(&pull, Kind::Volume).is_empty(), "what came before is taken");
+    assert!(!all_of(&pull, Kind::Volume).is_empty(), "what came before is taken");
     for kind in [Kind::NetworkInterface, Kind::SecurityGroup, Kind::LoadBalancer, Kind::ResourceGroup] {
         assert_eq!(outcome(&pull, &account, kind), Outcome::Complete, "{kind}: the limit is compute's own");
     }
@@ -130,7 +130,7 @@ async fn small_buckets_are_waited_for_until_all_is_read() {
         let (sim, clock, _) = limited(rates);
         let patient = hurried(&sim, &clock).with(|config| config.timeout = Duration::from_secs(1800));
         let pull = patient.pull().await;
-        assert_eq!((incomplete(&pull), all(&pull, Kind::Instance).len()), (Vec::new(), 12), "{no_retry_after}");
+        assert_eq!((incomplete(&pull), all_of(&pull, Kind::Instance).len()), (Vec::new(), 12), "{no_retry_after}");
         let calls = sim.calls();
         let refused = calls.iter().filter(|call| call.status == 429).count();
         assert!(refused < calls.len(), "{refused} of {} calls were refused", calls.len());

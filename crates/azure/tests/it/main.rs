@@ -11,14 +11,14 @@ mod calls;
 mod judged;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dewpoint_azure::{ApiVersions, AzureConfig, AzureSource, Collector, Credential, Endpoints, Proxies, Rates, Subscriptions, SystemClock};
 use dewpoint_azure_sim::Sim;
 use dewpoint_azure_sim::world::{CLIENT, CLIENT_SECRET, TENANT};
-use dewpoint_core::model::{Outcome, Scope, SourceName};
-use dewpoint_core::source::{Progress, Pull, Source};
+use dewpoint_core::source::{Pull, Source};
+use dewpoint_core::testing::Notes;
 
 /// A source that reads everything there is in a simulator.
 fn source(sim: &Sim, collector: Collector) -> AzureSource {
@@ -40,24 +40,9 @@ fn source(sim: &Sim, collector: Collector) -> AzureSource {
     .unwrap()
 }
 
-/// Counts the calls that a source tells of, by their actions.
-#[derive(Debug, Default)]
-struct Tally(Mutex<BTreeMap<String, u64>>);
-
-impl Progress for Tally {
-    fn scope_started(&self, _: &SourceName, _: &Scope) {}
-    fn scope_finished(&self, _: &SourceName, _: &Scope, _: Outcome, _: u64) {}
-
-    fn called(&self, _: &str, operation: &str) {
-        *self.0.lock().unwrap().entry(operation.to_owned()).or_default() += 1;
-    }
-
-    fn waited(&self, _: &str, _: f64) {}
-}
-
 /// A whole pull, and the calls that it took.
 async fn pull(sim: &Sim, collector: Collector) -> (Pull, BTreeMap<String, u64>) {
-    let tally = Tally::default();
-    let pull = source(sim, collector).pull(&tally).await.unwrap();
-    (pull, tally.0.into_inner().unwrap())
+    let notes = Notes::default();
+    let pull = source(sim, collector).pull(&notes).await.unwrap();
+    (pull, notes.calls())
 }

@@ -1,4 +1,4 @@
-//! What the sources' mappings share: attributes in canonical form, addresses, edges.
+//! What the sources' mappings share: attributes in canonical form, addresses, edges, and the odd item.
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::Remark;
-use crate::model::{Attributes, Key, Kind, Relation, RelationType, Scope};
+use crate::model::{Attributes, InvalidKey, Key, Kind, Relation, RelationType, Scope};
 
 /// Attributes in their canonical form; what a cloud leaves out or leaves empty is left out.
 #[derive(Debug, Default)]
@@ -144,4 +144,26 @@ pub fn filled(text: Option<&str>) -> Option<&str> {
 #[must_use]
 pub fn edge(from: &Key, relation: RelationType, to: Key, attributes: Attributes) -> Relation {
     Relation { relation, from: from.clone(), to, attributes, derived: false, extra: Map::new() }
+}
+
+/// An item that cannot be taken, and without which its listing is not whole.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    /// The item's id; empty where it has none.
+    pub native_id: String,
+    /// What is the matter with it.
+    pub text: String,
+}
+
+impl Refused {
+    /// An item with what is the matter.
+    pub fn new(native_id: &str, text: impl Into<String>) -> Self {
+        Self { native_id: native_id.to_owned(), text: text.into() }
+    }
+}
+
+impl From<InvalidKey> for Refused {
+    fn from(error: InvalidKey) -> Self {
+        Self::new("", error.to_string())
+    }
 }
