@@ -259,8 +259,11 @@ impl Server {
         if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {
             return Err(error);
         }
-        let mishap = effect.as_ref().and_then(Effect::mishap);
-        if let Some(mishap) = mishap.as_ref().filter(|mishap| mishap.replaces()) {
+        let mishap = match &effect {
+            Some(Effect::Mishap(mishap)) => Some(mishap),
+            _ => None,
+        };
+        if let Some(mishap) = mishap.filter(|mishap| mishap.replaces()) {
             return Ok(mishap.befall(Response::new(200)));
         }
 

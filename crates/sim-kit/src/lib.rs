@@ -2,7 +2,7 @@
 //! calls, and the controls to drive all of it from a test or over HTTP.
 //!
 //! A simulator implements [`Product`]: how it answers a request, and what of it can be controlled beside what all have. [`Handle::start`] puts it on a
-//! port. Its own faults are [`Rule`]s; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small one, whole.
+//! port. Its own faults are [`Rule`]s, with a [`Timing`]; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small one, whole.
 //!
 //! Every simulator is driven over HTTP below `/_sim/`, without credentials, with JSON bodies, by this:
 //!
@@ -34,6 +34,7 @@ pub use calls::{Counters, Log, Record};
 pub use clock::Clock;
 pub use fault::{Rule, Script, Timing};
 pub use handle::Handle;
+pub use jiff::Timestamp;
 pub use message::{Delivery, Outcome, Request, Response, reason};
 pub use mishap::{Mishap, part};
 pub use product::{Common, Product};

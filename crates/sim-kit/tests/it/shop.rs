@@ -10,7 +10,6 @@ use dewpoint_sim_kit::{
     clock::http_date,
     control::{self, done, read, unknown},
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The time at which all tests begin.
@@ -19,16 +18,10 @@ pub(crate) const START: &str = "2026-06-01T10:00:00Z";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
-    #[serde(default)]
-    pub(crate) nth: Option<u64>,
-    #[serde(default)]
-    pub(crate) times: Option<u64>,
-    #[serde(default)]
-    pub(crate) until: Option<Timestamp>,
-    #[serde(default)]
-    pub(crate) probability: Option<f64>,
+    #[serde(flatten)]
+    pub(crate) timing: Timing,
     #[serde(default)]
     pub(crate) after_commit: bool,
     pub(crate) effect: Effect,
@@ -50,6 +43,8 @@ impl Fault {
     }
 }
 
+dewpoint_sim_kit::timing_builders!(Fault);
+
 impl Rule for Fault {
     type Target<'a> = &'a str;
 
@@ -58,7 +53,7 @@ impl Rule for Fault {
     }
 
     fn timing(&self) -> Timing {
-        Timing { nth: self.nth, times: self.times, until: self.until, probability: self.probability }
+        self.timing
     }
 }
 
