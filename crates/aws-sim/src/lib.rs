@@ -92,6 +92,7 @@ pub use calls::CallRecord;
 pub use dewpoint_sim_kit::{Clock, Counters, Handle, Mishap};
 pub use fault::{Effect, Fault};
 pub use rates::{Bucket, Rates};
+pub use server::Server;
 pub use service::Service;
 pub use settings::Settings;
 pub use sim::{Sim, Start};

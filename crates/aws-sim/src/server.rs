@@ -6,7 +6,7 @@ use std::{
 };
 
 use dewpoint_sim_kit::{
-    Clock, Common, Outcome, Product, Request, Response,
+    Common, Outcome, Product, Request, Response,
     clock::{self, http_date},
     hash::{keyed, mix},
 };
@@ -48,12 +48,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(mut world: World, settings: Settings, clock: Clock) -> Self {
+    fn new(mut world: World, common: Common<Server>) -> Self {
         world.complete();
         Self {
             world: Arc::new(world),
             history: VecDeque::new(),
-            common: Common::new(settings, clock),
+            common,
             sessions: Sessions::default(),
             levels: Levels::default(),
             requests_count: 0,
@@ -99,10 +99,6 @@ struct Asked {
 }
 
 impl Server {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state) }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that panics while it holds the lock has failed already; the others go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -311,9 +307,14 @@ impl Server {
 
 impl Product for Server {
     const NAME: &'static str = "aws-sim";
+    type World = World;
     type Fault = Fault;
     type Call = CallRecord;
     type Settings = Settings;
+
+    fn new(world: World, common: Common<Self>, _: bool) -> Self {
+        Self { state: Mutex::new(State::new(world, common)) }
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)

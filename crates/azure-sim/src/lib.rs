@@ -110,5 +110,6 @@ pub use dewpoint_sim_kit::{Clock, Counters, Handle, Mishap};
 pub use fault::{Effect, Fault};
 pub use rates::{Bucket, Rates};
 pub use render::GroupCase;
+pub use server::Server;
 pub use settings::{Settings, Unregistered};
 pub use sim::{Sim, Start};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use dewpoint_sim_kit::{
-    Clock, Common, Outcome, Product, Request, Response,
+    Common, Outcome, Product, Request, Response,
     clock::{self, http_date},
     hash::mix,
 };
@@ -65,15 +65,8 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(world: World, settings: Settings, clock: Clock) -> Self {
-        Self {
-            estate: Estate::new(world),
-            history: VecDeque::new(),
-            common: Common::new(settings, clock),
-            levels: Levels::default(),
-            generation: 0,
-            requests_count: 0,
-        }
+    fn new(world: World, common: Common<Server>) -> Self {
+        Self { estate: Estate::new(world), history: VecDeque::new(), common, levels: Levels::default(), generation: 0, requests_count: 0 }
     }
 
     /// Changes the world; with a lag its old state stays in Resource Graph's sight for a while.
@@ -129,10 +122,6 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Server {
-    pub(crate) fn new(state: State, tls: bool) -> Self {
-        Self { state: Mutex::new(state), tls }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that panics while it holds the lock has failed already; the others go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -312,9 +301,16 @@ impl Server {
 
 impl Product for Server {
     const NAME: &'static str = "azure-sim";
+    /// Azure's clients send no token without.
+    const TLS: bool = true;
+    type World = World;
     type Fault = Fault;
     type Call = CallRecord;
     type Settings = Settings;
+
+    fn new(world: World, common: Common<Self>, tls: bool) -> Self {
+        Self { state: Mutex::new(State::new(world, common)), tls }
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)

@@ -96,6 +96,7 @@ pub use instance::{
     ReconciliationRule, RowRule, SKIP_DUPLICATES, SKIP_DUPLICATES_THRESHOLD, SKIP_SOURCE_MATCHING, Secret, User,
 };
 pub use log::{CallRecord, Counters};
+pub use server::Server;
 pub use settings::{FailedOperation, MergeWinner, Settings};
 pub use sim::{Sim, Start};
 pub use store::Row;

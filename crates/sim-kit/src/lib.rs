@@ -1,8 +1,8 @@
 //! What the simulators have in common, whatever they simulate: an HTTP server that breaks on demand, a clock that tests move, faults by script, a log of
 //! calls, and the controls to drive all of it from a test or over HTTP.
 //!
-//! A simulator implements [`Product`]: how it answers a request, and what of it can be controlled beside what all have. [`Handle::start`] puts it on a
-//! port. Its own faults are [`Rule`]s, with a [`Timing`]; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small one, whole.
+//! A simulator implements [`Product`]: what it serves, how it answers a request, and what of it can be controlled beside what all have. [`Handle::start`] puts
+//! it on a port. Its own faults are [`Rule`]s, with a [`Timing`]; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small one, whole.
 //!
 //! Every simulator is driven over HTTP below `/_sim/`, without credentials, with JSON bodies, by this:
 //!
@@ -33,7 +33,7 @@ mod tls;
 pub use calls::{Counters, Log, Record};
 pub use clock::Clock;
 pub use fault::{Rule, Script, Timing};
-pub use handle::Handle;
+pub use handle::{Handle, Start};
 pub use jiff::Timestamp;
 pub use message::{Delivery, Outcome, Request, Response, reason};
 pub use mishap::{Mishap, part};

@@ -60,7 +60,7 @@ fn answers_that_are_not_what_they_should_be() {
             && page.headers["content-type"].starts_with("text/html")
             && page.text.contains("<h1>Bad Gateway</h1><br></body>")
     );
-    assert_eq!(sim.product().orders(), 0, "none of them was carried out");
+    assert_eq!(sim.orders(), 0, "none of them was carried out");
     assert_eq!(sim.calls().iter().map(|call| call.status).collect::<Vec<_>>(), [429, 200, 502]);
 }
 
@@ -78,17 +78,17 @@ fn answers_that_end_too_early() {
     let reset = struck(&sim, Mishap::ResetBody { share: 0.5 });
     let kind = reset.map_or_else(|error| Some(error.kind()), |answer| answer.broken);
     assert_eq!(kind, Some(io::ErrorKind::ConnectionReset));
-    assert_eq!(sim.product().orders(), 3);
+    assert_eq!(sim.orders(), 3);
 }
 
 #[test]
 fn replies_that_are_lost() {
     let sim = shop();
     assert_eq!(struck(&sim, Mishap::Reset).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(sim.product().orders(), 0);
+    assert_eq!(sim.orders(), 0);
     sim.faults(vec![Fault { after_commit: true, ..Fault::of(Mishap::Reset) }]);
     assert_eq!(call(&sim, "PUT", "/a", "").unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(sim.product().orders(), 1);
+    assert_eq!(sim.orders(), 1);
     assert_eq!(sim.calls().len(), 2, "also those without an answer");
 }
 

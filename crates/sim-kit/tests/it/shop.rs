@@ -1,12 +1,9 @@
 //! The smallest simulator that has everything: a shop that counts what was ordered.
 
-use std::{
-    net::Ipv4Addr,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
 
 use dewpoint_sim_kit::{
-    Clock, Common, Counters, Handle, Mishap, Outcome, Product, Record, Request, Response, Rule, Timing,
+    Clock, Common, Counters, Handle, Mishap, Outcome, Product, Record, Request, Response, Rule, Start, Timing,
     clock::http_date,
     control::{self, done, read, unknown},
 };
@@ -96,9 +93,15 @@ impl Shop {
 
 impl Product for Shop {
     const NAME: &'static str = "shop";
+    /// How much was ordered before.
+    type World = u32;
     type Fault = Fault;
     type Call = Call;
     type Settings = Settings;
+
+    fn new(orders: u32, common: Common<Self>, _: bool) -> Self {
+        Self(Mutex::new(State { common, orders }))
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)
@@ -146,7 +149,6 @@ pub(crate) fn shop() -> Handle<Shop> {
 }
 
 pub(crate) fn start(tls: bool) -> Handle<Shop> {
-    let common = Common::new(Settings::default(), Clock::manual(START.parse().unwrap()));
-    Handle::start(Shop(Mutex::new(State { common, orders: 0 })), (Ipv4Addr::LOCALHOST, 0).into(), tls)
-        .expect("a port on the loopback interface")
+    let start = Start { clock: Clock::manual(START.parse().unwrap()), tls, ..Start::new(0) };
+    Handle::start_with(start).expect("a port on the loopback interface")
 }
