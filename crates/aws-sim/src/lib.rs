@@ -89,9 +89,9 @@ pub mod world;
 mod xml;
 
 pub use calls::CallRecord;
-pub use dewpoint_sim_kit::{Clock, Counters, Handle, Mishap};
+pub use dewpoint_sim_kit::{Bucket, Clock, Counters, Handle, Mishap};
 pub use fault::{Effect, Fault};
-pub use rates::{Bucket, Rates};
+pub use rates::Rates;
 pub use server::Server;
 pub use service::Service;
 pub use settings::Settings;
