@@ -30,6 +30,7 @@ mod mishap;
 mod past;
 mod product;
 pub mod program;
+pub mod testing;
 mod tls;
 
 pub use bucket::{Bucket, Level};
