@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dewpoint_aws_sim::world::{BalancerKind, Change, Denial, OptIn, Spec, World as Aws};
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -146,7 +146,7 @@ fn what_cannot_be_read_is_left_as_it_is_and_everything_else_goes_on() {
     cloud.sim.faults(vec![
         Fault::new(Effect::Deny).account(SECOND).action("AssumeRole"),
         at(broken, HUB, VIRGINIA, "DescribeSecurityGroups").page(2),
-        at(Effect::CutBody { share: 0.4 }, THIRD, IRELAND, "DescribeInstances"),
+        at(Effect::Mishap(Mishap::CutBody { share: 0.4 }), THIRD, IRELAND, "DescribeInstances"),
         at(Effect::Throttle, THIRD, IRELAND, "DescribeVolumes"),
         at(Effect::Deny, THIRD, VIRGINIA, "DescribeNetworkInterfaces"),
         at(Effect::Deny, THIRD, VIRGINIA, "DescribeAutoScalingGroups"),
@@ -253,7 +253,7 @@ fn a_region_that_hangs_costs_one_time_out() {
     cloud.sync(0);
     let before = records(&cloud);
     lose(&cloud);
-    cloud.sim.faults(vec![Fault::new(Effect::Hang).account(THIRD).region(VIRGINIA)]);
+    cloud.sim.faults(vec![Fault::new(Mishap::Hang).account(THIRD).region(VIRGINIA)]);
     cloud.sim.clear_calls();
     let sync = cloud.sync(3);
     let found = gaps(&sync);
@@ -489,7 +489,7 @@ fn a_run_begins_before_it_reads() {
     let mut aws = Aws::new();
     aws.add(&Spec { account: HUB.to_owned(), region: IRELAND.to_owned(), instances: 2, groups: 2, ..Spec::default() });
     let cloud = Simulated::start(aws, "regions: [eu-west-1]", TIMERS);
-    cloud.sim.faults(vec![Fault::new(Effect::Latency { ms: LATE_MS }).action("DescribeInstances")]);
+    cloud.sim.faults(vec![Fault::new(Mishap::Latency { ms: LATE_MS }).action("DescribeInstances")]);
     let sync = cloud.sync(0);
     let late = std::time::Duration::from_millis(LATE_MS);
     assert!(sync["duration_s"].as_f64().unwrap() >= late.as_secs_f64(), "{sync:#}");

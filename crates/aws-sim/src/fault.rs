@@ -1,7 +1,6 @@
 //! Faults by script.
 
 use dewpoint_sim_kit::{Mishap, Rule, Timing};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::world::ALWAYS_PERMITTED;
@@ -25,15 +24,9 @@ pub struct Fault {
     /// The page of a listing, from 1; any when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// The first matching call that is struck, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nth: Option<u64>,
-    /// How many calls are struck from then on; all when missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u64>,
-    /// No call is struck from this simulated time on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    /// Which of those calls are struck.
+    #[serde(flatten)]
+    pub timing: Timing,
     /// What happens to them.
     pub effect: Effect,
 }
@@ -61,42 +54,6 @@ pub enum Effect {
         /// The error's text.
         message: String,
     },
-    /// This status with an empty body.
-    Empty {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// This status with a page of HTML.
-    Html {
-        /// The HTTP status.
-        status: u16,
-    },
-    /// The answer ends after this share of its bytes, and its length says so too.
-    CutBody {
-        /// 0 to 1.
-        share: f64,
-    },
-    /// The answer's length is announced in full, and the connection closed after this share of it.
-    CutConnection {
-        /// 0 to 1.
-        share: f64,
-    },
-    /// The connection is reset before the answer.
-    Reset,
-    /// No answer ever comes.
-    Hang,
-    /// The answer trickles.
-    Slow {
-        /// So many bytes at a time.
-        bytes: usize,
-        /// The pause after each.
-        pause_ms: u64,
-    },
-    /// The answer comes late.
-    Latency {
-        /// How late.
-        ms: u64,
-    },
     /// The token of the request counts as expired.
     StaleToken,
     /// The answer carries the token of the request again, or on a first page a token that leads to that page.
@@ -120,29 +77,21 @@ pub enum Effect {
         /// Its identifier, or its name or ARN where it has none.
         id: String,
     },
+    /// What may befall any answer.
+    #[serde(untagged)]
+    Mishap(Mishap),
 }
 
-impl Effect {
-    /// What befalls the answer on its way, where it is nothing of AWS's own.
-    pub(crate) fn mishap(&self) -> Option<Mishap> {
-        Some(match *self {
-            Self::Empty { status } => Mishap::Empty { status },
-            Self::Html { status } => Mishap::Html { status },
-            Self::CutBody { share } => Mishap::CutBody { share },
-            Self::CutConnection { share } => Mishap::CutConnection { share },
-            Self::Reset => Mishap::Reset,
-            Self::Hang => Mishap::Hang,
-            Self::Slow { bytes, pause_ms } => Mishap::Slow { bytes, pause_ms },
-            Self::Latency { ms } => Mishap::Latency { ms },
-            _ => return None,
-        })
+impl From<Mishap> for Effect {
+    fn from(mishap: Mishap) -> Self {
+        Self::Mishap(mishap)
     }
 }
 
 impl Fault {
     /// A fault of every call.
-    pub fn new(effect: Effect) -> Self {
-        Self { account: None, region: None, service: None, action: None, page: None, nth: None, times: None, until: None, effect }
+    pub fn new(effect: impl Into<Effect>) -> Self {
+        Self { account: None, region: None, service: None, action: None, page: None, timing: Timing::default(), effect: effect.into() }
     }
 
     /// Only calls of this account (for `AssumeRole`: or for a role of it).
@@ -179,28 +128,9 @@ impl Fault {
         self.page = Some(page);
         self
     }
-
-    /// From the nth matching call on.
-    #[must_use]
-    pub fn nth(mut self, nth: u64) -> Self {
-        self.nth = Some(nth);
-        self
-    }
-
-    /// So many calls and no more.
-    #[must_use]
-    pub fn times(mut self, times: u64) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// None from this simulated time on.
-    #[must_use]
-    pub fn until(mut self, end: Timestamp) -> Self {
-        self.until = Some(end);
-        self
-    }
 }
+
+dewpoint_sim_kit::timing_builders!(Fault);
 
 /// What a rule is matched against.
 #[derive(Clone, Debug)]
@@ -229,13 +159,13 @@ impl Rule for Fault {
     }
 
     fn timing(&self) -> Timing {
-        Timing { nth: self.nth, times: self.times, until: self.until, probability: None }
+        self.timing
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use dewpoint_sim_kit::Script;
+    use dewpoint_sim_kit::{Script, Timestamp};
 
     use super::*;
 
@@ -252,20 +182,12 @@ mod tests {
         let mut script = Script::new(vec![
             Fault::new(Effect::Throttle).action("A").nth(2).times(2),
             Fault::new(Effect::Deny).action("A").page(2),
-            Fault::new(Effect::Hang).account("2"),
+            Fault::new(Mishap::Hang).account("2"),
         ]);
         let struck: Vec<_> = [1, 1, 2, 2, 1].into_iter().map(|page| strike(&mut script, &target("A", page))).collect();
         assert_eq!(struck, [None, Some(Effect::Throttle), Some(Effect::Throttle), Some(Effect::Deny), None]);
         assert_eq!(strike(&mut script, &target("B", 1)), None);
-        assert_eq!(strike(&mut script, &Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Hang));
-    }
-
-    #[test]
-    fn a_rule_ends_when_it_says() {
-        let at = |second| Timestamp::from_second(second).unwrap_or_default();
-        let mut script = Script::new(vec![Fault::new(Effect::Throttle).until(at(2))]);
-        let struck = [0, 1, 2].map(|second| script.strike(&target("A", 1), at(second), 1).is_some());
-        assert_eq!(struck, [true, true, false]);
+        assert_eq!(strike(&mut script, &Target { role_account: Some("2"), ..target("AssumeRole", 1) }), Some(Effect::Mishap(Mishap::Hang)));
     }
 
     #[test]
@@ -283,7 +205,7 @@ mod tests {
             r#"[{"action": "DescribeInstances", "page": 2, "times": 1, "effect": {"cut_body": {"share": 0.5}}}, {"effect": "deny"}]"#,
         );
         let expected =
-            vec![Fault::new(Effect::CutBody { share: 0.5 }).action("DescribeInstances").page(2).times(1), Fault::new(Effect::Deny)];
+            vec![Fault::new(Mishap::CutBody { share: 0.5 }).action("DescribeInstances").page(2).times(1), Fault::new(Effect::Deny)];
         assert_eq!(rules.ok(), Some(expected));
     }
 }

@@ -4,14 +4,14 @@
 //! limited as AWS limits them. What it serves is a [`world::World`], plain data that can change while it is served.
 //!
 //! ```no_run
-//! use dewpoint_aws_sim::{Effect, Fault, Sim, world::World};
+//! use dewpoint_aws_sim::{Fault, Mishap, Sim, world::World};
 //!
 //! let mut world = World::new().with_regions(&["eu-west-1"]);
 //! let region = world.account("111111111111").region("eu-west-1");
 //! region.group("web").allow("tcp", 443, "0.0.0.0/0");
 //! let web = region.instance("web-1").of_type("m7g.large").groups(&["web"]).elastic_ip("198.51.100.7").id();
 //! let sim = Sim::start(world).unwrap();
-//! sim.faults(vec![Fault::new(Effect::CutBody { share: 0.5 }).action("DescribeInstances").page(2)]);
+//! sim.faults(vec![Fault::new(Mishap::CutBody { share: 0.5 }).action("DescribeInstances").page(2)]);
 //! // A client with this endpoint and the account's key finds the machine.
 //! let endpoint = sim.url();
 //! sim.terminate("111111111111", "eu-west-1", &web).unwrap();
@@ -89,9 +89,10 @@ pub mod world;
 mod xml;
 
 pub use calls::CallRecord;
-pub use dewpoint_sim_kit::{Clock, Counters, Handle};
+pub use dewpoint_sim_kit::{Bucket, Clock, Counters, Handle, Mishap};
 pub use fault::{Effect, Fault};
-pub use rates::{Bucket, Rates};
+pub use rates::Rates;
+pub use server::Server;
 pub use service::Service;
 pub use settings::Settings;
 pub use sim::{Sim, Start};

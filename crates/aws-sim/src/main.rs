@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use dewpoint_aws_sim::{
-    Rates, Sim, Start,
+    Rates, Start,
     world::{Spec, World},
 };
 use dewpoint_sim_kit::program;
@@ -80,12 +80,9 @@ fn run(arguments: Arguments) -> Result<(), String> {
         world.add(&spec);
     }
     let mut start = Start::new(world);
-    start.address = options.address();
-    start.tls = options.tls;
     start.settings.seed = options.seed;
     if arguments.no_rate_limits {
         start.settings.rates = Rates::unlimited();
     }
-    let sim = Sim::start_with(start).map_err(|error| options.cannot_listen(&error))?;
-    program::serve(&sim, options, &[])
+    program::serve(start, options, &[])
 }

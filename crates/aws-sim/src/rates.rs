@@ -2,26 +2,11 @@
 
 use std::collections::HashMap;
 
+use dewpoint_sim_kit::{Bucket, Level};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::service::Service;
-
-/// One bucket's size.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bucket {
-    /// Calls that can be made at once.
-    pub capacity: u32,
-    /// Calls that come back each second.
-    pub refill_per_s: f64,
-}
-
-impl Bucket {
-    const fn new(capacity: u32, refill_per_s: f64) -> Self {
-        Self { capacity, refill_per_s }
-    }
-}
 
 /// The sizes of all buckets. The defaults are AWS's published ones for EC2, and guesses on the small side for the rest, whose sizes AWS does not tell.
 ///
@@ -84,7 +69,7 @@ impl Rates {
 /// How full each bucket is.
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
-    levels: HashMap<Place, (f64, Timestamp)>,
+    levels: HashMap<Place, Level>,
 }
 
 /// One call's bucket.
@@ -102,14 +87,14 @@ pub(crate) struct Place {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Leave<'a> {
-    level: Option<&'a mut f64>,
+    level: Option<&'a mut Level>,
 }
 
 impl Leave<'_> {
     /// Counts the call.
     pub(crate) fn take(self) {
         if let Some(level) = self.level {
-            *level -= 1.0;
+            level.take();
         }
     }
 }
@@ -121,11 +106,9 @@ impl Levels {
             return Some(Leave { level: None });
         }
         let bucket = rates.bucket(place.service, &place.action, place.unpaged);
-        let capacity = f64::from(bucket.capacity);
-        let (level, since) = self.levels.entry(place).or_insert((capacity, now));
-        *level = (*level + now.duration_since(*since).as_secs_f64().max(0.0) * bucket.refill_per_s).min(capacity);
-        *since = now;
-        (*level >= 1.0).then_some(Leave { level: Some(level) })
+        let level = self.levels.entry(place).or_insert(Level::full(bucket, now));
+        level.refill(bucket, now);
+        level.is_free().then_some(Leave { level: Some(level) })
     }
 }
 

@@ -1,12 +1,12 @@
 //! From a request to its answer: who calls, may they, is the call struck by a fault, and what the action says.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use dewpoint_sim_kit::{
-    Clock, Common, Outcome, Product, Request, Response,
+    Common, Outcome, Past, Product, Request, Response,
     clock::{self, http_date},
     hash::{keyed, mix},
 };
@@ -39,8 +39,7 @@ const PAGING: [&str; 7] = ["NextToken", "Marker", "MaxResults", "MaxRecords", "P
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) world: Arc<World>,
-    /// Earlier worlds, and until when each stood. Kept only while there is a lag.
-    pub(crate) history: VecDeque<(Timestamp, Arc<World>)>,
+    past: Past<Arc<World>>,
     pub(crate) common: Common<Server>,
     pub(crate) sessions: Sessions,
     pub(crate) levels: Levels,
@@ -48,12 +47,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(mut world: World, settings: Settings, clock: Clock) -> Self {
+    fn new(mut world: World, common: Common<Server>) -> Self {
         world.complete();
         Self {
             world: Arc::new(world),
-            history: VecDeque::new(),
-            common: Common::new(settings, clock),
+            past: Past::default(),
+            common,
             sessions: Sessions::default(),
             levels: Levels::default(),
             requests_count: 0,
@@ -63,11 +62,7 @@ impl State {
     /// Changes the world; with a lag its old state stays in sight for a while.
     pub(crate) fn edit<T>(&mut self, change: impl FnOnce(&mut World, Timestamp) -> T) -> T {
         let now = self.common.clock.now();
-        if self.common.settings.lag_s > 0 {
-            self.history.push_back((now, Arc::clone(&self.world)));
-        }
-        let oldest = clock::later(now, -clock::seconds(self.common.settings.lag_s));
-        self.history.retain(|(until, _)| *until > oldest);
+        self.past.keep(&self.world, now, self.common.settings.lag_s);
         let world = Arc::make_mut(&mut self.world);
         let result = change(world, now);
         world.complete();
@@ -76,11 +71,7 @@ impl State {
 
     /// The world that services with a lag show.
     fn visible(&self, now: Timestamp) -> Arc<World> {
-        let at = clock::later(now, -clock::seconds(self.common.settings.lag_s));
-        self.history
-            .iter()
-            .find(|(until, _)| self.common.settings.lag_s > 0 && *until > at)
-            .map_or_else(|| Arc::clone(&self.world), |(_, world)| Arc::clone(world))
+        self.past.seen(&self.world, now, self.common.settings.lag_s)
     }
 }
 
@@ -99,10 +90,6 @@ struct Asked {
 }
 
 impl Server {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state) }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that panics while it holds the lock has failed already; the others go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -259,8 +246,11 @@ impl Server {
         if let Some(error) = effect.as_ref().and_then(|effect| refusal(effect, service, caller, &action)) {
             return Err(error);
         }
-        let mishap = effect.as_ref().and_then(Effect::mishap);
-        if let Some(mishap) = mishap.as_ref().filter(|mishap| mishap.replaces()) {
+        let mishap = match &effect {
+            Some(Effect::Mishap(mishap)) => Some(mishap),
+            _ => None,
+        };
+        if let Some(mishap) = mishap.filter(|mishap| mishap.replaces()) {
             return Ok(mishap.befall(Response::new(200)));
         }
 
@@ -308,9 +298,14 @@ impl Server {
 
 impl Product for Server {
     const NAME: &'static str = "aws-sim";
+    type World = World;
     type Fault = Fault;
     type Call = CallRecord;
     type Settings = Settings;
+
+    fn new(world: World, common: Common<Self>, _: bool) -> Self {
+        Self { state: Mutex::new(State::new(world, common)) }
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)

@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_sim_kit::{Request, Response, Script, clock};
+use dewpoint_sim_kit::{Common, Product as _, Request, Response, Script, clock};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use crate::{
     Bucket, Clock, Effect, Fault, Rates, Service, Settings,
-    server::{Server, State, actions},
+    server::{Server, actions},
     sigv4, sts,
     world::{Denial, Region, Spec, World},
 };
@@ -20,7 +20,7 @@ const REGION: &str = "eu-west-1";
 
 fn server(world: World, rates: Rates) -> Server {
     let clock = Clock::manual("2026-08-01T00:00:00Z".parse().unwrap());
-    Server::new(State::new(world, Settings { rates, ..Settings::default() }, clock))
+    Server::new(world, Common::new(Settings { rates, ..Settings::default() }, clock), false)
 }
 
 fn call(server: &Server, service: &str, version: &str, action: &str, parameters: &[(&str, &str)]) -> Response {

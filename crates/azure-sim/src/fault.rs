@@ -1,7 +1,6 @@
 //! Faults by script.
 
 use dewpoint_sim_kit::{Mishap, Rule, Timing};
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A rule: what it strikes, when, and what it does. The first rule of the list that strikes decides. A call that a rate limit refuses, or whose token is not
@@ -21,15 +20,9 @@ pub struct Fault {
     /// The page of a list, from 1; any when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
-    /// The first matching call that is struck, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nth: Option<u64>,
-    /// How many calls are struck from then on; all when missing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub times: Option<u64>,
-    /// No call is struck from this simulated time on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    /// Which of those calls are struck.
+    #[serde(flatten)]
+    pub timing: Timing,
     /// What happens to them.
     pub effect: Effect,
 }
@@ -102,10 +95,16 @@ pub enum Effect {
     Mishap(Mishap),
 }
 
+impl From<Mishap> for Effect {
+    fn from(mishap: Mishap) -> Self {
+        Self::Mishap(mishap)
+    }
+}
+
 impl Fault {
     /// A fault of every call.
-    pub fn new(effect: Effect) -> Self {
-        Self { operation: None, subscription: None, contains: None, page: None, nth: None, times: None, until: None, effect }
+    pub fn new(effect: impl Into<Effect>) -> Self {
+        Self { operation: None, subscription: None, contains: None, page: None, timing: Timing::default(), effect: effect.into() }
     }
 
     /// Only calls of this operation.
@@ -135,28 +134,9 @@ impl Fault {
         self.page = Some(page);
         self
     }
-
-    /// From the nth matching call on.
-    #[must_use]
-    pub fn nth(mut self, nth: u64) -> Self {
-        self.nth = Some(nth);
-        self
-    }
-
-    /// So many calls and no more.
-    #[must_use]
-    pub fn times(mut self, times: u64) -> Self {
-        self.times = Some(times);
-        self
-    }
-
-    /// None from this simulated time on.
-    #[must_use]
-    pub fn until(mut self, end: Timestamp) -> Self {
-        self.until = Some(end);
-        self
-    }
 }
+
+dewpoint_sim_kit::timing_builders!(Fault);
 
 /// What a rule is matched against.
 #[derive(Clone, Debug)]
@@ -184,7 +164,7 @@ impl Rule for Fault {
     }
 
     fn timing(&self) -> Timing {
-        Timing { nth: self.nth, times: self.times, until: self.until, probability: None }
+        self.timing
     }
 }
 

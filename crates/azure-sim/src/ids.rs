@@ -1,11 +1,10 @@
 //! Identifiers: GUIDs, resource ids and their parts.
 
-use dewpoint_sim_kit::hash::keyed;
+use dewpoint_sim_kit::hash::{keyed, keyed_all};
 
 /// A GUID, always the same for the same parts.
 pub(crate) fn guid(parts: &[&str]) -> String {
-    let fold = |seed| parts.iter().fold(seed, |hash, part| keyed(hash, part));
-    let digits = format!("{:016x}{:016x}", fold(11), fold(12));
+    let digits = format!("{:016x}{:016x}", keyed_all(11, parts), keyed_all(12, parts));
     let part = |from: usize, to: usize| digits.get(from..to).unwrap_or_default();
     format!("{}-{}-4{}-8{}-{}", part(0, 8), part(8, 12), part(13, 16), part(17, 20), part(20, 32))
 }

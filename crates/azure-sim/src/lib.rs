@@ -106,9 +106,10 @@ mod versions;
 pub mod world;
 
 pub use calls::CallRecord;
-pub use dewpoint_sim_kit::{Clock, Counters, Handle, Mishap};
+pub use dewpoint_sim_kit::{Bucket, Clock, Counters, Handle, Mishap};
 pub use fault::{Effect, Fault};
-pub use rates::{Bucket, Rates};
+pub use rates::Rates;
 pub use render::GroupCase;
+pub use server::Server;
 pub use settings::{Settings, Unregistered};
 pub use sim::{Sim, Start};

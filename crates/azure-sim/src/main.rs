@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 use dewpoint_azure_sim::{
-    Rates, Sim, Start,
+    Rates, Start,
     world::{CLIENT, CLIENT_SECRET, Spec, TENANT, World},
 };
 use dewpoint_sim_kit::program;
@@ -49,17 +49,15 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         world.add(&Spec { subscriptions: arguments.subscriptions, vms: arguments.vms, seed: options.seed });
     }
     let mut start = Start::new(world);
-    start.address = options.address();
     start.tls = !arguments.plain;
     start.settings.seed = options.seed;
     if arguments.no_rate_limits {
         start.settings.rates = Rates::unlimited();
     }
-    let sim = Sim::start_with(start).map_err(|error| options.cannot_listen(&error))?;
     let introduction = [
         format!("tenant:  {TENANT}"),
         format!("client:  {CLIENT} / {CLIENT_SECRET}"),
         "control: /_sim/health, calls, counters, faults, settings, world, generate, changes, expire-tokens, advance, …".to_owned(),
     ];
-    program::serve(&sim, options, &introduction)
+    program::serve(start, options, &introduction)
 }

@@ -2,26 +2,14 @@
 
 use std::collections::HashMap;
 
+use dewpoint_sim_kit::{
+    Bucket, Level,
+    clock::{later, seconds},
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::route::Route;
-
-/// One bucket's size.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Bucket {
-    /// Calls that can be made at once.
-    pub capacity: u32,
-    /// Calls that come back each second.
-    pub refill_per_s: f64,
-}
-
-impl Bucket {
-    const fn new(capacity: u32, refill_per_s: f64) -> Self {
-        Self { capacity, refill_per_s }
-    }
-}
 
 /// The sizes of all buckets. The defaults are Azure's published ones.
 ///
@@ -76,15 +64,6 @@ impl Rates {
     }
 }
 
-/// How full a bucket is.
-#[derive(Clone, Copy, Debug)]
-struct Level {
-    left: f64,
-    at: Timestamp,
-    /// Who asks before this is told to wait anew.
-    blocked: Option<Timestamp>,
-}
-
 /// What a bucket says to a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Answer {
@@ -97,7 +76,8 @@ enum Answer {
 /// How full each bucket is.
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
-    levels: HashMap<String, Level>,
+    /// With the time before which who asks is told to wait anew.
+    levels: HashMap<String, (Level, Option<Timestamp>)>,
     windows: HashMap<String, (Timestamp, u32)>,
 }
 
@@ -117,23 +97,17 @@ pub(crate) enum Limit {
     Graph,
 }
 
-/// What lets no caller in for a second has no time to wait for.
-const WAIT_S_MAX: f64 = 3600.0;
-
 impl Levels {
     fn ask(&mut self, place: String, bucket: Bucket, now: Timestamp, wait_s: Option<u64>) -> Answer {
-        let capacity = f64::from(bucket.capacity);
-        let level = self.levels.entry(place).or_insert(Level { left: capacity, at: now, blocked: None });
-        level.left = (level.left + now.duration_since(level.at).as_secs_f64().max(0.0) * bucket.refill_per_s).min(capacity);
-        level.at = now;
-        if level.left >= 1.0 && level.blocked.is_none_or(|until| until <= now) {
-            level.left -= 1.0;
-            level.blocked = None;
-            return Answer::Left(whole(level.left));
+        let (level, blocked) = self.levels.entry(place).or_insert((Level::full(bucket, now), None));
+        level.refill(bucket, now);
+        if level.is_free() && blocked.is_none_or(|until| until <= now) {
+            level.take();
+            *blocked = None;
+            return Answer::Left(level.left());
         }
-        let until_free = ((1.0 - level.left).max(0.0) / bucket.refill_per_s.max(1e-6)).clamp(1.0, WAIT_S_MAX).ceil();
-        let wait = wait_s.unwrap_or_else(|| u64::from(whole(until_free)));
-        level.blocked = Some(later(now, wait));
+        let wait = wait_s.unwrap_or_else(|| level.wait_s(bucket));
+        *blocked = Some(later(now, seconds(wait)));
         Answer::Wait(wait)
     }
 
@@ -233,23 +207,6 @@ fn limited_by(rates: &Rates, route: &Route, subscription: &str) -> Option<(&'sta
     Some((policy, format!("{policy}/{subscription}/{what}"), bucket))
 }
 
-fn whole(number: f64) -> u32 {
-    // In steps, so that no cast is needed.
-    let mut left = 0;
-    let mut step = 1_u32 << 20;
-    while step > 0 {
-        if f64::from(left + step) <= number {
-            left += step;
-        }
-        step /= 2;
-    }
-    left
-}
-
-fn later(at: Timestamp, seconds: u64) -> Timestamp {
-    dewpoint_sim_kit::clock::later(at, dewpoint_sim_kit::clock::seconds(seconds))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,10 +230,5 @@ mod tests {
         let mut ask = |second| levels.ask("a".to_owned(), Bucket::new(1, 1.0), at(second), Some(10));
         assert_eq!([ask(0), ask(0)], [Answer::Left(0), Answer::Wait(10)]);
         assert_eq!([ask(9), ask(12), ask(22)], [Answer::Wait(10), Answer::Wait(10), Answer::Left(0)]);
-    }
-
-    #[test]
-    fn a_number_is_cut() {
-        assert_eq!([0.0, 0.9, 1.0, 249.5, 1e6].map(whole), [0, 0, 1, 249, 1_000_000]);
     }
 }

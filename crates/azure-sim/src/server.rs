@@ -1,12 +1,9 @@
 //! From a request to its answer: who calls, is the call struck by a limit or a fault, and what it asks for.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use dewpoint_sim_kit::{
-    Clock, Common, Outcome, Product, Request, Response,
+    Common, Outcome, Past, Product, Request, Response,
     clock::{self, http_date},
     hash::mix,
 };
@@ -55,8 +52,8 @@ impl Estate {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) estate: Estate,
-    /// Earlier worlds, and until when each stood. Kept only while Resource Graph lags.
-    history: VecDeque<(Timestamp, Estate)>,
+    /// What Resource Graph shows while it lags.
+    past: Past<Estate>,
     pub(crate) common: Common<Server>,
     pub(crate) levels: Levels,
     /// Access tokens of an older generation are not taken.
@@ -65,25 +62,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(world: World, settings: Settings, clock: Clock) -> Self {
-        Self {
-            estate: Estate::new(world),
-            history: VecDeque::new(),
-            common: Common::new(settings, clock),
-            levels: Levels::default(),
-            generation: 0,
-            requests_count: 0,
-        }
+    fn new(world: World, common: Common<Server>) -> Self {
+        Self { estate: Estate::new(world), past: Past::default(), common, levels: Levels::default(), generation: 0, requests_count: 0 }
     }
 
     /// Changes the world; with a lag its old state stays in Resource Graph's sight for a while.
     pub(crate) fn edit<T>(&mut self, change: impl FnOnce(&mut World, Timestamp) -> T) -> T {
         let now = self.common.clock.now();
-        if self.common.settings.graph_lag_s > 0 {
-            self.history.push_back((now, self.estate.clone()));
-        }
-        let oldest = clock::later(now, -clock::seconds(self.common.settings.graph_lag_s));
-        self.history.retain(|(until, _)| *until > oldest);
+        self.past.keep(&self.estate, now, self.common.settings.graph_lag_s);
         let mut world = (*self.estate.world()).clone();
         let result = change(&mut world, now);
         self.estate = Estate::new(world);
@@ -92,9 +78,8 @@ impl State {
 
     /// The estate that Resource Graph shows, and when it was so.
     pub(crate) fn graph_estate(&self) -> (Estate, Timestamp) {
-        let at = clock::later(self.common.clock.now(), -clock::seconds(self.common.settings.graph_lag_s));
-        let old = self.history.iter().find(|(until, _)| self.common.settings.graph_lag_s > 0 && *until > at);
-        (old.map_or_else(|| self.estate.clone(), |(_, estate)| estate.clone()), at)
+        let (now, lag_s) = (self.common.clock.now(), self.common.settings.graph_lag_s);
+        (self.past.seen(&self.estate, now, lag_s), clock::later(now, -clock::seconds(lag_s)))
     }
 
     pub(crate) fn expire_tokens(&mut self) {
@@ -129,10 +114,6 @@ pub(crate) struct Incoming<'a> {
 }
 
 impl Server {
-    pub(crate) fn new(state: State, tls: bool) -> Self {
-        Self { state: Mutex::new(state), tls }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that panics while it holds the lock has failed already; the others go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -314,9 +295,16 @@ impl Server {
 
 impl Product for Server {
     const NAME: &'static str = "azure-sim";
+    /// Azure's clients send no token without.
+    const TLS: bool = true;
+    type World = World;
     type Fault = Fault;
     type Call = CallRecord;
     type Settings = Settings;
+
+    fn new(world: World, common: Common<Self>, tls: bool) -> Self {
+        Self { state: Mutex::new(State::new(world, common)), tls }
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)

@@ -4,12 +4,12 @@
 //! serves is an [`Instance`], plain data that can change while it is served, and that is copied as instances are cloned.
 //!
 //! ```no_run
-//! use dewpoint_servicenow_sim::{Effect, Fault, Instance, Sim};
+//! use dewpoint_servicenow_sim::{Fault, Instance, Mishap, Sim};
 //!
 //! let mut instance = Instance::new().with_data_source("Dewpoint").with_client_credentials();
 //! instance.insert("cmdb_ci_vm_instance", &[("name", "made by people"), ("object_id", "i-0abc")]);
 //! let sim = Sim::start(instance).unwrap();
-//! sim.faults(vec![Fault::new(Effect::Reset).api("identifyreconcile").nth(3).times(1).after_commit()]);
+//! sim.faults(vec![Fault::new(Mishap::Reset).api("identifyreconcile").nth(3).times(1).after_commit()]);
 //! // A client with this address and the user `integration` (password `integration-password`) finds the record.
 //! let address = sim.url();
 //! assert_eq!(sim.rows("cmdb_ci", "object_id=i-0abc").len(), 1);
@@ -89,13 +89,14 @@ mod store;
 mod strike;
 mod table;
 
-pub use dewpoint_sim_kit::{Clock, Handle};
+pub use dewpoint_sim_kit::{Clock, Handle, Mishap};
 pub use fault::{Effect, Fault};
 pub use instance::{
     ApiKey, CLIENT_CREDENTIALS, INVALID_QUERY_FINDS_NOTHING, Instance, MUTEX_EXPIRATION_S, OauthClient, PASSWORD_GRANT_OFF, RateRule,
     ReconciliationRule, RowRule, SKIP_DUPLICATES, SKIP_DUPLICATES_THRESHOLD, SKIP_SOURCE_MATCHING, Secret, User,
 };
 pub use log::{CallRecord, Counters};
+pub use server::Server;
 pub use settings::{FailedOperation, MergeWinner, Settings};
 pub use sim::{Sim, Start};
 pub use store::Row;

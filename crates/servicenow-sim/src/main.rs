@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Parser;
-use dewpoint_servicenow_sim::{Instance, Sim, Start};
+use dewpoint_servicenow_sim::{Instance, Start};
 use dewpoint_sim_kit::program;
 
 /// The C library's allocator takes a quarter of what a large payload takes.
@@ -50,15 +50,12 @@ fn run(arguments: &Arguments) -> Result<(), String> {
         instance = instance.with_client_credentials();
     }
     let mut start = Start::new(instance);
-    start.address = options.address();
     start.settings.seed = options.seed;
-    start.tls = options.tls;
-    let sim = Sim::start_with(start).map_err(|error| options.cannot_listen(&error))?;
     let grant = if arguments.client_credentials { "" } else { " (the client-credentials grant is off: --client-credentials)" };
     let introduction = [
         "basic:   integration / integration-password (role itil), admin / admin-password, nobody / nobody-password".to_owned(),
         format!("oauth:   client-id / client-secret at /oauth_token.do{grant}"),
         "control: /_sim/health, calls, counters, faults, settings, tables, instance, records, data-sources, advance, …".to_owned(),
     ];
-    program::serve(&sim, options, &introduction)
+    program::serve(start, options, &introduction)
 }

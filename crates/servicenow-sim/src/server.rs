@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use dewpoint_sim_kit::{Clock, Common, Outcome, Product, Request, Response, clock::http_date, hash::mix};
+use dewpoint_sim_kit::{Common, Outcome, Product, Request, Response, clock::http_date, hash::mix};
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
@@ -50,10 +50,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(instance: Instance, settings: Settings, clock: Clock) -> Self {
+    fn new(instance: Instance, common: Common<Server>) -> Self {
         Self {
             instance,
-            common: Common::new(settings, clock),
+            common,
             tokens: Tokens::default(),
             levels: Levels::default(),
             tiny: BTreeMap::new(),
@@ -94,10 +94,6 @@ struct Told {
 type Exchange<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
 impl Server {
-    pub(crate) fn new(state: State, is_tls: bool) -> Self {
-        Self { state: Mutex::new(state), released: Notify::new(), slots: Mutex::new(None), waiting: AtomicUsize::new(0), is_tls }
-    }
-
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         // A test that panics while it holds the lock has failed already; the others go on.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -448,9 +444,20 @@ impl Server {
 
 impl Product for Server {
     const NAME: &'static str = "servicenow-sim";
+    type World = Instance;
     type Fault = Fault;
     type Call = CallRecord;
     type Settings = Settings;
+
+    fn new(instance: Instance, common: Common<Self>, is_tls: bool) -> Self {
+        Self {
+            state: Mutex::new(State::new(instance, common)),
+            released: Notify::new(),
+            slots: Mutex::new(None),
+            waiting: AtomicUsize::new(0),
+            is_tls,
+        }
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)

@@ -53,7 +53,8 @@ impl Struck {
             | Effect::Forbidden
             | Effect::Error { .. }
             | Effect::Hibernating => true,
-            effect => effect.mishap().is_some_and(|mishap| mishap.replaces()),
+            Effect::Mishap(mishap) => mishap.replaces(),
+            Effect::PartialResult { .. } | Effect::LockTimeout | Effect::RemoveDataSource { .. } => false,
         }
     }
 
@@ -99,10 +100,10 @@ impl Struck {
             cut_result(&mut reply, *share);
         }
         let response = reply.into_response();
-        let mut outcome = match (&self.fault.effect, self.fault.effect.mishap()) {
-            (_, Some(mishap)) => mishap.befall(response),
-            (Effect::Hibernating, None) => Outcome::whole(Response::page(200, "Your instance is hibernating")),
-            (_, None) => Outcome::whole(response),
+        let mut outcome = match &self.fault.effect {
+            Effect::Mishap(mishap) => mishap.befall(response),
+            Effect::Hibernating => Outcome::whole(Response::page(200, "Your instance is hibernating")),
+            _ => Outcome::whole(response),
         };
         outcome.response.headers.push(("X-Transaction-ID".to_owned(), format!("{number:016x}")));
         outcome

@@ -1,7 +1,7 @@
 //! Faults by script.
 
 use jiff::Timestamp;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::hash::share;
 
@@ -18,16 +18,61 @@ pub trait Rule: Clone + Serialize + DeserializeOwned + Send + 'static {
 }
 
 /// Which of the requests that a rule is about it strikes. Without anything: all.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+///
+/// A simulator's fault has it as the field `timing`, with `#[serde(flatten)]`, so that it is written beside what the fault is about; [`timing_builders`] makes
+/// the methods that set it.
+///
+/// [`timing_builders`]: crate::timing_builders
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Timing {
     /// The first of them, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nth: Option<u64>,
-    /// How many from then on.
+    /// How many from then on; all when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u64>,
-    /// None from this time on.
+    /// None from this simulated time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Of those, this share by chance.
+    /// Of those, this share by chance; all when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f64>,
+}
+
+/// Makes the methods of a simulator's fault that set its [`Timing`]. They are its own, so that a test names nothing but the fault to call them.
+#[macro_export]
+macro_rules! timing_builders {
+    ($fault:ty) => {
+        impl $fault {
+            /// From the nth matching call on.
+            #[must_use]
+            pub fn nth(mut self, nth: u64) -> Self {
+                self.timing.nth = Some(nth);
+                self
+            }
+
+            /// So many calls and no more.
+            #[must_use]
+            pub fn times(mut self, times: u64) -> Self {
+                self.timing.times = Some(times);
+                self
+            }
+
+            /// None from this simulated time on.
+            #[must_use]
+            pub fn until(mut self, end: $crate::Timestamp) -> Self {
+                self.timing.until = Some(end);
+                self
+            }
+
+            /// This share of them, by chance.
+            #[must_use]
+            pub fn probability(mut self, share: f64) -> Self {
+                self.timing.probability = Some(share);
+                self
+            }
+        }
+    };
 }
 
 impl Timing {

@@ -2,7 +2,8 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
+    ops::Deref,
     sync::{Arc, mpsc},
     thread,
 };
@@ -10,9 +11,38 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{net::TcpListener, sync::watch};
 
-use crate::{calls::Record, fault::Script, http, product::Product, tls};
+use crate::{
+    calls::Record,
+    clock::Clock,
+    fault::Script,
+    http,
+    product::{Common, Product},
+    tls,
+};
+
+/// How a simulator is started.
+pub struct Start<P: Product> {
+    /// What is simulated.
+    pub world: P::World,
+    /// How it behaves.
+    pub settings: P::Settings,
+    /// Its time.
+    pub clock: Clock,
+    /// Where it listens; port 0 takes any that is free.
+    pub address: SocketAddr,
+    /// Whether it speaks TLS, with a certificate of its own.
+    pub tls: bool,
+}
+
+impl<P: Product> Start<P> {
+    /// A world with default settings, the real time, any free port of the loopback interface, and TLS where the product's clients [insist on it](Product::TLS).
+    pub fn new(world: P::World) -> Self {
+        Self { world, settings: P::Settings::default(), clock: Clock::real(), address: (Ipv4Addr::LOCALHOST, 0).into(), tls: P::TLS }
+    }
+}
 
 /// A simulator that serves on a port of this machine until it is dropped. It has threads of its own, so that it works beside any runtime and in tests without one.
+/// What can be done to this product and no other are methods of the product, which it dereferences to.
 pub struct Handle<P: Product> {
     product: Arc<P>,
     address: SocketAddr,
@@ -28,15 +58,24 @@ impl<P: Product> fmt::Debug for Handle<P> {
 }
 
 impl<P: Product> Handle<P> {
-    /// Starts it at this address; port 0 takes any that is free. With `tls` it speaks TLS, with a certificate made now.
+    /// Starts a simulator of this world as [`Start::new`] has it.
+    ///
+    /// # Errors
+    /// When no port can be had, or no certificate be made.
+    pub fn start(world: P::World) -> io::Result<Self> {
+        Self::start_with(Start::new(world))
+    }
+
+    /// Starts a simulator.
     ///
     /// # Errors
     /// When the address cannot be had, or no certificate be made.
-    pub fn start(product: P, address: SocketAddr, tls: bool) -> io::Result<Self> {
+    pub fn start_with(start: Start<P>) -> io::Result<Self> {
+        let Start { world, settings, clock, address, tls } = start;
         let (acceptor, authority) =
             if tls { tls::acceptor(P::NAME).map(|(acceptor, pem)| (Some(acceptor), Some(pem)))? } else { (None, None) };
         let authority: Option<Arc<str>> = authority.map(Arc::from);
-        let product = Arc::new(product);
+        let product = Arc::new(P::new(world, Common::new(settings, clock), authority.is_some()));
         let (stop, stopped) = watch::channel(false);
         let (report, reported) = mpsc::channel();
         let site = http::Site { product: Arc::clone(&product), acceptor, authority: authority.clone() };
@@ -64,11 +103,6 @@ impl<P: Product> Handle<P> {
         })?;
         let address = reported.recv().map_err(|_| io::Error::other("the simulator's thread ended"))??;
         Ok(Self { product, address, authority, stop, thread: Some(thread) })
-    }
-
-    /// What is simulated.
-    pub fn product(&self) -> &P {
-        &self.product
     }
 
     /// Where clients find it: `http://127.0.0.1:PORT`, or `https` when it speaks TLS.
@@ -115,6 +149,14 @@ impl<P: Product> Handle<P> {
     /// The simulated time.
     pub fn now(&self) -> Timestamp {
         self.product.common(|common| common.clock.now())
+    }
+}
+
+impl<P: Product> Deref for Handle<P> {
+    type Target = P;
+
+    fn deref(&self) -> &P {
+        &self.product
     }
 }
 

@@ -17,6 +17,11 @@ pub fn keyed(seed: u64, text: &str) -> u64 {
     mix(hash ^ mix(seed))
 }
 
+/// The hash of several texts under `seed`.
+pub fn keyed_all(seed: u64, texts: &[&str]) -> u64 {
+    texts.iter().fold(seed, |hash, text| keyed(hash, text))
+}
+
 /// From 0 to 1, drawn by chance: the `number`th draw of this seed.
 pub fn share(seed: u64, number: u64) -> f64 {
     let draw = u32::try_from(mix(seed ^ mix(number)) >> 32).unwrap_or(u32::MAX);

@@ -16,12 +16,19 @@ use crate::{
 pub trait Product: Sized + Send + Sync + 'static {
     /// The simulator's name, for threads and certificates.
     const NAME: &'static str;
+    /// Whether it speaks TLS unless told otherwise.
+    const TLS: bool = false;
+    /// What it serves: plain data.
+    type World;
     /// Its faults.
     type Fault: Rule;
     /// How it writes a call down.
     type Call: Record;
     /// How it behaves.
-    type Settings: Clone + Serialize + DeserializeOwned + Send + 'static;
+    type Settings: Clone + Default + Serialize + DeserializeOwned + Send + 'static;
+
+    /// A server of this world, with faults and calls yet to come; `tls` says by which scheme clients know it.
+    fn new(world: Self::World, common: Common<Self>, tls: bool) -> Self;
 
     /// Reads or changes what every simulator keeps. It stays locked as long as `look` runs.
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T;

@@ -10,7 +10,10 @@ use std::{
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{handle::Handle, product::Product};
+use crate::{
+    handle::{Handle, Start},
+    product::Product,
+};
 
 /// The options that all simulators have.
 #[derive(Clone, Debug, clap::Args)]
@@ -33,14 +36,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// Where to listen.
-    pub fn address(&self) -> SocketAddr {
+    fn address(&self) -> SocketAddr {
         self.listen.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, self.port).into())
-    }
-
-    /// Why a simulator did not start.
-    pub fn cannot_listen(&self, error: &std::io::Error) -> String {
-        format!("could not listen on {}: {error}", self.address())
     }
 }
 
@@ -53,17 +50,21 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Stri
     serde_json::from_slice(&text).map_err(|error| format!("{} is not {what}: {error}", path.display()))
 }
 
-/// Prints the address, on a line of its own, and then the certificate to trust and `introduction`; serves until Ctrl-C or SIGTERM.
+/// Starts it where the options say, prints the address, on a line of its own, and then the certificate to trust and `introduction`; serves until Ctrl-C or
+/// SIGTERM. It speaks TLS when either the options or `start` say so.
 ///
 /// # Errors
-/// When the certificate cannot be written, nobody reads the address, or signals cannot be heard, in a sentence.
-pub fn serve<P: Product>(sim: &Handle<P>, options: &Options, introduction: &[String]) -> Result<(), String> {
+/// When it does not start, the certificate cannot be written, nobody reads the address, or signals cannot be heard, in a sentence.
+pub fn serve<P: Product>(mut start: Start<P>, options: &Options, introduction: &[String]) -> Result<(), String> {
+    start.address = options.address();
+    start.tls |= options.tls;
+    let sim = Handle::start_with(start).map_err(|error| format!("could not listen on {}: {error}", options.address()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
         // Whoever has read the address finds the file.
-        let trust = write_authority(sim, options)?;
+        let trust = write_authority(&sim, options)?;
         writeln!(std::io::stdout(), "{}", sim.url()).map_err(|error| error.to_string())?;
         for line in trust.iter().chain(introduction) {
             // A program that started it may have read the address and closed the pipe.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, Instance, RateRule, RowRule, Secret, Sim, Start};
+use dewpoint_servicenow_sim::{ApiKey, Effect, Fault, Instance, Mishap, RateRule, RowRule, Secret, Sim, Start};
 use serde_json::{Value, json};
 
 use super::rig::machines;
@@ -23,16 +23,16 @@ fn engine(effect: Effect) -> Fault {
 /// All the ways in which a change is made and its answer does not arrive, and the same where nothing was made.
 fn lost_answers() -> Vec<Fault> {
     let effects = [
-        Effect::Reset,
+        Effect::Mishap(Mishap::Reset),
         Effect::QuotaKill,
-        Effect::ResetBody { share: 0.5 },
-        Effect::CutConnection { share: 0.5 },
-        Effect::CutBody { share: 0.5 },
-        Effect::Html { status: 502 },
+        Effect::Mishap(Mishap::ResetBody { share: 0.5 }),
+        Effect::Mishap(Mishap::CutConnection { share: 0.5 }),
+        Effect::Mishap(Mishap::CutBody { share: 0.5 }),
+        Effect::Mishap(Mishap::Html { status: 502 }),
         Effect::Hibernating,
     ];
     let after = effects.iter().map(|effect| Fault::new(effect.clone()).after_commit());
-    after.chain([Effect::Reset, Effect::QuotaKill, Effect::Dropped].map(Fault::new)).collect()
+    after.chain([Effect::Mishap(Mishap::Reset), Effect::QuotaKill, Effect::Dropped].map(Fault::new)).collect()
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn an_answer_that_is_lost_is_no_second_record() {
 
 #[test]
 fn answers_that_are_lost_all_along_are_made_up_for_by_the_next_sync() {
-    for fault in [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::Reset)] {
+    for fault in [Fault::new(Mishap::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Mishap::Reset)] {
         for first in [1, 2] {
             let trial = Trial::over(instance(), SMALL);
             let inventory = machines(10);
@@ -74,7 +74,7 @@ fn an_answer_that_never_comes_is_not_waited_for_for_ever() {
     let trial = Trial::over(instance(), &format!("{SMALL}\ntimeout: 2s"));
     let inventory = machines(10);
     trial.put(&inventory);
-    trial.sim().faults(vec![engine(Effect::Hang).nth(2).times(1).after_commit()]);
+    trial.sim().faults(vec![engine(Effect::Mishap(Mishap::Hang)).nth(2).times(1).after_commit()]);
     trial.sync(0);
     trial.assert_whole(&inventory);
 }
@@ -94,10 +94,10 @@ fn a_change_whose_answer_is_lost_is_not_lost() {
     let (before, mut after) = before_and_after();
     // The one that ended keeps its record: it is looked at apart.
     after = with(after, "i-0004", json!({}));
-    let lost = || [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::Reset)];
+    let lost = || [Fault::new(Mishap::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Mishap::Reset)];
     // Removals go as parts of one request, which fail each by itself as well.
     let parts = [Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::QuotaKill), Fault::new(Effect::Forbidden)];
-    let whole = [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::Reset)];
+    let whole = [Fault::new(Mishap::Reset).after_commit(), Fault::new(Mishap::Reset)];
     let faults = lost().map(|fault| fault.api("identifyreconcile")).into_iter().chain(whole.map(|fault| fault.api("batch")));
     for fault in faults.chain(parts.map(|fault| fault.api("table").method("DELETE"))) {
         let trial = Trial::over(instance(), SMALL);
@@ -122,7 +122,7 @@ fn what_is_refused_after_a_lost_answer_is_looked_up() {
     trial.sync(0);
     let renamed = |inventory, id| with(inventory, id, json!({ "name": "renamed" }));
     trial.put(&renamed(renamed(before.clone(), "i-0001"), "i-0002"));
-    trial.sim().faults(vec![engine(Effect::Reset).after_commit().times(1), engine(Effect::LockTimeout)]);
+    trial.sim().faults(vec![engine(Effect::Mishap(Mishap::Reset)).after_commit().times(1), engine(Effect::LockTimeout)]);
     let sync = trial.sync(3);
     assert!(told(&sync).contains("LOCK_TIMEOUT"), "{sync:#}");
     assert_eq!(trial.value("i-0001", "name"), "renamed");
@@ -134,7 +134,7 @@ fn what_is_refused_after_a_lost_answer_is_looked_up() {
 
 #[test]
 fn a_retirement_whose_answer_is_lost_comes_about_once() {
-    for fault in [Fault::new(Effect::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Effect::Reset)] {
+    for fault in [Fault::new(Mishap::Reset).after_commit(), Fault::new(Effect::QuotaKill).after_commit(), Fault::new(Mishap::Reset)] {
         let trial = Trial::new();
         trial.put(&machines(8));
         trial.sync(0);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{Effect, Fault};
+use dewpoint_servicenow_sim::{Effect, Fault, Mishap};
 use serde_json::Value;
 
 use super::trial::{Trial, assert_same, instance};
@@ -158,13 +158,13 @@ fn pick<T: Clone>(random: &mut Random, from: &[T]) -> T {
 fn fault(random: &mut Random) -> Fault {
     let api = pick(random, &["identifyreconcile", "identifyreconcile", "identifyreconcile", "batch", "table"]);
     let effects = [
-        Effect::Reset,
+        Effect::Mishap(Mishap::Reset),
         Effect::QuotaKill,
-        Effect::ResetBody { share: random.unit() },
-        Effect::CutConnection { share: random.unit() },
-        Effect::CutBody { share: random.unit() },
+        Effect::Mishap(Mishap::ResetBody { share: random.unit() }),
+        Effect::Mishap(Mishap::CutConnection { share: random.unit() }),
+        Effect::Mishap(Mishap::CutBody { share: random.unit() }),
         Effect::PartialResult { share: random.unit() },
-        Effect::Html { status: 503 },
+        Effect::Mishap(Mishap::Html { status: 503 }),
         Effect::Hibernating,
         Effect::Dropped,
         Effect::SemaphoreFull,

@@ -45,10 +45,10 @@ fn a_lost_ledger_finds_all_and_changes_what_is_due() {
 
 #[test]
 fn a_ledger_that_is_lost_with_an_answer_makes_no_second_record() {
-    use dewpoint_servicenow_sim::{Effect, Fault};
+    use dewpoint_servicenow_sim::{Fault, Mishap};
     let trial = Trial::over(instance(), "batch_size: 4");
     trial.put(&machines(10));
-    trial.sim().faults(vec![Fault::new(Effect::Reset).api("identifyreconcile").nth(3).after_commit()]);
+    trial.sim().faults(vec![Fault::new(Mishap::Reset).api("identifyreconcile").nth(3).after_commit()]);
     trial.sync(3);
     trial.sim().faults(Vec::new());
     lose_ledger(&trial);

@@ -3,14 +3,10 @@
 
 mod estate;
 
-use std::{
-    env,
-    io::{BufRead as _, BufReader},
-    path::Path,
-    process::{Child, Command, Stdio},
-};
+use std::process::Command;
 
 use dewpoint_aws_sim::{Rates, Sim, Start, world::World};
+use dewpoint_sim_kit::testing::{self, Program};
 
 fn start(world: World) -> Sim {
     let mut start = Start::new(world);
@@ -26,12 +22,7 @@ fn judge(sim: &Sim, arguments: &[&str]) {
 
 /// What boto3 says against the simulator at this address.
 fn ask(url: &str, arguments: &[&str]) -> Result<(), String> {
-    let python = env::var_os("DEWPOINT_TEST_PYTHON").expect("DEWPOINT_TEST_PYTHON is not set; run tests/run.sh");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/judge.py");
-    // Python would leave its compiled modules in the source tree.
-    let output = Command::new(python).arg("-B").arg(script).arg(url).args(arguments).output().expect("Python starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(()) } else { Err(said) }
+    testing::judge(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judge.py"), [&[url], arguments].concat()).map(drop)
 }
 
 #[test]
@@ -65,25 +56,10 @@ fn changes_are_seen_when_they_should_be() {
     judge(&start(estate::estate()), &["changes"]);
 }
 
-/// Ends the program with the test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn it_runs_stand_alone() {
     let counts = ["--instances", "7", "--groups", "3", "--balancers", "2", "--classic-balancers", "1", "--scaling-groups", "1"];
-    let program = Command::new(env!("CARGO_BIN_EXE_aws-sim")).args(counts).arg("--no-rate-limits").stdout(Stdio::piped()).spawn().unwrap();
-    let mut program = Running(program);
-    let mut url = String::new();
-    BufReader::new(program.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
-    assert_eq!(ask(url.trim(), &["world", "5"]), Ok(()));
-    let told = Command::new("sh").args(["-c", &format!("kill -TERM {}", program.0.id())]).status().unwrap();
-    assert!(told.success() && program.0.wait().unwrap().success(), "it ends in order when it is told to");
+    let program = Program::start(Command::new(env!("CARGO_BIN_EXE_aws-sim")).args(counts).arg("--no-rate-limits")).unwrap();
+    assert_eq!(ask(program.url(), &["world", "5"]), Ok(()));
+    assert!(program.end().unwrap(), "it ends in order when it is told to");
 }

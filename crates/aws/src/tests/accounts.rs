@@ -1,7 +1,7 @@
 //! Several accounts, an organization, and their regions.
 
 use dewpoint_aws_sim::world::{Change, Denial, OptIn, StateFields, World};
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 use dewpoint_core::source::SourceError;
 
 use super::world::{OTHER, bare, furnish, furnished};
@@ -99,7 +99,12 @@ async fn an_account_whose_role_fails_leaves_the_others() {
         (usual(), vec![assume()], Outcome::Denied, "AccessDenied: "),
         (usual(), vec![Fault { effect: Effect::ScpDeny, ..assume() }], Outcome::Denied, "service control policy"),
         (usual(), vec![Fault { effect: internal, ..assume() }], Outcome::Failed, "InternalFailure: no"),
-        (usual(), vec![Fault { effect: Effect::CutBody { share: 0.6 }, ..assume() }], Outcome::Truncated, "the body ends before"),
+        (
+            usual(),
+            vec![Fault { effect: Effect::Mishap(Mishap::CutBody { share: 0.6 }), ..assume() }],
+            Outcome::Truncated,
+            "the body ends before",
+        ),
         (usual(), vec![Fault { effect: Effect::Throttle, ..assume() }], Outcome::Throttled, "was throttled at sts:AssumeRole: as arn:"),
     ];
     for (accounts, faults, outcome, text) in cases {
@@ -199,8 +204,8 @@ async fn without_the_list_of_accounts_nothing_is_known() {
         (&not_there, Vec::new(), "AWSOrganizationsNotInUseException: "),
         (&not_manager, Vec::new(), "AccessDeniedException: "),
         (&sim, list(Effect::Deny), "AccessDeniedException: "),
-        (&sim, list(Effect::CutBody { share: 0.5 }), "incomplete answer to organizations:ListAccounts: "),
-        (&sim, list(Effect::Empty { status: 200 }), "the answer leaves out the caller's own account 111111111111"),
+        (&sim, list(Effect::Mishap(Mishap::CutBody { share: 0.5 })), "incomplete answer to organizations:ListAccounts: "),
+        (&sim, list(Effect::Mishap(Mishap::Empty { status: 200 })), "the answer leaves out the caller's own account 111111111111"),
         (&sim, list(Effect::ItemWithoutId), "an account has no id"),
         (&sim, list(Effect::ItemWithoutState), "an account has no state"),
         (&sim, list(Effect::RepeatToken), "repeats the token"),
@@ -280,7 +285,7 @@ async fn a_region_that_aws_does_not_name_is_a_failure_of_its_own() {
 async fn without_the_list_of_regions() {
     let mut effects =
         vec![(Effect::Deny, Outcome::Denied), (Effect::Throttle, Outcome::Throttled), (Effect::ItemWithoutId, Outcome::Truncated)];
-    effects.extend([0.0, 0.9].map(|share| (Effect::CutBody { share }, Outcome::Truncated)));
+    effects.extend([0.0, 0.9].map(|share| (Effect::Mishap(Mishap::CutBody { share }), Outcome::Truncated)));
     effects.push((Effect::ItemWithoutState, Outcome::Truncated));
     for (effect, outcome) in effects {
         let sim = start(furnished(OWN, &[EU, US]));

@@ -1,6 +1,6 @@
 //! Credentials that end on the way.
 
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 use dewpoint_core::source::{Presence, SourceError};
 
 use super::world::{OTHER, furnish, furnished};
@@ -28,7 +28,7 @@ async fn short_sessions_are_renewed() {
     let sim = start(two_accounts());
     sim.settings(|settings| settings.session_life_s = Some(2));
     // What comes after outlives the first session.
-    sim.faults(vec![Fault::new(Effect::Latency { ms: 2500 }).action("DescribeInstances")]);
+    sim.faults(vec![Fault::new(Mishap::Latency { ms: 2500 }).action("DescribeInstances")]);
     let pull = both(&sim).pull().await;
     assert_eq!(gaps(&pull), BTreeMap::new());
     assert!(count(&sim, "AssumeRole") > 1);
@@ -101,7 +101,7 @@ async fn a_role_that_is_lost_in_the_middle_is_a_denial_that_names_it() {
         ),
         lost_in_the_middle(Effect::Throttle, Outcome::Throttled, "was throttled at sts:AssumeRole: as arn:"),
         lost_in_the_middle(broken, Outcome::Failed, "failed at sts:AssumeRole: as arn:"),
-        lost_in_the_middle(Effect::Hang, Outcome::Failed, "failed at sts:AssumeRole: as arn:"),
+        lost_in_the_middle(Effect::Mishap(Mishap::Hang), Outcome::Failed, "failed at sts:AssumeRole: as arn:"),
     );
 }
 
@@ -110,8 +110,8 @@ async fn lost_in_the_middle(effect: Effect, outcome: Outcome, words: &str) {
     let sim = start(two_accounts());
     sim.settings(|settings| settings.session_life_s = Some(2));
     sim.faults(vec![
-        Fault { nth: Some(2), ..Fault::new(effect.clone()).account(OTHER).action("AssumeRole") },
-        Fault::new(Effect::Latency { ms: 2500 }).action("DescribeInstances"),
+        Fault::new(effect.clone()).account(OTHER).action("AssumeRole").nth(2),
+        Fault::new(Mishap::Latency { ms: 2500 }).action("DescribeInstances"),
     ]);
     let pull = both(&sim).with(|config, tuning| {
         config.timeout = Duration::from_secs(8);

@@ -1,6 +1,6 @@
 //! Every action against every fault: what fails ends in its own receipt, never in a shorter list.
 
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 
 use super::world::furnished;
 use super::*;
@@ -255,9 +255,9 @@ async fn refusals() {
 async fn failures() {
     let troubles = vec![
         trouble(error(500, "InternalError"), Outcome::Failed, "InternalError: in its words"),
-        trouble(Effect::Html { status: 502 }, Outcome::Failed, "502"),
-        trouble(Effect::Reset, Outcome::Failed, "failed at"),
-        Trouble { spreads: true, ..trouble(Effect::Hang, Outcome::Failed, "failed at") },
+        trouble(Effect::Mishap(Mishap::Html { status: 502 }), Outcome::Failed, "502"),
+        trouble(Effect::Mishap(Mishap::Reset), Outcome::Failed, "failed at"),
+        Trouble { spreads: true, ..trouble(Effect::Mishap(Mishap::Hang), Outcome::Failed, "failed at") },
     ];
     check("100000000012", troubles).await;
 }
@@ -265,9 +265,9 @@ async fn failures() {
 #[tokio::test]
 async fn bodies_that_are_not_whole() {
     let mut troubles: Vec<Trouble> =
-        [0.0, 0.5, 0.999].map(|share| trouble(Effect::CutBody { share }, Outcome::Truncated, "the body ")).to_vec();
-    troubles.push(trouble(Effect::CutConnection { share: 0.5 }, Outcome::Truncated, "incomplete answer"));
-    troubles.push(trouble(Effect::Html { status: 200 }, Outcome::Truncated, "incomplete answer"));
+        [0.0, 0.5, 0.999].map(|share| trouble(Effect::Mishap(Mishap::CutBody { share }), Outcome::Truncated, "the body ")).to_vec();
+    troubles.push(trouble(Effect::Mishap(Mishap::CutConnection { share: 0.5 }), Outcome::Truncated, "incomplete answer"));
+    troubles.push(trouble(Effect::Mishap(Mishap::Html { status: 200 }), Outcome::Truncated, "incomplete answer"));
     check("100000000013", troubles).await;
 }
 
@@ -289,7 +289,7 @@ async fn later_pages() {
     let paged = |effect, outcome, text| Trouble { strikes: |case| case.paged, page: Some(2), ..trouble(effect, outcome, text) };
     let troubles = vec![
         paged(error(500, "InternalError"), Outcome::Failed, "InternalError"),
-        paged(Effect::CutBody { share: 0.6 }, Outcome::Truncated, "the body "),
+        paged(Effect::Mishap(Mishap::CutBody { share: 0.6 }), Outcome::Truncated, "the body "),
         paged(Effect::RepeatToken, Outcome::Truncated, "repeats the token of an earlier page"),
         paged(Effect::StaleToken, Outcome::Truncated, "incomplete answer"),
     ];

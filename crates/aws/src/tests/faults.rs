@@ -1,6 +1,6 @@
 //! What passes is waited out, what does not costs no more than it must.
 
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 
 use super::world::furnished;
 use super::*;
@@ -27,9 +27,9 @@ async fn what_fails_twice_is_waited_out_and_counted() {
     let effects = [
         (Effect::Throttle, true),
         (unavailable, false),
-        (Effect::Reset, false),
-        (Effect::Html { status: 502 }, false),
-        (Effect::CutConnection { share: 0.4 }, false),
+        (Effect::Mishap(Mishap::Reset), false),
+        (Effect::Mishap(Mishap::Html { status: 502 }), false),
+        (Effect::Mishap(Mishap::CutConnection { share: 0.4 }), false),
     ];
     for (effect, waits) in effects {
         sim.clear_calls();
@@ -96,19 +96,16 @@ async fn a_stale_token_starts_the_listing_again_once() {
     let sim = start(furnished(OWN, &[EU]));
     sim.settings(|settings| settings.page_items_max = Some(2));
     let whole = setup(&sim, OWN, &[EU]).pull().await;
-    let stale = |times| {
-        let fault = |(service, action, _)| Fault { times, ..Fault::new(Effect::StaleToken).service(service).action(action).page(2) };
-        ACTIONS.map(fault).to_vec()
-    };
+    let stale = ACTIONS.map(|(service, action, _)| Fault::new(Effect::StaleToken).service(service).action(action).page(2));
     sim.clear_calls();
-    sim.faults(stale(Some(1)));
+    sim.faults(stale.clone().map(|fault| fault.times(1)).to_vec());
     let once = setup(&sim, OWN, &[EU]).pull().await;
     assert_eq!((gaps(&once), contents(&once)), (BTreeMap::new(), contents(&whole)));
     for (service, action, _) in ACTIONS {
         let calls = sim.calls().into_iter().filter(|call| (call.service.as_str(), call.action.as_str()) == (service, action));
         assert_eq!(calls.map(|call| call.page).collect::<Vec<_>>(), [1, 2, 1, 2], "{action}: from the first page, never spliced");
     }
-    sim.faults(stale(None));
+    sim.faults(stale.to_vec());
     let twice = setup(&sim, OWN, &[EU]).pull().await;
     for (_, action, kind) in ACTIONS {
         assert_eq!(receipts(&twice)[&scope(OWN, EU, kind)].outcome, Outcome::Truncated, "{action}");
@@ -144,7 +141,7 @@ async fn a_silent_region_costs_one_time_out_and_not_one_a_call() {
         tuning.attempts_max = 1;
         tuning.read = Duration::from_millis(1200);
     });
-    sim.faults(vec![Fault::new(Effect::Hang).region(US)]);
+    sim.faults(vec![Fault::new(Mishap::Hang).region(US)]);
     let pull = source.pull().await;
     assert_eq!(
         gaps(&pull),
@@ -166,7 +163,7 @@ async fn a_service_that_falls_silent_is_not_asked_again() {
         tuning.attempts_max = 2;
         tuning.read = Duration::from_millis(1200);
     });
-    sim.faults(vec![Fault::new(Effect::Hang).action("DescribeInstances")]);
+    sim.faults(vec![Fault::new(Mishap::Hang).action("DescribeInstances")]);
     let pull = source.pull().await;
     assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::Instance], Outcome::Failed));
     assert_eq!(count(&sim, "DescribeInstances"), 2, "one call of two attempts");
@@ -191,8 +188,8 @@ async fn pools_that_are_not_read_leave_balancers_alone() {
 async fn a_slow_answer_is_waited_for() {
     let sim = start(furnished(OWN, &[EU]));
     sim.faults(vec![
-        Fault::new(Effect::Latency { ms: 300 }).action("DescribeInstances"),
-        Fault::new(Effect::Slow { bytes: 2000, pause_ms: 20 }).action("DescribeVolumes"),
+        Fault::new(Mishap::Latency { ms: 300 }).action("DescribeInstances"),
+        Fault::new(Mishap::Slow { bytes: 2000, pause_ms: 20 }).action("DescribeVolumes"),
     ]);
     assert_eq!(gaps(&setup(&sim, OWN, &[EU]).pull().await), BTreeMap::new());
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 use dewpoint_aws_sim::world::OptIn;
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 use dewpoint_core::source::SourceError;
 
 use super::world::{bare, furnished};
@@ -137,7 +137,11 @@ async fn an_endpoint_that_nobody_serves_is_a_failure() {
 #[tokio::test]
 async fn an_answer_without_an_account_is_no_answer() {
     let sim = start(bare(OWN, &[EU]));
-    for effect in [Effect::CutBody { share: 0.5 }, Effect::Html { status: 200 }, Effect::Empty { status: 200 }] {
+    for effect in [
+        Effect::Mishap(Mishap::CutBody { share: 0.5 }),
+        Effect::Mishap(Mishap::Html { status: 200 }),
+        Effect::Mishap(Mishap::Empty { status: 200 }),
+    ] {
         sim.faults(vec![Fault::new(effect).action("GetCallerIdentity")]);
         let error = setup(&sim, OWN, &[EU]).build().pull(&Notes::default()).await.unwrap_err();
         assert!(matches!(error, SourceError::Truncated { .. }), "{error}");

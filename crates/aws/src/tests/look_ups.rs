@@ -1,7 +1,7 @@
 //! Look-ups: only a complete answer says gone.
 
 use dewpoint_aws_sim::world::Region;
-use dewpoint_aws_sim::{Effect, Fault};
+use dewpoint_aws_sim::{Effect, Fault, Mishap};
 use dewpoint_core::model::Resource;
 use dewpoint_core::source::{Presence, SourceError};
 
@@ -116,7 +116,7 @@ async fn what_was_not_answered_whole_confirms_no_absence() {
     let sim = start(world);
     let source = setup(&sim, ACCOUNT, &[EU]).impatient().build();
     pull(&source).await;
-    let cuts = [0.0, 0.3, 0.7, 0.999].map(|share| (Effect::CutBody { share }, "truncated"));
+    let cuts = [0.0, 0.3, 0.7, 0.999].map(|share| (Effect::Mishap(Mishap::CutBody { share }), "truncated"));
     let internal = Effect::Error { status: 500, code: "InternalError".to_owned(), message: "An internal error has occurred".to_owned() };
     let faults = [
         (Effect::Deny, "denied"),
@@ -125,10 +125,10 @@ async fn what_was_not_answered_whole_confirms_no_absence() {
         (Effect::ExpiredToken, "credentials"),
         (Effect::Throttle, "throttled"),
         (internal, "failed"),
-        (Effect::Reset, "failed"),
-        (Effect::Html { status: 200 }, "truncated"),
-        (Effect::Empty { status: 200 }, "truncated"),
-        (Effect::CutConnection { share: 0.5 }, "truncated"),
+        (Effect::Mishap(Mishap::Reset), "failed"),
+        (Effect::Mishap(Mishap::Html { status: 200 }), "truncated"),
+        (Effect::Mishap(Mishap::Empty { status: 200 }), "truncated"),
+        (Effect::Mishap(Mishap::CutConnection { share: 0.5 }), "truncated"),
         (Effect::RepeatToken, "truncated"),
     ];
     for (effect, wanted) in faults.into_iter().chain(cuts) {

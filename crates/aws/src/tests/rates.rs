@@ -96,8 +96,8 @@ async fn one_accounts_errors_leave_the_others_their_repeats() {
     let sim = start(world);
     let broken = || Fault::new(Effect::Error { status: 500, code: "InternalError".to_owned(), message: "no".to_owned() });
     let actions = ["DescribeInstances", "DescribeVolumes", "DescribeNetworkInterfaces", "DescribeSubnets"];
-    let of = |account, times| actions.map(|action| Fault { times, ..broken().account(account).service("ec2").action(action) });
-    sim.faults([of(ILL, None), of(WELL, Some(3))].concat());
+    let of = |account| actions.map(|action| broken().account(account).service("ec2").action(action));
+    sim.faults([of(ILL), of(WELL).map(|fault| fault.times(3))].concat());
     let ill = setup(&sim, ILL, &[EU]).build();
     // A repeat costs 14 of 500, and what succeeds gives a little back: after these, little is left.
     for _ in 0..8 {

@@ -1,40 +1,14 @@
 //! The same estate as Dewpoint reads it and as Azure's Python SDKs do.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::{env, fs};
+use std::fs;
 
 use dewpoint_azure::Collector;
 use dewpoint_azure_sim::Sim;
 use dewpoint_azure_sim::world::{Backend, Rule, World};
 use dewpoint_core::source::{Pull, Remark};
+use dewpoint_sim_kit::testing;
 use serde_json::{Value, json};
-
-/// A folder of one test, which goes with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("dewpoint-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left of it is the system's to clear.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 fn inventory(pull: &Pull) -> Value {
     let receipts = pull.receipts.iter().map(|(scope, receipt)| {
@@ -49,19 +23,16 @@ fn inventory(pull: &Pull) -> Value {
 }
 
 /// Has Azure's SDKs list the estate and compare it with inventories of it. `Err` holds the differences, below the name of each inventory.
-fn judge(sim: &Sim, folder: &Folder, inventories: &[(&str, &Value)]) -> Result<String, String> {
-    let python = env::var_os("DEWPOINT_TEST_PYTHON").expect("DEWPOINT_TEST_PYTHON is not set; run tests/run.sh");
-    let authority = folder.write("authority.pem", sim.authority().unwrap());
-    let files = inventories.iter().map(|(name, inventory)| folder.write(&format!("{name}.json"), &inventory.to_string()));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/judge.py");
-    let arguments = [OsString::from("-B"), script.into(), sim.url().into(), authority.into()];
-    let mut command = Command::new(python);
-    command.args(arguments).args(files).env("NO_PROXY", "127.0.0.1");
-    // The environment's certificates would win over the script's.
-    command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
-    let output = command.output().expect("Python starts");
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    if output.status.success() { Ok(said) } else { Err(said) }
+fn judge(sim: &Sim, inventories: &[(&str, &Value)]) -> Result<String, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.into_os_string()
+    };
+    let mut arguments = vec![sim.url().into(), write("authority.pem", sim.authority().unwrap())];
+    arguments.extend(inventories.iter().map(|(name, inventory)| write(&format!("{name}.json"), &inventory.to_string())));
+    testing::judge(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/judge.py"), arguments)
 }
 
 /// A generated estate, and what estates have that it has not: protection by a subnet's group, names, members in another subscription's network, machines on
@@ -113,7 +84,7 @@ async fn azures_sdks_see_the_same_estate() {
         assert_eq!(odd, Vec::<&Remark>::new());
         assert_eq!(pull.unread_edges, BTreeMap::new());
     }
-    let said = judge(&sim, &Folder::new("azure-judged"), &[("arm", &inventory(&arm)), ("resource_graph", &inventory(&graph))]);
+    let said = judge(&sim, &[("arm", &inventory(&arm)), ("resource_graph", &inventory(&graph))]);
     println!("{}", said.unwrap_or_else(|differences| panic!("{differences}")));
 }
 
@@ -181,7 +152,7 @@ async fn what_an_inventory_has_wrong_is_told() {
         ("denied", changed(&|all| set(of(all, "receipts", is("kind", "pool")), "/outcome", json!("denied"))), Some("receipt of pool")),
     ];
     let inventories: Vec<(&str, &Value)> = cases.iter().map(|(name, inventory, _)| (*name, inventory)).collect();
-    let said = judge(&sim, &Folder::new("azure-misjudged"), &inventories).unwrap_err();
+    let said = judge(&sim, &inventories).unwrap_err();
     for (name, _, wanted) in &cases {
         let part = said.split("\n\n").find(|part| part.contains(&format!("{name}.json: "))).expect("each inventory is judged");
         match wanted {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dewpoint_servicenow_sim::{Effect, Fault, Sim};
+use dewpoint_servicenow_sim::{Effect, Fault, Mishap, Sim};
 use serde_json::{Value, json};
 
 use crate::support::{VISIBLE, basic, call, chain, enhanced, errors, get, send, start, try_send};
@@ -35,17 +35,17 @@ fn both_kinds_of_429() {
 fn bodies_that_are_not_what_they_should_be() {
     let sim = filled();
     for status in [502, 503] {
-        let html = struck(&sim, Effect::Html { status });
+        let html = struck(&sim, Effect::Mishap(Mishap::Html { status }));
         assert_eq!(html.status, status);
         assert!(html.text.starts_with("<html>") && html.header("content-type").starts_with("text/html"));
     }
     let asleep = struck(&sim, Effect::Hibernating);
     assert_eq!(asleep.status, 200);
     assert!(asleep.text.contains("hibernating"));
-    let cut = struck(&sim, Effect::CutBody { share: 0.5 });
+    let cut = struck(&sim, Effect::Mishap(Mishap::CutBody { share: 0.5 }));
     assert!(cut.is_whole && serde_json::from_str::<Value>(&cut.text).is_err());
-    assert!(!struck(&sim, Effect::CutConnection { share: 0.5 }).is_whole);
-    assert_eq!(struck(&sim, Effect::Empty { status: 200 }).text, "");
+    assert!(!struck(&sim, Effect::Mishap(Mishap::CutConnection { share: 0.5 })).is_whole);
+    assert_eq!(struck(&sim, Effect::Mishap(Mishap::Empty { status: 200 })).text, "");
     assert_eq!(struck(&sim, Effect::Dropped).status, 202);
     let partial = struck(&sim, Effect::PartialResult { share: 0.5 });
     assert_eq!((partial.status, partial.result().as_array().unwrap().len(), partial.json()["status"].clone()), (200, 2, json!("failure")));
@@ -58,13 +58,13 @@ fn bodies_that_are_not_what_they_should_be() {
 #[test]
 fn connections_that_break() {
     let sim = filled();
-    sim.faults(vec![Fault::new(Effect::Reset).times(1), Fault::new(Effect::ResetBody { share: 0.5 }).times(1)]);
+    sim.faults(vec![Fault::new(Mishap::Reset).times(1), Fault::new(Mishap::ResetBody { share: 0.5 }).times(1)]);
     for _ in 0..2 {
         let answer = try_send(&sim.url(), "GET", TABLE, &[basic("integration")], "");
         assert!(answer.as_ref().map_or(true, |answer| !answer.is_whole), "{answer:?}");
     }
     let before = Instant::now();
-    sim.faults(vec![Fault::new(Effect::Latency { ms: 60 }).times(1), Fault::new(Effect::Slow { bytes: 200, pause_ms: 20 }).times(1)]);
+    sim.faults(vec![Fault::new(Mishap::Latency { ms: 60 }).times(1), Fault::new(Mishap::Slow { bytes: 200, pause_ms: 20 }).times(1)]);
     get(&sim, TABLE);
     assert!(before.elapsed() >= Duration::from_millis(60));
     assert_eq!(get(&sim, TABLE).result().as_array().unwrap().len(), 4);
@@ -76,7 +76,7 @@ fn what_fails_after_the_commit_is_there() {
     sim.faults(vec![
         Fault::new(Effect::QuotaKill).api("identifyreconcile").times(1),
         Fault::new(Effect::QuotaKill).api("identifyreconcile").after_commit().times(1),
-        Fault::new(Effect::Reset).api("identifyreconcile").after_commit().times(1),
+        Fault::new(Mishap::Reset).api("identifyreconcile").after_commit().times(1),
     ]);
     let send = |id: &str| {
         try_send(
@@ -137,7 +137,7 @@ fn a_token_is_revoked_in_the_middle() {
     let second = token();
     assert_ne!(first, second);
     assert_eq!(status(&second), 200);
-    sim.faults(vec![Fault::new(Effect::Html { status: 503 }).api("oauth").times(1)]);
+    sim.faults(vec![Fault::new(Mishap::Html { status: 503 }).api("oauth").times(1)]);
     assert_eq!(send(&sim, "POST", "/oauth_token.do", &kind, form).status, 503);
 }
 

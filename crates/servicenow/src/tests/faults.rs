@@ -5,7 +5,7 @@ use std::time::Instant;
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Kind, RelationType};
 use dewpoint_core::target::{Sending, Target, TargetError, Write};
-use dewpoint_servicenow_sim::{Effect, Fault, Instance};
+use dewpoint_servicenow_sim::{Effect, Fault, Instance, Mishap};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -40,21 +40,21 @@ fn assert_whole(rig: &Rig) {
 #[tokio::test]
 async fn what_was_committed_without_an_answer_is_not_made_twice() {
     let effects = [
-        Effect::Reset,
+        Effect::Mishap(Mishap::Reset),
         Effect::QuotaKill,
-        Effect::CutConnection { share: 0.5 },
-        Effect::ResetBody { share: 0.9 },
-        Effect::CutBody { share: 0.7 },
-        Effect::Html { status: 502 },
-        Effect::Html { status: 200 },
+        Effect::Mishap(Mishap::CutConnection { share: 0.5 }),
+        Effect::Mishap(Mishap::ResetBody { share: 0.9 }),
+        Effect::Mishap(Mishap::CutBody { share: 0.7 }),
+        Effect::Mishap(Mishap::Html { status: 502 }),
+        Effect::Mishap(Mishap::Html { status: 200 }),
         Effect::Hibernating,
-        Effect::Empty { status: 200 },
-        Effect::Empty { status: 503 },
+        Effect::Mishap(Mishap::Empty { status: 200 }),
+        Effect::Mishap(Mishap::Empty { status: 503 }),
     ];
     for effect in effects {
         for after_commit in [false, true] {
             // The first payload makes the place, the second the records.
-            let first = if effect == Effect::Reset { 1 } else { 2 };
+            let first = if effect == Effect::Mishap(Mishap::Reset) { 1 } else { 2 };
             for nth in first..=2 {
                 let mut rig = Rig::new();
                 let fault = Fault::new(effect.clone()).api("identifyreconcile").nth(nth).times(1);
@@ -188,9 +188,9 @@ async fn rows_that_the_user_may_not_see_are_not_gone() {
 async fn a_read_that_is_not_whole_says_nothing() {
     for effect in [
         Effect::PartialResult { share: 0.5 },
-        Effect::CutBody { share: 0.5 },
-        Effect::Html { status: 200 },
-        Effect::Empty { status: 200 },
+        Effect::Mishap(Mishap::CutBody { share: 0.5 }),
+        Effect::Mishap(Mishap::Html { status: 200 }),
+        Effect::Mishap(Mishap::Empty { status: 200 }),
         Effect::Forbidden,
     ] {
         for table in ["sys_object_source", "cmdb_ci_vm_instance", "cmdb_key_value"] {

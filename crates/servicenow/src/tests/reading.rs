@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dewpoint_core::model::{Key, Kind, RelationType};
 use dewpoint_core::target::{Addressed, Ci, FoundRecord, Operation, RecordId, Target, TargetError, Write};
-use dewpoint_servicenow_sim::{Effect, Fault, RowRule};
+use dewpoint_servicenow_sim::{Effect, Fault, Mishap, RowRule};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -312,11 +312,11 @@ async fn an_answer_that_is_lost_between_update_and_removal_does_no_harm() {
     let question = |effect: Effect| Fault::new(effect).api("table").class("sys_object_source").nth(2);
     let update = |effect: Effect| Fault::new(effect).api("identifyreconcile");
     let faults = [
-        removal(Effect::Reset),
-        removal(Effect::Reset).after_commit(),
-        removal(Effect::Html { status: 503 }),
-        question(Effect::Reset),
-        update(Effect::Reset).after_commit(),
+        removal(Effect::Mishap(Mishap::Reset)),
+        removal(Effect::Mishap(Mishap::Reset)).after_commit(),
+        removal(Effect::Mishap(Mishap::Html { status: 503 })),
+        question(Effect::Mishap(Mishap::Reset)),
+        update(Effect::Mishap(Mishap::Reset)).after_commit(),
         update(Effect::QuotaKill).after_commit(),
     ];
     for fault in faults {

@@ -25,8 +25,8 @@ fn a_rule_strikes_when_it_says() {
     let sim = shop();
     let closed = || Fault::of(Mishap::Empty { status: 503 });
     sim.faults(vec![
-        Fault { path: Some("/a".to_owned()), nth: Some(2), times: Some(2), ..Fault::default() },
-        Fault { path: Some("/a".to_owned()), until: Some(sim.now() + SignedDuration::from_secs(60)), ..closed() },
+        Fault { path: Some("/a".to_owned()), ..Fault::default() }.nth(2).times(2),
+        Fault { path: Some("/a".to_owned()), ..closed() }.until(sim.now() + SignedDuration::from_secs(60)),
     ]);
     let status = |path: &str| call(&sim, "GET", path, "").unwrap().status;
     assert_eq!(["/a", "/b", "/a", "/a", "/a"].map(status), [503, 200, 403, 403, 503]);
@@ -36,7 +36,7 @@ fn a_rule_strikes_when_it_says() {
     assert_eq!(status("/a"), 200, "from that time on");
 
     let by_chance = || {
-        sim.faults(vec![Fault { probability: Some(0.3), ..closed() }]);
+        sim.faults(vec![closed().probability(0.3)]);
         let mut connection = Connection::new(&sim);
         (0..200).map(|_| connection.call("GET", "/a", "").unwrap().status).collect::<Vec<_>>()
     };
@@ -60,7 +60,7 @@ fn answers_that_are_not_what_they_should_be() {
             && page.headers["content-type"].starts_with("text/html")
             && page.text.contains("<h1>Bad Gateway</h1><br></body>")
     );
-    assert_eq!(sim.product().orders(), 0, "none of them was carried out");
+    assert_eq!(sim.orders(), 0, "none of them was carried out");
     assert_eq!(sim.calls().iter().map(|call| call.status).collect::<Vec<_>>(), [429, 200, 502]);
 }
 
@@ -78,17 +78,17 @@ fn answers_that_end_too_early() {
     let reset = struck(&sim, Mishap::ResetBody { share: 0.5 });
     let kind = reset.map_or_else(|error| Some(error.kind()), |answer| answer.broken);
     assert_eq!(kind, Some(io::ErrorKind::ConnectionReset));
-    assert_eq!(sim.product().orders(), 3);
+    assert_eq!(sim.orders(), 3);
 }
 
 #[test]
 fn replies_that_are_lost() {
     let sim = shop();
     assert_eq!(struck(&sim, Mishap::Reset).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(sim.product().orders(), 0);
+    assert_eq!(sim.orders(), 0);
     sim.faults(vec![Fault { after_commit: true, ..Fault::of(Mishap::Reset) }]);
     assert_eq!(call(&sim, "PUT", "/a", "").unwrap_err().kind(), io::ErrorKind::ConnectionReset);
-    assert_eq!(sim.product().orders(), 1);
+    assert_eq!(sim.orders(), 1);
     assert_eq!(sim.calls().len(), 2, "also those without an answer");
 }
 
@@ -124,4 +124,18 @@ fn mishaps_are_written_like_a_simulators_own_effects() {
     assert_eq!(read(json!({"effect": "closed"})), Ok(Fault::default()));
     assert!(read(json!({"effect": {"cut_body": {"share": 0.5, "colour": 1}}})).is_err());
     assert!(read(json!({"effect": "on_fire"})).is_err());
+}
+
+#[test]
+fn when_a_rule_strikes_is_written_beside_what_it_is_about() {
+    let text = json!({"path": "/a", "nth": 2, "times": 1, "until": "2026-06-01T10:00:00Z", "after_commit": false, "effect": "closed"});
+    let until = "2026-06-01T10:00:00Z".parse().unwrap();
+    let fault = Fault { path: Some("/a".to_owned()), ..Fault::default() }.nth(2).times(1).until(until);
+    assert_eq!(serde_json::to_value(&fault).unwrap(), text, "nothing that is not set");
+    assert_eq!(serde_json::from_value::<Fault>(text).unwrap(), fault);
+    for wrong in
+        [json!({"nht": 2, "effect": "closed"}), json!({"nth": "2", "effect": "closed"}), json!({"timing": {"nth": 2}, "effect": "closed"})]
+    {
+        assert!(serde_json::from_value::<Fault>(wrong.clone()).is_err(), "{wrong}");
+    }
 }

@@ -33,7 +33,7 @@ fn a_connection_serves_one_request_after_the_other() {
     let last = connection.receive().unwrap();
     assert_eq!((last.headers["content-length"].as_str(), last.text.as_str(), last.broken.is_some()), ("6", "", true));
     assert_eq!(last.headers["connection"], "close");
-    assert_eq!(sim.product().orders(), 3);
+    assert_eq!(sim.orders(), 3);
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn what_is_no_request_ends_the_connection() {
         connection.write(nonsense);
         assert!(connection.receive().is_err(), "{nonsense}");
     }
-    assert_eq!(sim.product().orders(), 0);
+    assert_eq!(sim.orders(), 0);
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn it_is_driven_over_http_as_from_a_test() {
     assert_eq!((sim.calls(), sim.counters().requests), (Vec::new(), 0));
 
     assert_eq!(control(&sim, "GET", "orders", ""), (200, json!(1)));
-    assert_eq!((control(&sim, "PUT", "orders", "5").0, sim.product().orders()), (204, 5));
+    assert_eq!((control(&sim, "PUT", "orders", "5").0, sim.orders()), (204, 5));
     assert_eq!(control(&sim, "PUT", "orders", "many").0, 400);
     assert_eq!(control(&sim, "PUT", "settings", r#"{"colour": 1}"#).0, 400);
     for unknown in ["nonsense", "certificate"] {

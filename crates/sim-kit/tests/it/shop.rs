@@ -1,16 +1,12 @@
 //! The smallest simulator that has everything: a shop that counts what was ordered.
 
-use std::{
-    net::Ipv4Addr,
-    sync::{Mutex, MutexGuard},
-};
+use std::sync::{Mutex, MutexGuard};
 
 use dewpoint_sim_kit::{
-    Clock, Common, Counters, Handle, Mishap, Outcome, Product, Record, Request, Response, Rule, Timing,
+    Clock, Common, Counters, Handle, Mishap, Outcome, Product, Record, Request, Response, Rule, Start, Timing,
     clock::http_date,
     control::{self, done, read, unknown},
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The time at which all tests begin.
@@ -19,16 +15,10 @@ pub(crate) const START: &str = "2026-06-01T10:00:00Z";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) path: Option<String>,
-    #[serde(default)]
-    pub(crate) nth: Option<u64>,
-    #[serde(default)]
-    pub(crate) times: Option<u64>,
-    #[serde(default)]
-    pub(crate) until: Option<Timestamp>,
-    #[serde(default)]
-    pub(crate) probability: Option<f64>,
+    #[serde(flatten)]
+    pub(crate) timing: Timing,
     #[serde(default)]
     pub(crate) after_commit: bool,
     pub(crate) effect: Effect,
@@ -50,6 +40,8 @@ impl Fault {
     }
 }
 
+dewpoint_sim_kit::timing_builders!(Fault);
+
 impl Rule for Fault {
     type Target<'a> = &'a str;
 
@@ -58,7 +50,7 @@ impl Rule for Fault {
     }
 
     fn timing(&self) -> Timing {
-        Timing { nth: self.nth, times: self.times, until: self.until, probability: self.probability }
+        self.timing
     }
 }
 
@@ -101,9 +93,15 @@ impl Shop {
 
 impl Product for Shop {
     const NAME: &'static str = "shop";
+    /// How much was ordered before.
+    type World = u32;
     type Fault = Fault;
     type Call = Call;
     type Settings = Settings;
+
+    fn new(orders: u32, common: Common<Self>, _: bool) -> Self {
+        Self(Mutex::new(State { common, orders }))
+    }
 
     fn common<T>(&self, look: impl FnOnce(&mut Common<Self>) -> T) -> T {
         look(&mut self.state().common)
@@ -151,7 +149,6 @@ pub(crate) fn shop() -> Handle<Shop> {
 }
 
 pub(crate) fn start(tls: bool) -> Handle<Shop> {
-    let common = Common::new(Settings::default(), Clock::manual(START.parse().unwrap()));
-    Handle::start(Shop(Mutex::new(State { common, orders: 0 })), (Ipv4Addr::LOCALHOST, 0).into(), tls)
-        .expect("a port on the loopback interface")
+    let start = Start { clock: Clock::manual(START.parse().unwrap()), tls, ..Start::new(0) };
+    Handle::start_with(start).expect("a port on the loopback interface")
 }
