@@ -27,8 +27,8 @@ pub struct Options {
     /// Speak TLS, with a certificate made now
     #[arg(long)]
     pub tls: bool,
-    /// Where to write the certificate to trust; without it a file in the temporary directory
-    #[arg(long, value_name = "FILE", requires = "tls")]
+    /// Speak TLS, and write the certificate to trust there; without it that is a file in the temporary directory
+    #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
     /// What is drawn by chance is drawn from this
     #[arg(long, default_value_t = 1)]
@@ -57,7 +57,7 @@ pub fn read_json<T: DeserializeOwned>(path: &Path, what: &str) -> Result<T, Stri
 /// When it does not start, the certificate cannot be written, nobody reads the address, or signals cannot be heard, in a sentence.
 pub fn serve<P: Product>(mut start: Start<P>, options: &Options, introduction: &[String]) -> Result<(), String> {
     start.address = options.address();
-    start.tls |= options.tls;
+    start.tls |= options.tls || options.ca_file.is_some();
     let sim = Handle::start_with(start).map_err(|error| format!("could not listen on {}: {error}", options.address()))?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
