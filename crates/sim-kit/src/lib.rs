@@ -2,7 +2,8 @@
 //! buckets, a log of calls, and the controls to drive all of it from a test or over HTTP.
 //!
 //! A simulator implements [`Product`]: what it serves, how it answers a request, and what of it can be controlled beside what all have. [`Handle::start`] puts
-//! it on a port. Its own faults are [`Rule`]s, with a [`Timing`]; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small one, whole.
+//! it on a port. Its own faults are [`Rule`]s, with a [`Timing`]; what may befall any answer on its way is a [`Mishap`]. The tests of this crate hold a small
+//! one, whole.
 //!
 //! Every simulator is driven over HTTP below `/_sim/`, without credentials, with JSON bodies, by this:
 //!
