@@ -178,7 +178,7 @@ async fn rest(calls: &Calls<'_>, account: &Account, lists: &mut Lists) {
     let listing = Listing { calls, account };
     lists.locations = listing.locations().await;
     let bound = |nic: &&crate::wire::network::Interface| nic.configurations.iter().any(|one| one.public_address.is_some());
-    let sets = lists.set_interfaces.items.iter().filter(bound).filter_map(|nic| ids::before(&nic.head.id.key, "/virtualmachines/"));
+    let sets = lists.set_interfaces.items.iter().filter(bound).filter_map(|nic| ids::set_of(&nic.head.id.key));
     let sets: std::collections::BTreeSet<_> = sets.collect();
     lists.set_addresses.fault.clone_from(&lists.set_interfaces.fault);
     for set in sets {

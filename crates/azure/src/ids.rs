@@ -42,11 +42,39 @@ pub(crate) fn subscription(key: &Key) -> Option<Account> {
     path(key).split('/').nth(2)?.parse().ok()
 }
 
-/// What stands before a segment of an id, as key: the network of a subnet, the interface of an IP configuration. `None` where the segment is not in it.
-pub(crate) fn before(key: &Key, segment: &str) -> Option<Key> {
+/// Where the pairs of type and name begin behind the provider of an id: `/subscriptions/S/resourcegroups/G/providers/N/` stands before them. A group may
+/// be called as a type is, so that nothing before counts.
+const FIRST_TYPE: usize = 7;
+
+/// The types of an id, each with the place in the path where it begins: `virtualmachinescalesets`, and below it `virtualmachines`.
+fn types(path: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    let segments = path.split('/').map(move |segment| {
+        let begin = at;
+        at += segment.len() + 1;
+        (begin, segment)
+    });
+    let is_provided = path.split('/').nth(FIRST_TYPE - 2) == Some("providers");
+    segments.skip(if is_provided { FIRST_TYPE } else { usize::MAX }).step_by(2)
+}
+
+/// What stands before a type in an id, as key: the network before `subnets`, the interface before `ipconfigurations`. `None` where the type is not in it.
+pub(crate) fn before(key: &Key, kind: &str) -> Option<Key> {
     let path = path(key);
-    let at = path.find(segment)?;
+    let (at, _) = types(path).find(|(_, found)| *found == kind)?;
     Key::azure(path.get(..at)?).ok()
+}
+
+/// Whether something is of a type, or a part of such: `microsoft.compute/disks`.
+pub(crate) fn is_of(key: &Key, kind: &str) -> bool {
+    let mut segments = path(key).split('/').skip(FIRST_TYPE - 2);
+    let found = [segments.next(), segments.next(), segments.next()];
+    kind.split_once('/').is_some_and(|(provider, kind)| found == [Some("providers"), Some(provider), Some(kind)])
+}
+
+/// The uniform scale set that something is an instance of, or hangs on an instance of.
+pub(crate) fn set_of(key: &Key) -> Option<Key> {
+    if is_of(key, "microsoft.compute/virtualmachinescalesets") { before(key, "virtualmachines") } else { None }
 }
 
 /// Key of a subscription itself.
@@ -95,8 +123,23 @@ mod tests {
     fn what_stands_before_a_segment_is_a_resource() {
         let key = |text: &str| Key::azure(text).unwrap();
         let nic = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/networkInterfaces/n";
-        assert_eq!(before(&key(&format!("{nic}/ipConfigurations/a")), "/ipconfigurations/"), Some(key(nic)));
-        assert_eq!(before(&key(nic), "/ipconfigurations/"), None);
+        assert_eq!(before(&key(&format!("{nic}/ipConfigurations/a")), "ipconfigurations"), Some(key(nic)));
+        assert_eq!(before(&key(nic), "ipconfigurations"), None);
+        assert_eq!(before(&key("/subscriptions/s"), "subscriptions"), None);
+    }
+
+    #[test]
+    fn a_group_may_be_called_as_a_type_is() {
+        let key = |text: &str| Key::azure(text).unwrap();
+        for group in ["virtualMachines", "virtualMachineScaleSets", "providers", "subnets", "networkInterfaces"] {
+            let compute = format!("/subscriptions/s/resourceGroups/{group}/providers/Microsoft.Compute");
+            let set = format!("{compute}/virtualMachineScaleSets/virtualMachines");
+            assert_eq!(set_of(&key(&format!("{set}/virtualMachines/0/networkInterfaces/virtualMachines"))), Some(key(&set)));
+            assert_eq!(set_of(&key(&set)), None);
+            assert_eq!(set_of(&key(&format!("{compute}/virtualMachines/virtualMachineScaleSets"))), None);
+            assert!(is_of(&key(&set), "microsoft.compute/virtualmachinescalesets"));
+            assert!(!is_of(&key(&set), "microsoft.compute/virtualmachines"));
+        }
     }
 
     #[test]

@@ -84,27 +84,27 @@ enum Asset {
 impl Asset {
     /// What is read for a key of a kind, and its id: parts are read with what they are parts of.
     fn of(key: &Key, kind: Kind) -> Option<(Self, Key)> {
-        let is = |kind: &str| path(key).contains(&format!("/providers/{kind}/"));
-        let is_of_set = is("microsoft.compute/virtualmachinescalesets") && path(key).contains("/virtualmachines/");
+        let is = |kind: &str| ids::is_of(key, kind);
+        let set = ids::set_of(key);
         let whole = |asset, kind: &str| is(kind).then(|| (asset, key.clone()));
         let part = |asset, kind: &str, segment: &str| if is(kind) { Some((asset, ids::before(key, segment)?)) } else { None };
         match kind {
             Kind::ResourceGroup => path(key).contains("/resourcegroups/").then(|| (Self::Group, key.clone())),
             Kind::Network => whole(Self::Network, "microsoft.network/virtualnetworks"),
-            Kind::Subnet => part(Self::Network, "microsoft.network/virtualnetworks", "/subnets/"),
+            Kind::Subnet => part(Self::Network, "microsoft.network/virtualnetworks", "subnets"),
             Kind::SecurityGroup => whole(Self::SecurityGroup, "microsoft.network/networksecuritygroups"),
-            Kind::Instance if is_of_set => Some((Self::SetMachine, key.clone())),
+            Kind::Instance if set.is_some() => Some((Self::SetMachine, key.clone())),
             Kind::Instance => whole(Self::Machine, "microsoft.compute/virtualmachines"),
             Kind::ScalingGroup => whole(Self::Set, "microsoft.compute/virtualmachinescalesets"),
-            Kind::NetworkInterface if is_of_set => Some((Self::SetInterfaces, ids::before(key, "/virtualmachines/")?)),
+            Kind::NetworkInterface if set.is_some() => Some((Self::SetInterfaces, set?)),
             Kind::NetworkInterface => whole(Self::Interface, "microsoft.network/networkinterfaces"),
             Kind::Volume => whole(Self::Disk, "microsoft.compute/disks"),
-            Kind::PublicAddress if is_of_set => Some((Self::SetAddresses, ids::before(key, "/virtualmachines/")?)),
+            Kind::PublicAddress if set.is_some() => Some((Self::SetAddresses, set?)),
             Kind::PublicAddress => whole(Self::Address, "microsoft.network/publicipaddresses"),
             Kind::LoadBalancer => whole(Self::Gateway, "microsoft.network/applicationgateways")
                 .or_else(|| whole(Self::Balancer, "microsoft.network/loadbalancers")),
-            Kind::Pool => part(Self::Gateway, "microsoft.network/applicationgateways", "/backendaddresspools/")
-                .or_else(|| part(Self::Balancer, "microsoft.network/loadbalancers", "/backendaddresspools/")),
+            Kind::Pool => part(Self::Gateway, "microsoft.network/applicationgateways", "backendaddresspools")
+                .or_else(|| part(Self::Balancer, "microsoft.network/loadbalancers", "backendaddresspools")),
             Kind::Account | Kind::Region | Kind::Zone | Kind::Service => None,
         }
     }
@@ -266,7 +266,7 @@ async fn in_subscription(
 /// What a look-up takes of a resource: what it says of itself. What a listing has from others was not asked for here.
 fn bare(mut resource: Resource) -> Resource {
     // A machine of its own says what it buys; an instance of a uniform set does not.
-    let is_told = resource.kind == Kind::Instance && !path(&resource.key).contains("/virtualmachinescalesets/");
+    let is_told = resource.kind == Kind::Instance && ids::set_of(&resource.key).is_none();
     for name in from_neighbours(resource.kind).iter().filter(|name| !(is_told && **name == "purchase")) {
         resource.attributes.remove(*name);
     }

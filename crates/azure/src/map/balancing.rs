@@ -78,7 +78,7 @@ impl Mapping<'_> {
     /// The network that a balancer stands in; none for one that is reached from outside only.
     fn network_of(&self, balancer: &Balancer) -> Option<Key> {
         let subnet = balancer.subnet.as_ref().or_else(|| balancer.frontends.iter().find_map(|frontend| frontend.subnet.as_ref()))?;
-        ids::before(subnet, "/subnets/")
+        ids::before(subnet, "subnets")
     }
 
     pub(super) fn pools(&self) -> Scoped {

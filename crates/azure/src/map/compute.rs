@@ -49,7 +49,7 @@ impl Mapping<'_> {
         facts.text("size", machine.size.as_deref());
         let priority = machine.priority.as_deref().or_else(|| set.and_then(|set| set.priority.as_deref()));
         // An instance of a uniform set has it from its set: where that was not read, nobody knows.
-        let is_told = priority.is_some() || !(is_of_set(&key) || machine.is_partial) || set.is_some();
+        let is_told = priority.is_some() || !(ids::set_of(&key).is_some() || machine.is_partial) || set.is_some();
         facts.text("purchase", is_told.then(|| purchase(priority)));
         facts.text("image", machine.image.as_deref());
         facts.text("os_family", machine.os.as_deref().map(str::to_lowercase).as_deref());
@@ -123,7 +123,7 @@ impl Mapping<'_> {
     /// Whether the machine has interfaces that were not read, so that what the others tell is a part.
     fn has_unread_interfaces(&self, machine: &Machine) -> bool {
         let is_missing = || machine.interfaces.iter().any(|attached| !self.interfaces.contains_key(&attached.key));
-        match is_of_set(&machine.head.id.key) {
+        match ids::set_of(&machine.head.id.key).is_some() {
             true => self.lists.set_interfaces.fault.is_some(),
             false => self.lists.interfaces.fault.is_some() && (machine.interfaces.is_empty() || is_missing()),
         }
@@ -162,7 +162,7 @@ impl Mapping<'_> {
         facts.text("private_dns_name", primary.private_dns_name.as_deref());
         let Some(configuration) = configuration else { return };
         facts.key("subnet", configuration.subnet.as_ref());
-        facts.key("network", configuration.subnet.as_ref().and_then(|subnet| ids::before(subnet, "/subnets/")).as_ref());
+        facts.key("network", configuration.subnet.as_ref().and_then(|subnet| ids::before(subnet, "subnets")).as_ref());
         facts.text("public_dns_name", configuration.public_address.as_ref().and_then(|key| self.public_name(key)));
     }
 
@@ -182,7 +182,7 @@ impl Mapping<'_> {
             }
         }
         for machine in &lists.set_machines.items {
-            if let Some(set) = ids::before(&machine.head.id.key, "/virtualmachines/") {
+            if let Some(set) = ids::set_of(&machine.head.id.key) {
                 members.entry(set).or_default().push(machine);
             }
         }
@@ -279,11 +279,6 @@ impl Mapping<'_> {
 
 /// What a machine has from its interfaces.
 const OF_INTERFACES: [&str; 6] = ["private_addresses", "public_addresses", "macs", "network", "subnet", "private_dns_name"];
-
-/// Whether a machine is an instance of a uniform scale set.
-fn is_of_set(key: &Key) -> bool {
-    ids::path(key).contains("/virtualmachinescalesets/")
-}
 
 /// `spot` for capacity that can be taken back; `Low` is its older name.
 fn purchase(priority: Option<&str>) -> &'static str {

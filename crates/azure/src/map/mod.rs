@@ -238,16 +238,17 @@ impl<'a> Mapping<'a> {
 
     /// The uniform scale set that a resource is an instance of, or hangs on an instance of.
     fn set_of(&self, key: &Key) -> Option<&'a ScaleSet> {
-        let set = ids::before(key, "/virtualmachines/").filter(|_| ids::path(key).contains("/virtualmachinescalesets/"))?;
-        self.sets.get(&set).copied()
+        self.sets.get(&ids::set_of(key)?).copied()
     }
 
     /// The name that people read. What hangs on the instances of a set has one name on all of them: the instance's stands before it.
     fn name(&self, head: &Head) -> String {
-        let instance = ids::path(&head.id.key).split_once("/virtualmachines/").and_then(|(_, rest)| rest.split_once('/'));
-        match (self.set_of(&head.id.key), instance) {
-            (Some(set), Some((number, _))) => format!("{}_{number}/{}", set.head.name, head.name),
-            _ => head.name.clone(),
+        let Some(set) = self.set_of(&head.id.key) else { return head.name.clone() };
+        let below =
+            ids::path(&head.id.key).strip_prefix(ids::path(&set.head.id.key)).and_then(|below| below.strip_prefix("/virtualmachines/"));
+        match below.and_then(|below| below.split_once('/')) {
+            Some((number, _)) => format!("{}_{number}/{}", set.head.name, head.name),
+            None => head.name.clone(),
         }
     }
 

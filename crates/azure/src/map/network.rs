@@ -76,14 +76,14 @@ impl Mapping<'_> {
         let key = resource.key.clone();
         let machine = nic.machine.as_ref().or(holder.map(|(machine, _)| machine));
         // An instance of a uniform set takes its interfaces with it.
-        let is_of_set = ids::path(&key).contains("/virtualmachinescalesets/");
+        let is_of_set = ids::set_of(&key).is_some();
         let ends_with = if is_of_set { Some(true) } else { holder.map(|(_, ends_with)| ends_with) };
         resource.state = Some(if machine.is_some() || nic.private_endpoint.is_some() { "in-use" } else { "available" }.to_owned());
 
         let mut addresses = Addresses::default();
         self.add_addresses(&mut addresses, nic);
         let subnet = nic.configurations.iter().find_map(|one| one.subnet.as_ref());
-        let network = subnet.and_then(|subnet| ids::before(subnet, "/subnets/"));
+        let network = subnet.and_then(|subnet| ids::before(subnet, "subnets"));
         let mut facts = Facts::default();
         facts.text("interface_type", Some(if nic.private_endpoint.is_some() { "private_endpoint" } else { "interface" }));
         facts.text("mac", nic.mac.as_deref());
@@ -135,7 +135,7 @@ impl Mapping<'_> {
             facts.text("allocation", address.allocation.as_deref());
             facts.text("dns_name", address.dns_name.as_deref());
             resource.attributes = facts.finish();
-            let is_of_set = ids::path(&resource.key).contains("/virtualmachinescalesets/");
+            let is_of_set = ids::set_of(&resource.key).is_some();
             if let Some(machine) = address.bound_to.as_ref().and_then(|bound_to| self.machine_behind(bound_to)) {
                 let mut facts = Facts::default();
                 facts.flag("delete_on_termination", Some(is_of_set || address.ends_with.unwrap_or(false)));
@@ -158,7 +158,7 @@ impl Mapping<'_> {
     /// The machine behind an IP configuration: of a uniform set by its id, of another by its interface.
     pub(super) fn machine_behind(&self, configuration: &Key) -> Option<Key> {
         crate::wire::network::machine_of(configuration).or_else(|| {
-            let nic = ids::before(configuration, "/ipconfigurations/")?;
+            let nic = ids::before(configuration, "ipconfigurations")?;
             // A balancer can have members of another subscription.
             let Some(nic) = self.interfaces.get(&nic) else { return self.directory.behind(&nic).cloned() };
             nic.machine.clone().or_else(|| {

@@ -132,11 +132,11 @@ impl Wire for LoadBalancer {
                 // Members by interface are repeated here.
                 pool.configurations.extend(address.reference("/properties/networkInterfaceIPConfiguration/id"));
                 let frontend = address.reference("/properties/loadBalancerFrontendIPConfiguration/id");
-                pool.balancers.extend(frontend.and_then(|key| crate::ids::before(&key, "/frontendipconfigurations/")));
+                pool.balancers.extend(frontend.and_then(|key| crate::ids::before(&key, "frontendipconfigurations")));
                 let Some(text) = address.owned("/properties/ipAddress") else { continue };
                 let subnet = address.reference("/properties/subnet/id");
                 let network = address.reference("/properties/virtualNetwork/id");
-                let network = network.or_else(|| crate::ids::before(&subnet?, "/subnets/"));
+                let network = network.or_else(|| crate::ids::before(&subnet?, "subnets"));
                 pool.addresses.push(Address { text, network });
             }
             pools.push(pool);

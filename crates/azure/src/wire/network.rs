@@ -130,7 +130,7 @@ impl Wire for Interface {
 
 /// The machine of a uniform scale set that something lies below; `None` for what does not.
 pub(crate) fn machine_of(key: &Key) -> Option<Key> {
-    if ids::path(key).contains("/virtualmachinescalesets/") { ids::before(key, "/networkinterfaces/") } else { None }
+    ids::set_of(key).and_then(|_| ids::before(key, "networkinterfaces"))
 }
 
 /// `00-0D-3A-…` as everybody else writes it. All zeros stand for none.
@@ -284,7 +284,7 @@ pub(crate) struct Directory {
 impl Directory {
     /// Notes the holder of an address in a subnet's network.
     pub(crate) fn add(&mut self, subnet: Option<&Key>, address: Option<&str>, holder: &Key) {
-        let network = subnet.and_then(|subnet| ids::before(subnet, "/subnets/"));
+        let network = subnet.and_then(|subnet| ids::before(subnet, "subnets"));
         if let (Some(network), Some(address)) = (network, address.and_then(|text| text.parse().ok())) {
             self.by_address.insert((network, address), holder.clone());
         }
