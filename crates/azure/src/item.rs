@@ -24,11 +24,6 @@ impl<'a> Item<'a> {
         self.text(pointer).map(str::to_owned)
     }
 
-    /// Whether something stands where an object belongs that is none, such as null: it tells nothing, while a field that is missing tells that there is none.
-    pub(crate) fn is_unsaid(self, pointer: &str) -> bool {
-        self.0.pointer(pointer).is_some_and(|value| !value.is_object())
-    }
-
     /// Whether a text stands there, or nothing at all.
     pub(crate) fn is_text_or_missing(self, pointer: &str) -> bool {
         self.0.pointer(pointer).is_none_or(Value::is_string)
@@ -148,7 +143,6 @@ mod tests {
         assert_eq!(item.texts("/d").collect::<Vec<_>>(), ["x"]);
         assert_eq!(item.references("/d").map(|key| key.as_str().to_owned()).collect::<Vec<_>>(), ["azure:/subscriptions/s"]);
         assert_eq!(item.items("/a").count() + item.items("/b").count(), 0);
-        assert_eq!(["/a", "/b", "/d", "/z"].map(|pointer| item.is_unsaid(pointer)), [true, false, true, false]);
         assert_eq!(item.time("/t").unwrap().to_string(), "2026-02-03T09:11:12.1234567Z");
         let tags = item.tags();
         assert_eq!((tags["env"].as_str(), tags["odd"].as_str(), tags["number"].as_str()), ("prod", "", "7"));

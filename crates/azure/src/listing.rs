@@ -11,7 +11,7 @@ use crate::action::Action;
 use crate::arm::Calls;
 use crate::error::{Fault, Reason};
 use crate::item::Refused;
-use crate::wire::{Read, Wire, gap};
+use crate::wire::{Read, Wire, known};
 
 /// Most pages of one list: a hundred thousand items where pages are as small as they were ever seen.
 const PAGES_MAX: usize = 2000;
@@ -140,9 +140,10 @@ pub(crate) fn take_item<T: Wire>(
         Err(refused) => return listed.refused.push(refused),
     };
     let id = id_of(raw);
-    if let Some(gap) = gap::<T>(raw) {
-        return listed.refused.push(Refused::new(&id, format!("{id} {gap}")));
-    }
+    let item = match known(raw, item) {
+        Ok(item) => item,
+        Err(refused) => return listed.refused.push(refused),
+    };
     if let Some(why) = misfit {
         listed.misfits.push(Refused::new(&id, format!("it does not fit the published type: {why}")));
     }

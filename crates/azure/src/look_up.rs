@@ -20,7 +20,7 @@ use crate::lists::Lists;
 use crate::map::{Ground, Mapping};
 use crate::subscriptions::Member;
 use crate::wire::compute::SetMachine;
-use crate::wire::{Read, Wire, gap};
+use crate::wire::{Read, Wire, known};
 use crate::{AzureSource, directory};
 
 /// Resources asked for at the same time; the rate budget paces them as well.
@@ -175,9 +175,7 @@ impl One<'_> {
         let unfit = |text: String| Fault::truncated(self.action, text);
         let raw: Box<RawValue> = answer.json().map_err(|error| unfit(error.to_string()))?;
         let Read { item, .. } = T::read(&raw).map_err(|refused| unfit(refused.text))?;
-        if let Some(gap) = gap::<T>(&raw) {
-            return Err(unfit(format!("{} {gap}", self.path)));
-        }
+        let item = known(&raw, item).map_err(|refused| unfit(refused.text))?;
         Ok(Listed { items: vec![item], ..Listed::default() })
     }
 

@@ -33,7 +33,7 @@ struct Sku {
 }
 
 impl Wire for Sku {
-    const HAS_PROPERTIES: bool = false;
+    const PATHS: &'static [&'static str] = &[];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let name = item.text("/name").ok_or_else(|| Refused::new("", "a size has no name"))?.to_lowercase();

@@ -21,9 +21,9 @@ pub struct Pull {
     pub resources: BTreeMap<Key, Arc<Resource>>,
     /// Edges that were read. An end may lie outside `resources`.
     pub relations: BTreeMap<EdgeId, Relation>,
-    /// What was not read of resources that were, although their scope is complete: what is known of it stays. Names of attributes, and [`STATE`] for the
-    /// resource's own state, which stays as long as the resource tells no other and its life is the same. A resource that is seen for the first time has
-    /// none then. Nothing else of a resource can be named here.
+    /// What was not read of resources that were, although their scope is complete: what is known of it stays. Names of attributes; [`STATE`] for the
+    /// resource's own state, which stays as long as the resource tells no other and its life is the same, and [`TAGS`] for its tags, which stay where it
+    /// shows none. A resource that is seen for the first time has none of it then. Nothing else of a resource can be named here.
     pub unread: BTreeMap<Key, BTreeSet<String>>,
     /// Edges that were not read, or not all of them, although the scope of their proving end is complete: by that end, their types. What is known of them
     /// stays.
@@ -41,6 +41,9 @@ pub struct Pull {
 
 /// What [`Pull::unread`] calls a resource's own state. No kind has an attribute of that name.
 pub const STATE: &str = "state";
+
+/// What [`Pull::unread`] calls a resource's tags, of which it keeps all or none. No kind has an attribute of that name.
+pub const TAGS: &str = "tags";
 
 /// Something about a pull that people should read: an item refused, an edge whose end is not there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]

@@ -116,7 +116,10 @@ impl Mapping<'_> {
             found.relations.push(edge(&resource.key, RelationType::RoutesTo, member, of_edge.clone()));
         }
         // What is not known here may be an interface that could not be read, in this subscription or in another.
-        let is_unsure = self.interfaces_fault().is_some() || (!members.unresolved.is_empty() && self.elsewhere.is_some());
+        let is_unsure = self.interfaces_fault().is_some()
+            || self.machines_fault().is_some()
+            || pool.configurations.iter().any(|configuration| self.is_unread_interface(configuration))
+            || (!members.unresolved.is_empty() && self.elsewhere.is_some());
         if is_unsure {
             found.unread_edges(&resource.key, RelationType::RoutesTo);
             found.unread(&resource.key, ["unresolved_members"]);
@@ -125,6 +128,12 @@ impl Mapping<'_> {
         }
         resource.attributes = facts.finish();
         found.resources.push(resource);
+    }
+
+    /// Whether a configuration is that of an interface of this subscription that no list shows.
+    fn is_unread_interface(&self, configuration: &Key) -> bool {
+        let is_here = ids::subscription(configuration).as_ref() == Some(self.account()) && ids::set_of(configuration).is_none();
+        is_here && ids::before(configuration, "ipconfigurations").is_some_and(|nic| !self.interfaces.contains_key(&nic))
     }
 
     /// Who is in a pool, in all three forms: by interface, by the configuration of a uniform set's instance, by address and network.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::{Attributes, InstanceState, Key, Kind, RelationType, Resource, attributes};
+use dewpoint_core::source::TAGS;
 use dewpoint_core::source::facts::{Addresses, Facts, edge};
 
 use super::{Found, Mapping, Scoped};
@@ -110,23 +111,28 @@ impl Mapping<'_> {
         if !self.are_addresses_read(interfaces.iter().flat_map(|nic| nic.public_addresses())) {
             names.extend(["public_addresses", "public_dns_name"]);
         }
+        // Null is how some items write that they have no tags; beside something else left open it says nothing.
+        if machine.is_partial && machine.head.tags.is_empty() {
+            names.insert(TAGS);
+        }
         if machine.is_partial {
             names.extend(attributes::of(Kind::Instance).iter().map(|attribute| attribute.name).filter(|name| missing(name)));
         }
         names.retain(|name| missing(name) || *name == "state");
         found.unread(&resource.key, names);
-        if self.interfaces_fault().is_some() || self.lists.networks.fault.is_some() {
+        if self.interfaces_fault().is_some() || self.lists.networks.fault.is_some() || self.has_unread_interfaces(machine) {
             found.unread_edges(&resource.key, RelationType::ProtectedBy);
         }
     }
 
-    /// Whether the machine has interfaces that were not read, so that what the others tell is a part.
+    /// Whether the machine has interfaces that were not read, so that what the others tell is a part: one that it names and no list shows is there.
     fn has_unread_interfaces(&self, machine: &Machine) -> bool {
-        let is_missing = || machine.interfaces.iter().any(|attached| !self.interfaces.contains_key(&attached.key));
-        match ids::set_of(&machine.head.id.key).is_some() {
-            true => self.lists.set_interfaces.fault.is_some(),
-            false => self.lists.interfaces.fault.is_some() && (machine.interfaces.is_empty() || is_missing()),
-        }
+        let is_named_alone = machine.interfaces.iter().any(|attached| !self.interfaces.contains_key(&attached.key));
+        is_named_alone
+            || match ids::set_of(&machine.head.id.key) {
+                Some(_) => self.lists.set_interfaces.fault.is_some(),
+                None => self.lists.interfaces.fault.is_some() && machine.interfaces.is_empty(),
+            }
     }
 
     /// The security groups that protect interfaces: their own, and those of their subnets. Both apply.
@@ -200,7 +206,7 @@ impl Mapping<'_> {
             }
             if is_unsure {
                 found.unread_edges(&resource.key, RelationType::MemberOf);
-                found.unread(&resource.key, ["member_count", "spot_share", "sizes", "images"]);
+                found.unread(&resource.key, ["desired_size", "member_count", "spot_share", "sizes", "images"]);
             }
             if set.is_flexible.is_none() {
                 found.unread(&resource.key, ["orchestration"]);
@@ -224,7 +230,7 @@ impl Mapping<'_> {
         facts.count("max_size", Some(most));
         // A flexible set that machines were added to by hand has no capacity to speak of.
         let count = i64::try_from(members.len()).ok();
-        facts.count("desired_size", set.capacity.or(count));
+        facts.count("desired_size", set.capacity.or(count.filter(|_| !is_unsure)));
         facts.texts("zones", Self::zones(&resource.region, &set.zones));
         facts.text("orchestration", set.is_flexible.map(|is_flexible| if is_flexible { "Flexible" } else { "Uniform" }));
         if !is_unsure {
@@ -278,7 +284,8 @@ impl Mapping<'_> {
 }
 
 /// What a machine has from its interfaces.
-const OF_INTERFACES: [&str; 6] = ["private_addresses", "public_addresses", "macs", "network", "subnet", "private_dns_name"];
+const OF_INTERFACES: [&str; 7] =
+    ["private_addresses", "public_addresses", "macs", "network", "subnet", "private_dns_name", "public_dns_name"];
 
 /// `spot` for capacity that can be taken back; `Low` is its older name.
 fn purchase(priority: Option<&str>) -> &'static str {

@@ -78,7 +78,13 @@ impl Mapping<'_> {
         // An instance of a uniform set takes its interfaces with it.
         let is_of_set = ids::set_of(&key).is_some();
         let ends_with = if is_of_set { Some(true) } else { holder.map(|(_, ends_with)| ends_with) };
-        resource.state = Some(if machine.is_some() || nic.private_endpoint.is_some() { "in-use" } else { "available" }.to_owned());
+        let is_held = machine.is_some() || nic.private_endpoint.is_some();
+        // A machine that was not read may hold it.
+        if is_held || self.machines_fault().is_none() {
+            resource.state = Some(if is_held { "in-use" } else { "available" }.to_owned());
+        } else {
+            found.unread(&key, [STATE]);
+        }
 
         let mut addresses = Addresses::default();
         self.add_addresses(&mut addresses, nic);
@@ -141,7 +147,7 @@ impl Mapping<'_> {
                 facts.flag("delete_on_termination", Some(is_of_set || address.ends_with.unwrap_or(false)));
                 found.relations.push(edge(&resource.key, RelationType::AttachedTo, machine, facts.finish()));
             }
-            if self.interfaces_fault().is_some() || address.is_binding_unsaid {
+            if self.interfaces_fault().is_some() || self.machines_fault().is_some() || address.is_binding_unsaid {
                 found.unread_edges(&resource.key, RelationType::AttachedTo);
             }
             if address.is_binding_unsaid {

@@ -128,7 +128,7 @@ async fn an_item_that_says_nothing_of_itself_truncates_its_list() {
         let pull = setup(&estate.sim).pull().await;
         assert_eq!(outcome(&pull, &estate.account, Kind::SecurityGroup), Outcome::Truncated);
         let text = error(&pull, &estate.account, Kind::SecurityGroup);
-        assert!(text.contains("a-nsg") && text.contains("without its properties"), "{text}");
+        assert!(text.contains("a-nsg") && text.contains("as its properties"), "{text}");
     }
 }
 

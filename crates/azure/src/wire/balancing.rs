@@ -42,7 +42,6 @@ impl Form {
 /// Where a balancer is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Frontend {
-    pub(crate) key: Option<Key>,
     pub(crate) private_address: Option<String>,
     pub(crate) public_address: Option<Key>,
     pub(crate) subnet: Option<Key>,
@@ -89,7 +88,6 @@ pub(crate) struct Route {
 impl Frontend {
     fn read(item: Item<'_>) -> Self {
         Self {
-            key: item.reference("/id"),
             private_address: item.owned("/properties/privateIPAddress"),
             public_address: item.reference("/properties/publicIPAddress/id"),
             subnet: item.reference("/properties/subnet/id"),
@@ -120,8 +118,23 @@ fn door(item: Item<'_>, port: &str) -> Door {
 pub(crate) struct LoadBalancer(pub(crate) Balancer);
 
 impl Wire for LoadBalancer {
-    const PARTS: &'static [&'static str] = &["frontendIPConfigurations", "backendAddressPools", "loadBalancingRules"];
-    const REFERENCES: &'static [&'static str] = &["publicIPAddress", "subnet", "backendAddressPool"];
+    const PATHS: &'static [&'static str] = &[
+        "properties!/frontendIPConfigurations[]/properties!/privateIPAddress",
+        "properties!/frontendIPConfigurations[]/properties!/publicIPAddress/id",
+        "properties!/frontendIPConfigurations[]/properties!/subnet/id",
+        "properties!/frontendIPConfigurations[]/zones[]",
+        "properties!/backendAddressPools[]/properties!/backendIPConfigurations[]/id",
+        "properties!/backendAddressPools[]/properties!/loadBalancerBackendAddresses[]/properties!/ipAddress",
+        "properties!/backendAddressPools[]/properties!/loadBalancerBackendAddresses[]/properties!/networkInterfaceIPConfiguration/id",
+        "properties!/backendAddressPools[]/properties!/loadBalancerBackendAddresses[]/properties!/subnet/id",
+        "properties!/backendAddressPools[]/properties!/loadBalancerBackendAddresses[]/properties!/virtualNetwork/id",
+        "properties!/backendAddressPools[]/properties!/loadBalancerBackendAddresses[]/properties!/loadBalancerFrontendIPConfiguration/id",
+        "properties!/loadBalancingRules[]/properties!/backendAddressPool/id",
+        "properties!/loadBalancingRules[]/properties!/backendAddressPools[]/id",
+        "properties!/loadBalancingRules[]/properties!/frontendPort",
+        "properties!/loadBalancingRules[]/properties!/backendPort",
+        "properties!/loadBalancingRules[]/properties!/protocol",
+    ];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
@@ -182,27 +195,30 @@ fn frontend_zones(item: Item<'_>) -> Vec<String> {
 pub(crate) struct Gateway(pub(crate) Balancer);
 
 impl Wire for Gateway {
-    const PARTS: &'static [&'static str] = &[
-        "frontendIPConfigurations",
-        "frontendPorts",
-        "gatewayIPConfigurations",
-        "backendAddressPools",
-        "backendHttpSettingsCollection",
-        "httpListeners",
-        "requestRoutingRules",
-        "urlPathMaps",
-    ];
-
-    const REFERENCES: &'static [&'static str] = &[
-        "publicIPAddress",
-        "subnet",
-        "frontendPort",
-        "httpListener",
-        "backendAddressPool",
-        "backendHttpSettings",
-        "urlPathMap",
-        "defaultBackendAddressPool",
-        "defaultBackendHttpSettings",
+    const PATHS: &'static [&'static str] = &[
+        "zones[]",
+        "properties!/frontendIPConfigurations[]/properties!/privateIPAddress",
+        "properties!/frontendIPConfigurations[]/properties!/publicIPAddress/id",
+        "properties!/frontendIPConfigurations[]/properties!/subnet/id",
+        "properties!/frontendPorts[]/properties!/port",
+        "properties!/gatewayIPConfigurations[]/properties!/subnet/id",
+        "properties!/backendAddressPools[]/properties!/backendAddresses[]",
+        "properties!/backendAddressPools[]/properties!/backendIPConfigurations[]/id",
+        "properties!/backendHttpSettingsCollection[]/properties!/port",
+        "properties!/backendSettingsCollection[]/properties!/port",
+        "properties!/httpListeners[]/properties!/frontendPort/id",
+        "properties!/listeners[]/properties!/frontendPort/id",
+        "properties!/requestRoutingRules[]/properties!/httpListener/id",
+        "properties!/requestRoutingRules[]/properties!/backendAddressPool/id",
+        "properties!/requestRoutingRules[]/properties!/backendHttpSettings/id",
+        "properties!/requestRoutingRules[]/properties!/urlPathMap/id",
+        "properties!/routingRules[]/properties!/listener/id",
+        "properties!/routingRules[]/properties!/backendAddressPool/id",
+        "properties!/routingRules[]/properties!/backendSettings/id",
+        "properties!/urlPathMaps[]/properties!/defaultBackendAddressPool/id",
+        "properties!/urlPathMaps[]/properties!/defaultBackendHttpSettings/id",
+        "properties!/urlPathMaps[]/properties!/pathRules[]/properties!/backendAddressPool/id",
+        "properties!/urlPathMaps[]/properties!/pathRules[]/properties!/backendHttpSettings/id",
     ];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
@@ -233,8 +249,10 @@ impl Wire for Gateway {
 fn gateway_routes(item: Item<'_>, pools: &mut [Pool]) -> Vec<Route> {
     let ports: Vec<(Option<Key>, Option<i64>)> =
         item.items("/properties/frontendPorts").map(|port| (port.reference("/id"), port.count("/properties/port"))).collect();
-    let settings: Vec<(Option<Key>, Door)> = item
-        .items("/properties/backendHttpSettingsCollection")
+    // What speaks TCP and TLS stands in lists of its own.
+    let both = |http: &str, plain: &str| item.items(http).chain(item.items(plain)).collect::<Vec<_>>();
+    let settings: Vec<(Option<Key>, Door)> = both("/properties/backendHttpSettingsCollection", "/properties/backendSettingsCollection")
+        .into_iter()
         .map(|part| (part.reference("/id"), door(part, "/properties/port")))
         .collect();
     let listener = |part: Item<'_>| {
@@ -242,11 +260,13 @@ fn gateway_routes(item: Item<'_>, pools: &mut [Pool]) -> Vec<Route> {
         let port = port.and_then(|wanted| ports.iter().find(|(key, _)| *key == Some(wanted.clone()))).and_then(|(_, port)| *port);
         (part.reference("/id"), Door { port, protocol: part.owned("/properties/protocol") })
     };
-    let listeners: Vec<(Option<Key>, Door)> = item.items("/properties/httpListeners").map(listener).collect();
+    let listeners: Vec<(Option<Key>, Door)> =
+        both("/properties/httpListeners", "/properties/listeners").into_iter().map(listener).collect();
     let mut routes = Vec::new();
     let mut reached: Vec<(Key, Option<Key>)> = Vec::new();
-    for rule in item.items("/properties/requestRoutingRules") {
-        let Some(from) = rule.reference("/properties/httpListener/id") else { continue };
+    for rule in both("/properties/requestRoutingRules", "/properties/routingRules") {
+        let from = rule.reference("/properties/httpListener/id").or_else(|| rule.reference("/properties/listener/id"));
+        let Some(from) = from else { continue };
         let Some((_, door)) = listeners.iter().find(|(key, _)| *key == Some(from.clone())) else { continue };
         for (pool, setting) in pools_of_rule(item, rule) {
             routes.push(Route { door: door.clone(), pool: Some(pool.clone()) });
@@ -268,8 +288,12 @@ fn gateway_routes(item: Item<'_>, pools: &mut [Pool]) -> Vec<Route> {
 /// The pools that a rule forwards to, each with the settings that it is reached by.
 fn pools_of_rule(gateway: Item<'_>, rule: Item<'_>) -> Vec<(Key, Option<Key>)> {
     let target = |part: Item<'_>, pool: &str, settings: &str| Some((part.reference(pool)?, part.reference(settings)));
-    let mut targets: Vec<(Key, Option<Key>)> =
-        target(rule, "/properties/backendAddressPool/id", "/properties/backendHttpSettings/id").into_iter().collect();
+    let settings = if rule.0.pointer("/properties/backendSettings").is_some() {
+        "/properties/backendSettings/id"
+    } else {
+        "/properties/backendHttpSettings/id"
+    };
+    let mut targets: Vec<(Key, Option<Key>)> = target(rule, "/properties/backendAddressPool/id", settings).into_iter().collect();
     let map = rule.reference("/properties/urlPathMap/id");
     let maps = gateway.items("/properties/urlPathMaps").filter(|part| map.is_some() && part.reference("/id") == map);
     for part in maps {

@@ -50,12 +50,32 @@ impl Attached {
     }
 }
 
+/// What a machine takes, of both kinds.
+const OF_MACHINES: &[&str] = &[
+    "properties!/hardwareProfile!/vmSize",
+    "properties!/storageProfile!/osDisk/osType",
+    "properties!/storageProfile!/osDisk/managedDisk/id",
+    "properties!/storageProfile!/osDisk/deleteOption",
+    "properties!/storageProfile!/dataDisks[]/managedDisk/id",
+    "properties!/storageProfile!/dataDisks[]/deleteOption",
+    "properties!/storageProfile!/imageReference",
+    "properties!/networkProfile!/networkInterfaces[]/id",
+    "properties!/virtualMachineScaleSet/id",
+    "properties!/priority",
+    "properties!/vmId",
+    "properties!/host/id",
+    "properties!/hostGroup/id",
+    "zones[]",
+    "managedBy",
+];
+
 impl Wire for Machine {
+    const PATHS: &'static [&'static str] = OF_MACHINES;
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let attached = |item: Item<'_>, id: &str, option: &str| Some(Attached::new(item.reference(id)?, item.text(option)));
         let disks = item.0.pointer("/properties/storageProfile/osDisk").map(Item).into_iter();
         let disks = disks.chain(item.items("/properties/storageProfile/dataDisks"));
-        let profiles = ["/properties/hardwareProfile", "/properties/storageProfile", "/properties/networkProfile"];
         Ok(Self {
             head: Head::read(item)?,
             vm_id: item.owned("/properties/vmId"),
@@ -75,8 +95,12 @@ impl Wire for Machine {
             managed_by: item.owned("/managedBy"),
             is_dedicated: item.text("/properties/host/id").or(item.text("/properties/hostGroup/id")).is_some(),
             power: power(item.items("/properties/instanceView/statuses").filter_map(|status| status.text("/code"))),
-            is_partial: profiles.iter().any(|profile| !item.0.pointer(profile).is_some_and(serde_json::Value::is_object)),
+            is_partial: false,
         })
+    }
+
+    fn in_part(self) -> Option<Self> {
+        Some(Self { is_partial: true, ..self })
     }
 
     fn read(raw: &RawValue) -> Result<Read<Self>, Refused> {
@@ -92,6 +116,12 @@ impl Wire for Machine {
 pub(crate) struct SetMachine(pub(crate) Machine);
 
 impl Wire for SetMachine {
+    const PATHS: &'static [&'static str] = OF_MACHINES;
+
+    fn in_part(self) -> Option<Self> {
+        self.0.in_part().map(Self)
+    }
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         Machine::lenient(item).map(Self)
     }
@@ -167,6 +197,16 @@ pub(crate) struct ScaleSet {
 }
 
 impl Wire for ScaleSet {
+    const PATHS: &'static [&'static str] = &[
+        "properties!/orchestrationMode",
+        "properties!/virtualMachineProfile/priority",
+        "properties!/virtualMachineProfile/storageProfile/imageReference",
+        "properties!/singlePlacementGroup",
+        "sku/name",
+        "sku/capacity",
+        "zones[]",
+    ];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let profile = "/properties/virtualMachineProfile";
         Ok(Self {
@@ -224,6 +264,17 @@ impl Disk {
 }
 
 impl Wire for Disk {
+    const PATHS: &'static [&'static str] = &[
+        "properties!/diskSizeGB",
+        "properties!/diskIOPSReadWrite",
+        "properties!/diskState",
+        "properties!/creationData/sourceResourceId",
+        "sku/name",
+        "managedBy",
+        "managedByExtended[]",
+        "zones[]",
+    ];
+
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let several = item.texts("/managedByExtended").filter_map(|id| Key::azure(id).ok());
         Ok(Self {

@@ -7,8 +7,6 @@ pub(crate) mod resources;
 #[cfg(feature = "compute-types")]
 mod typed;
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -24,14 +22,8 @@ pub(crate) struct Read<T> {
 
 /// Something that a list holds.
 pub(crate) trait Wire: Sized {
-    /// Whether what there is to say of it stands in its `properties`.
-    const HAS_PROPERTIES: bool = true;
-
-    /// Properties that list its parts, or what leads to them.
-    const PARTS: &'static [&'static str] = &[];
-
-    /// Properties, its own and those of its parts, that refer to something else.
-    const REFERENCES: &'static [&'static str] = &[];
+    /// Where what it takes stands, as [`is_open`] reads it: with something else there, taking the item would say that it has none of it.
+    const PATHS: &'static [&'static str] = &["properties!"];
 
     /// Reads it out of JSON of any form. What is not there is left out; only an id has to be there.
     fn lenient(item: Item<'_>) -> Result<Self, Refused>;
@@ -40,6 +32,11 @@ pub(crate) trait Wire: Sized {
     fn read(raw: &RawValue) -> Result<Read<Self>, Refused> {
         Ok(Read { item: Self::lenient(Item(&parse(raw)?))?, misfit: None })
     }
+
+    /// The item, where one that has something left open says which of its facts are not known; `None` where it cannot be taken.
+    fn in_part(self) -> Option<Self> {
+        None
+    }
 }
 
 /// An item as JSON.
@@ -47,104 +44,82 @@ pub(crate) fn parse(raw: &RawValue) -> Result<Value, Refused> {
     serde_json::from_str(raw.get()).map_err(|error| Refused::new("", format!("an item is no JSON: {error}")))
 }
 
-/// What an item lacks, so that taking it would say that it has none of it: its properties, which every kind that is listed has, a list of its parts, one of
-/// these, or a reference. What is missing is none; what stands in its place and is something else, such as null, tells nothing.
-pub(crate) fn gap<T: Wire>(raw: &RawValue) -> Option<String> {
-    if !T::HAS_PROPERTIES {
-        return None;
+/// An item as far as it is known: whole, or in part where it can be taken so. What is missing is none; what stands in its place and is something else, such
+/// as null, tells nothing.
+pub(crate) fn known<T: Wire>(raw: &RawValue, item: T) -> Result<T, Refused> {
+    let value = parse(raw)?;
+    let open = T::PATHS.iter().find(|path| is_open(&value, path)).copied();
+    let refused = |open: &str| {
+        let id = Item(&value).text("/id").unwrap_or_default();
+        Refused::new(id, format!("{id} is shown with null, or something else, as its {}", open.replace(['!', '[', ']'], "")))
+    };
+    match open {
+        None => Ok(item),
+        Some(open) => item.in_part().ok_or_else(|| refused(open)),
     }
-    let Some(properties) = properties_of(raw) else { return Some("is shown without its properties".to_owned()) };
-    if T::PARTS.is_empty() && T::REFERENCES.is_empty() {
-        return None;
-    }
-    let properties = fields(properties);
-    if let Some(reference) = unsaid::<T>(&properties) {
-        return Some(format!("is shown with {} as its {reference}", instead(properties.get(reference))));
-    }
-    for name in T::PARTS {
-        let Some(list) = properties.get(*name) else { continue };
-        let Ok(parts) = serde_json::from_str::<Vec<&RawValue>>(list.get()) else {
-            return Some(format!("is shown with {} as its {name}", instead(Some(list))));
-        };
-        for part in parts {
-            let Some(properties) = properties_of(part) else { return Some(format!("is shown with one of its {name} left open")) };
-            if let Some(reference) = unsaid::<T>(&fields(properties)) {
-                return Some(format!("is shown with the {reference} of one of its {name} left open"));
-            }
-        }
-    }
-    None
 }
 
-/// The properties of an item or a part, where they are an object.
-fn properties_of(raw: &RawValue) -> Option<&RawValue> {
-    #[derive(serde::Deserialize)]
-    struct Properties<'a> {
-        #[serde(borrow)]
-        properties: Option<&'a RawValue>,
+/// Whether something else stands on a path than what belongs there: names, `[]` behind that of a list whose items the rest is about, `!` behind that of an
+/// object that cannot be missing. What is missing elsewhere is not open, nor is a value at the end that is not null; an `id` is a text.
+pub(crate) fn is_open(value: &Value, path: &str) -> bool {
+    let (segment, rest) = path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
+    let name = segment.trim_end_matches("[]").trim_end_matches('!');
+    let is_needed = segment.ends_with('!');
+    let Some(found) = value.get(name) else { return is_needed };
+    let is_open_inside = |value: &Value| rest.is_some_and(|rest| !value.is_object() || is_open(value, rest));
+    if segment.ends_with("[]") {
+        return found.as_array().is_none_or(|items| items.iter().any(|item| item.is_null() || is_open_inside(item)));
     }
-    let properties = serde_json::from_str::<Properties<'_>>(raw.get()).ok()?.properties;
-    properties.filter(|properties| is_object(properties))
-}
-
-fn is_object(raw: &RawValue) -> bool {
-    raw.get().trim_start().starts_with('{')
-}
-
-fn fields(object: &RawValue) -> BTreeMap<String, &RawValue> {
-    serde_json::from_str(object.get()).unwrap_or_default()
-}
-
-/// The first reference in whose place something else stands.
-fn unsaid<T: Wire>(properties: &BTreeMap<String, &RawValue>) -> Option<&'static str> {
-    T::REFERENCES.iter().find(|name| properties.get(**name).is_some_and(|value| !is_object(value))).copied()
-}
-
-fn instead(raw: Option<&&RawValue>) -> &'static str {
-    if raw.is_some_and(|raw| raw.get().trim_start().starts_with('n')) { "null" } else { "something else" }
+    let is_of_its_form = match name {
+        "id" => found.is_string(),
+        _ => !found.is_null() && (found.is_object() || !is_needed),
+    };
+    !is_of_its_form || is_open_inside(found)
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
-    struct Whole;
-
-    impl Wire for Whole {
-        const PARTS: &'static [&'static str] = &["rules"];
-        const REFERENCES: &'static [&'static str] = &["group"];
-
-        fn lenient(_: Item<'_>) -> Result<Self, Refused> {
-            Ok(Self)
-        }
-    }
-
-    #[track_caller]
-    fn check_gap(item: &str, want: Option<&str>) {
-        let raw = RawValue::from_string(item.to_owned()).unwrap();
-        assert_eq!(gap::<Whole>(&raw).as_deref(), want, "{item}");
+    fn check_open(json: &str, is: bool) {
+        let value: Value = serde_json::from_str(json).unwrap_or_default();
+        assert!(!value.is_null(), "{json}");
+        assert_eq!(is_open(&value, "properties!/rules[]/properties!/group/id"), is, "{json}");
     }
 
     #[test]
-    fn what_is_not_told_is_a_gap() {
-        check_gap(r#"{"properties": {"rules": []}}"#, None);
-        check_gap(r#"{"properties": { "other": null, "rules" : [{"properties": {"group": {"id": "g"}, "other": null}}]}}"#, None);
-        check_gap(r#"{"properties": {}}"#, None);
-        let hollow = Some("is shown without its properties");
-        check_gap(r#"{"id": "x"}"#, hollow);
-        check_gap(r#"{"properties": null}"#, hollow);
-        check_gap(r#"{"properties": []}"#, hollow);
-        check_gap(r#""text""#, hollow);
-        check_gap(r#"{"properties": {"rules": null}}"#, Some("is shown with null as its rules"));
-        check_gap(r#"{"properties": {"rules": {}}}"#, Some("is shown with something else as its rules"));
-        check_gap(r#"{"properties": {"group": null}}"#, Some("is shown with null as its group"));
-        let part = Some("is shown with one of its rules left open");
-        check_gap(r#"{"properties": {"rules": [null]}}"#, part);
-        check_gap(r#"{"properties": {"rules": [{"properties": {}}, {"properties": null}]}}"#, part);
-        check_gap(
+    fn what_is_missing_is_none_and_what_is_something_else_is_open() {
+        for told in [
+            r#"{"properties": {}}"#,
+            r#"{"properties": {"rules": [], "other": null}}"#,
+            r#"{"properties": {"rules": [{"properties": {}}, {"properties": {"group": {}, "other": null}}]}}"#,
+            r#"{"properties": {"rules": [{"properties": {"group": {"id": "g"}}}]}}"#,
+        ] {
+            check_open(told, false);
+        }
+        for open in [
+            r#"{"id": "x"}"#,
+            r#"{"properties": null}"#,
+            r#"{"properties": []}"#,
+            r#"{"properties": {"rules": null}}"#,
+            r#"{"properties": {"rules": {}}}"#,
+            r#"{"properties": {"rules": [null]}}"#,
+            r#"{"properties": {"rules": [1]}}"#,
+            r#"{"properties": {"rules": [{"properties": {}}, {}]}}"#,
+            r#"{"properties": {"rules": [{"properties": null}]}}"#,
             r#"{"properties": {"rules": [{"properties": {"group": null}}]}}"#,
-            Some("is shown with the group of one of its rules left open"),
-        );
+            r#"{"properties": {"rules": [{"properties": {"group": "g"}}]}}"#,
+            r#"{"properties": {"rules": [{"properties": {"group": {"id": null}}}]}}"#,
+            r#"{"properties": {"rules": [{"properties": {"group": {"id": 7}}}]}}"#,
+        ] {
+            check_open(open, true);
+        }
+    }
+
+    #[test]
+    fn a_list_of_texts_has_no_nulls() {
+        let is = |json: &str| is_open(&serde_json::from_str(json).unwrap_or_default(), "zones[]");
+        assert!(is(r#"{"zones": null}"#) && is(r#"{"zones": [null]}"#) && is(r#"{"zones": "1"}"#));
+        assert!(!is(r#"{"zones": ["1"]}"#) && !is("{}"));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use dewpoint_core::model::Key;
 
-use super::Wire;
+use super::{Wire, is_open};
 use crate::ids::{self, ResourceId};
 use crate::item::{Head, Item, Refused};
 
@@ -31,8 +31,13 @@ pub(crate) struct Subnet {
 }
 
 impl Wire for Network {
-    const PARTS: &'static [&'static str] = &["subnets", "virtualNetworkPeerings"];
-    const REFERENCES: &'static [&'static str] = &["networkSecurityGroup"];
+    const PATHS: &'static [&'static str] = &[
+        "properties!/addressSpace/addressPrefixes[]",
+        "properties!/subnets[]/properties!/networkSecurityGroup/id",
+        "properties!/subnets[]/properties!/addressPrefix",
+        "properties!/subnets[]/properties!/addressPrefixes[]",
+        "properties!/virtualNetworkPeerings[]/properties!/remoteVirtualNetwork/id",
+    ];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
@@ -79,8 +84,6 @@ pub(crate) struct Interface {
 /// One address of an interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IpConfiguration {
-    /// `None` where it has no id that is one.
-    pub(crate) key: Option<Key>,
     pub(crate) address: Option<String>,
     pub(crate) is_primary: Option<bool>,
     pub(crate) subnet: Option<Key>,
@@ -97,15 +100,24 @@ impl Interface {
 }
 
 impl Wire for Interface {
-    const PARTS: &'static [&'static str] = &["ipConfigurations"];
-    const REFERENCES: &'static [&'static str] = &["virtualMachine", "networkSecurityGroup", "subnet", "publicIPAddress"];
+    const PATHS: &'static [&'static str] = &[
+        "properties!/virtualMachine/id",
+        "properties!/networkSecurityGroup/id",
+        "properties!/macAddress",
+        "properties!/privateEndpoint/id",
+        "properties!/dnsSettings/internalFqdn",
+        "properties!/ipConfigurations[]/properties!/privateIPAddress",
+        "properties!/ipConfigurations[]/properties!/subnet/id",
+        "properties!/ipConfigurations[]/properties!/publicIPAddress/id",
+        "properties!/ipConfigurations[]/properties!/loadBalancerBackendAddressPools[]/id",
+        "properties!/ipConfigurations[]/properties!/applicationGatewayBackendAddressPools[]/id",
+    ];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;
         // An interface of a uniform set lies below its machine.
         let machine = item.reference("/properties/virtualMachine/id").or_else(|| machine_of(&head.id.key));
         let configurations = item.items("/properties/ipConfigurations").map(|one| IpConfiguration {
-            key: one.reference("/id"),
             address: one.owned("/properties/privateIPAddress"),
             is_primary: one.flag("/properties/primary"),
             subnet: one.reference("/properties/subnet/id"),
@@ -165,8 +177,8 @@ impl Wire for PublicAddress {
             dns_name: item.owned("/properties/dnsSettings/fqdn"),
             bound_to: item.reference("/properties/ipConfiguration/id"),
             ends_with: item.text("/properties/deleteOption").map(|option| option.eq_ignore_ascii_case("delete")),
-            is_binding_unsaid: item.is_unsaid("/properties/ipConfiguration"),
-            is_name_unsaid: item.is_unsaid("/properties/dnsSettings"),
+            is_binding_unsaid: is_open(item.0, "properties/ipConfiguration/id"),
+            is_name_unsaid: is_open(item.0, "properties/dnsSettings/fqdn"),
         })
     }
 }
@@ -231,7 +243,7 @@ impl Side {
 }
 
 impl Wire for SecurityGroup {
-    const PARTS: &'static [&'static str] = &["securityRules", "defaultSecurityRules"];
+    const PATHS: &'static [&'static str] = &["properties!/securityRules[]/properties!", "properties!/defaultSecurityRules[]/properties!"];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let head = Head::read(item)?;

@@ -31,7 +31,7 @@ impl Subscription {
 }
 
 impl Wire for Subscription {
-    const HAS_PROPERTIES: bool = false;
+    const PATHS: &'static [&'static str] = &[];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let id = item.text("/subscriptionId").or_else(|| item.text("/id")?.rsplit('/').next());
@@ -61,7 +61,7 @@ pub(crate) struct Location {
 }
 
 impl Wire for Location {
-    const HAS_PROPERTIES: bool = false;
+    const PATHS: &'static [&'static str] = &[];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let region = item.text("/name").and_then(ids::location).ok_or_else(|| Refused::new("", "a location has no name"))?;
@@ -116,7 +116,7 @@ fn fits(pattern: &str, action: &str) -> bool {
 }
 
 impl Wire for Permission {
-    const HAS_PROPERTIES: bool = false;
+    const PATHS: &'static [&'static str] = &[];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let patterns = |pointer: &str| item.texts(pointer).map(str::to_lowercase).collect();
@@ -132,7 +132,7 @@ pub(crate) struct Descendant {
 }
 
 impl Wire for Descendant {
-    const HAS_PROPERTIES: bool = false;
+    const PATHS: &'static [&'static str] = &[];
 
     fn lenient(item: Item<'_>) -> Result<Self, Refused> {
         let kind = item.text("/type").unwrap_or_default().to_lowercase();

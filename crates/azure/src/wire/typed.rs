@@ -99,7 +99,7 @@ fn common(head: Head, profiles: &Profiles<'_>) -> Machine {
         managed_by: None,
         is_dedicated: false,
         power: power(profiles.statuses.iter().filter_map(|status| filled(status.code.as_ref()))),
-        is_partial: profiles.hardware.is_none() || storage.is_none() || profiles.network.is_none(),
+        is_partial: false,
     }
 }
 

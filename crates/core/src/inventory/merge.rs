@@ -10,7 +10,7 @@ use super::members;
 use crate::estate::{Fence, FieldChange, Known, digest};
 use crate::model::attributes::{self, FactGroup};
 use crate::model::{Kind, Provider, Resource};
-use crate::source::STATE;
+use crate::source::{STATE, TAGS};
 
 /// Whether absences of the two groups of facts are proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,7 @@ pub(crate) fn read_narrowly(
     Some(taken.fields)
 }
 
-/// Keeps from `old` the named attributes, and where it is named the state, that `read` does not show: nobody looked. The state of another life under the
+/// Keeps from `old` the named attributes, and where they are named the state and the tags, that `read` does not show: nobody looked. The state of another life under the
 /// same id says nothing of this one.
 pub(super) fn keep_unread<'a>(read: &mut Resource, old: &Resource, names: impl IntoIterator<Item = &'a String>) {
     for name in names {
@@ -123,6 +123,9 @@ pub(super) fn keep_unread<'a>(read: &mut Resource, old: &Resource, names: impl I
                 read.state = read.state.take().or_else(|| old.state.clone());
             }
             continue;
+        }
+        if name == TAGS && read.tags.is_empty() {
+            read.tags.clone_from(&old.tags);
         }
         if let (None, Some(value)) = (read.attributes.get(name), old.attributes.get(name)) {
             read.attributes.insert(name.clone(), value.clone());

@@ -100,10 +100,35 @@ fn a_state_that_was_not_read_is_not_that_of_another_life() {
 }
 
 #[test]
-fn no_attribute_is_called_as_the_state_is() {
+fn no_attribute_is_called_as_the_state_or_the_tags_are() {
     for kind in Kind::ALL {
-        assert!(crate::model::attributes::find(*kind, STATE).is_none(), "{kind}");
+        for name in [STATE, TAGS] {
+            assert!(crate::model::attributes::find(*kind, name).is_none(), "{kind}");
+        }
     }
+}
+
+#[test]
+fn tags_that_were_not_read_stay() {
+    let tagged = |tags: &[(&str, &str)]| Resource {
+        tags: tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        ..machine(json!({}))
+    };
+    let mut estate = Estate::default();
+    let _ = take(&mut estate, &complete([tagged(&[("env", "prod"), ("app", "web")])]), 1);
+    let unread = |machine: Resource| {
+        let mut read = complete([machine]);
+        read.unread.insert(key(&instances(), "i-1"), [TAGS.to_owned()].into());
+        read
+    };
+    let _ = take(&mut estate, &unread(tagged(&[])), 2);
+    assert_eq!(row(&estate).resource.tags.len(), 2);
+    assert!(estate.dirty.journal.is_empty());
+    // Tags that are shown are all that there are.
+    let _ = take(&mut estate, &unread(tagged(&[("env", "test")])), 3);
+    assert_eq!(json!(row(&estate).resource.tags), json!({"env": "test"}));
+    let _ = take(&mut estate, &complete([tagged(&[])]), 4);
+    assert!(row(&estate).resource.tags.is_empty());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::*;
 use crate::estate::{Dirty, End, EndCause, Estate, Fence, JournalKind, Known, KnownScope};
 use crate::model::{Key, Kind, Outcome, Provider, Region, Relation, RelationType, Resource, Scope, SourceName, Vital};
 use crate::ownership::Ownership;
-use crate::source::{Pull, STATE, SourceError};
+use crate::source::{Pull, STATE, SourceError, TAGS};
 use crate::testing::{coverage, everywhere, key, minute, pull, relation, resource, scope, source};
 
 const A: &str = "111111111111";
