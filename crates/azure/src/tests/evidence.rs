@@ -198,3 +198,51 @@ async fn what_a_machine_has_from_others_is_never_taken_in_part() {
         assert!(is_unread || member.attributes.contains_key("purchase"));
     }
 }
+
+#[tokio::test]
+async fn an_interface_that_is_named_and_not_listed_takes_nothing_away() {
+    let mut world = World::new();
+    let mut group = world.subscription("prod").group("virtualMachines", "westeurope");
+    let nsg = group.nsg("nsg").allow(100, "Tcp", "443", "Internet").id();
+    let pool = group.load_balancer("front").pool("web", 443, 8443).pool_id("web");
+    let plain = group.vm("plain").nsg(&nsg).pool(&pool).id();
+    let set = group.uniform_set("workers", 1).nsg(&nsg).id();
+    let sim = start(world);
+    // As when it was attached between two lists.
+    sim.faults(vec![
+        Fault::new(Effect::EmptyList).operation("networkInterfaces.list"),
+        Fault::new(Effect::EmptyList).operation("virtualMachineScaleSets.networkInterfaces.list"),
+    ]);
+    let pull = setup(&sim).pull().await;
+    assert_eq!(incomplete(&pull), Vec::<String>::new());
+    for id in [plain, format!("{set}/virtualMachines/0")] {
+        let machine = resource(&pull, &id);
+        for name in ["private_addresses", "macs", "subnet"] {
+            assert!(!machine.attributes.contains_key(name) && pull.unread[&machine.key].contains(name), "{id}: {name}");
+        }
+        assert!(pull.unread_edges[&machine.key].contains(&RelationType::ProtectedBy), "{id}");
+    }
+    assert!(pull.unread_edges[&Key::azure(&pool).unwrap()].contains(&RelationType::RoutesTo));
+}
+
+#[tokio::test]
+async fn what_machines_tell_of_others_stays_where_they_were_not_read() {
+    let mut world = World::new();
+    let mut group = world.subscription("prod").group("rg", "westeurope");
+    let pool = group.load_balancer("front").pool("web", 443, 8443).pool_id("web");
+    let set = group.flexible_set("workers").id();
+    group.vm("web").pool(&pool).public_ip("198.51.100.7").member_of(&set);
+    let sim = start(world);
+    let nobody_says = |pull: &Pull, id: &str, relation: RelationType| {
+        pull.unread_edges.get(&Key::azure(id).unwrap()).is_some_and(|relations| relations.contains(&relation))
+    };
+    let whole = setup(&sim).pull().await;
+    let address = all_of(&whole, Kind::PublicAddress)[0].native_id.clone();
+    assert!(!nobody_says(&whole, &pool, RelationType::RoutesTo) && !nobody_says(&whole, &address, RelationType::AttachedTo));
+    sim.faults(vec![Fault::new(Effect::Deny).operation("virtualMachines.list")]);
+    let pull = setup(&sim).pull().await;
+    assert!(nobody_says(&pull, &pool, RelationType::RoutesTo) && nobody_says(&pull, &address, RelationType::AttachedTo));
+    // How many there should be is not told by how many were read.
+    let set = resource(&pull, &set);
+    assert!(set.attributes.contains_key("desired_size") || pull.unread[&set.key].contains("desired_size"), "{:?}", set.attributes);
+}

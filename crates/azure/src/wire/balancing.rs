@@ -305,7 +305,7 @@ fn pools_of_rule(gateway: Item<'_>, rule: Item<'_>) -> Vec<(Key, Option<Key>)> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 mod tests {
     use serde_json::json;
 
@@ -322,5 +322,44 @@ mod tests {
         let pools = LoadBalancer::lenient(Item(&item)).unwrap().0.pools;
         let leads_to: Vec<&str> = pools.iter().flat_map(|pool| &pool.balancers).map(crate::ids::path).collect();
         assert_eq!(leads_to, [format!("{balancer}west").to_lowercase()]);
+    }
+
+    #[test]
+    fn a_member_that_is_left_open_is_not_none() {
+        let id = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/loadBalancers/front";
+        let is_taken = |members: serde_json::Value| {
+            let pool = json!({"id": format!("{id}/backendAddressPools/web"), "properties": {"loadBalancerBackendAddresses": members}});
+            let item = json!({"id": id, "properties": {"backendAddressPools": [pool]}});
+            let raw = serde_json::value::to_raw_value(&item).unwrap();
+            crate::wire::known(&raw, LoadBalancer::lenient(Item(&item)).unwrap()).is_ok()
+        };
+        assert!(is_taken(json!([])) && is_taken(json!([{"properties": {"ipAddress": "10.0.0.1"}}])));
+        for open in [
+            json!(null),
+            json!([null]),
+            json!([{"properties": null}]),
+            json!([{"properties": {"ipAddress": null}}]),
+            json!([{"properties": {"networkInterfaceIPConfiguration": {"id": null}}}]),
+        ] {
+            assert!(!is_taken(open.clone()), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_passes_tcp_on_as_well() {
+        let id = "/subscriptions/s/resourceGroups/rg/providers/Microsoft.Network/applicationGateways/gw";
+        let reference = |part: &str| json!({"id": format!("{id}/{part}")});
+        let item = json!({"id": id, "properties": {
+            "frontendPorts": [{"id": format!("{id}/frontendPorts/p"), "properties": {"port": 5432}}],
+            "backendAddressPools": [{"id": format!("{id}/backendAddressPools/db"), "properties": {}}],
+            "backendSettingsCollection": [{"id": format!("{id}/backendSettingsCollection/s"), "properties": {"port": 6432, "protocol": "Tcp"}}],
+            "listeners": [{"id": format!("{id}/listeners/l"), "properties": {"frontendPort": reference("frontendPorts/p"), "protocol": "Tcp"}}],
+            "routingRules": [{"properties": {"listener": reference("listeners/l"), "backendAddressPool": reference("backendAddressPools/db"),
+                "backendSettings": reference("backendSettingsCollection/s")}}]}});
+        let gateway = Gateway::lenient(Item(&item)).unwrap().0;
+        let tcp = |port: i64| Door { port: Some(port), protocol: Some("Tcp".to_owned()) };
+        assert_eq!(gateway.routes.iter().map(|route| &route.door).collect::<Vec<_>>(), [&tcp(5432)]);
+        assert!(gateway.routes[0].pool.is_some());
+        assert_eq!(gateway.pools[0].doors, [tcp(6432)]);
     }
 }
