@@ -49,6 +49,8 @@ actions! {
     /// Network's own API under compute's name; its versions are older ones.
     SET_INTERFACES = "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces/read", "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces", Network, "2018-10-01";
     SET_ADDRESSES = "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses/read", "Microsoft.Compute/virtualMachineScaleSets/publicIPAddresses", Network, "2018-10-01";
+    /// No call: the action by which Resource Graph shows the same interfaces.
+    SET_INTERFACE_ROWS = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/networkInterfaces/read", "Microsoft.Compute/virtualMachineScaleSets/networkInterfaces", ResourceGraph, "2022-10-01";
     DISKS = "Microsoft.Compute/disks/read", "Microsoft.Compute/disks", Compute, "2024-03-02";
     SIZES = "Microsoft.Compute/skus/read", "Microsoft.Compute/skus", Compute, "2021-07-01";
     INTERFACES = "Microsoft.Network/networkInterfaces/read", "Microsoft.Network/networkInterfaces", Network, "2024-03-01";

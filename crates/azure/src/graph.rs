@@ -61,7 +61,7 @@ const MACHINES: Query = resources("microsoft.compute/virtualmachines", action::M
 const SETS: Query = resources("microsoft.compute/virtualmachinescalesets", action::SETS);
 const SET_MACHINES: Query = of_compute("microsoft.compute/virtualmachinescalesets/virtualmachines", action::SET_MACHINES);
 const SET_INTERFACES: Query =
-    of_compute("microsoft.compute/virtualmachinescalesets/virtualmachines/networkinterfaces", action::SET_INTERFACES);
+    of_compute("microsoft.compute/virtualmachinescalesets/virtualmachines/networkinterfaces", action::SET_INTERFACE_ROWS);
 const DISKS: Query = resources("microsoft.compute/disks", action::DISKS);
 const INTERFACES: Query = resources("microsoft.network/networkinterfaces", action::INTERFACES);
 const NETWORKS: Query = resources("microsoft.network/virtualnetworks", action::NETWORKS);

@@ -70,26 +70,21 @@ pub const KINDS: [Kind; 14] = [
     Kind::Pool,
 ];
 
-/// The actions that the source needs at each subscription that it reads; `deploy/azure/reader-role.json` gives exactly these.
-pub const ACTIONS: &[&str] = &[
-    action::PERMISSIONS.name,
-    action::DISKS.name,
-    action::SIZES.name,
-    action::SET_INTERFACES.name,
-    action::SET_ADDRESSES.name,
-    action::SETS.name,
-    action::SET_MACHINES.name,
-    action::MACHINES.name,
-    action::GATEWAYS.name,
-    action::BALANCERS.name,
-    action::INTERFACES.name,
-    action::SECURITY_GROUPS.name,
-    action::ADDRESSES.name,
-    action::NETWORKS.name,
-    action::LOCATIONS.name,
-    action::SUBSCRIPTIONS.name,
-    action::GROUPS.name,
-];
+/// The actions that the source needs at each subscription that it reads. `deploy/azure/reader-role.json` gives exactly these and [`INDEX_ACTIONS`].
+pub const ACTIONS: &[&str] = &names(&doctor::NEEDED);
+
+/// What it needs besides to read by Resource Graph.
+pub const INDEX_ACTIONS: &[&str] = &[action::SET_INTERFACE_ROWS.name];
+
+const fn names<const N: usize>(actions: &[action::Action; N]) -> [&'static str; N] {
+    let mut names = [""; N];
+    let mut at = 0;
+    while at < N {
+        names[at] = actions[at].name;
+        at += 1;
+    }
+    names
+}
 
 /// The action that is needed at a management group whose subscriptions are to be read; `deploy/azure/management-group-role.json` gives it.
 pub const MANAGEMENT_GROUP_ACTIONS: &[&str] = &[action::MANAGEMENT_GROUP.name];
@@ -265,7 +260,7 @@ impl AzureSource {
             }
         };
         let (mut lists, permissions) = futures::join!(read.boxed(), listing.permissions().boxed());
-        map::narrow(&mut lists, &permissions);
+        map::narrow(&mut lists, &permissions, self.config.collector);
         let machines = lists.machines.items.iter().chain(&lists.set_machines.items);
         let wanted: BTreeSet<(Region, String)> =
             machines.filter_map(|machine| Some((machine.head.region.clone()?, machine.size.clone()?))).collect();

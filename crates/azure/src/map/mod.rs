@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::Map;
 
 pub(crate) use self::places::account_resource;
+use crate::Collector;
 use crate::action::{self, Action};
 use crate::error::{Fault, Reason};
 use crate::ids;
@@ -82,7 +83,11 @@ impl Found {
 /// role gives, any list may be such a part.
 ///
 /// Source: Azure role-based access control, "Understand scope".
-pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
+pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>, collector: Collector) {
+    let set_interfaces = match collector {
+        Collector::Arm => action::SET_INTERFACES,
+        Collector::ResourceGraph => action::SET_INTERFACE_ROWS,
+    };
     let is_given = |action: Action| permissions.items.iter().any(|permission| permission.gives(action.name));
     let note = |action: Action, fault: &mut Option<Fault>| {
         if fault.is_some() {
@@ -115,7 +120,7 @@ pub(crate) fn narrow(lists: &mut Lists, permissions: &Listed<Permission>) {
     // Without a set there is nothing that a role could hide.
     if lists.sets.items.iter().any(|set| set.is_flexible != Some(true)) {
         note(action::SET_MACHINES, &mut lists.set_machines.fault);
-        note(action::SET_INTERFACES, &mut lists.set_interfaces.fault);
+        note(set_interfaces, &mut lists.set_interfaces.fault);
     }
     if lists.set_interfaces.items.iter().any(|nic| nic.public_addresses().next().is_some()) {
         note(action::SET_ADDRESSES, &mut lists.set_addresses.fault);

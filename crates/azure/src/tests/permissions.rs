@@ -29,9 +29,11 @@ fn scopes(role: &str) -> Value {
 
 #[test]
 fn the_roles_give_exactly_the_declared_actions() {
-    assert_eq!(actions(ROLE), crate::ACTIONS);
-    assert_eq!(actions(GROUP_ROLE), crate::MANAGEMENT_GROUP_ACTIONS);
+    let mut declared = [crate::ACTIONS, crate::INDEX_ACTIONS].concat();
     assert!(crate::ACTIONS.is_sorted());
+    declared.sort_unstable();
+    assert_eq!(actions(ROLE), declared);
+    assert_eq!(actions(GROUP_ROLE), crate::MANAGEMENT_GROUP_ACTIONS);
     assert!(crate::ACTIONS.iter().chain(crate::MANAGEMENT_GROUP_ACTIONS).all(|action| action.ends_with("/read") && !action.contains('*')));
 }
 
@@ -169,8 +171,11 @@ async fn each_action_is_needed_and_missed_by_name() {
     for action in &all {
         let given: Vec<String> = all.iter().filter(|given| *given != action).cloned().collect();
         sim.edit(|world| may(world, &account, &given, &[]));
-        let source = setup(&sim).build();
-        let pulled = source.pull(&Notes::default()).await;
+        // What only the index needs is missed by nobody else.
+        let is_for_index = crate::INDEX_ACTIONS.contains(&action.as_str());
+        let collector = if is_for_index { Collector::ResourceGraph } else { Collector::Arm };
+        let setup = || setup(&sim).with(|config| config.collector = collector);
+        let pulled = setup().build().pull(&Notes::default()).await;
         let gaps = gaps(&pulled);
         assert!(!gaps.is_empty(), "without {action} a pull is as whole as with it");
         let said = gaps.iter().chain(pulled.iter().flat_map(|pull| pull.remarks.iter().map(|remark| &remark.text)));
@@ -179,7 +184,7 @@ async fn each_action_is_needed_and_missed_by_name() {
             assert_eq!(outcome(pull, &account, Kind::Account), Outcome::Complete, "{action}");
         }
 
-        let findings = setup(&sim).build().doctor().await;
+        let findings = setup().build().doctor().await;
         let found: Vec<_> = findings.iter().filter(|finding| finding.outcome != Health::Ok).collect();
         let [finding] = found.as_slice() else { panic!("{action}: {found:?}") };
         assert!(finding.outcome == Health::Error && finding.text.contains(action.as_str()), "{finding:?}");
@@ -227,4 +232,19 @@ async fn a_role_at_a_group_proves_no_absence() {
     let pull = setup(&sim).pull().await;
     assert_eq!(outcome(&pull, &account, Kind::Instance), Outcome::Denied);
     assert!(error(&pull, &account, Kind::Instance).contains("lists show a part"));
+}
+
+#[tokio::test]
+async fn the_role_shows_the_same_to_both_collectors() {
+    let (mut world, account) = furnished();
+    may(&mut world, &account, &actions(ROLE), &[]);
+    let sim = start(world);
+    let listed = setup(&sim).pull().await;
+    let source = setup(&sim).with(|config| config.collector = Collector::ResourceGraph).build();
+    let indexed = pull(&source).await;
+    assert_eq!(incomplete(&indexed), Vec::<String>::new());
+    assert_eq!(keys(&indexed), keys(&listed));
+    assert_eq!(indexed.relations.keys().collect::<Vec<_>>(), listed.relations.keys().collect::<Vec<_>>());
+    let findings = source.doctor().await;
+    assert!(findings.iter().all(|finding| finding.outcome == Health::Ok), "{findings:?}");
 }
