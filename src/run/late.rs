@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use crate::estate::Estate;
 use crate::inventory::Coverage;
-use crate::model::{Account, Key, Kind, Receipts, Scope, SourceName};
+use crate::model::{Account, EdgeId, Key, Kind, Receipts, RelationType, Scope, SourceName};
 use crate::source::{Presence, Pull, Remark, STATE, Source};
 use dewpoint_core::source::facts::from_neighbours;
 
@@ -32,6 +34,7 @@ pub(super) async fn confirm_absences(
         let mut tally = Tally::default();
         // What is there, or may be: the index told nothing of it to anybody.
         let mut untold = BTreeSet::new();
+        let mut doubts: BTreeMap<Scope, Vec<String>> = BTreeMap::new();
         let mut answers = source.look_up(&keys, context.meter).await;
         for (key, (_, scope)) in absent {
             match answers.remove(&key) {
@@ -44,11 +47,18 @@ pub(super) async fn confirm_absences(
                 answer => {
                     tally.unknown += 1;
                     let error = answer.and_then(Result::err).map_or_else(|| "no answer came".to_owned(), |error| error.to_string());
-                    let why = format!("its index does not show {key}, and whether that is gone could not be asked: {error}");
-                    pull.receipts.doubt(&scope, &why);
+                    doubts.entry(scope).or_default().push(format!("{key}: {error}"));
                     untold.insert(key);
                 }
             }
+        }
+        for (scope, unknown) in doubts {
+            let Some(first) = unknown.first() else { continue };
+            let count = unknown.len();
+            let why = format!(
+                "its index does not show {count} known resources of which could not be asked whether they are gone; the first: {first}"
+            );
+            pull.receipts.doubt(&scope, &why);
         }
         let accounts: BTreeSet<&Account> =
             untold.iter().filter_map(|key| estate.resources.get(key)).map(|known| &known.resource.account).collect();
@@ -101,27 +111,58 @@ fn take(estate: &Estate, pull: &mut Pull, key: &Key, resource: crate::model::Res
     pull.resources.insert(key.clone(), Arc::new(resource));
 }
 
-/// Keeps what the index would have told of others out of what it left out: edges, and the attributes that a listing has from its neighbours' listings. A
-/// machine has its addresses from its interfaces, and those have theirs from public addresses, so that two steps are taken.
+/// Keeps what the index would have told of others out of what it left out: edges, and what a listing has from its neighbours' listings. What was read is
+/// taken all the same; only what it lacks stays.
 fn keep_around(estate: &Estate, pull: &mut Pull, untold: &BTreeSet<Key>) {
-    let mut around = untold.clone();
-    for _ in 0..STEPS {
-        let touched = estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to));
-        let next: Vec<Key> = touched.flat_map(|id| [id.from.clone(), id.to.clone()]).collect();
-        around.extend(next);
-    }
+    let around = around(estate, untold);
     for id in estate.edges.keys().filter(|id| around.contains(&id.from) || around.contains(&id.to)) {
         pull.unread_edges.entry(id.proving_end().clone()).or_default().insert(id.relation);
     }
     for key in around.difference(untold) {
         let (Some(resource), Some(known)) = (pull.resources.get_mut(key), estate.resources.get(key)) else { continue };
-        let names = from_neighbours(known.resource.kind).iter().filter(|name| known.resource.attributes.contains_key(**name));
-        for name in names {
-            Arc::make_mut(resource).attributes.remove(*name);
-            pull.unread.entry(key.clone()).or_default().insert((*name).to_owned());
+        for name in from_neighbours(known.resource.kind) {
+            let Some(before) = known.resource.attributes.get(*name) else { continue };
+            match resource.attributes.get(*name).map(|read| both(before, read)) {
+                None => {
+                    pull.unread.entry(key.clone()).or_default().insert((*name).to_owned());
+                }
+                Some(Some(both)) => {
+                    Arc::make_mut(resource).attributes.insert((*name).to_owned(), both);
+                }
+                Some(None) => {}
+            }
         }
     }
 }
 
-/// Steps along edges that a fact takes on its way to a resource.
-const STEPS: usize = 2;
+/// Whoever has facts by way of what is not told. A machine has its addresses from its interfaces, and those have theirs from public addresses, so that two
+/// steps are taken, along the edges that facts come by; what lies in a resource group has only its manager from it.
+fn around(estate: &Estate, untold: &BTreeSet<Key>) -> BTreeSet<Key> {
+    let mut around = untold.clone();
+    for step in 0..2 {
+        let is_way = |id: &EdgeId| match id.relation {
+            RelationType::AttachedTo | RelationType::RoutesTo | RelationType::MemberOf => {
+                around.contains(&id.from) || around.contains(&id.to)
+            }
+            RelationType::Contains => step == 0 && untold.contains(&id.from),
+            _ => false,
+        };
+        let next: Vec<Key> = estate.edges.keys().filter(|id| is_way(id)).flat_map(|id| [id.from.clone(), id.to.clone()]).collect();
+        around.extend(next);
+    }
+    around
+}
+
+/// What is known and what was read, where the latter may lack something: of lists all that is in either, of counts the greater. `None` where what was read
+/// stands as it is.
+fn both(known: &Value, read: &Value) -> Option<Value> {
+    match (known, read) {
+        (Value::Array(known), Value::Array(read)) => {
+            let texts = |list: &[Value]| list.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+            let both: BTreeSet<String> = texts(known).into_iter().chain(texts(read)).collect();
+            Some(Value::Array(both.into_iter().map(Value::String).collect()))
+        }
+        (Value::Number(before), Value::Number(now)) => (before.as_u64() > now.as_u64()).then(|| known.clone()),
+        _ => None,
+    }
+}

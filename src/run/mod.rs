@@ -259,7 +259,10 @@ pub async fn read(context: &Context<'_>, sources: &[Box<dyn Source>], options: &
     let (mut pull, coverage) = inventory::gather(answers.into_iter().collect(), configured)?;
     if sources.iter().any(|source| source.lists_late()) {
         let loaded = context.ledger.load_estate_beside(&pull.resources).await?;
-        late::confirm_absences(context, sources, &loaded.estate, &coverage, &mut pull).await;
+        tokio::select! {
+            () = late::confirm_absences(context, sources, &loaded.estate, &coverage, &mut pull) => {}
+            _ = interrupt.wait_for(|stop| *stop) => return Err(RunError::Interrupted),
+        }
     }
     context.meter.pulled();
     Ok(Reading { pull, coverage, fence, failed })

@@ -171,6 +171,36 @@ fn an_interface_that_is_left_out_and_cannot_be_asked_about_takes_nothing_from_it
 }
 
 #[test]
+fn what_is_read_is_taken_though_its_neighbour_is_not_told() {
+    let mut azure = Azure::new();
+    let mut group = azure.subscription("prod").group("rg", "westeurope");
+    let (near, beside) = (group.vm("near-1").ip("10.0.0.20").public_ip("198.51.100.7").id(), group.vm("beside-1").ip("10.0.0.30").id());
+    let cloud = SimulatedAzure::start(azure, "", TIMERS);
+    cloud.sync(0);
+    cloud.configure(GRAPH, TIMERS);
+    assert_eq!(counts(&cloud.sync(0)), none());
+    let body = r#"{"totalRecords": 0, "count": 0, "resultTruncated": "false", "data": []}"#.to_owned();
+    let nothing = Effect::Mishap(Mishap::Answer { status: 200, headers: BTreeMap::new(), body });
+    let left_out = Fault::new(nothing).operation("resourceGraph").contains("microsoft.network/publicipaddresses'");
+    cloud.sim.faults(vec![left_out, Fault::new(Effect::Deny).operation("publicIPAddresses.get")]);
+    cloud.sim.edit(|azure| {
+        for nic in azure.subscription("prod").nics.values_mut() {
+            let address = &mut nic.configurations[0].private_ip;
+            *address = address.replace("10.0.0.", "10.0.1.");
+        }
+    });
+    cloud.sync(3);
+    let addresses = |id: &str, name: &str| cloud.json(&["show", &format!("azure:{id}")], 0)["attributes"][name].clone();
+    assert_eq!(addresses(&beside, "private_addresses"), serde_json::json!(["10.0.1.30"]));
+    let of_near = addresses(&near, "private_addresses");
+    assert!(of_near.as_array().is_some_and(|list| list.contains(&"10.0.1.20".into())), "{of_near}");
+    assert_eq!(addresses(&near, "public_addresses"), serde_json::json!(["198.51.100.7"]), "nobody says that it has lost it");
+    cloud.sim.faults(Vec::new());
+    cloud.sync(0);
+    assert_eq!(addresses(&near, "private_addresses"), serde_json::json!(["10.0.1.20"]));
+}
+
+#[test]
 fn what_can_no_longer_be_read_stays() {
     let mut azure = Azure::generated(2, 2, 40);
     let denied = azure.subscription("sub-1").id.clone();

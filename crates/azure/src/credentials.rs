@@ -69,7 +69,7 @@ impl Maker {
     /// A text without the secret that was sent, should an answer repeat it.
     fn redacted(&self, text: String) -> String {
         match &self.credential {
-            Credential::ClientSecret { secret, .. } if !secret.expose_secret().is_empty() => text.replace(secret.expose_secret(), REDACTED),
+            Credential::ClientSecret { secret, .. } => without(text, secret.expose_secret()),
             _ => text,
         }
     }
@@ -215,7 +215,8 @@ impl TokenSource {
 
     /// Tells a refusal from a failure to ask.
     fn failed(&self, error: &azure_core::Error) -> HttpError {
-        let words = self.maker.redacted(words(error));
+        // A secret across the cut would not be found behind it.
+        let words: String = self.maker.redacted(words(error)).chars().take(WORDS_MAX).collect();
         let kind = match status(error) {
             Some(status @ (429 | 500..)) => HttpErrorKind::Unavailable { said: said(status, words) },
             Some(status) => HttpErrorKind::Unauthorised { said: said(status, words) },
@@ -225,6 +226,19 @@ impl TokenSource {
         };
         self.error(kind)
     }
+}
+
+/// A text without a secret, as it is and as forms and URLs write it.
+fn without(text: String, secret: &str) -> String {
+    if secret.is_empty() {
+        return text;
+    }
+    let of_form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let of_url = of_form.replace('+', "%20");
+    // Some leave the tilde, which Entra's secrets have, as it is.
+    let plain = [&of_form, &of_url].map(|spelling| spelling.replace("%7E", "~"));
+    let spellings = [secret, &of_form, &of_url].into_iter().chain(plain.iter().map(String::as_str));
+    spellings.fold(text, |text, spelling| text.replace(spelling, REDACTED))
 }
 
 fn said(status: u16, words: String) -> Box<Said> {
@@ -260,7 +274,7 @@ fn is_file(error: &azure_core::Error) -> bool {
 /// Longest text of the platform's that is passed on, in characters.
 const WORDS_MAX: usize = 600;
 
-/// The platform's words on one line, without the SDK's advice behind them.
+/// The platform's words on one line, uncut, without the SDK's advice behind them.
 fn words(error: &azure_core::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     for part in std::iter::once(error.to_string()).chain(causes(error).map(ToString::to_string)) {
@@ -269,8 +283,7 @@ fn words(error: &azure_core::Error) -> String {
             parts.push(part);
         }
     }
-    let line = parts.join(": ");
-    line.chars().take(WORDS_MAX).collect()
+    parts.join(": ")
 }
 
 #[async_trait]
@@ -315,4 +328,17 @@ pub(crate) fn mend(text: &str) -> Option<&'static str> {
         "50034" | "700082" | "50173" => "log in again with `az login`",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_in_each_spelling() {
+        for text in ["is s~e+c r&t here", "is s~e%2Bc%20r%26t here", "is s%7Ee%2Bc+r%26t here"] {
+            assert_eq!(without(text.to_owned(), "s~e+c r&t"), format!("is {REDACTED} here"), "{text}");
+        }
+        assert_eq!(without("text".to_owned(), ""), "text");
+    }
 }

@@ -76,6 +76,7 @@ pub const ACTIONS: &[&str] = &names(&doctor::NEEDED);
 /// What it needs besides to read by Resource Graph.
 pub const INDEX_ACTIONS: &[&str] = &[action::SET_INTERFACE_ROWS.name];
 
+#[expect(clippy::indexing_slicing, reason = "it runs while this is compiled")]
 const fn names<const N: usize>(actions: &[action::Action; N]) -> [&'static str; N] {
     let mut names = [""; N];
     let mut at = 0;
@@ -310,6 +311,7 @@ impl AzureSource {
     fn add_unread(&self, pull: &mut Pull, member: &Member, fault: &Fault, progress: &dyn Progress) -> Result<(), SourceError> {
         for kind in KINDS {
             let scope = Scope { provider: Provider::Azure, account: member.account.clone(), region: Region::any(), kind };
+            progress.scope_started(&self.config.name, &scope);
             let mut found = Found::default();
             let mut fault = Some(fault);
             if kind == Kind::Account

@@ -70,7 +70,7 @@ struct Page<'a> {
 /// Reads a whole list. What was read before a fault comes back beside it.
 ///
 /// A page may be short or empty and still lead on. `nextLink` is followed as it was given, to the configured origin only: the client sees to that, and sends
-/// nothing elsewhere. A provider that is not registered in the subscription has nothing to list.
+/// nothing elsewhere.
 ///
 /// Source: github.com/Azure/azure-resource-manager-rpc, "Paging".
 pub(crate) async fn list<T: Wire>(calls: &Calls<'_>, action: Action, account: Option<&Account>, first: Request) -> Listed<T> {
@@ -78,6 +78,18 @@ pub(crate) async fn list<T: Wire>(calls: &Calls<'_>, action: Action, account: Op
     listed.fault = pages(calls, action, account, first, &mut listed).await.err();
     listed.judge(action);
     listed
+}
+
+/// The list of a type in a whole subscription. A provider that is not registered there has nothing to list.
+pub(crate) async fn list_all<T: Wire>(calls: &Calls<'_>, action: Action, account: &Account, first: Request) -> Listed<T> {
+    let listed = list(calls, action, Some(account), first).await;
+    match &listed.fault {
+        Some(fault) if fault.reason == Reason::Unregistered => {
+            tracing::info!(action = action.name, "Nothing to list: {fault}");
+            Listed::default()
+        }
+        _ => listed,
+    }
 }
 
 async fn pages<T: Wire>(
@@ -93,10 +105,6 @@ async fn pages<T: Wire>(
     for number in 1..=PAGES_MAX {
         let answer = match calls.send(action, account, request).await {
             Ok(answer) => answer,
-            Err(fault) if number == 1 && fault.reason == Reason::Unregistered => {
-                tracing::info!(action = action.name, "Nothing to list: {fault}");
-                return Ok(());
-            }
             Err(fault) if number == 1 => return Err(fault),
             Err(fault) => return Err(fault.after_a_page(number)),
         };

@@ -11,7 +11,7 @@ use crate::action::{
 use crate::arm::Calls;
 use crate::error::{Fault, Reason};
 use crate::ids::path;
-use crate::listing::{Listed, list};
+use crate::listing::{Listed, list, list_all};
 use crate::wire::Wire;
 use crate::wire::balancing::{Gateway, LoadBalancer};
 use crate::wire::compute::{Disk, Machine, RunState, ScaleSet, SetMachine};
@@ -63,7 +63,7 @@ impl Listing<'_> {
         for (name, value) in query {
             request = request.query(name, value);
         }
-        list(self.calls, action, Some(self.account), request).await
+        list_all(self.calls, action, self.account, request).await
     }
 
     pub(crate) async fn locations(&self) -> Listed<Location> {

@@ -16,7 +16,7 @@ use crate::arm::Calls;
 use crate::error::{Fault, Reason};
 use crate::ids::{self, path};
 use crate::listing::{Listed, list};
-use crate::lists::Lists;
+use crate::lists::{Listing, Lists};
 use crate::map::{Ground, Mapping};
 use crate::subscriptions::Member;
 use crate::wire::compute::SetMachine;
@@ -25,6 +25,12 @@ use crate::{AzureSource, directory};
 
 /// Resources asked for at the same time; the rate budget paces them as well.
 const AT_ONCE: usize = 16;
+
+/// More of one type than this in one subscription, and their list is read first.
+const LISTED_FROM: usize = 50;
+
+/// More instances of one uniform set than this, and the list of the set is read in their place.
+const SET_LISTED_FROM: usize = 10;
 
 /// Looks the keys up, each by itself: a list leaves out without a word what the identity may not see, while a single resource says 403 for that and 404 for
 /// what is not there. Only Azure's own word that the resource, or its group, is not there counts as gone.
@@ -69,6 +75,8 @@ enum Asset {
     SecurityGroup,
     Machine,
     SetMachine,
+    /// The instances of a uniform set: one list, where many are asked about.
+    SetMachines,
     Set,
     Interface,
     /// The interfaces of a uniform set: one list for all that are asked about, by the action that a pull needs as well.
@@ -115,7 +123,7 @@ impl Asset {
             Self::Network => NETWORKS,
             Self::SecurityGroup => SECURITY_GROUPS,
             Self::Machine => MACHINES,
-            Self::SetMachine => SET_MACHINES,
+            Self::SetMachine | Self::SetMachines => SET_MACHINES,
             Self::Set => SETS,
             Self::Interface => INTERFACES,
             Self::SetInterfaces => SET_INTERFACES,
@@ -137,7 +145,16 @@ impl Asset {
             Self::SecurityGroup => lists.security_groups = one.get(&[]).await?,
             Self::Machine => lists.machines = one.get(&[("$expand", "instanceView")]).await?,
             Self::SetMachine => lists.set_machines = one.set_machine().await?.map(|machine| machine.0),
-            Self::Set => lists.sets = one.get(&[]).await?,
+            Self::SetMachines => {
+                let machines: Listed<SetMachine> = one.list("virtualMachines").await?;
+                lists.set_machines = machines.map(|machine| machine.0);
+                lists.sets = One { action: SETS, ..one }.get(&[]).await?;
+            }
+            Self::Set => {
+                lists.sets = one.get(&[]).await?;
+                // Its members were not asked for, so that nothing is counted.
+                lists.machines.fault = Some(Fault::new(Reason::Failed, MACHINES, "not asked for"));
+            }
             Self::Interface => lists.interfaces = one.get(&[]).await?,
             Self::Disk => lists.disks = one.get(&[]).await?,
             Self::Address => lists.addresses = one.get(&[]).await?,
@@ -154,6 +171,26 @@ impl Asset {
             }
         }
         Ok(lists)
+    }
+}
+
+impl Asset {
+    /// The list of all such in the subscription; nothing for parts of something else.
+    async fn list(self, listing: &Listing<'_>) -> Lists {
+        let mut lists = Lists::default();
+        match self {
+            Self::Group => lists.groups = listing.groups().await,
+            Self::Network => lists.networks = listing.all(NETWORKS).await,
+            Self::SecurityGroup => lists.security_groups = listing.all(SECURITY_GROUPS).await,
+            Self::Machine => lists.machines = listing.all(MACHINES).await,
+            Self::Interface => lists.interfaces = listing.all(INTERFACES).await,
+            Self::Disk => lists.disks = listing.all(DISKS).await,
+            Self::Address => lists.addresses = listing.all(ADDRESSES).await,
+            Self::Balancer => lists.balancers = listing.all(BALANCERS).await,
+            Self::Gateway => lists.gateways = listing.all(GATEWAYS).await,
+            Self::Set | Self::SetMachine | Self::SetMachines | Self::SetInterfaces | Self::SetAddresses => {}
+        }
+        lists
     }
 }
 
@@ -202,6 +239,23 @@ impl One<'_> {
     }
 }
 
+/// What is read for each key. Where many instances of one set are asked about, its list is.
+fn assets(keys: &[(Key, Kind)]) -> BTreeMap<Key, (Asset, Key)> {
+    let mut assets: BTreeMap<Key, (Asset, Key)> =
+        keys.iter().filter_map(|(key, kind)| Some((key.clone(), Asset::of(key, *kind)?))).collect();
+    let mut instances: BTreeMap<Key, usize> = BTreeMap::new();
+    let set_of = |asset: Asset, id: &Key| if asset == Asset::SetMachine { ids::set_of(id) } else { None };
+    for set in assets.values().filter_map(|(asset, id)| set_of(*asset, id)) {
+        *instances.entry(set).or_default() += 1;
+    }
+    for asset in assets.values_mut() {
+        if let Some(set) = set_of(asset.0, &asset.1).filter(|set| instances.get(set).is_some_and(|count| *count > SET_LISTED_FROM)) {
+            *asset = (Asset::SetMachines, set);
+        }
+    }
+    assets
+}
+
 /// Asks about keys of one subscription.
 async fn in_subscription(
     source: &AzureSource,
@@ -218,29 +272,39 @@ async fn in_subscription(
         Ok(subscription) => subscription,
         Err(fault) => return fail(fault.error(&source.config.name)),
     };
-    let assets: BTreeSet<(Asset, Key)> = keys.iter().filter_map(|(key, kind)| Asset::of(key, *kind)).collect();
-    let reads = assets.into_iter().map(|(asset, id)| async move { (id.clone(), asset, asset.read(calls, account, &id).await) }.boxed());
+    let assets = assets(keys);
+    let resources = |lists: &Lists| {
+        let (directory, _) = directory(std::iter::once(lists));
+        let observed_at = source.config.clock.now();
+        let ground = Ground { subscription, lists, directory: &directory, elsewhere: None, sizes: &source.sizes, observed_at };
+        Mapping::new(&ground).all().into_iter().flat_map(|scoped| scoped.found.resources).collect::<Vec<_>>()
+    };
+    let mut found: BTreeMap<Key, Resource> = BTreeMap::new();
+    let mut open: BTreeMap<Asset, BTreeSet<&Key>> = BTreeMap::new();
+    for (asset, id) in assets.values() {
+        open.entry(*asset).or_default().insert(id);
+    }
+    let listing = Listing { calls, account };
+    for (asset, _) in open.iter().filter(|(_, ids)| ids.len() > LISTED_FROM) {
+        // What a list shows is there. It may leave things out without a word, so that each of the rest is asked for.
+        let listed = resources(&asset.list(&listing).await).into_iter().filter(|resource| !resource.region.is_any());
+        found.extend(listed.map(|resource| (resource.key.clone(), resource)));
+    }
+    let rest = open.iter().flat_map(|(asset, ids)| ids.iter().map(|id| (*asset, *id))).filter(|(_, id)| !found.contains_key(*id));
+    let reads = rest.map(|(asset, id)| async move { (id.clone(), asset, asset.read(calls, account, id).await) }.boxed());
     let reads: Vec<_> = reads.collect();
     let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
-    let mut found: BTreeMap<Key, Resource> = BTreeMap::new();
     let mut faults: BTreeMap<(Asset, Key), Fault> = BTreeMap::new();
     for (id, asset, answer) in answers {
         match answer {
-            Ok(lists) => {
-                let (directory, _) = directory(std::iter::once(&lists));
-                let observed_at = source.config.clock.now();
-                let ground =
-                    Ground { subscription, lists: &lists, directory: &directory, elsewhere: None, sizes: &source.sizes, observed_at };
-                let resources = Mapping::new(&ground).all().into_iter().flat_map(|scoped| scoped.found.resources);
-                found.extend(resources.map(|resource| (resource.key.clone(), resource)));
-            }
+            Ok(lists) => found.extend(resources(&lists).into_iter().map(|resource| (resource.key.clone(), resource))),
             Err(fault) => {
                 faults.insert((asset, id), fault);
             }
         }
     }
-    let answer = |key: &Key, kind: Kind| match Asset::of(key, kind) {
-        Some(asset) => match (found.get(key), faults.get(&asset)) {
+    let answer = |key: &Key, kind: Kind| match assets.get(key) {
+        Some(asset) => match (found.get(key), faults.get(asset)) {
             // What it lies in, and would say where, was not asked for: taken so, it would move to nowhere.
             (Some(resource), _) if resource.region.is_any() => {
                 let text = format!("{key} is shown without its location");
@@ -265,7 +329,8 @@ async fn in_subscription(
 fn bare(mut resource: Resource) -> Resource {
     // A machine of its own says what it buys; an instance of a uniform set does not.
     let is_told = resource.kind == Kind::Instance && ids::set_of(&resource.key).is_none();
-    for name in from_neighbours(resource.kind).iter().filter(|name| !(is_told && **name == "purchase")) {
+    let is_own = |name: &str| (is_told && name == "purchase") || name == "desired_size";
+    for name in from_neighbours(resource.kind).iter().filter(|name| !is_own(name)) {
         resource.attributes.remove(*name);
     }
     resource

@@ -78,7 +78,7 @@ pub const fn from_neighbours(kind: Kind) -> &'static [&'static str] {
             "managed_by",
         ],
         Kind::NetworkInterface => &["public_addresses", "delete_on_termination", "managed_by"],
-        Kind::ScalingGroup => &["sizes", "images", "member_count", "spot_share"],
+        Kind::ScalingGroup => &["sizes", "images", "member_count", "desired_size", "spot_share"],
         Kind::LoadBalancer => &["addresses", "dns_name"],
         Kind::Pool => &["member_count", "unresolved_members"],
         _ => &[],

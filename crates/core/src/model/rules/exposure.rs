@@ -6,7 +6,8 @@
 //! Where rules have priorities, the first that matches decides. A part of the traffic that rules let in exposes nothing where denies that come before them
 //! cover it from all of the world. A deny of some addresses, of some of the ports, or of a part of what is protected takes no exposure away.
 //!
-//! A rule about a part of what the group protects exposes that part, which counts like any other exposure.
+//! A rule about a part of what the group protects exposes that part, which counts like any other exposure. A rule that lets nothing in, since denies before it
+//! take all of it, is not told beside the wider ones that do.
 //!
 //! Source: Azure, "Network security groups" (security rules, augmented security rules).
 
@@ -207,11 +208,29 @@ struct Ingress<'a> {
 impl Ingress<'_> {
     /// Whether the world may use all of a part, or at least a piece that no deny takes.
     fn is_open(&self, part: &Part<'_>) -> bool {
-        FAMILIES.iter().any(|family| {
-            let open =
-                self.allowed.iter().filter(|((wide, priority), _)| wide.covers(part, *family) && !self.is_denied(part, *priority, *family));
-            part.is_in(*family) && family.is_covered_by(open.flat_map(|(_, ranges)| ranges))
+        FAMILIES.iter().any(|family| self.is_open_in(part, *family))
+    }
+
+    fn is_open_in(&self, part: &Part<'_>, family: Family) -> bool {
+        let open =
+            self.allowed.iter().filter(|((wide, priority), _)| wide.covers(part, family) && !self.is_denied(part, *priority, family));
+        part.is_in(family) && family.is_covered_by(open.flat_map(|(_, ranges)| ranges))
+    }
+
+    /// Whether a rule about exactly this part lets in anything: denies may take it from all that the rule names, and leave it to what a wider rule lets in
+    /// in the other family.
+    fn is_used(&self, part: &Part<'_>) -> bool {
+        let mut own = self.allowed.iter().filter(|((own, _), _)| own == part);
+        own.any(|((_, priority), ranges)| {
+            let lets_in = |family: &Family| ranges.iter().any(|range| family.has(range)) && !self.is_denied(part, *priority, *family);
+            FAMILIES.iter().any(|family| part.is_in(*family) && lets_in(family))
         })
+    }
+
+    /// Whether others, where a part is open, are open as well and have all of it.
+    fn is_told_by(&self, part: &Part<'_>, others: &[&Part<'_>]) -> bool {
+        let is_told = |family: Family| others.iter().any(|wide| wide.covers(part, family) && self.is_open_in(wide, family));
+        FAMILIES.iter().filter(|family| self.is_open_in(part, **family)).all(|family| is_told(*family))
     }
 
     /// Whether denies before a priority take all of a part from all of the world. What has no priority comes neither before nor after.
@@ -242,7 +261,9 @@ pub(super) fn open_to_world<'a>(rules: impl Iterator<Item = &'a Rule> + Clone) -
     let ingress = Ingress { allowed, denied, denied_ports };
     let parts: BTreeSet<&Part<'_>> = ingress.allowed.keys().map(|(part, _)| part).collect();
     let (open, closed): (Vec<&Part<'_>>, Vec<&Part<'_>>) = parts.into_iter().partition(|part| ingress.is_open(part));
-    let mut words: BTreeSet<String> = open.iter().map(|part| part.words()).collect();
+    let (used, idle): (Vec<&Part<'_>>, Vec<&Part<'_>>) = open.iter().partition(|part| ingress.is_used(part));
+    let idle = idle.into_iter().filter(|part| !ingress.is_told_by(part, &used));
+    let mut words: BTreeSet<String> = used.iter().copied().chain(idle).map(Part::words).collect();
     if !has_pieces {
         return words;
     }

@@ -85,6 +85,26 @@ fn the_first_rule_that_matches_decides() {
     expect(&[(100, DENY, "*", "*", "0.0.0.0/0", "*"), (200, ALLOW, "Tcp", "22", "*", "10.0.0.4")], &[]);
 }
 
+/// What a wider rule lets in from one family is not told again by a rule about the other, of which nothing gets in.
+#[test]
+fn a_rule_that_denies_take_whole_is_not_told_for_another() {
+    let wide = (100, ALLOW, "*", "*", "0.0.0.0/0", "*");
+    let (deny, idle) = ((149, DENY, "Tcp", "*", "*", "*"), (150, ALLOW, "Tcp", "*", "::/0", "*"));
+    expect(&[wide, deny, idle], &["all"]);
+    expect(&[wide, idle], &["all", "tcp/all"]);
+    expect(&[wide, (149, DENY, "Tcp", "*", "0.0.0.0/0", "*"), idle], &["all", "tcp/all"]);
+    expect(&[deny, idle], &[]);
+    // An own side of one family is nothing in the other.
+    expect(&[wide, deny, (150, ALLOW, "Tcp", "*", "*", "10.0.0.4")], &["all"]);
+    // Where pieces of the world open it, and none of the wider is open by itself, its words are the only ones for it.
+    let pieces = [
+        (100, ALLOW, "Tcp", "20-24", "0.0.0.0/2", "*"),
+        (101, ALLOW, "Tcp", "21-25", "64.0.0.0/2", "*"),
+        (102, ALLOW, "Tcp", "22-26", "128.0.0.0/1", "*"),
+    ];
+    expect(&[pieces[0], pieces[1], pieces[2], deny, (150, ALLOW, "Tcp", "22-24", "::/0", "*")], &["tcp/22-24"]);
+}
+
 #[test]
 fn denies_add_up() {
     let allow = (200, ALLOW, "Tcp", "20-29", "*", "*");
@@ -284,7 +304,7 @@ proptest! {
         prop_assert_eq!(of_rules.open_to_world(), without_denies(&rules));
     }
 
-    /// Asked packet by packet: a rule exposes what no deny before it takes, and nothing is told of which no packet gets in.
+    /// Asked packet by packet: a rule exposes what no deny before it takes, and nothing is told that no packet gets in by.
     #[test]
     fn what_is_open_lets_a_packet_in(rules in prop::collection::btree_map(0_u32..100, azure_rule(), 0..8)) {
         let rules: Vec<Rule> = rules.into_iter().map(|(priority, rule)| Rule { priority: Some(priority), ..rule }).collect();
@@ -298,9 +318,7 @@ proptest! {
         let told = rules.iter().cloned().collect::<Rules>().open_to_world();
         prop_assert!(told.is_superset(&exposing), "{told:?} lacks some of {exposing:?}");
         for traffic in &told {
-            // Whoever it comes from: what is open to one world by a wider rule is open, whichever world the rule of these words is about.
-            let is_of_it = |rule: &Rule, packet| rule.traffic() == *traffic && matches(&Rule { peer: Peer::Any, ..rule.clone() }, packet);
-            let gets_in = |packet| allows().any(|rule| is_of_it(rule, packet)) && allows().any(|rule| is_allowed_by(rule, packet));
+            let gets_in = |packet| allows().any(|rule| rule.traffic() == *traffic && matches(rule, packet)) && allows().any(|rule| is_allowed_by(rule, packet));
             // Denies that close one part each of what is protected are not added up.
             let closing = rules.iter().filter(|rule| rule.access == DENY && rule.destination.is_some()).count();
             prop_assert!(packets().any(gets_in) || closing > 1, "{traffic} is told, and nothing gets in by it");
