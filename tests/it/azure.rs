@@ -186,7 +186,7 @@ fn what_is_read_is_taken_though_its_neighbour_is_not_told() {
     cloud.sim.edit(|azure| {
         for nic in azure.subscription("prod").nics.values_mut() {
             let address = &mut nic.configurations[0].private_ip;
-            *address = address.replace("10.0.0.", "10.0.1.");
+            *address = address.as_ref().map(|address| address.replace("10.0.0.", "10.0.1."));
         }
     });
     cloud.sync(3);
