@@ -56,7 +56,7 @@ pub(super) async fn confirm_absences(
             let Some(first) = unknown.first() else { continue };
             let count = unknown.len();
             let why = format!(
-                "its index does not show {count} known resources of which could not be asked whether they are gone; the first: {first}"
+                "its index does not show {count} known resources, and whether these are gone could not be asked; the first: {first}"
             );
             pull.receipts.doubt(&scope, &why);
         }

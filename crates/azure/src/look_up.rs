@@ -29,7 +29,7 @@ const AT_ONCE: usize = 16;
 /// More of one type than this in one subscription, and their list is read first.
 const LISTED_FROM: usize = 50;
 
-/// More instances of one uniform set than this, and the list of the set is read in their place.
+/// More instances of one uniform set than this, and the list of the set is read first.
 const SET_LISTED_FROM: usize = 10;
 
 /// Looks the keys up, each by itself: a list leaves out without a word what the identity may not see, while a single resource says 403 for that and 404 for
@@ -75,8 +75,6 @@ enum Asset {
     SecurityGroup,
     Machine,
     SetMachine,
-    /// The instances of a uniform set: one list, where many are asked about.
-    SetMachines,
     Set,
     Interface,
     /// The interfaces of a uniform set: one list for all that are asked about, by the action that a pull needs as well.
@@ -123,7 +121,7 @@ impl Asset {
             Self::Network => NETWORKS,
             Self::SecurityGroup => SECURITY_GROUPS,
             Self::Machine => MACHINES,
-            Self::SetMachine | Self::SetMachines => SET_MACHINES,
+            Self::SetMachine => SET_MACHINES,
             Self::Set => SETS,
             Self::Interface => INTERFACES,
             Self::SetInterfaces => SET_INTERFACES,
@@ -136,7 +134,9 @@ impl Asset {
     }
 
     /// Reads it into the lists that it belongs to.
-    async fn read(self, calls: &Calls<'_>, account: &Account, id: &Key) -> Result<Lists, Fault> {
+    ///
+    /// `whole_sets` are uniform sets whose instances were listed to the end.
+    async fn read(self, calls: &Calls<'_>, account: &Account, id: &Key, whole_sets: &BTreeSet<Key>) -> Result<Lists, Fault> {
         let one = One { calls, account, action: self.action(), path: path(id) };
         let mut lists = Lists::default();
         match self {
@@ -144,16 +144,13 @@ impl Asset {
             Self::Network => lists.networks = one.get(&[]).await?,
             Self::SecurityGroup => lists.security_groups = one.get(&[]).await?,
             Self::Machine => lists.machines = one.get(&[("$expand", "instanceView")]).await?,
-            Self::SetMachine => lists.set_machines = one.set_machine().await?.map(|machine| machine.0),
-            Self::SetMachines => {
-                let machines: Listed<SetMachine> = one.list("virtualMachines").await?;
-                lists.set_machines = machines.map(|machine| machine.0);
-                lists.sets = One { action: SETS, ..one }.get(&[]).await?;
+            Self::SetMachine => {
+                let is_listed = ids::set_of(id).is_some_and(|set| whole_sets.contains(&set));
+                lists.set_machines = one.set_machine(is_listed).await?.map(|machine| machine.0);
             }
             Self::Set => {
                 lists.sets = one.get(&[]).await?;
-                // Its members were not asked for, so that nothing is counted.
-                lists.machines.fault = Some(Fault::new(Reason::Failed, MACHINES, "not asked for"));
+                lists.machines.fault = Some(unasked());
             }
             Self::Interface => lists.interfaces = one.get(&[]).await?,
             Self::Disk => lists.disks = one.get(&[]).await?,
@@ -188,10 +185,19 @@ impl Asset {
             Self::Address => lists.addresses = listing.all(ADDRESSES).await,
             Self::Balancer => lists.balancers = listing.all(BALANCERS).await,
             Self::Gateway => lists.gateways = listing.all(GATEWAYS).await,
-            Self::Set | Self::SetMachine | Self::SetMachines | Self::SetInterfaces | Self::SetAddresses => {}
+            Self::Set => {
+                lists.sets = listing.all(SETS).await;
+                lists.machines.fault = Some(unasked());
+            }
+            Self::SetMachine | Self::SetInterfaces | Self::SetAddresses => {}
         }
         lists
     }
+}
+
+/// The members of sets were not asked for with them, so that nothing of them is counted.
+fn unasked() -> Fault {
+    Fault::new(Reason::Failed, MACHINES, "not asked for")
 }
 
 /// One resource that is asked for by its id.
@@ -217,12 +223,15 @@ impl One<'_> {
     }
 
     /// An instance of a uniform set. Azure Resource Manager keeps no record of these, so that only the provider can say that one is gone, and it is not known
-    /// in which words: where it does not find one, the list of the set tells.
-    async fn set_machine(&self) -> Result<Listed<SetMachine>, Fault> {
+    /// in which words: where it does not find one, the list of the set tells. `is_listed` says that this was read to its end, and does not show it.
+    async fn set_machine(&self, is_listed: bool) -> Result<Listed<SetMachine>, Fault> {
         let unfound = match self.get(&[("$expand", "instanceView")]).await {
             Err(fault) if matches!(fault.reason, Reason::Unfound | Reason::Unfit) => fault,
             answer => return answer,
         };
+        if is_listed {
+            return Err(Fault { reason: Reason::Gone, ..unfound });
+        }
         let Some((set, number)) = self.path.rsplit_once("/virtualmachines/") else { return Err(unfound) };
         let instances: Listed<SetMachine> = One { path: set, ..*self }.list("virtualMachines").await?;
         let is_there = instances.items.iter().any(|machine| path(&machine.0.head.id.key).rsplit('/').next() == Some(number));
@@ -239,21 +248,9 @@ impl One<'_> {
     }
 }
 
-/// What is read for each key. Where many instances of one set are asked about, its list is.
-fn assets(keys: &[(Key, Kind)]) -> BTreeMap<Key, (Asset, Key)> {
-    let mut assets: BTreeMap<Key, (Asset, Key)> =
-        keys.iter().filter_map(|(key, kind)| Some((key.clone(), Asset::of(key, *kind)?))).collect();
-    let mut instances: BTreeMap<Key, usize> = BTreeMap::new();
-    let set_of = |asset: Asset, id: &Key| if asset == Asset::SetMachine { ids::set_of(id) } else { None };
-    for set in assets.values().filter_map(|(asset, id)| set_of(*asset, id)) {
-        *instances.entry(set).or_default() += 1;
-    }
-    for asset in assets.values_mut() {
-        if let Some(set) = set_of(asset.0, &asset.1).filter(|set| instances.get(set).is_some_and(|count| *count > SET_LISTED_FROM)) {
-            *asset = (Asset::SetMachines, set);
-        }
-    }
-    assets
+/// Resources that say where they lie: out of a list, what does not is asked for by itself.
+fn placed(resources: Vec<Resource>) -> impl Iterator<Item = (Key, Resource)> {
+    resources.into_iter().filter(|resource| !resource.region.is_any()).map(|resource| (resource.key.clone(), resource))
 }
 
 /// Asks about keys of one subscription.
@@ -272,7 +269,7 @@ async fn in_subscription(
         Ok(subscription) => subscription,
         Err(fault) => return fail(fault.error(&source.config.name)),
     };
-    let assets = assets(keys);
+    let assets: BTreeMap<&Key, (Asset, Key)> = keys.iter().filter_map(|(key, kind)| Some((key, Asset::of(key, *kind)?))).collect();
     let resources = |lists: &Lists| {
         let (directory, _) = directory(std::iter::once(lists));
         let observed_at = source.config.clock.now();
@@ -287,11 +284,25 @@ async fn in_subscription(
     let listing = Listing { calls, account };
     for (asset, _) in open.iter().filter(|(_, ids)| ids.len() > LISTED_FROM) {
         // What a list shows is there. It may leave things out without a word, so that each of the rest is asked for.
-        let listed = resources(&asset.list(&listing).await).into_iter().filter(|resource| !resource.region.is_any());
-        found.extend(listed.map(|resource| (resource.key.clone(), resource)));
+        found.extend(placed(resources(&asset.list(&listing).await)));
     }
+    let mut instances: BTreeMap<Key, usize> = BTreeMap::new();
+    for set in open.get(&Asset::SetMachine).into_iter().flatten().filter_map(|id| ids::set_of(id)) {
+        *instances.entry(set).or_default() += 1;
+    }
+    let mut whole_sets = BTreeSet::new();
+    for (set, _) in instances.into_iter().filter(|(_, count)| *count > SET_LISTED_FROM) {
+        let request = calls.get(SET_MACHINES, &format!("{}/virtualMachines", path(&set)));
+        let machines = list::<SetMachine>(calls, SET_MACHINES, Some(account), request).await;
+        if machines.fault.is_none() {
+            whole_sets.insert(set);
+        }
+        let lists = Lists { set_machines: machines.map(|machine| machine.0), ..Lists::default() };
+        found.extend(placed(resources(&lists)));
+    }
+    let whole_sets = &whole_sets;
     let rest = open.iter().flat_map(|(asset, ids)| ids.iter().map(|id| (*asset, *id))).filter(|(_, id)| !found.contains_key(*id));
-    let reads = rest.map(|(asset, id)| async move { (id.clone(), asset, asset.read(calls, account, id).await) }.boxed());
+    let reads = rest.map(|(asset, id)| async move { (id.clone(), asset, asset.read(calls, account, id, whole_sets).await) }.boxed());
     let reads: Vec<_> = reads.collect();
     let answers: Vec<_> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).collect().await;
     let mut faults: BTreeMap<(Asset, Key), Fault> = BTreeMap::new();

@@ -292,10 +292,17 @@ async fn many_are_asked_about_by_their_lists() {
         assert_eq!(matches!(answer, Presence::Gone), gone.contains(id), "{id}");
     }
     let calls: Vec<_> = sim.calls().iter().filter(|call| call.operation != "token").map(|call| call.operation.clone()).collect();
-    // Pages of both lists, with an empty one in each, the one machine that its list did not show, and where the set lies.
+    // Pages of both lists, with an empty one in each, and each machine that these did not show.
     assert!(calls.len() <= 12, "{calls:?}");
-    // A list may leave things out: then each is asked for.
-    sim.faults(vec![Fault::new(Effect::EmptyList).operation("virtualMachines.list")]);
-    let answers = source.look_up(&asked[1..100], &Notes::default()).await;
-    assert!(answers.values().all(|answer| matches!(answer, Ok(Presence::Present(_)))));
+    // A list may leave things out, or fail: then each is asked for.
+    for (effect, list) in [
+        (Effect::EmptyList, "virtualMachines.list"),
+        (Effect::EmptyList, "virtualMachineScaleSets.virtualMachines.list"),
+        (Effect::Deny, "virtualMachines.list"),
+    ] {
+        sim.faults(vec![Fault::new(effect).operation(list)]);
+        let answers = source.look_up(&asked, &Notes::default()).await;
+        let present = answers.values().filter(|answer| matches!(answer, Ok(Presence::Present(_))));
+        assert_eq!(present.count(), asked.len() - gone.len(), "{list}");
+    }
 }

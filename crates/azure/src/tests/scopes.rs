@@ -344,3 +344,15 @@ async fn a_version_that_is_not_known_there_is_told_with_its_type() {
     let pull = setup(&sim).with(|config| config.api_versions = older.into_iter().collect()).pull().await;
     check_gaps(&pull, &account, &[], Outcome::Failed);
 }
+
+#[tokio::test]
+async fn a_word_about_the_provider_below_a_set_takes_no_members_away() {
+    let mut world = World::new();
+    let subscription = world.subscription("prod");
+    let account = subscription.id.clone();
+    subscription.group("rg", "westeurope").uniform_set("workers", 3);
+    let sim = start(world);
+    let unregistered = Effect::Error { status: 409, code: "MissingSubscriptionRegistration".to_owned(), message: "by script".to_owned() };
+    sim.faults(vec![Fault::new(unregistered).operation("virtualMachineScaleSets.virtualMachines.list")]);
+    assert_ne!(outcome(&setup(&sim).pull().await, &account, Kind::Instance), Outcome::Complete);
+}
