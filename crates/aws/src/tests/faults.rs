@@ -87,7 +87,8 @@ async fn throttling_without_end_ends_with_the_time_for_a_call() {
     });
     let notes = Notes::default();
     let pull = setup.build().pull(&notes).await.unwrap();
-    assert_eq!(gaps(&pull), gaps_of(ACCOUNT, EU, &[Kind::LoadBalancer], Outcome::Throttled));
+    // On a busy machine that time may be too short for other listings as well.
+    assert_eq!(receipts(&pull)[&scope(ACCOUNT, EU, Kind::LoadBalancer)].outcome, Outcome::Throttled);
     assert!(notes.waited_s() > 0.2);
 }
 
