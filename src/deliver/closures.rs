@@ -1,13 +1,22 @@
-//! Creates that go out with all that they depend on: by account and region, hosts first, each with the edges whose last end it is.
+//! Creates that go out with edges ([`Together`]).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Due, Engine, Stop};
-use crate::model::{Account, EdgeId, Key, Region};
+use crate::model::{Account, EdgeId, Key, Kind, Region};
 use crate::plan::{Change, ChangeKind};
+use crate::target::Together;
+
+/// Edges that may go out with creates.
+enum Edges {
+    /// Each with the create that makes its last end.
+    Completed(Completed),
+    /// Each with the create of the record that holds it.
+    Held(Held),
+}
 
 /// Edges that wait for one of their ends to be made.
-struct Edges {
+struct Completed {
     changes: Vec<Option<Change>>,
     /// How many ends of each do not stand yet.
     missing: Vec<usize>,
@@ -15,7 +24,7 @@ struct Edges {
     by_end: BTreeMap<Key, Vec<usize>>,
 }
 
-impl Edges {
+impl Completed {
     fn new(changes: Vec<Change>, stands: impl Fn(&Key) -> bool) -> Self {
         let mut edges = Self { changes: Vec::new(), missing: Vec::new(), by_end: BTreeMap::new() };
         for change in changes {
@@ -32,7 +41,7 @@ impl Edges {
     }
 
     /// The edges whose last end this is.
-    fn completed_by(&mut self, end: &Key) -> Vec<Change> {
+    fn by(&mut self, end: &Key) -> Vec<Change> {
         let mut completed = Vec::new();
         for number in self.by_end.remove(end).unwrap_or_default() {
             if let Some(missing) = self.missing.get_mut(number) {
@@ -44,34 +53,68 @@ impl Edges {
         }
         completed
     }
+}
 
-    /// All that were not handed out.
-    fn left(self) -> Vec<Change> {
-        self.changes.into_iter().flatten().collect()
+/// Edges that new records hold, by these, each with its other end.
+#[derive(Default)]
+struct Held {
+    by_keeper: BTreeMap<Key, Vec<(Key, Change)>>,
+    /// Those that do not go out with a create.
+    left: Vec<Change>,
+}
+
+impl Held {
+    /// The edges of a record whose other end stands; the others are left.
+    fn by(&mut self, keeper: &Key, stands: impl Fn(&Key) -> bool) -> Vec<Change> {
+        let mut ready = Vec::new();
+        for (other, change) in self.by_keeper.remove(keeper).unwrap_or_default() {
+            if stands(&other) { &mut ready } else { &mut self.left }.push(change);
+        }
+        ready
     }
 }
 
-/// A create with the place that it lies in.
+impl Edges {
+    /// The edges that go out with a create.
+    fn with(&mut self, made: &Key, stands: impl Fn(&Key) -> bool) -> Vec<Change> {
+        match self {
+            Self::Completed(edges) => edges.by(made),
+            Self::Held(edges) => edges.by(made, stands),
+        }
+    }
+
+    /// All that were not handed out.
+    fn left(self) -> Vec<Change> {
+        match self {
+            Self::Completed(edges) => edges.changes.into_iter().flatten().collect(),
+            Self::Held(Held { by_keeper, mut left }) => {
+                left.extend(by_keeper.into_values().flatten().map(|(_, change)| change));
+                left
+            }
+        }
+    }
+}
+
+/// A create with the place that its batch has to lie in.
 struct Placed {
-    place: (Account, Region),
+    place: Option<(Account, Region)>,
     change: Change,
 }
 
 impl Engine<'_, '_> {
-    /// Sends creates, and with them the edges that they complete. Gives back the edges whose ends stood before, or do not stand yet.
+    /// Sends creates, and with them edges. Gives back the edges that are left.
     ///
     /// A batch needs the answers to the last one, which say what the records are called that it hangs on: none is prepared ahead.
-    pub(super) async fn closures(&mut self, creates: Vec<Change>, edges: Vec<Change>) -> (Vec<Change>, Result<(), Stop>) {
-        let mut edges = Edges::new(edges, |end| self.writer.addressed(end).is_some());
-        let mut creates: Vec<Placed> = creates
-            .into_iter()
-            .map(|change| {
-                let about = (self.delivery.about)(&change.key);
-                Placed { place: (about.account, about.region), change }
-            })
-            .collect();
-        creates.sort_by(|a, b| (&a.place, a.change.kind, &a.change.key).cmp(&(&b.place, b.change.kind, &b.change.key)));
-        let mut creates: VecDeque<Placed> = creates.into();
+    pub(super) async fn closures(
+        &mut self,
+        together: Together,
+        creates: Vec<Change>,
+        edges: Vec<Change>,
+    ) -> (Vec<Change>, Result<(), Stop>) {
+        let (mut creates, mut edges) = match together {
+            Together::Edges => self.by_reference(creates, edges),
+            Together::Places | Together::Nothing => self.by_place(creates, edges),
+        };
         let ended = loop {
             if creates.is_empty() {
                 break Ok(());
@@ -88,6 +131,41 @@ impl Engine<'_, '_> {
         (edges.left(), ended)
     }
 
+    /// By account and region, hosts first.
+    fn by_place(&self, creates: Vec<Change>, edges: Vec<Change>) -> (VecDeque<Placed>, Edges) {
+        let edges = Completed::new(edges, |end| self.writer.addressed(end).is_some());
+        let mut creates: Vec<Placed> = creates
+            .into_iter()
+            .map(|change| {
+                let about = (self.delivery.about)(&change.key);
+                Placed { place: Some((about.account, about.region)), change }
+            })
+            .collect();
+        creates.sort_by(|a, b| (&a.place, a.change.kind, &a.change.key).cmp(&(&b.place, b.change.kind, &b.change.key)));
+        (creates.into(), Edges::Completed(edges))
+    }
+
+    /// What a record leads to before it.
+    fn by_reference(&self, creates: Vec<Change>, edges: Vec<Change>) -> (VecDeque<Placed>, Edges) {
+        let kinds: BTreeMap<Key, Kind> = creates.iter().map(|change| (change.key.clone(), change.kind)).collect();
+        let created = |key: &Key| kinds.get(key).map(|kind| (*kind, key.clone()));
+        let mut held = Held::default();
+        let mut leads = Vec::new();
+        for change in edges {
+            let ends = self.held(&change).map(|(keeper, other)| (created(keeper), other.clone()));
+            let Some((Some(keeper), other)) = ends else {
+                held.left.push(change);
+                continue;
+            };
+            held.by_keeper.entry(keeper.1.clone()).or_default().push((other.clone(), change));
+            leads.extend(created(&other).map(|other| (keeper, other)));
+        }
+        let order = in_order(kinds.keys().filter_map(&created), leads);
+        let mut by_key: BTreeMap<Key, Change> = creates.into_iter().map(|change| (change.key.clone(), change)).collect();
+        let creates = order.into_iter().filter_map(|(_, key)| by_key.remove(&key));
+        (creates.map(|change| Placed { place: None, change }).collect(), Edges::Held(held))
+    }
+
     fn next_closure(&mut self, creates: &mut VecDeque<Placed>, edges: &mut Edges) -> Vec<Due> {
         let size = self.batch_size();
         let place = creates.front().map(|create| create.place.clone());
@@ -102,7 +180,8 @@ impl Engine<'_, '_> {
             let Some(due) = self.due(change, &made) else { continue };
             batch.push(due);
             made.insert(key.clone());
-            for edge in edges.completed_by(&key) {
+            let ready = edges.with(&key, |end| made.contains(end) || self.writer.addressed(end).is_some());
+            for edge in ready {
                 batch.extend(self.due(edge, &made));
             }
         }
@@ -124,7 +203,7 @@ impl Engine<'_, '_> {
 
     /// Part of a batch, as it has to be written now: what it hangs on may stand by now, or be in the other part.
     pub(super) fn anew(&mut self, part: Vec<Due>) -> Vec<Due> {
-        if !self.delivery.target.takes_closures() {
+        if self.delivery.target.together() == Together::Nothing {
             return part;
         }
         let mut made = BTreeSet::new();
@@ -141,5 +220,49 @@ impl Engine<'_, '_> {
             dues.push(Due { write, ..due });
         }
         dues
+    }
+}
+
+/// All of these, each behind what it leads to. Of what is free at the same time the least comes first, and where they go in circles the least of what is left.
+fn in_order<T: Ord + Clone>(all: impl IntoIterator<Item = T>, leads: Vec<(T, T)>) -> Vec<T> {
+    let mut missing: BTreeMap<T, BTreeSet<T>> = all.into_iter().map(|one| (one, BTreeSet::new())).collect();
+    let mut awaited_by: BTreeMap<T, Vec<T>> = BTreeMap::new();
+    for (from, to) in leads {
+        if from != to && missing.get_mut(&from).is_some_and(|missing| missing.insert(to.clone())) {
+            awaited_by.entry(to).or_default().push(from);
+        }
+    }
+    let mut free: BTreeSet<T> = missing.iter().filter(|(_, missing)| missing.is_empty()).map(|(one, _)| one.clone()).collect();
+    let mut order = Vec::with_capacity(missing.len());
+    while let Some(next) = free.pop_first().or_else(|| missing.keys().next().cloned()) {
+        missing.remove(&next);
+        for waiting in awaited_by.remove(&next).unwrap_or_default() {
+            if let Some(left) = missing.get_mut(&waiting) {
+                left.remove(&next);
+                if left.is_empty() {
+                    free.insert(waiting);
+                }
+            }
+        }
+        order.push(next);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_led_to_comes_first() {
+        assert_eq!(in_order(1..=4, vec![(1, 3), (3, 4), (2, 4), (1, 2)]), [4, 2, 3, 1]);
+        assert_eq!(in_order(1..=3, Vec::new()), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_circle_is_broken_once() {
+        // 1 leads to 2, 2 to 3, 3 back to 1; 4 leads to 2.
+        assert_eq!(in_order(1..=4, vec![(1, 2), (2, 3), (3, 1), (4, 2)]), [1, 3, 2, 4]);
+        assert_eq!(in_order(1..=2, vec![(1, 1), (2, 1)]), [1, 2]);
     }
 }

@@ -1,4 +1,4 @@
-//! The engine against a target that wants each create with all that it depends on.
+//! The engine against targets that want creates with all that they depend on, or with the edges that their records hold.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may panic")]
 
@@ -14,12 +14,14 @@ use crate::model::{Account, Digest, EdgeId, Key, Kind, Region, RelationType, Tar
 use crate::plan::{Change, ChangeKind};
 use crate::target::{
     Acquaintance, Adapted, Ci, Delivered, End, Fingerprint, FoundRecord, HostEdge, Identity, Operation, Page, RecordId, Sample, Sending,
-    Target, TargetError, Write,
+    Side, Target, TargetError, Together, Write,
 };
 
 /// Checks every batch as an engine of identification would.
 struct Strict {
     name: TargetName,
+    together: Together,
+    keeper: Option<Side>,
     batch_size: usize,
     /// A batch that holds this one gets no answer.
     poison: Option<Key>,
@@ -31,7 +33,21 @@ struct Strict {
 
 impl Strict {
     fn new(batch_size: usize) -> Self {
-        Self { name: "moody".parse().unwrap(), batch_size, poison: None, bad: None, batches: Mutex::default(), records: Mutex::default() }
+        Self {
+            name: "moody".parse().unwrap(),
+            together: Together::Places,
+            keeper: None,
+            batch_size,
+            poison: None,
+            bad: None,
+            batches: Mutex::default(),
+            records: Mutex::default(),
+        }
+    }
+
+    /// One whose edges are part of the records where they end.
+    fn holding(batch_size: usize) -> Self {
+        Self { together: Together::Edges, keeper: Some(Side::To), ..Self::new(batch_size) }
     }
 
     fn edges(&self) -> BTreeSet<String> {
@@ -60,8 +76,11 @@ impl Target for Strict {
     fn hosts(&self, _: Kind) -> &'static [HostEdge] {
         HOSTS
     }
-    fn takes_closures(&self) -> bool {
-        true
+    fn together(&self) -> Together {
+        self.together
+    }
+    fn keeper(&self, _: RelationType, _: Kind, _: Kind) -> Option<Side> {
+        self.keeper
     }
     fn mapping_digest(&self) -> Digest {
         Digest::of_parts([])
@@ -83,7 +102,7 @@ impl Target for Strict {
             .filter(|write| matches!(write.operation, Operation::Create { .. }))
             .map(|write| (&write.place.account, &write.place.region))
             .collect();
-        assert!(places.len() <= 1, "creates of one account and region to a batch");
+        assert!(self.together != Together::Places || places.len() <= 1, "creates of one account and region to a batch");
         if self.poison.as_ref().is_some_and(|poison| batch.iter().any(|write| write.key == *poison)) {
             let text = "connection reset".to_owned();
             return Err(TargetError::Unreachable { target: self.name.clone(), operation: "apply", text });
@@ -97,7 +116,7 @@ impl Target for Strict {
             };
             let answer = match &write.operation {
                 Operation::Create { .. } => {
-                    for host in &write.place.hosts {
+                    for host in write.place.hosts.iter().filter(|_| self.together == Together::Places) {
                         assert!(stands(&host.record) || self.bad.as_ref() == Some(&host.key), "{host:?} of {}", write.key);
                         assert_eq!(host.kind, Kind::Network);
                     }
@@ -205,4 +224,61 @@ async fn edges_of_a_refused_record_wait_and_are_no_failures() {
     assert_eq!(outcome.failed.iter().map(|failure| &failure.key).collect::<Vec<_>>(), [&key(5)]);
     assert_eq!((outcome.waiting, outcome.done.get(&ChangeKind::Relate)), (1, Some(&1)), "{outcome:?}");
     assert_eq!(strict.edges(), ["i-0001->i-0002".to_owned()].into());
+}
+
+#[tokio::test]
+async fn records_go_behind_what_they_lead_to_with_the_edges_that_they_hold() {
+    let strict = Strict::holding(3);
+    let name = strict.name.clone();
+    // What an edge ends at leads to where it starts: 1 to 5, 2 to 1, 3 to 102; 4 and 100 to each other.
+    let edges = [edge(&name, 5, 1), edge(&name, 1, 2), edge(&name, 102, 3), edge(&name, 4, 100), edge(&name, 100, 4)];
+    let (outcome, strict) = send(strict, creates(&name).into_iter().chain(edges).collect()).await;
+    assert!(outcome.failed.is_empty() && outcome.stopped.is_none() && outcome.waiting == 0, "{outcome:?}");
+    let batches = strict.batches.lock().unwrap().clone();
+    let expected: [&[&str]; 4] = [
+        &["i-0000", "i-0005", "i-0001", "i-0005->i-0001"],
+        &["i-0002", "i-0001->i-0002", "i-0101", "i-0102"],
+        &["i-0003", "i-0102->i-0003", "i-0100", "i-0004", "i-0100->i-0004"],
+        &["i-0004->i-0100"],
+    ];
+    assert_eq!(batches, expected);
+}
+
+#[tokio::test]
+async fn all_edges_of_a_record_are_sent_at_once() {
+    let strict = Strict::holding(2);
+    let name = strict.name.clone();
+    let (outcome, strict) = send(strict, creates(&name)).await;
+    assert!(outcome.failed.is_empty(), "{outcome:?}");
+    strict.batches.lock().unwrap().clear();
+    let edges = [(1, 5), (2, 5), (3, 5), (1, 4), (2, 4), (5, 2), (4, 102)];
+    let changes = edges.map(|(from, to)| edge(&name, from, to)).to_vec();
+    let records = creates(&name).into_iter().map(|change| (change.key.clone(), standing(&change))).collect();
+    let (outcome, ..) = send_to(strict.clone(), &about, changes, records).await;
+    assert!(outcome.failed.is_empty() && outcome.waiting == 0, "{outcome:?}");
+    let batches = strict.batches.lock().unwrap().clone();
+    let expected: [&[&str]; 2] = [
+        &["i-0005->i-0002", "i-0001->i-0004", "i-0002->i-0004"],
+        &["i-0001->i-0005", "i-0002->i-0005", "i-0003->i-0005", "i-0004->i-0102"],
+    ];
+    assert_eq!(batches, expected);
+}
+
+#[tokio::test]
+async fn edges_of_one_record_count_once_when_a_batch_is_halved() {
+    let mut strict = Strict::holding(4);
+    let name = strict.name.clone();
+    let records = creates(&name).into_iter().map(|change| (change.key.clone(), standing(&change))).collect();
+    *strict.records.lock().unwrap() = creates(&name).into_iter().map(|change| change.key).collect();
+    strict.poison = Some(key(3));
+    let edges = [(1, 5), (2, 5), (3, 5), (1, 4), (2, 4), (5, 2)];
+    let changes = edges.map(|(from, to)| edge(&name, from, to)).to_vec();
+    let (outcome, strict) = {
+        let strict = std::sync::Arc::new(strict);
+        let (outcome, ..) = send_to(strict.clone(), &about, changes, records).await;
+        (outcome, strict)
+    };
+    let failed: Vec<_> = outcome.failed.iter().map(|failure| short(&failure.key)).collect();
+    assert_eq!(failed, ["i-0003"], "{outcome:?}");
+    assert_eq!(strict.edges().len(), 5);
 }

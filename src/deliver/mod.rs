@@ -34,7 +34,7 @@ use crate::estate::EstateId;
 use crate::ledger::{Answer, InFlight, InFlightId, Ledger, LedgerError, RunId};
 use crate::model::{Account, EdgeId, Key, Kind, Region};
 use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordEdge, Refusal, Tally, TargetState};
-use crate::target::{Addressed, Delivered, Retry, Sending, Target, TargetError, Write};
+use crate::target::{Addressed, Delivered, Retry, Sending, Target, TargetError, Together, Write};
 
 use writer::Writer;
 
@@ -187,9 +187,10 @@ impl Delivery<'_> {
             phases.entry(change.change).or_default().push(change);
         }
         while let Some((kind, phase)) = phases.pop_first() {
-            let ended = if kind == ChangeKind::Create && self.target.takes_closures() {
+            let together = self.target.together();
+            let ended = if kind == ChangeKind::Create && together != Together::Nothing {
                 let edges = phases.remove(&ChangeKind::Relate).unwrap_or_default();
-                let (left, ended) = engine.closures(phase, edges).await;
+                let (left, ended) = engine.closures(together, phase, edges).await;
                 phases.insert(ChangeKind::Relate, left);
                 ended
             } else {
@@ -208,8 +209,9 @@ impl Delivery<'_> {
 impl Engine<'_, '_> {
     /// Sends the changes of one kind. They do not depend on one another: while the target works on a batch, the answers of the one
     /// before it are stored and the next one is noted.
-    async fn phase(&mut self, kind: ChangeKind, changes: Vec<Change>) -> Result<(), Stop> {
-        let mut rest = changes.into_iter();
+    async fn phase(&mut self, kind: ChangeKind, mut changes: Vec<Change>) -> Result<(), Stop> {
+        changes.sort_by_cached_key(|change| self.keeper(change).cloned());
+        let mut rest = changes.into_iter().peekable();
         let first = self.next_batch(&mut rest);
         let mut current = self.begin(first).await?;
         let mut answered = Vec::new();
@@ -254,16 +256,41 @@ impl Engine<'_, '_> {
     }
 
     /// The next changes whose turn it is, as many as fit into a batch.
-    fn next_batch(&mut self, rest: &mut std::vec::IntoIter<Change>) -> Vec<Due> {
+    fn next_batch(&mut self, rest: &mut std::iter::Peekable<std::vec::IntoIter<Change>>) -> Vec<Due> {
         let size = self.batch_size();
-        let mut batch = Vec::new();
-        while batch.len() < size
-            && let Some(mut change) = rest.next()
-        {
+        let mut batch: Vec<Due> = Vec::new();
+        let mut count = 0;
+        while let Some(next) = rest.peek() {
+            let goes_along =
+                self.keeper(next).is_some_and(|keeper| batch.last().and_then(|last| self.keeper(&last.change)) == Some(keeper));
+            if count >= size && !goes_along {
+                break;
+            }
+            let Some(mut change) = rest.next() else { break };
             (self.delivery.fill)(&mut change);
-            batch.extend(self.due(change, &BTreeSet::new()));
+            if let Some(due) = self.due(change, &BTreeSet::new()) {
+                count += usize::from(!goes_along);
+                batch.push(due);
+            }
         }
         batch
+    }
+
+    /// Where edges are part of records: the end of an edge whose record holds it, and the other one.
+    fn held<'c>(&self, change: &'c Change) -> Option<(&'c Key, &'c Key)> {
+        let edge = change.relation.as_ref()?;
+        Some(self.delivery.target.keeper(edge.relation, change.kind, self.writer.kind_of(&edge.to))?.of(edge))
+    }
+
+    fn keeper<'c>(&self, change: &'c Change) -> Option<&'c Key> {
+        Some(self.held(change)?.0)
+    }
+
+    /// How much of a batch was of this kind: edges that ride with creates do not count, and those of one record count once.
+    fn size_of(&self, kind: ChangeKind, batch: &[InFlight]) -> usize {
+        let changes = || batch.iter().map(|sent| &sent.change).filter(|change| change.change == kind);
+        let keepers: BTreeSet<&Key> = changes().filter_map(|change| self.keeper(change)).collect();
+        keepers.len() + changes().filter(|change| self.keeper(change).is_none()).count()
     }
 
     fn batch_size(&self) -> usize {
@@ -395,8 +422,7 @@ impl Engine<'_, '_> {
             match self.send(kind, &noted).await {
                 Ok(answers) => {
                     self.silences = 0;
-                    // Edges that ride with creates do not count towards a batch's size.
-                    answered_max = answered_max.max(noted.in_flight.iter().filter(|sent| sent.change.change == kind).count());
+                    answered_max = answered_max.max(self.size_of(kind, &noted.in_flight));
                     let answered = self.answers(noted, answers);
                     self.note(answered).await?;
                 }

@@ -80,7 +80,7 @@ impl Writer<'_> {
         }
     }
 
-    fn kind_of(&self, key: &Key) -> Kind {
+    pub(super) fn kind_of(&self, key: &Key) -> Kind {
         self.records.get(key).map_or_else(|| (self.about)(key).kind, |row| row.kind)
     }
 

@@ -266,7 +266,7 @@ pub struct Host {
 pub enum End {
     /// One that stands there.
     Stands(Addressed),
-    /// The one that an earlier write of the same batch makes ([`Target::takes_closures`]).
+    /// The one that an earlier write of the same batch makes ([`Target::together`]).
     Made(Key),
 }
 
@@ -378,6 +378,38 @@ pub enum Operation {
     },
 }
 
+/// What creates go out with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Together {
+    /// Nothing: every kind of change is sent by itself.
+    #[default]
+    Nothing,
+    /// By account and region, hosts first, with the edges whose last end they make: a request holds all that its parts depend on.
+    Places,
+    /// With the edges that the new records hold ([`Target::keeper`]): what a record leads to is made before it, as far as that does not go in circles.
+    Edges,
+}
+
+/// An end of an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Where it starts.
+    From,
+    /// Where it ends.
+    To,
+}
+
+impl Side {
+    /// This end of an edge, and the other one.
+    #[must_use]
+    pub const fn of(self, edge: &EdgeId) -> (&Key, &Key) {
+        match self {
+            Self::From => (&edge.from, &edge.to),
+            Self::To => (&edge.to, &edge.from),
+        }
+    }
+}
+
 /// What a target answered to one write.
 #[derive(Debug, Clone)]
 pub struct Delivered {
@@ -486,10 +518,15 @@ pub trait Target: Send + Sync {
         false
     }
 
-    /// Whether creates go out by account and region, hosts first, together with the edges whose last end they make: a request that holds all that its
-    /// parts depend on. Without it every kind of change is sent by itself.
-    fn takes_closures(&self) -> bool {
-        false
+    /// What creates go out with. Pure.
+    fn together(&self) -> Together {
+        Together::default()
+    }
+
+    /// The end whose record holds an edge of this type between these kinds, where edges are part of records: all edges of one record are then sent at once, and
+    /// count once towards a batch. `None` where an edge is something of its own. Pure.
+    fn keeper(&self, _relation: RelationType, _from: Kind, _to: Kind) -> Option<Side> {
+        None
     }
 
     /// Digest of what decides [`Target::adapt`]: its mapping and its version.

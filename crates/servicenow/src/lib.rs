@@ -49,7 +49,7 @@ use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
     Acquaintance, Adapted, Adopt, Authority, Beat, Ci, Delivered, Fingerprint, Foreseen, Foresight, FoundRecord, HostEdge, Identity,
-    LeftValue, Page, Sample, Sending, Step, Target, TargetError, Write,
+    LeftValue, Page, Sample, Sending, Step, Target, TargetError, Together, Write,
 };
 
 use crate::api::Api;
@@ -167,8 +167,8 @@ impl Target for ServiceNowTarget {
         true
     }
 
-    fn takes_closures(&self) -> bool {
-        true
+    fn together(&self) -> Together {
+        Together::Places
     }
 
     fn retires_by_status(&self) -> bool {
