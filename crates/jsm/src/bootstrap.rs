@@ -1,0 +1,306 @@
+//! Makes what must be there before anything is delivered. It adds, and changes nothing that people made.
+
+use std::collections::BTreeMap;
+
+use dewpoint_core::target::{Step, StepOutcome, TargetError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::api::{Api, Deployment};
+use crate::blueprint::{Blueprint, Part, Type, named};
+use crate::mapping::{Mapping, PARENT_TYPE};
+use crate::object::Id;
+use crate::schema::{Form, Schema};
+
+/// Name of the type of our references.
+const REFERENCE_TYPE: &str = "Cloud relation";
+
+/// What an answer to something made holds of it.
+#[derive(Deserialize)]
+struct Made {
+    id: Id,
+}
+
+/// Goes through all that has to be there, and makes what is not.
+pub(crate) async fn bootstrap(api: &Api, mapping: &Mapping, dry_run: bool) -> Result<Vec<Step>, TargetError> {
+    let blueprint = Blueprint::of(mapping);
+    let mut maker = Maker { api, dry_run, steps: Vec::new(), schema: api.read_schema().await? };
+    let made = maker.all(&blueprint).await;
+    api.forget_schema();
+    made?;
+    Ok(maker.steps)
+}
+
+struct Maker<'a> {
+    api: &'a Api,
+    dry_run: bool,
+    steps: Vec<Step>,
+    /// The schema as it was, and what was made since; `None` where it is not there.
+    schema: Option<Schema>,
+}
+
+/// What became of something that has to be there.
+enum Outcome {
+    Made(String),
+    WouldMake,
+    Refused,
+}
+
+impl Maker<'_> {
+    async fn all(&mut self, blueprint: &Blueprint) -> Result<(), TargetError> {
+        let what = format!("schema `{}`", self.api.schema_key);
+        let schema = match self.schema.as_ref().map(|schema| schema.id.clone()) {
+            Some(id) => {
+                self.present(what);
+                Some(id)
+            }
+            None => self.make_schema(what).await?,
+        };
+        if schema.is_none() && !self.dry_run {
+            return Ok(());
+        }
+        let statuses = self.statuses(blueprint, schema.as_deref()).await?;
+        let mut ids: BTreeMap<String, String> =
+            self.schema.iter().flat_map(|schema| &schema.types).map(|(name, own)| (name.clone(), own.id.clone())).collect();
+        let (icons, reference_type) = self.given().await?;
+        let parent = Type { icon: "Cloud", parts: blueprint.common.clone() };
+        self.make_type(PARENT_TYPE, &parent, schema.as_deref(), &icons, &mut ids).await?;
+        for (name, own) in &blueprint.types {
+            self.make_type(name, own, schema.as_deref(), &icons, &mut ids).await?;
+        }
+        self.attributes(PARENT_TYPE, &blueprint.common, &ids, &statuses, reference_type.as_deref()).await?;
+        for (name, own) in &blueprint.types {
+            let mut parts = own.parts.clone();
+            if !self.inherits(name) {
+                parts.extend(blueprint.common.clone());
+            }
+            self.attributes(name, &parts, &ids, &statuses, reference_type.as_deref()).await?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, what: String, outcome: StepOutcome) {
+        self.steps.push(Step { what, outcome, text: None, mend: None });
+    }
+
+    fn present(&mut self, what: String) {
+        self.step(what, StepOutcome::Present);
+    }
+
+    fn refused(&mut self, what: String, text: String, mend: &str) {
+        self.steps.push(Step { what, outcome: StepOutcome::Refused, text: Some(text), mend: Some(mend.to_owned()) });
+    }
+
+    /// Makes something; a refusal is a step of its own.
+    async fn make(&mut self, what: String, path: &str, body: Value, mend: &str) -> Result<Outcome, TargetError> {
+        if self.dry_run {
+            self.step(what, StepOutcome::WouldMake);
+            return Ok(Outcome::WouldMake);
+        }
+        match self.api.configure::<Made>(path, &body, "make part of the schema").await {
+            Ok(Made { id: Id(id) }) => {
+                self.step(what, StepOutcome::Made);
+                Ok(Outcome::Made(id))
+            }
+            Err(error @ (TargetError::Forbidden { .. } | TargetError::Rejected { .. })) => {
+                self.refused(what, error.to_string(), mend);
+                Ok(Outcome::Refused)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make_schema(&mut self, what: String) -> Result<Option<String>, TargetError> {
+        let key = &self.api.schema_key;
+        let body = json!({ "name": format!("Cloud inventory ({key})"), "objectSchemaKey": key, "description": "Kept by Dewpoint" });
+        let mend = "an Assets administrator makes the schema, with this key, and gives this user the role of its manager";
+        Ok(match self.make(what, "/objectschema/create", body, mend).await? {
+            Outcome::Made(id) => Some(id),
+            Outcome::WouldMake | Outcome::Refused => None,
+        })
+    }
+
+    /// Ids of statuses, by name.
+    async fn statuses(&mut self, blueprint: &Blueprint, schema: Option<&str>) -> Result<BTreeMap<String, String>, TargetError> {
+        let mut ids = self.schema.as_ref().map(|schema| schema.statuses.clone()).unwrap_or_default();
+        for (name, category) in &blueprint.statuses {
+            let what = format!("status `{name}`");
+            if ids.contains_key(name) {
+                self.present(what);
+                continue;
+            }
+            let schema = schema.map(|id| self.api.id_value(id));
+            let body = json!({ "name": name, "description": "", "category": category, "objectSchemaId": schema });
+            let mend = "give this user the role Object Schema Manager";
+            if let Outcome::Made(id) = self.make(what, "/config/statustype", body, mend).await? {
+                ids.insert(name.clone(), id);
+            }
+        }
+        Ok(ids)
+    }
+
+    /// Icons, and the id of the type that our references have.
+    async fn given(&mut self) -> Result<(BTreeMap<String, Id>, Option<String>), TargetError> {
+        let icons = self.api.icons().await?;
+        let what = format!("reference type `{REFERENCE_TYPE}`");
+        if let Some(Id(id)) = self.api.reference_types().await?.remove(REFERENCE_TYPE) {
+            self.present(what);
+            return Ok((icons, Some(id)));
+        }
+        let body = json!({ "name": REFERENCE_TYPE, "description": "Kept by Dewpoint", "color": "#2684FF" });
+        let made = self.make(what, "/config/referencetype", body, "an Assets administrator makes it").await?;
+        let id = match made {
+            Outcome::Made(id) => Some(id),
+            Outcome::WouldMake | Outcome::Refused => None,
+        };
+        Ok((icons, id))
+    }
+
+    async fn make_type(
+        &mut self,
+        name: &str,
+        own: &Type,
+        schema: Option<&str>,
+        icons: &BTreeMap<String, Id>,
+        ids: &mut BTreeMap<String, String>,
+    ) -> Result<(), TargetError> {
+        let what = format!("object type `{name}`");
+        if ids.contains_key(name) {
+            self.present(what);
+            return Ok(());
+        }
+        let is_parent = name == PARENT_TYPE;
+        let icon = icons.get(own.icon).or_else(|| icons.values().next()).map(|icon| self.api.id_value(&icon.0));
+        let mut body = json!({
+            "name": name,
+            "description": "Kept by Dewpoint",
+            "iconId": icon,
+            "objectSchemaId": schema.map(|id| self.api.id_value(id)),
+            "inherited": true,
+            "abstractObjectType": is_parent,
+        });
+        if let (Some(parent), Some(fields)) = (ids.get(PARENT_TYPE).filter(|_| !is_parent), body.as_object_mut()) {
+            fields.insert("parentObjectTypeId".to_owned(), self.api.id_value(parent));
+        }
+        if let Outcome::Made(id) = self.make(what, "/objecttype/create", body, "give this user the role Object Schema Manager").await? {
+            ids.insert(name.to_owned(), id);
+        }
+        Ok(())
+    }
+
+    /// Whether a type has what [`PARENT_TYPE`] has: one that we make is its child.
+    fn inherits(&self, name: &str) -> bool {
+        let Some(schema) = &self.schema else { return true };
+        let Some(own) = schema.types.get(name) else { return true };
+        let Some(wanted) = schema.types.get(PARENT_TYPE).map(|parent| parent.id.as_str()) else { return false };
+        let mut at = own.parent.as_deref();
+        for _ in 0..schema.types.len() {
+            match at {
+                Some(id) if id == wanted => return true,
+                Some(id) => at = schema.types.values().find(|own| own.id == id).and_then(|own| own.parent.as_deref()),
+                None => return false,
+            }
+        }
+        false
+    }
+
+    async fn attributes(
+        &mut self,
+        of: &str,
+        parts: &BTreeMap<String, Part>,
+        ids: &BTreeMap<String, String>,
+        statuses: &BTreeMap<String, String>,
+        reference_type: Option<&str>,
+    ) -> Result<(), TargetError> {
+        for (name, part) in parts {
+            let what = format!("attribute `{name}` of `{of}`");
+            if let Some(there) = self.schema.as_ref().and_then(|schema| schema.attribute(of, name)) {
+                let (form, is_unique) = (there.form, there.is_unique);
+                self.judge(what, part, form, is_unique);
+                continue;
+            }
+            let Some(type_id) = ids.get(of) else {
+                // Its type would be made first.
+                if self.dry_run {
+                    self.step(what, StepOutcome::WouldMake);
+                }
+                continue;
+            };
+            let refers_to = part.refers_to.as_ref().map(|name| ids.get(name));
+            if !self.dry_run && (refers_to == Some(None) || (part.form.sort == 1 && reference_type.is_none())) {
+                self.refused(
+                    what,
+                    "the type that it refers to, or the type of the reference, is missing".to_owned(),
+                    "mend what is refused above",
+                );
+                continue;
+            }
+            let body = self.attribute(name, part, refers_to.flatten().map(String::as_str), statuses, reference_type);
+            let path = format!("/objecttypeattribute/{type_id}");
+            self.make(what, &path, body, "give this user the role Object Schema Manager").await?;
+        }
+        Ok(())
+    }
+
+    /// Whether an attribute that is there will do.
+    fn judge(&mut self, what: String, part: &Part, form: Form, is_unique: bool) {
+        if form != part.form {
+            let text = format!("it is there as {}, and {} is wanted", named(form), named(part.form));
+            self.refused(what, text, "rename it, or write something else to it by `mapping`");
+        } else if part.is_unique && !is_unique {
+            let mend = "an Assets administrator makes it unique: nothing else keeps a repeated create from making a second object";
+            self.refused(what, "it is there and not unique".to_owned(), mend);
+        } else {
+            self.present(what);
+        }
+    }
+
+    fn attribute(
+        &self,
+        name: &str,
+        part: &Part,
+        refers_to: Option<&str>,
+        statuses: &BTreeMap<String, String>,
+        reference_type: Option<&str>,
+    ) -> Value {
+        let mut body = json!({
+            "name": name,
+            "description": part.description,
+            "type": part.form.sort,
+            "minimumCardinality": 0,
+            "maximumCardinality": if part.takes_many { -1 } else { 1 },
+            "hidden": part.is_hidden,
+            "uniqueAttribute": part.is_unique,
+        });
+        let Some(fields) = body.as_object_mut() else { return body };
+        let mut put = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
+        match part.form.sort {
+            0 => put("defaultTypeId", part.form.plain.into()),
+            1 => {
+                put("typeValue", refers_to.into());
+                put("additionalValue", reference_type.into());
+                put("includeChildObjectTypes", true.into());
+            }
+            2 => put("additionalValue", "SHOW_PROFILE".into()),
+            7 => {
+                let ours = statuses.values().cloned().collect::<Vec<_>>();
+                put("typeValueMulti", ours.into());
+            }
+            _ => {}
+        }
+        if part.form.plain == Some(7) {
+            put("additionalValue", "DISABLED".into());
+        }
+        body
+    }
+}
+
+impl Api {
+    /// An id as a body has it.
+    pub(crate) fn id_value(&self, id: &str) -> Value {
+        match (self.deployment, id.parse::<i64>()) {
+            (Deployment::DataCenter, Ok(number)) => number.into(),
+            _ => id.into(),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What the target is built from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dewpoint_core::model::TargetName;
+use dewpoint_core::target::Authority;
+use dewpoint_http::auth::{Authenticator, Fixed, Grant, OAuth, OAuthSettings};
+use dewpoint_http::{BaseUrl, BuildError, Client, Clock, Meter, Proxies, Rate, RateBudget, Settings};
+use dewpoint_target_kit::Caller;
+use secrecy::SecretString;
+
+use crate::api::{Api, Base, Deployment};
+use crate::mapping::Mapping;
+
+/// Default of [`JsmConfig::batch_size`].
+pub const BATCH_SIZE_DEFAULT: u32 = 50;
+
+/// Most writes of a batch: at the default rate they are done well within a lease.
+pub const BATCH_SIZE_MAX: u32 = 200;
+
+/// Default of [`JsmConfig::rate`], in requests a second: half of the 1 000 a minute that one operation is allowed.
+pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 8;
+
+/// Default of [`JsmConfig::index_lag`]. Atlassian states no bound; the same of issue search is seconds.
+pub const INDEX_LAG_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Atlassian's API for sites on Cloud.
+pub const CLOUD_API: &str = "https://api.atlassian.com";
+
+/// Where tokens for Atlassian's API come from.
+pub const CLOUD_TOKENS: &str = "https://auth.atlassian.com";
+
+/// As whom the site is asked.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// A user's name and API token (Cloud) or password (Data Center, where an administrator allows it).
+    Basic {
+        /// The user: a mail address on Cloud.
+        username: String,
+        /// The API token or password.
+        password: SecretString,
+    },
+    /// A personal access token (Data Center).
+    Token(SecretString),
+    /// Tokens of an OAuth application or service account (Cloud).
+    OAuth {
+        /// The application's id.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretString,
+        /// Where tokens come from ([`CLOUD_TOKENS`]).
+        tokens: BaseUrl,
+    },
+}
+
+/// One configured site.
+pub struct JsmConfig {
+    /// Name from the configuration.
+    pub name: TargetName,
+    /// The site.
+    pub url: BaseUrl,
+    /// Which product it is.
+    pub deployment: Deployment,
+    /// Where Assets' API lies.
+    pub api_base: ApiBase,
+    /// As whom it is asked.
+    pub auth: Auth,
+    /// Key of the object schema.
+    pub schema: String,
+    /// Kinds to types and attributes.
+    pub mapping: Arc<Mapping>,
+    /// Attributes whose authority is not the mapping's.
+    pub authority: BTreeMap<String, Authority>,
+    /// Writes of a batch.
+    pub batch_size: u32,
+    /// How fast it is asked.
+    pub rate: Rate,
+    /// How long after a write a search may show an older state.
+    pub index_lag: Duration,
+    /// Longest that one request may take.
+    pub timeout: Duration,
+    /// Longest that one call may take with all its waits and repeats: a wait past it is told, and not slept through.
+    pub deadline: Duration,
+    /// Certificates of authorities to trust beside the system's, in PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Proxies to go through.
+    pub proxies: Proxies,
+    /// Who is told of calls and waits.
+    pub meter: Arc<dyn Meter>,
+    /// The clock of budgets, waits and deadlines.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Where Assets' API lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApiBase {
+    /// Behind this address, below the workspace that the site names.
+    Host(BaseUrl),
+    /// Here, whatever the site says.
+    Whole(BaseUrl),
+}
+
+impl JsmConfig {
+    /// The interface of the site.
+    ///
+    /// # Errors
+    /// [`BuildError`] where certificates, proxies or credentials cannot be used.
+    pub(crate) fn api(&self) -> Result<Api, BuildError> {
+        let budget = Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock)));
+        let plain = |base: &BaseUrl| -> Result<Client, BuildError> {
+            let mut settings = Settings::new(self.name.as_str(), base.clone());
+            settings.limits.attempt = self.timeout;
+            settings.limits.idle = self.timeout;
+            settings.limits.call = settings.limits.call.min(self.deadline);
+            settings.ca_pem.clone_from(&self.ca_pem);
+            settings.proxies = self.proxies.clone();
+            let client = Client::builder(settings).budget(budget.clone()).meter(Arc::clone(&self.meter));
+            client.clock(Arc::clone(&self.clock)).build()
+        };
+        let auth: Arc<dyn Authenticator> = match &self.auth {
+            Auth::Basic { username, password } => Arc::new(Fixed::basic(username, password)?),
+            Auth::Token(token) => Arc::new(Fixed::bearer(token)?),
+            Auth::OAuth { client_id, client_secret, tokens } => {
+                let settings = OAuthSettings {
+                    path: "/oauth/token".to_owned(),
+                    client_id: client_id.clone(),
+                    client_secret: client_secret.clone(),
+                    grant: Grant::ClientCredentials,
+                    fields: Vec::new(),
+                    query: Vec::new(),
+                };
+                Arc::new(OAuth::new(plain(tokens)?, settings))
+            }
+        };
+        let caller = |base: &BaseUrl| -> Result<Caller, BuildError> {
+            Ok(Caller::new(plain(base)?.with_auth(Arc::clone(&auth)), self.name.clone(), Arc::clone(&self.clock)))
+        };
+        let (at, base) = match (&self.api_base, &self.auth) {
+            (ApiBase::Whole(base), _) => (base, Base::Here),
+            (ApiBase::Host(base), Auth::OAuth { .. }) => (base, Base::CloudAndWorkspace),
+            (ApiBase::Host(base), _) => (base, Base::Workspace),
+        };
+        Ok(Api::new(caller(&self.url)?, caller(at)?, self.deployment, base, self.schema.clone()))
+    }
+}
+
+impl fmt::Debug for JsmConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsmConfig")
+            .field("name", &self.name)
+            .field("url", &self.url)
+            .field("deployment", &self.deployment)
+            .field("auth", &self.auth)
+            .field("schema", &self.schema)
+            .field("batch_size", &self.batch_size)
+            .finish_non_exhaustive()
+    }
+}

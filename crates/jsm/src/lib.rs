@@ -1,0 +1,225 @@
+//! The Jira Service Management target: objects of Assets, on Cloud and on Data Center.
+//!
+//! # Whose objects these are
+//!
+//! Each of ours carries, in attributes of its own, the external id (our key, unique), the estate id, the time of the last delivery, and a note of what we
+//! related it to. What has no estate id is people's. Every write is checked against that before it goes out.
+//!
+//! # What goes where
+//!
+//! - One request for each object, with its fields and the references that are its edges ([`Target::keeper`]). Objects are made in such an order that what they
+//!   refer to stands; circles are closed by a second request.
+//! - Edges are references from the many to the one: a machine refers to its pools, security groups and zone. People's references in the same attributes stay.
+//! - Reads: searches (AQL) in pages, a full one only where it shows as many objects as were counted.
+//!
+//! # The index
+//!
+//! Searches may lag behind writes by seconds; an object read by its id is as it is. So what this process wrote a moment ago it knows by itself, what is
+//! changed as a whole is read by its id first, a full read waits for the lag to pass, and a create that had no answer, or is refused as there is one of
+//! its external id, is looked for until then.
+
+mod api;
+mod apply;
+mod aql;
+mod blueprint;
+mod book;
+mod bootstrap;
+mod config;
+mod doctor;
+mod external_id;
+mod mapping;
+mod object;
+mod reading;
+mod resolver;
+mod schema;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dewpoint_core::doctor::Finding;
+use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
+use dewpoint_core::target::{
+    Acquaintance, Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, LeftValue, Page, Sample, Sending, Side, Step,
+    Target, TargetError, Together, Write,
+};
+use serde::Deserialize;
+
+use crate::api::{Api, Base};
+use crate::apply::Batch;
+use crate::book::Book;
+use crate::reading::Reader;
+use crate::resolver::Resolver;
+
+pub use crate::api::Deployment;
+pub use crate::config::{
+    ApiBase, Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLOUD_API, CLOUD_TOKENS, INDEX_LAG_DEFAULT, JsmConfig, REQUESTS_PER_SECOND_DEFAULT,
+};
+pub use crate::mapping::{Mapping, RESERVED, Statuses};
+pub use crate::shape::{AttributeShape, Reference};
+pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
+pub use dewpoint_target_kit::{Override, OwnField, SheetError, value_of};
+
+/// One site.
+#[derive(Debug)]
+pub struct JsmTarget {
+    api: Api,
+    mapping: Arc<Mapping>,
+    authority: BTreeMap<String, Authority>,
+    batch_size: usize,
+    lag: Duration,
+    book: Book,
+    resolver: Resolver,
+}
+
+impl JsmTarget {
+    /// A target that asks nothing until it is used.
+    ///
+    /// # Errors
+    /// [`BuildError`] where certificates, proxies or credentials cannot be used.
+    pub fn new(config: &JsmConfig) -> Result<Self, BuildError> {
+        Ok(Self {
+            api: config.api()?,
+            mapping: Arc::clone(&config.mapping),
+            authority: config.authority.clone(),
+            batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
+            lag: config.index_lag,
+            book: Book::default(),
+            resolver: Resolver::default(),
+        })
+    }
+
+    /// What tells this site from another.
+    async fn instance(&self) -> Result<String, TargetError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct ServerInfo {
+            base_url: String,
+        }
+        match (self.api.deployment, &self.api.base) {
+            (Deployment::DataCenter, _) => {
+                let request = dewpoint_http::Request::get(&self.api.jira("serverInfo").await?).operation("server info");
+                let info: ServerInfo = self.api.jira_caller().get(request, "ask what the server is").await?;
+                Ok(info.base_url)
+            }
+            // Where it was said where the workspace lies, its schemas have to be shown there.
+            (Deployment::Cloud, Base::Here) => {
+                self.api.schemas().await?;
+                Ok(self.api.assets.client().origin().to_string())
+            }
+            (Deployment::Cloud, _) => self.api.ask_workspace().await,
+        }
+    }
+
+    async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
+        let schema = self.api.schema().await?;
+        let reader = Reader { api: &self.api, mapping: &self.mapping, schema: &schema };
+        Ok(reader.find(identities).await)
+    }
+}
+
+#[async_trait]
+impl Target for JsmTarget {
+    fn name(&self) -> &TargetName {
+        self.api.assets.target()
+    }
+
+    fn adapt(&self, ci: &Ci) -> Option<Adapted> {
+        self.mapping.adapt(ci, &self.authority)
+    }
+
+    fn relates(&self, relation: RelationType, from: Kind, to: Kind) -> bool {
+        self.mapping.edge(relation, from, to).is_some()
+    }
+
+    fn counts_attached(&self) -> bool {
+        self.mapping.sheet().counts_attached()
+    }
+
+    fn together(&self) -> Together {
+        Together::Edges
+    }
+
+    fn keeper(&self, relation: RelationType, from: Kind, to: Kind) -> Option<Side> {
+        self.mapping.edge(relation, from, to).map(|edge| edge.side)
+    }
+
+    fn retires_by_status(&self) -> bool {
+        true
+    }
+
+    fn mapping_digest(&self) -> Digest {
+        let overrides = self.authority.iter().flat_map(|(field, authority)| [field.as_bytes(), authority.as_str().as_bytes()]);
+        Digest::of_parts(std::iter::once(self.mapping.digest().as_bytes().as_slice()).chain(overrides))
+    }
+
+    async fn fingerprint(&self, _known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
+        Ok(Fingerprint { instance: self.instance().await?, newest_delivered_at: None, sample: Sample::NotTaken })
+    }
+
+    async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
+        if identities.is_empty() {
+            return BTreeMap::new();
+        }
+        match self.find_all(identities).await {
+            Ok(found) => found,
+            Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
+        }
+    }
+
+    /// All of it at once: where an edge is held is the other end's record, which may stand anywhere in the list.
+    async fn read(&self, _after: Option<&str>) -> Result<Page, TargetError> {
+        let clock = self.api.assets.clock();
+        clock.sleep(self.book.settling(clock, self.lag)).await;
+        let schema = self.api.schema().await?;
+        let reader = Reader { api: &self.api, mapping: &self.mapping, schema: &schema };
+        Ok(Page { records: reader.all().await?, next: None })
+    }
+
+    async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
+        let api = self.api.until(sending.deadline);
+        let schema = api.schema().await?;
+        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema };
+        let batch = Batch { reader, book: &self.book, resolver: &self.resolver, lag: self.lag, writes: batch, sending };
+        batch.send().await
+    }
+
+    async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
+        let schema = self.api.schema().await?;
+        let reader = Reader { api: &self.api, mapping: &self.mapping, schema: &schema };
+        let shape = |value: &LeftValue| self.mapping.sheet().field(value.kind, &value.field).map(|field| field.shape.clone());
+        let text = |value: &LeftValue| shape(value).filter(Resolver::resolves).zip(value.value.as_str().map(str::to_owned));
+        self.resolver.forget_nothing();
+        self.resolver.resolve(&reader, left.iter().filter_map(text).collect::<BTreeSet<_>>()).await?;
+        let has_place = |value: &LeftValue| {
+            let class = self.mapping.sheet().class(value.kind);
+            class.is_some_and(|class| schema.attribute(class, &value.field).is_some())
+        };
+        let is_status_there = |value: &LeftValue| {
+            shape(value) == Some(AttributeShape::Lifecycle) && value.value.as_str().is_some_and(|name| schema.statuses.contains_key(name))
+        };
+        Ok(left
+            .iter()
+            .map(|value| match text(value) {
+                Some((shape, text)) => has_place(value) && self.resolver.get(&shape, &text).is_some(),
+                None => is_status_there(value) || (value.had_no_place && has_place(value)),
+            })
+            .collect())
+    }
+
+    fn batch_size(&self) -> usize {
+        self.batch_size
+    }
+
+    async fn doctor(&self) -> Vec<Finding> {
+        doctor::findings(&self.api, &self.mapping).await
+    }
+
+    async fn bootstrap(&self, dry_run: bool) -> Result<Vec<Step>, TargetError> {
+        bootstrap::bootstrap(&self.api, &self.mapping, dry_run).await
+    }
+}

@@ -1,0 +1,8 @@
+//! What the targets behind REST APIs have in common: how a CMDB is called and what its failures mean ([`Caller`]), and how the fields of its records are
+//! filled, as data that the configuration can put other data in place of ([`Sheet`]).
+
+mod caller;
+mod sheet;
+
+pub use caller::Caller;
+pub use sheet::{BuiltIn, Field, FieldValue, Override, OwnField, Shape, Sheet, SheetError, Standing, value_of};
