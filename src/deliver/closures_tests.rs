@@ -11,7 +11,7 @@ use super::tests::{change, key, send_to};
 use super::{About, Outcome};
 use crate::doctor::Finding;
 use crate::model::{Account, Digest, EdgeId, Key, Kind, Region, RelationType, TargetName};
-use crate::plan::{Change, ChangeKind};
+use crate::plan::{Change, ChangeKind, DeliveryState, RecordBrief};
 use crate::target::{
     Acquaintance, Adapted, Ci, Delivered, End, Fingerprint, FoundRecord, HostEdge, Identity, Operation, Page, RecordId, Sample, Sending,
     Side, Target, TargetError, Together, Write,
@@ -176,6 +176,12 @@ fn edge(target: &TargetName, from: usize, to: usize) -> Change {
 fn creates(target: &TargetName) -> Vec<Change> {
     let numbers = (0..6).chain(100..103);
     numbers.map(|number| Change { kind: about(&key(number)).kind, ..change(target, number) }).collect()
+}
+
+/// The row of a record that was made.
+fn standing(change: &Change) -> RecordBrief {
+    let record = Some(RecordId(change.key.to_string()));
+    RecordBrief { record, state: DeliveryState::Delivered, ..RecordBrief::unborn(change) }
 }
 
 async fn send(strict: Strict, changes: Vec<Change>) -> (Outcome, std::sync::Arc<Strict>) {
