@@ -17,14 +17,13 @@ use super::azure::{
 };
 use super::check::nearest;
 use super::diagnostic::quote;
+use super::jsm::{AssetsAttribute, ObjectTypeName, SchemaKey, StatusName};
+use super::mapped::{KindKey, NameOrRef, RelationKey, ValueText};
 use super::ownership::Meaning;
 use super::proxy::ProxyAddress;
 use super::rules::{self, AttributeName, ExpressionText, Flag, PresetName, RecordCondition, RuleName, SubjectKey};
 use super::secret::SecretRef;
-use super::servicenow::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, RelationKey, RelationshipType,
-    TableName, ValueText,
-};
+use super::servicenow::{ClassName, ColumnName, DiscoverySource, InstanceUrl, LifeCycleName, LookUpColumn, RelationshipType, TableName};
 
 /// Longest duration that is taken: a hundred years. What is longer is meant as `never`, or a slip.
 const DURATION_MAX: Duration = Duration::from_secs(36_500 * DAY_S);
@@ -176,6 +175,10 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         AttributeName::NAME => attempt::<AttributeName>,
         SubjectKey::NAME => attempt::<SubjectKey>,
         InstanceUrl::NAME => attempt::<InstanceUrl>,
+        AssetsAttribute::NAME => attempt::<AssetsAttribute>,
+        ObjectTypeName::NAME => attempt::<ObjectTypeName>,
+        SchemaKey::NAME => attempt::<SchemaKey>,
+        StatusName::NAME => attempt::<StatusName>,
         NameOrRef::NAME => attempt::<NameOrRef>,
         DiscoverySource::NAME => attempt::<DiscoverySource>,
         ClassName::NAME => attempt::<ClassName>,

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Config;
 use super::check;
 use super::diagnostic::{ConfigErrors, Position, Report, Span};
+use super::jsm;
 use super::rules;
 use super::schema::WORKING;
 use super::servicenow;
@@ -111,6 +112,7 @@ fn read_text(text: &str, dir: &Path, report: &mut Report) -> Option<Config> {
     cross_check(&root, dir, report);
     rules::cross_check(&root, text, report);
     servicenow::cross_check(&root, text, report);
+    jsm::cross_check(&root, text, report);
     let sound = check::check(&root, &WORKING, report)?;
     match serde_json::from_value(sound.to_json()) {
         Ok(raw) => convert(raw, &sound, dir, report),

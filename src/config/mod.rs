@@ -8,8 +8,10 @@ mod aws;
 mod azure;
 mod check;
 mod diagnostic;
+mod jsm;
 mod leaf;
 mod load;
+mod mapped;
 mod mask;
 mod ownership;
 mod proxy;
@@ -42,6 +44,7 @@ use url::Url;
 pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
 pub use azure::{AzureCredential, AzureIdentity, AzureSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
+pub use jsm::{JsmAuth, JsmAuthError, JsmSettings};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use proxy::Proxy;
 pub use schema::schema;
@@ -200,6 +203,8 @@ pub enum TargetKind {
     },
     /// A ServiceNow instance.
     ServiceNow(Box<ServiceNowSettings>),
+    /// A site of Jira Service Management.
+    Jsm(Box<JsmSettings>),
 }
 
 impl TargetKind {
@@ -209,6 +214,7 @@ impl TargetKind {
         match self {
             Self::Local { .. } => "local",
             Self::ServiceNow(_) => "servicenow",
+            Self::Jsm(_) => "jsm",
         }
     }
 
@@ -217,7 +223,7 @@ impl TargetKind {
     pub fn sends_requests(&self) -> bool {
         match self {
             Self::Local { .. } => false,
-            Self::ServiceNow(_) => true,
+            Self::ServiceNow(_) | Self::Jsm(_) => true,
         }
     }
 }
@@ -290,10 +296,13 @@ impl Config {
                     "max_records": target.max_records,
                     "purge": target.purge,
                 });
-                if let TargetKind::ServiceNow(settings) = &target.kind
-                    && let Some(view) = view.as_object_mut()
-                {
-                    view.insert("servicenow".to_owned(), settings.planned());
+                let planned = match &target.kind {
+                    TargetKind::Local { .. } => None,
+                    TargetKind::ServiceNow(settings) => Some(settings.planned()),
+                    TargetKind::Jsm(settings) => Some(settings.planned()),
+                };
+                if let (Some(planned), Some(view)) = (planned, view.as_object_mut()) {
+                    view.insert(target.kind.as_str().to_owned(), planned);
                 }
                 (target.name.as_str(), view)
             })

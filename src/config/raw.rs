@@ -13,16 +13,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::aws::{All, ListOr, Organization, RawAccount, RawRates, RoleName};
 use super::azure::{self, ApiVersion, RawCloud, RawCollector, RawCredential, RawEndpoints, RawSubscriptions, ResourceType, TenantName};
+use super::jsm::{self, SchemaKey};
 use super::leaf::{
     AnyDuration, CallTimeout, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written,
 };
+use super::mapped::{KindKey, RelationKey};
 use super::ownership::RawOwnership;
 use super::proxy::ProxyAddress;
 use super::rules::{PresetName, RawRule, RecordCondition};
 use super::secret::SecretRef;
 use super::servicenow::{
-    DiscoverySource, InstanceUrl, KindKey, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationKey, RelationshipType,
-    default_discovery_source,
+    DiscoverySource, InstanceUrl, RawAuth, RawKindMapping, RawRequestRate, RawStatuses, RelationshipType, default_discovery_source,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -331,6 +332,74 @@ pub(super) enum RawTarget {
         #[serde(default)]
         proxy: Option<Written<ProxyAddress>>,
     },
+    /// Assets of Jira Service Management, on Cloud or Data Center.
+    Jsm {
+        /// Name of this target; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Address of the site.
+        #[schemars(example = "https://example.atlassian.net")]
+        url: Written<HttpUrl>,
+        /// Which product it is.
+        #[serde(default)]
+        deployment: jsm::RawDeployment,
+        /// Where the API of Assets lies, where that is not Atlassian's own on Cloud or the site itself on Data Center: an address below which workspaces are
+        /// found as there, or the whole one with workspace and version.
+        #[serde(default)]
+        api_base: Option<Written<HttpUrl>>,
+        /// As whom the site is asked.
+        auth: jsm::RawAuth,
+        /// Key of the object schema; `dewpoint bootstrap` makes what is missing of it.
+        schema: Written<SchemaKey>,
+        /// Which configuration items this target gets. One that is no longer included is retired there.
+        #[serde(default)]
+        include: RawInclude,
+        /// What to do with objects that someone else made for a resource of ours.
+        #[serde(default)]
+        adopt: RawAdopt,
+        /// Who decides about an attribute, where the standard mapping is not right: attribute and authority.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("Support Group", "if_empty")]))]
+        authority: BTreeMap<String, RawAuthority>,
+        /// What takes the place of parts of the standard mapping: by kind an object type, and attributes with their values in CEL.
+        #[serde(default)]
+        #[schemars(extend("x-key-leaf" = KindKey::NAME))]
+        mapping: BTreeMap<String, jsm::RawKindMapping>,
+        /// Names of the statuses of what is active, stopped and retired.
+        #[serde(default)]
+        statuses: jsm::RawStatuses,
+        /// How often the target is read in full to find what others changed; `never` does not look.
+        #[serde(default = "default_verify_every")]
+        verify_every: Written<DurationOrNever>,
+        /// Most objects this target may hold of ours; creates beyond it are held. Without it there is no limit.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_records: Option<u64>,
+        /// What becomes of a retired object after `purge_after`.
+        #[serde(default)]
+        purge: RawPurge,
+        /// How fast the site is asked.
+        #[serde(default)]
+        rate: jsm::RawRequestRate,
+        /// Changes that are sent in one go, with a request for each object.
+        #[serde(default = "default_objects_size")]
+        #[schemars(range(min = 1, max = 200))]
+        batch_size: u32,
+        /// How long after a write searches may still show what was before it.
+        #[serde(default = "default_index_lag")]
+        index_lag: Written<AnyDuration>,
+        /// Longest that a one-shot sync waits for this target.
+        #[serde(default = "default_deadline")]
+        deadline: Written<PositiveDuration>,
+        /// Longest time for one request: from `1s` to `1h`.
+        #[serde(default = "default_request_timeout")]
+        timeout: Written<CallTimeout>,
+        /// A file of certificates in PEM to trust beside the system's.
+        #[serde(default)]
+        ca_file: Option<Written<FilePath>>,
+        /// The proxy to go through, as an address or a reference to one with a password; `none` goes directly. As the environment says without it.
+        #[serde(default)]
+        proxy: Option<Written<ProxyAddress>>,
+    },
 }
 
 fn default_heartbeat() -> Written<DurationOrNever> {
@@ -347,6 +416,14 @@ const fn default_batch_size() -> u32 {
 
 const fn default_payload_size() -> u32 {
     dewpoint_servicenow::BATCH_SIZE_DEFAULT
+}
+
+const fn default_objects_size() -> u32 {
+    dewpoint_jsm::BATCH_SIZE_DEFAULT
+}
+
+const fn default_index_lag() -> Written<AnyDuration> {
+    Written(AnyDuration(dewpoint_jsm::INDEX_LAG_DEFAULT))
 }
 
 const fn default_request_timeout() -> Written<CallTimeout> {

@@ -13,6 +13,7 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::azure;
 use super::diagnostic::{Report, Span, quote};
+use super::jsm;
 use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written, absolute};
 use super::ownership;
 use super::raw::{
@@ -267,6 +268,35 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             let common =
                 Common { include, adopt, authority, verify_every, heartbeat: Some(heartbeat), max_records, purge, batch_size, deadline };
             (name, TargetKind::ServiceNow(Box::new(settings)), common)
+        }
+        RawTarget::Jsm {
+            name,
+            url,
+            deployment,
+            api_base,
+            auth,
+            schema,
+            include,
+            adopt,
+            authority,
+            mapping,
+            statuses,
+            verify_every,
+            max_records,
+            purge,
+            rate,
+            batch_size,
+            index_lag,
+            deadline,
+            timeout,
+            ca_file,
+            proxy,
+        } => {
+            let raw =
+                jsm::RawSettings { url, deployment, api_base, auth, schema, mapping, statuses, rate, index_lag, timeout, ca_file, proxy };
+            let settings = jsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
+            let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
+            (name, TargetKind::Jsm(Box::new(settings)), common)
         }
     };
     let Common { include, adopt, authority, verify_every, heartbeat, max_records, purge, batch_size, deadline } = common;

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use dewpoint_aws::{AwsConfig, AwsSource};
 #[cfg(feature = "azure")]
 use dewpoint_azure::{AzureConfig, AzureSource, SourceBuildError};
+use dewpoint_jsm::{ApiBase, JsmConfig, JsmTarget};
 use dewpoint_servicenow::{
     BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
 };
@@ -19,7 +20,10 @@ use dewpoint_servicenow::{
 use crate::clock::{Clock, RunClock};
 #[cfg(feature = "azure")]
 use crate::config::AzureSettings;
-use crate::config::{Config, LedgerConfig, Proxy, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig, TargetKind};
+use crate::config::{
+    Config, JsmAuthError, JsmSettings, LedgerConfig, Proxy, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig,
+    TargetKind,
+};
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
 use crate::model::{Digest, Key, Kind, RelationType, SourceName, TargetName};
@@ -219,6 +223,10 @@ pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) ->
             Ok(target) => Box::new(target),
             Err(lack) => Box::new(UnusableTarget { name: configured.name.clone(), lack }),
         },
+        TargetKind::Jsm(settings) => match jsm(configured, settings, requests) {
+            Ok(target) => Box::new(target),
+            Err(lack) => Box::new(UnusableTarget { name: configured.name.clone(), lack }),
+        },
     }
 }
 
@@ -229,11 +237,7 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
     let auth = settings.auth.resolve().map_err(|error| unread(&error))?;
     let proxies = proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?;
     let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
-    let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| Lack {
-        check: "this program",
-        text: error.to_string(),
-        mend: "this is a defect of Dewpoint: report it".to_owned(),
-    })?;
+    let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| defect(&error))?;
     let config = ServiceNowConfig {
         name: configured.name.clone(),
         url: BaseUrl::parse(settings.url.as_str(), Plaintext::Loopback).map_err(|error| unconnected(&error))?,
@@ -252,6 +256,42 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         clock: Arc::new(SystemClock::new()),
     };
     ServiceNowTarget::new(&config).map_err(|error| unconnected(&error))
+}
+
+fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -> Result<JsmTarget, Lack> {
+    let base = |url: &str| BaseUrl::parse(url, Plaintext::Loopback).map_err(|error| unconnected(&error));
+    let auth = settings.auth.resolve().map_err(|error| match error {
+        JsmAuthError::Secret(error) => unread(&error),
+        JsmAuthError::Address(error) => unconnected(&error),
+    })?;
+    let mapping = dewpoint_jsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;
+    let config = JsmConfig {
+        name: configured.name.clone(),
+        url: base(settings.url.as_str())?,
+        deployment: settings.deployment,
+        api_base: match (settings.is_whole, base(settings.api_base.as_str())?) {
+            (true, base) => ApiBase::Whole(base),
+            (false, base) => ApiBase::Host(base),
+        },
+        auth,
+        schema: settings.schema.clone(),
+        mapping: Arc::new(mapping),
+        authority: configured.authority.clone(),
+        batch_size: configured.batch_size,
+        rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
+        index_lag: settings.index_lag,
+        timeout: settings.timeout,
+        deadline: configured.deadline,
+        ca_pem: settings.ca_file.as_deref().map(certificates).transpose()?,
+        proxies: proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?,
+        meter: Arc::clone(requests),
+        clock: Arc::new(SystemClock::new()),
+    };
+    JsmTarget::new(&config).map_err(|error| unconnected(&error))
+}
+
+fn defect(error: &impl std::fmt::Display) -> Lack {
+    Lack { check: "this program", text: error.to_string(), mend: "this is a defect of Dewpoint: report it".to_owned() }
 }
 
 /// The proxies that are configured, else those of the environment.
@@ -365,6 +405,7 @@ pub fn address(configured: &TargetConfig) -> String {
     match &configured.kind {
         TargetKind::Local { path } => path.display().to_string(),
         TargetKind::ServiceNow(settings) => settings.address(),
+        TargetKind::Jsm(settings) => settings.address(),
     }
 }
 

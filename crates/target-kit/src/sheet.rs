@@ -130,6 +130,18 @@ impl<S> Default for Override<S> {
     }
 }
 
+/// Two of the same text do the same.
+impl<S: PartialEq> PartialEq for Override<S> {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |(name, own): (&String, &OwnField<S>)| {
+            other.fields.get(name).is_some_and(|field| field.value.source() == own.value.source() && field.shape == own.shape)
+        };
+        self.class == other.class && self.fields.len() == other.fields.len() && self.fields.iter().all(same)
+    }
+}
+
+impl<S: Eq> Eq for Override<S> {}
+
 /// What is written to a field in place of what the standard sheet writes there.
 #[derive(Debug, Clone)]
 pub struct OwnField<S> {

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use dewpoint_servicenow::{Mapping, STATUS_COLUMNS, Statuses, value_of};
 
-use super::leaf::{InstanceUrl, KindKey, RelationKey};
-use crate::config::check::{is_meant, nearest};
+use super::leaf::InstanceUrl;
+use crate::config::check::is_meant;
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::Leaf;
-use crate::config::rules::check_expression;
+use crate::config::mapped::{RelationKey, check_authority, check_mapping, check_ways};
 use crate::config::tree::{Entry, Node, Value};
 
 /// The ways to log in.
@@ -33,8 +33,12 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         if let Some(auth) = node.get("auth") {
             check_auth(auth, name, report);
         }
-        check_mapping(node, name, source, report);
-        check_authority(node, name, report);
+        check_mapping(node, name, source, report, value_of);
+        if let Ok(mapping) = Mapping::standard() {
+            let known = mapping.fields().into_iter().chain(STATUS_COLUMNS.iter().copied());
+            let help = "write columns of the instance, such as `owned_by`; one of your own has to be under `mapping`";
+            check_authority(node, name, known, ("a column", help), report);
+        }
         check_relationships(node, name, report);
         check_statuses(node, name, report);
     }
@@ -46,40 +50,12 @@ fn given<'n>(node: &'n Node, key: &str) -> Option<&'n Entry> {
 }
 
 fn check_auth(auth: &Node, name: &str, report: &mut Report) {
-    let Value::Map(all) = &auth.value else { return };
-    let ways: Vec<&Entry> = all.iter().filter(|entry| WAYS.contains(&entry.key.as_str())).collect();
-    match ways.as_slice() {
-        // A slip in the key is an error of its own, with the same mend.
-        [] if all.is_empty() => {
-            let text = format!("`targets.{name}.auth`: expected one of `oauth`, `basic` and `api_key`");
-            report.error(auth.span, text).help("for example `basic: { username: dewpoint, password: env:SNOW_PASSWORD }`");
-        }
-        [first, rest @ ..] => {
-            for again in rest {
-                let text = format!("`targets.{name}.auth`: `{}` and `{}` do not go together", first.key, again.key);
-                report.error(again.key_span, text).again(first.key_span).help("keep one of them");
-            }
-        }
-        [] => {}
-    }
+    check_ways(auth, name, WAYS, "basic: { username: dewpoint, password: env:SNOW_PASSWORD }", report);
     let Some(oauth) = auth.get("oauth") else { return };
     for (key, other) in [("username", "password"), ("password", "username")] {
         if let Some(entry) = given(oauth, key).filter(|_| !is_meant(oauth, other)) {
             let text = format!("`targets.{name}.auth.oauth`: `{key}` needs `{other}`");
             report.error(entry.key_span, text).help(format!("add `{other}`, or leave both out to act as the application's own user"));
-        }
-    }
-}
-
-fn check_mapping(node: &Node, name: &str, source: &str, report: &mut Report) {
-    for entry in node.get("mapping").map_or(&[][..], Node::entries) {
-        let Ok(KindKey(kind)) = KindKey::parse(&entry.key) else { continue };
-        for field in entry.node.get("fields").map_or(&[][..], Node::entries) {
-            let before = format!("`targets.{name}.mapping.{kind}.fields.{}`: ", field.key);
-            let value = if matches!(field.node.value, Value::Map(_)) { field.node.get("value") } else { Some(&field.node) };
-            if let Some(value) = value {
-                check_expression(value, &before, source, report, |text| value_of(kind, text));
-            }
         }
     }
 }
@@ -123,27 +99,5 @@ fn check_statuses(node: &Node, name: &str, report: &mut Report) {
             let text = format!("`targets.{name}.statuses`: `{}` is not written", entry.key);
             report.warning(entry.key_span, text).help("add `life_cycle: true` to the target");
         }
-    }
-}
-
-/// An authority over a column that nothing is written to would be silently without effect.
-fn check_authority(node: &Node, name: &str, report: &mut Report) {
-    let Some(authority) = node.get("authority") else { return };
-    let Ok(mapping) = Mapping::standard() else { return };
-    let own =
-        node.get("mapping").map_or(&[][..], Node::entries).iter().filter_map(|entry| entry.node.get("fields")).flat_map(Node::entries);
-    let mut known = mapping.fields();
-    known.extend(own.map(|entry| entry.key.as_str()));
-    known.extend(STATUS_COLUMNS);
-    for entry in authority.entries() {
-        if known.contains(entry.key.as_str()) {
-            continue;
-        }
-        let text = format!("`targets.{name}.authority`: nothing is written to a column {}", quote(&entry.key));
-        let error = report.error(entry.key_span, text);
-        match nearest(&entry.key, known.iter().copied()) {
-            Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("write columns of the instance, such as `owned_by`; one of your own has to be under `mapping`"),
-        };
     }
 }

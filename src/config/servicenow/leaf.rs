@@ -1,15 +1,10 @@
 //! The texts that a ServiceNow target is made of: addresses, names of columns, classes and relationship types, user names.
 
-use std::fmt;
-
-use dewpoint_core::model::{Kind, RelationType};
 use dewpoint_servicenow::{BaseUrl, Plaintext, RESERVED, STATUS_COLUMNS};
 use url::Url;
 
-use crate::config::check::nearest;
 use crate::config::diagnostic::quote;
 use crate::config::leaf::{HttpUrl, Leaf, Problem, text_leaf};
-use crate::config::secret::SecretRef;
 
 /// Longest name of a table or column, in characters (ServiceNow, "Table administration").
 const IDENTIFIER_MAX: usize = 80;
@@ -48,41 +43,6 @@ impl Leaf for InstanceUrl {
                 })
             }
         }
-    }
-}
-
-/// A name that need not be secret: as it is, or a reference to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) enum NameOrRef {
-    Plain(String),
-    Reference(SecretRef),
-}
-
-impl fmt::Display for NameOrRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Plain(name) => f.write_str(name),
-            Self::Reference(reference) => fmt::Display::fmt(reference, f),
-        }
-    }
-}
-
-impl Leaf for NameOrRef {
-    const NAME: &'static str = "name_or_reference";
-    const EXPECTED: &'static str = "a name, or a reference to it: `env:NAME` or `file:PATH`";
-    const PATTERN: Option<&'static str> = Some(r"\S");
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if let Some(reference) = SecretRef::parse_reference(text) {
-            return reference.map(Self::Reference);
-        }
-        if text.starts_with('$') {
-            return Err(Problem::new("variables are not expanded").secret().help("write `env:NAME`"));
-        }
-        if text.trim().is_empty() || text.chars().any(char::is_control) {
-            return Err(Problem::new(format!("expected {}", Self::EXPECTED)).secret());
-        }
-        Ok(Self::Plain(text.to_owned()))
     }
 }
 
@@ -212,25 +172,6 @@ impl Leaf for LookUpColumn {
     }
 }
 
-/// The value of a column as written; what is wrong in it is found when it is compiled, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::config) struct ValueText(pub(in crate::config) String);
-
-text_leaf!(ValueText);
-
-impl Leaf for ValueText {
-    const NAME: &'static str = "value_expression";
-    const EXPECTED: &'static str = "an expression such as `ci.name`";
-    const PATTERN: Option<&'static str> = Some(r"\S");
-
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if text.trim().is_empty() {
-            return Err(Problem::new("the expression is empty").help("write `\"null\"` for a column that is not to be written"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
 /// A relationship type as the instance names it: `Depends on::Used by`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct RelationshipType(pub(in crate::config) String);
@@ -271,38 +212,3 @@ impl Leaf for LifeCycleName {
         Err(problem.help("write it as the instance has it, such as `End of Life` or `Retired`"))
     }
 }
-
-macro_rules! word_key {
-    ($(#[$meta:meta])* $name:ident, $word:ty, $leaf:literal, $expected:literal, $what:literal) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(in crate::config) struct $name(pub(super) $word);
-
-        text_leaf!($name);
-
-        impl Leaf for $name {
-            const NAME: &'static str = $leaf;
-            const EXPECTED: &'static str = $expected;
-
-            fn parse(text: &str) -> Result<Self, Problem> {
-                let words = || <$word>::ALL.iter().map(|word| word.as_str());
-                text.parse().map(Self).map_err(|_| {
-                    let problem = Problem::new(format!("there is no {} {}", $what, quote(text)));
-                    match nearest(text, words()) {
-                        Some(near) => problem.help(format!("did you mean `{near}`?")),
-                        None => problem.help(format!("there are {}", words().collect::<Vec<_>>().join(", "))),
-                    }
-                })
-            }
-        }
-    };
-}
-
-word_key!(
-    /// A kind as a key.
-    KindKey, Kind, "kind_key", "a resource kind", "resource kind"
-);
-word_key!(
-    /// The type of an edge as a key.
-    RelationKey, RelationType, "relation_key", "a type of edge such as `protected_by`", "type of edge"
-);

@@ -15,14 +15,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 pub(super) use check::cross_check;
-pub(super) use leaf::{
-    ClassName, ColumnName, DiscoverySource, InstanceUrl, KindKey, LifeCycleName, LookUpColumn, NameOrRef, RelationKey, RelationshipType,
-    TableName, ValueText,
-};
-pub(super) use raw::{RawAuth, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
+pub(super) use leaf::{ClassName, ColumnName, DiscoverySource, InstanceUrl, LifeCycleName, LookUpColumn, RelationshipType, TableName};
+pub(super) use raw::{RawAuth, RawBasic, RawKindMapping, RawRequestRate, RawStatuses, default_discovery_source};
 
 use super::diagnostic::Report;
 use super::leaf::{CallTimeout, FilePath, Leaf, Written, absolute};
+use super::mapped::{KindKey, NameOrRef, RelationKey};
 use super::proxy::{Proxy, ProxyAddress};
 use super::secret::{Given, Secret, SecretError, SecretRef};
 use super::tree::Node;

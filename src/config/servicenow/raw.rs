@@ -9,8 +9,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
-use super::leaf::{ClassName, ColumnName, DiscoverySource, LifeCycleName, LookUpColumn, NameOrRef, TableName, ValueText};
+use super::leaf::{ClassName, ColumnName, DiscoverySource, LifeCycleName, LookUpColumn, TableName};
 use crate::config::leaf::{Leaf, Written};
+use crate::config::mapped::{NameOrRef, ValueText};
 use crate::config::secret::SecretRef;
 
 /// As whom an instance is asked: exactly one of `oauth`, `basic` and `api_key`.
@@ -53,9 +54,9 @@ pub(in crate::config) struct RawOAuth {
 #[schemars(rename = "ServiceNowBasic", extend("x-help" = "for example `{ username: dewpoint, password: env:SNOW_PASSWORD }`"))]
 pub(in crate::config) struct RawBasic {
     /// Name of the user, or a reference to it: `env:NAME` or `file:PATH`.
-    pub(super) username: Written<NameOrRef>,
+    pub(in crate::config) username: Written<NameOrRef>,
     /// The password, as a reference: `env:NAME` or `file:PATH`.
-    pub(super) password: Written<SecretRef>,
+    pub(in crate::config) password: Written<SecretRef>,
 }
 
 /// What takes the place of parts of the standard mapping of a kind.
