@@ -1,0 +1,11 @@
+//! The simulator's rules, one by one, over its socket; and the simulator as others see it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod lists;
+mod support;
