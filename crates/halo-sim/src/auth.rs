@@ -186,7 +186,9 @@ fn granted(application: &Application, scope: &str, settings: &Settings) -> Optio
     if asked.is_empty() || (asked.len() > 1 && !settings.several_scopes) {
         return None;
     }
-    let has = |scope: &str| application.scopes.iter().any(|known| known == scope || known == "all");
+    let has = |scope: &str| {
+        application.scopes.iter().any(|known| known == scope || known == "all" || (known == "all:standard" && scope != "admin"))
+    };
     let mut scopes = BTreeSet::new();
     for scope in asked {
         match scope {

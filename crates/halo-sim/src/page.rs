@@ -15,15 +15,12 @@ pub(crate) enum Window {
 
 impl Window {
     pub(crate) fn of(params: &Params, settings: &Settings) -> Result<Self, ApiError> {
-        let whole = |name, default: usize| Ok(params.int(name)?.map_or(default, |number| usize::try_from(number).unwrap_or_default()));
+        let whole = |name| Ok(params.int(name)?.and_then(|number| usize::try_from(number).ok()).filter(|number| *number > 0));
+        let (number, size, count) = (whole("page_no")?, whole("page_size")?, whole("count")?);
         if params.flag("pageinate")? {
-            let size = whole("page_size", 50)?;
-            let size = if size == 0 { 50 } else { size };
-            return Ok(Self::Page { number: whole("page_no", 1)?.max(1), size: size.min(settings.page_rows_max).max(1) });
+            return Ok(Self::Page { number: number.unwrap_or(1), size: size.unwrap_or(50).min(settings.page_rows_max).max(1) });
         }
-        let count = whole("count", 0)?;
-        let count = if count == 0 { settings.count_rows_max } else { count };
-        Ok(Self::Newest(count.min(settings.count_rows_max)))
+        Ok(Self::Newest(count.unwrap_or(usize::MAX).min(settings.count_rows_max)))
     }
 
     /// The answer: the rows of this window, of all that there are in their order, under this key.

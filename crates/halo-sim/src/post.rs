@@ -301,16 +301,18 @@ fn set_custom_fields(call: &mut Call<'_>, members: &Members<'_>, asset: &mut Ass
     Ok(())
 }
 
-fn set_tag(call: &Call<'_>, members: &Members<'_>, asset_type: &AssetType, asset: &mut Asset) -> Result<(), ApiError> {
+fn set_tag(call: &mut Call<'_>, members: &Members<'_>, asset_type: &AssetType, asset: &mut Asset) -> Result<(), ApiError> {
+    let before = asset.inventory_number.clone();
     if let Some(tag) = members.text("inventory_number")? {
         asset.inventory_number = fitting(call.settings, tag, "inventory_number")?;
     }
-    let store = &call.tenant.store;
+    let store = &mut call.tenant.store;
     if asset.inventory_number.trim().is_empty() && call.settings.automatic_tags {
-        asset.inventory_number = format!("{}{}", asset_type.tag_prefix, store.last_tag().saturating_add(1));
+        asset.inventory_number = format!("{}{}", asset_type.tag_prefix, store.next_tag());
     }
-    let is_taken = || store.tagged(&asset.inventory_number).any(|other| other.id != asset.id);
-    if call.settings.unique_tags && !asset.inventory_number.trim().is_empty() && is_taken() {
+    let tag = &asset.inventory_number;
+    let is_checked = call.settings.unique_tags && !tag.trim().is_empty() && *tag != before;
+    if is_checked && store.tagged(tag).any(|other| other.id != asset.id) {
         return Err(ApiError::refused("Asset tag must be unique"));
     }
     Ok(())

@@ -99,7 +99,7 @@ pub(crate) struct Store {
     upstream: BTreeSet<(i64, i64)>,
     changes: Vec<Change>,
     changes_of: HashMap<i64, Vec<usize>>,
-    /// The largest tag that ever was a number.
+    /// The largest tag that ever was a number, or was generated.
     last_tag: u64,
     /// Kept while a call is carried out.
     journal: Option<Vec<Undo>>,
@@ -171,8 +171,14 @@ impl Store {
         self.by_tag.get(&folded(tag)).into_iter().flatten().filter_map(|id| self.get(*id))
     }
 
-    /// The largest tag that ever was a number.
+    /// The largest tag that ever was a number, or was generated.
     pub(crate) fn last_tag(&self) -> u64 {
+        self.last_tag
+    }
+
+    /// The number of another tag to generate.
+    pub(crate) fn next_tag(&mut self) -> u64 {
+        self.last_tag = self.last_tag.saturating_add(1);
         self.last_tag
     }
 

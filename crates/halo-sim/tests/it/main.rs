@@ -7,5 +7,11 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod auth;
+mod configuration;
+mod faults;
+mod limits;
+mod links;
 mod lists;
+mod posts;
 mod support;
