@@ -85,6 +85,7 @@ mod tests {
         assert_eq!(Window::Newest(2).answer("rows", rows(), render), json!({"record_count": 2, "rows": [9, 8]}));
         let page = Window::Page { number: 2, size: 4 };
         assert_eq!(page.answer("rows", rows(), render), json!({"page_no": 2, "page_size": 4, "record_count": 9, "rows": [5, 6, 7, 8]}));
-        assert_eq!(Window::Page { number: 4, size: 4 }.answer("rows", rows(), render)["rows"], json!([]));
+        let behind = Window::Page { number: 4, size: 4 };
+        assert_eq!(behind.answer("rows", rows(), render), json!({"page_no": 4, "page_size": 4, "record_count": 9, "rows": []}));
     }
 }

@@ -33,9 +33,10 @@ pub(crate) fn list(call: &Call<'_>, entity: Entity) -> Result<Reply, ApiError> {
         }
         Entity::Users => {
             let seen = active(call)?;
-            let site = params.int("site_id")?;
-            let of_site = |user: &User| site.is_none_or(|site| site == user.site_id);
-            let found = tenant.users.iter().filter(|(_, user)| seen(user.inactive) && of_site(user)).map(|(id, user)| (*id, user));
+            let (site, client) = (params.int("site_id")?, params.int("client_id")?);
+            let client_of = |user: &User| tenant.sites.get(&user.site_id).map_or(0, |site| site.client_id);
+            let is_at = |user: &User| site.is_none_or(|site| site == user.site_id) && client.is_none_or(|client| client == client_of(user));
+            let found = tenant.users.iter().filter(|(_, user)| seen(user.inactive) && is_at(user)).map(|(id, user)| (*id, user));
             paged(call, "users", found.collect(), |(id, found)| user(tenant, id, found))
         }
         _ => Err(ApiError::missing()),

@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod clients;
 mod configuration;
 mod faults;
 mod limits;
