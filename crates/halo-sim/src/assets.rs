@@ -12,7 +12,7 @@ use crate::{
     query::Params,
     render::{self, View},
     reply::{ApiError, Body, Reply},
-    store::Asset,
+    store::{Asset, Change},
     tenant::Tenant,
 };
 
@@ -193,7 +193,7 @@ pub(crate) fn changes(call: &Call<'_>) -> Result<Reply, ApiError> {
     let tenant = &*call.tenant;
     let window = Window::of(call.params, call.settings)?;
     let sees = |id: i64| visible(call, id).is_some();
-    let rows: Vec<(i64, &crate::store::Change)> = match call.params.int("asset_id")? {
+    let rows: Vec<(i64, &Change)> = match call.params.int("asset_id")? {
         Some(id) => tenant.store.changes_of(id).rev().filter(|change| sees(change.asset_id)).map(|change| (change.id, change)).collect(),
         None => tenant.store.changes().iter().rev().filter(|change| sees(change.asset_id)).map(|change| (change.id, change)).collect(),
     };

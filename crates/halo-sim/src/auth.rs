@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     parts::Application,
     query::Params,
-    reply::{ApiError, Reply},
+    reply::{ApiError, Reply, Shape},
     settings::{Settings, TenantParameter},
     tenant::Tenant,
 };
@@ -147,7 +147,7 @@ pub(crate) fn token(
         TenantParameter::Ignored => true,
     };
     if !is_right {
-        return Err(ApiError::new(500, crate::reply::Shape::Page, "Runtime Error"));
+        return Err(ApiError::new(500, Shape::Page, "Runtime Error"));
     }
     if request.method != "POST" {
         return Err(ApiError::oauth(400, "invalid_request", "The specified HTTP method is not valid."));

@@ -1,7 +1,5 @@
 //! What every interface is given.
 
-use jiff::Timestamp;
-
 use crate::{auth::Caller, query::Params, settings::Settings, tenant::Tenant};
 
 /// A call that was let in, and the tenant it is about.
@@ -9,7 +7,6 @@ pub(crate) struct Call<'a> {
     pub(crate) tenant: &'a mut Tenant,
     pub(crate) settings: &'a Settings,
     pub(crate) caller: &'a Caller,
-    pub(crate) now: Timestamp,
     pub(crate) params: &'a Params,
     pub(crate) body: &'a [u8],
     /// What is left to chance in this call is drawn from this.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     call::Call,
     page::Window,
-    parts::{AssetGroup, AssetType, Client, CustomField, Field, Site, Status, TypeField},
+    parts::{AssetGroup, AssetType, Client, CustomField, Field, Restriction, Site, Status, TypeField},
     post::{note_unknown, posted},
     reply::{ApiError, Reply},
     route::Entity,
@@ -164,7 +164,7 @@ fn asset_type(tenant: &Tenant, id: i64, found: &AssetType, fields: bool, details
             .map(|(number, (status, found))| json!({"id": number, "xtype_id": id, "status_id": status, "status_name": found.name}));
         put("allowed_status", allowed.collect());
         if tenant.version.is_recent() {
-            let rules = |of: &dyn Fn(&crate::parts::Restriction) -> bool| -> Value {
+            let rules = |of: &dyn Fn(&Restriction) -> bool| -> Value {
                 let rules = (1..).zip(&tenant.restrictions).filter(|(_, rule)| of(rule));
                 rules
                     .map(|(number, rule)| {

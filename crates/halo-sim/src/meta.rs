@@ -10,12 +10,12 @@ pub(crate) fn auth_info(tenant: &Tenant, base_url: &str) -> Reply {
 }
 
 /// Answers `GET /api/InstanceInfo`.
-pub(crate) fn instance_info(tenant: &Tenant, base_url: &str, now: jiff::Timestamp) -> Reply {
+pub(crate) fn instance_info(tenant: &Tenant, base_url: &str) -> Reply {
     let database: String = tenant.version.app.split('.').take(2).collect();
     let body = json!({
         "dbid": "c0ffee00-0000-4000-8000-000000000001", "app_version": tenant.version.app, "database_version": database, "app_name": "Halo ITSM",
         "agent_url": base_url, "portal_url": format!("{base_url}/portal/"), "auth_url": format!("{base_url}/auth"), "tenant_id": tenant.name,
-        "agent_count": 0, "licensed_agent_count": 0, "online_agent_count": 0, "last_login": clock::written(now), "mobileapp_enabled": true,
+        "agent_count": 0, "licensed_agent_count": 0, "online_agent_count": 0, "last_login": clock::written(tenant.now), "mobileapp_enabled": true,
         "teamsbot_enabled": false,
     });
     Reply::json(200, body)

@@ -1,6 +1,6 @@
 //! Writing assets: `POST /api/Asset`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -96,20 +96,14 @@ fn upsert(call: &mut Call<'_>, members: &Members<'_>) -> Result<i64, ApiError> {
     let id = asset.id;
     if before.as_ref() != Some(&asset) {
         asset.changeguid = call.tenant.guid();
-        asset.updated = call.now;
+        asset.updated = call.tenant.now;
         if let Some(before) = &before {
             audit(call, before, &asset);
         }
         call.tenant.store.put(asset);
     }
     if links::write(call, members, id, is_new)? {
-        let guid = call.tenant.guid();
-        let now = call.now;
-        if let Some(mut asset) = call.tenant.get(id).cloned() {
-            asset.changeguid = guid;
-            asset.updated = now;
-            call.tenant.store.put(asset);
-        }
+        call.tenant.change(id, |_| ());
     }
     Ok(id)
 }
@@ -343,7 +337,7 @@ fn audit(call: &mut Call<'_>, before: &Asset, after: &Asset) {
         member(name, &value(before), &value(after));
     }
     let both = |old: &BTreeMap<i64, String>, new: &BTreeMap<i64, String>| -> Vec<(i64, String, String)> {
-        let ids: std::collections::BTreeSet<i64> = old.keys().chain(new.keys()).copied().collect();
+        let ids: BTreeSet<i64> = old.keys().chain(new.keys()).copied().collect();
         let value = |map: &BTreeMap<i64, String>, id: &i64| map.get(id).cloned().unwrap_or_default();
         ids.iter().map(|id| (*id, value(old, id), value(new, id))).filter(|(_, old, new)| old != new).collect()
     };
@@ -358,7 +352,7 @@ fn audit(call: &mut Call<'_>, before: &Asset, after: &Asset) {
     let who = call.who();
     for (field_id, field_name, old_value, new_value) in rows {
         let id = i64::try_from(call.tenant.store.changes().len()).unwrap_or(i64::MAX).saturating_add(1);
-        let (asset_id, site_id, who, at) = (after.id, after.site_id, who.clone(), call.now);
+        let (asset_id, site_id, who, at) = (after.id, after.site_id, who.clone(), call.tenant.now);
         call.tenant.store.note(Change { id, asset_id, site_id, field_id, field_name, old_value, new_value, who, at });
     }
 }

@@ -198,11 +198,11 @@ impl State {
 
     fn dispatch(&mut self, asked: &Asked<'_>, caller: &Caller, notes: &mut Notes) -> Result<Reply, ApiError> {
         let method = asked.request.method.as_str();
+        self.tenant.now = self.common.clock.now();
         let mut call = Call {
             tenant: &mut self.tenant,
             settings: &self.common.settings,
             caller,
-            now: self.common.clock.now(),
             params: &asked.params,
             body: &asked.request.body,
             chance: asked.chance,
@@ -212,7 +212,7 @@ impl State {
             return Err(ApiError::new(415, Shape::Message, "The request entity's media type is not supported for this resource."));
         }
         match (&asked.route, method) {
-            (Route::InstanceInfo, "GET") => Ok(meta::instance_info(call.tenant, &asked.base_url, call.now)),
+            (Route::InstanceInfo, "GET") => Ok(meta::instance_info(call.tenant, &asked.base_url)),
             (Route::Swagger, "GET") => Ok(meta::swagger(call.tenant)),
             (Route::AgentMe, "GET") => Ok(people::me(&call)),
             (Route::NextTag, "GET") => caller.check(Need::ReadAssets).map(|()| assets::next_tag(&call)),

@@ -66,7 +66,7 @@ pub struct Tenant {
     pub teams: BTreeMap<i64, Team>,
     /// Users.
     pub users: BTreeMap<i64, User>,
-    /// When what people do is done; a simulator sets it to its own time before each edit.
+    /// When what is done is done; a simulator sets it to its own time before each call and each edit.
     pub now: Timestamp,
     pub(crate) store: Store,
     /// The last id that configuration and people were given.

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use dewpoint_halo_sim::{CLIENT_ID, CLIENT_SECRET, RelationshipWrites, Sim, TenantParameter};
+use dewpoint_halo_sim::{CLIENT_ID, CLIENT_SECRET, RelationshipWrites, Sim, Tenant, TenantParameter};
 use dewpoint_sim_kit::testing::{self, Program};
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ fn judge(script: &str, url: &str) {
 
 #[test]
 fn haloitsm_python_works() {
-    let sim = Sim::start(dewpoint_halo_sim::Tenant::new()).unwrap();
+    let sim = Sim::start(Tenant::new()).unwrap();
     sim.settings(|settings| settings.tenant_parameter = TenantParameter::Optional);
     judge("judge_client.py", &sim.url());
     assert!(sim.unknown_properties().is_empty(), "{:?}", sim.unknown_properties());
@@ -41,7 +41,7 @@ fn answers_fit_their_schemas() {
 fn it_runs_stand_alone() {
     let folder = tempfile::tempdir().unwrap();
     let saved = folder.path().join("tenant.json");
-    fs::write(&saved, serde_json::to_string(&dewpoint_halo_sim::Tenant::new()).unwrap()).unwrap();
+    fs::write(&saved, serde_json::to_string(&Tenant::new()).unwrap()).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_halo-sim"));
     command.args(["--unthrottled", "--tenant"]).arg(&saved);
     let program = Program::start(&mut command).unwrap();

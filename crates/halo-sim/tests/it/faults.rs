@@ -8,7 +8,7 @@ use std::{
 use dewpoint_halo_sim::{Effect, Fault, Mishap, Shape, Sim};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Caller, form, ids, instance, send, start};
+use crate::support::{Answer, Caller, ask_token, form, ids, instance, send, start};
 
 fn struck(sim: &Sim, effect: impl Into<Effect>) -> Answer {
     let caller = Caller::new(sim);
@@ -59,7 +59,7 @@ fn refusals_and_dead_tokens() {
     let list = |caller: &Caller<'_>| caller.status("GET", "/api/Asset", &Value::Null);
     assert_eq!([list(&caller), list(&caller), list(&Caller::new(&sim))], [401, 401, 200]);
     sim.faults(vec![Fault::new(Mishap::Html { status: 503 }).operation("token").times(1)]);
-    let token = || crate::support::ask_token(&sim, "/auth/token?tenant=acme", &form("dewpoint", "dewpoint-secret", "all")).status;
+    let token = || ask_token(&sim, "/auth/token?tenant=acme", &form("dewpoint", "dewpoint-secret", "all")).status;
     assert_eq!([token(), token()], [503, 200]);
 }
 

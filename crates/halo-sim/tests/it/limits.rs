@@ -1,6 +1,6 @@
 //! The rate limit.
 
-use dewpoint_halo_sim::{RetryAfter, Tenant, Throttle};
+use dewpoint_halo_sim::{RetryAfter, Settings, Tenant, Throttle};
 use jiff::SignedDuration;
 use serde_json::Value;
 
@@ -9,7 +9,7 @@ use crate::support::{Caller, ask_token, form, send, start_with};
 #[test]
 fn three_hundred_calls_are_let_in_within_five_minutes() {
     let sim = start_with(Tenant::new(), |start| {
-        start.settings.throttle = dewpoint_halo_sim::Settings::default().throttle;
+        start.settings.throttle = Settings::default().throttle;
         start.settings.throttle_counts_refused = false;
         start.settings.retry_after = RetryAfter::Always;
     });

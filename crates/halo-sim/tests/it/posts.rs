@@ -1,10 +1,12 @@
 //! Writing assets.
 
-use dewpoint_halo_sim::{BatchFailure, Field, FieldsUpdate, LongValues, PostAnswer, RelationshipWrites, Sim, Tenant, UNKNOWN, UnknownId};
+use dewpoint_halo_sim::{
+    BatchFailure, Field, FieldsUpdate, LongValues, PostAnswer, RelationshipWrites, Sim, Tenant, TypeField, UNKNOWN, UnknownId,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Caller, ids, instance, start, start_with};
+use crate::support::{Answer, Caller, ids, instance, send, start, start_with};
 
 #[track_caller]
 fn refused(answer: &Answer, message: &str) {
@@ -26,7 +28,7 @@ fn what_is_posted_is_an_array_in_json() {
     assert_eq!(caller.post(&json!([7])).status, 400);
     let bearer = format!("Bearer {}", caller.token);
     let plain = [("User-Agent", "test/1.0"), ("Authorization", bearer.as_str())];
-    assert_eq!(crate::support::send(&sim, "POST", "/api/Asset", &plain, "[{}]").status, 415);
+    assert_eq!(send(&sim, "POST", "/api/Asset", &plain, "[{}]").status, 415);
     assert!(sim.assets().is_empty());
 }
 
@@ -189,7 +191,7 @@ fn values_are_text_of_4000_characters() {
 fn values_have_the_type_of_their_field() {
     let mut tenant = Tenant::new();
     let date = tenant.field_named("Purchase Date").unwrap();
-    tenant.types.get_mut(&130).unwrap().fields.push(dewpoint_halo_sim::TypeField { id: 9, field_id: date, key: None });
+    tenant.types.get_mut(&130).unwrap().fields.push(TypeField { id: 9, field_id: date, key: None });
     let sim = start_with(tenant, |_| {});
     let caller = Caller::new(&sim);
     let id = caller.put(&json!({"assettype_id": 130, "site_id": 18, "fields": [
@@ -205,7 +207,7 @@ fn values_have_the_type_of_their_field() {
 fn mandatory_fields_are_filled() {
     let mut tenant = Tenant::new();
     let field = tenant.add_field(Field { mandatory: true, ..Field::text("Cost Centre") });
-    tenant.types.get_mut(&130).unwrap().fields.push(dewpoint_halo_sim::TypeField { id: 9, field_id: field, key: None });
+    tenant.types.get_mut(&130).unwrap().fields.push(TypeField { id: 9, field_id: field, key: None });
     let sim = start_with(tenant, |_| {});
     let caller = Caller::new(&sim);
     refused(&caller.post(&json!([instance("i-1")])), "Cost Centre is mandatory");
