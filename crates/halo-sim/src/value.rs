@@ -98,11 +98,17 @@ mod tests {
 
     #[test]
     fn members_are_converted_where_they_can_be() {
-        let value = json!({"a": "130", "b": 51.0, "c": 1.5, "d": null, "e": "true", "f": [1], "g": 7, "h": ""});
+        let value = json!({"a": "130", "b": 51.0, "c": 1.5, "d": null, "e": "true", "f": [1], "g": 7, "h": "", "i": 2_147_483_648_i64});
         let Ok(members) = Members::of(&value, "[0]") else { return };
         assert_eq!([members.int("a").ok(), members.int("b").ok(), members.int("d").ok()], [Some(Some(130)), Some(Some(51)), Some(None)]);
         assert_eq!(members.int("c").map_err(|error| error.name), Err("[0].c".to_owned()));
-        assert!(members.int("h").is_err() && members.flag("a").is_err() && members.list("f").is_err() && members.text("f").is_err());
+        assert!(
+            members.int("h").is_err()
+                && members.int("i").is_err()
+                && members.flag("a").is_err()
+                && members.list("f").is_err()
+                && members.text("f").is_err()
+        );
         assert_eq!((members.flag("e").ok(), members.text("g").ok()), (Some(Some(true)), Some(Some("7".to_owned()))));
     }
 

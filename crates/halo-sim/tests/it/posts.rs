@@ -167,6 +167,7 @@ fn what_goes_nowhere_is_counted() {
         ["add_child_assets", "environment"],
         "an older version knows neither"
     );
+    assert!(sim.assets().last().unwrap().members.is_empty());
 }
 
 #[test]
@@ -213,7 +214,9 @@ fn mandatory_fields_are_filled() {
     refused(&caller.post(&json!([instance("i-1")])), "Cost Centre is mandatory");
     let id = caller.put(&json!({"assettype_id": 130, "site_id": 18, "fields": [{"id": field, "value": "1"}]}));
     refused(&caller.post(&json!([{"id": id, "fields": [{"id": 101, "value": "a"}]}])), "Cost Centre is mandatory");
-    assert_eq!(caller.post(&json!([{"id": id, "inactive": true}])).status, 201);
+    let made_by_people = sim.edit(|tenant| tenant.insert(130, "i-2", &[]));
+    assert_eq!(caller.post(&json!([{"id": made_by_people, "inactive": true}])).status, 201, "nothing is said of fields");
+    refused(&caller.post(&json!([{"id": made_by_people, "fields": []}])), "Cost Centre is mandatory");
     sim.settings(|settings| settings.mandatory_fields = false);
     caller.put(&instance("i-1"));
 }
