@@ -69,7 +69,7 @@ fn sources_and_targets_do_not_know_each_other() {
 #[test]
 fn simulators_share_no_misunderstanding_with_what_they_judge() {
     check("crates/sim-kit/src", &["dewpoint_"]);
-    for simulator in ["aws", "azure", "servicenow"] {
+    for simulator in ["aws", "azure", "halo", "servicenow"] {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crates/{simulator}-sim/Cargo.toml"));
         let manifest = std::fs::read_to_string(manifest).unwrap();
         let ours: Vec<&str> = manifest.lines().filter(|line| line.starts_with("dewpoint-")).collect();
