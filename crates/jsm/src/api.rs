@@ -223,10 +223,21 @@ impl Api {
         self.assets.get(request, operation).await
     }
 
-    /// Makes or changes part of the schema.
+    /// Makes part of the schema.
     pub(crate) async fn configure<T: DeserializeOwned>(&self, path: &str, body: &Value, operation: &'static str) -> Result<T, TargetError> {
         let request = Request::post(&format!("{}{path}", self.prefix().await?)).json(body).operation("configure");
         self.assets.get(request, operation).await
+    }
+
+    /// Changes part of the schema.
+    pub(crate) async fn reconfigure(&self, path: &str, body: &Value, operation: &'static str) -> Result<(), TargetError> {
+        let request = Request::put(&format!("{}{path}", self.prefix().await?)).json(body).operation("configure").repeat(Repeat::Safe);
+        self.assets.send(request, operation).await.map(drop)
+    }
+
+    /// The attributes of a type.
+    pub(crate) async fn attributes_of(&self, object_type: &str) -> Result<Vec<RawAttribute>, TargetError> {
+        self.get(&format!("/objecttype/{object_type}/attributes"), &[], "attributes", "list attributes").await
     }
 
     /// The schemas that the user may see.
@@ -275,8 +286,10 @@ impl Api {
         let Some(SchemaHead { id: Id(id), .. }) = head else { return Ok(None) };
         let id = path_part(&self.assets, id)?;
         let types: Vec<RawType> = self.get(&format!("/objectschema/{id}/objecttypes/flat"), &[], "types", "list object types").await?;
+        // Without it nobody is told whose attributes they are.
+        let extended = [("extended", "true".to_owned())];
         let attributes: Vec<RawAttribute> =
-            self.get(&format!("/objectschema/{id}/attributes"), &[], "attributes", "list attributes").await?;
+            self.get(&format!("/objectschema/{id}/attributes"), &extended, "attributes", "list attributes").await?;
         let statuses: Vec<StatusType> =
             self.get("/config/statustype", &[("objectSchemaId", id.clone())], "statuses", "list statuses").await?;
         Ok(Some(Schema::new(id, &types, attributes, statuses)))

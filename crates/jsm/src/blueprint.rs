@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dewpoint_core::model::Kind;
 use dewpoint_target_kit::Standing;
 
-use crate::mapping::{DATA, DELIVERED_AT, ESTATE_ID, EXTERNAL_ID, Mapping, NAME, PARENT_TYPE};
+use crate::mapping::{DATA, DELIVERED_AT, ESTATE_ID, EXTERNAL_ID, Mapping, PARENT_TYPE};
 use crate::schema::Form;
 use crate::shape::AttributeShape;
 
@@ -124,7 +124,7 @@ impl Blueprint {
         let mut types: BTreeMap<String, Type> = BTreeMap::new();
         for (kind, class) in mapping.sheet().classes() {
             let own = types.entry(class.to_owned()).or_insert_with(|| Type { icon: icon(kind), parts: BTreeMap::new() });
-            for (name, field) in mapping.sheet().fields(kind).filter(|(name, _)| *name != NAME) {
+            for (name, field) in mapping.sheet().fields(kind) {
                 let parts = if is_everywhere(name) { &mut common } else { &mut own.parts };
                 parts.entry(name.to_owned()).or_insert_with(|| Part::of(&field.shape));
             }

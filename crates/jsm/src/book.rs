@@ -54,6 +54,11 @@ impl Book {
         written.stands.get(id).filter(|(_, at)| is_trusted(now, *at, lag)).map(|(stand, _)| stand.clone())
     }
 
+    /// Forgets how objects stand: a full read is about to tell what people made of them.
+    pub(crate) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).stands.clear();
+    }
+
     /// What was written a moment ago and refers to one of these objects.
     pub(crate) fn leading_to(&self, ids: &HashSet<&str>) -> Vec<String> {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);

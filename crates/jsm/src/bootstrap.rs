@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 
 use crate::api::{Api, Deployment};
 use crate::blueprint::{Blueprint, Part, Type, named};
-use crate::mapping::{Mapping, PARENT_TYPE};
+use crate::mapping::{Mapping, NAME, PARENT_TYPE};
 use crate::object::Id;
 use crate::schema::{Form, Schema};
 
 /// Name of the type of our references.
 const REFERENCE_TYPE: &str = "Cloud relation";
+
+/// Who has to mend an attribute whose values have to be different.
+const COMMON_NAMES: &str = "an Assets administrator takes `unique` from the attribute: several resources may have the same value";
 
 /// What an answer to something made holds of it.
 #[derive(Deserialize)]
@@ -226,6 +229,10 @@ impl Maker<'_> {
                 }
                 continue;
             };
+            if name == NAME && !self.dry_run {
+                self.share_name(what, type_id).await?;
+                continue;
+            }
             let refers_to = part.refers_to.as_ref().map(|name| ids.get(name));
             if !self.dry_run && (refers_to == Some(None) || (part.form.sort == 1 && reference_type.is_none())) {
                 self.refused(
@@ -242,6 +249,32 @@ impl Maker<'_> {
         Ok(())
     }
 
+    /// Sees to it that several objects of a type that was just made may have one name: a type is born with the attribute, on some sites a unique one.
+    async fn share_name(&mut self, what: String, type_id: &str) -> Result<(), TargetError> {
+        let born = self.api.attributes_of(type_id).await?;
+        if let Some(name) = born.into_iter().find(|attribute| attribute.name == NAME && attribute.unique_attribute) {
+            let body = json!({
+                "name": NAME,
+                "label": true,
+                "type": 0,
+                "defaultTypeId": 0,
+                "minimumCardinality": 1,
+                "maximumCardinality": 1,
+                "uniqueAttribute": false,
+            });
+            let path = format!("/objecttypeattribute/{type_id}/{}", name.id.0);
+            match self.api.reconfigure(&path, &body, "make names common").await {
+                Err(error @ (TargetError::Forbidden { .. } | TargetError::Rejected { .. })) => {
+                    self.refused(what, error.to_string(), COMMON_NAMES);
+                    return Ok(());
+                }
+                done => done?,
+            }
+        }
+        self.step(what, StepOutcome::Made);
+        Ok(())
+    }
+
     /// Whether an attribute that is there will do.
     fn judge(&mut self, what: String, part: &Part, form: Form, is_unique: bool) {
         if form != part.form {
@@ -250,6 +283,8 @@ impl Maker<'_> {
         } else if part.is_unique && !is_unique {
             let mend = "an Assets administrator makes it unique: nothing else keeps a repeated create from making a second object";
             self.refused(what, "it is there and not unique".to_owned(), mend);
+        } else if is_unique && !part.is_unique {
+            self.refused(what, "it is unique".to_owned(), COMMON_NAMES);
         } else {
             self.present(what);
         }

@@ -175,6 +175,7 @@ impl Target for JsmTarget {
     async fn read(&self, _after: Option<&str>) -> Result<Page, TargetError> {
         let clock = self.api.assets.clock();
         clock.sleep(self.book.settling(clock, self.lag)).await;
+        self.book.forget();
         let schema = self.api.schema().await?;
         let reader = Reader { api: &self.api, mapping: &self.mapping, schema: &schema };
         Ok(Page { records: reader.all().await?, next: None })

@@ -16,8 +16,8 @@ use crate::object::ShownValue;
 /// Most characters of a text attribute. Data Center takes 450; records that move between both must not differ.
 pub(crate) const TEXT_MAX: usize = 255;
 
-/// Most characters of a text area that is written: Jira's own limit for texts (`jira.text.field.character.limit`).
-const TEXT_AREA_MAX: usize = 32_767;
+/// Most characters of a text area that is written: beyond that they are advised against.
+const TEXT_AREA_MAX: usize = 5000;
 
 /// In which form an attribute keeps its value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
