@@ -58,7 +58,6 @@ impl Default for Limits {
 /// The simulator's settings. Where the product's behaviour is not known, the default is what is harder on a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a point that the documentation leaves open")]
 pub struct Settings {
     /// What is left to chance is drawn from this.
     pub seed: u64,
