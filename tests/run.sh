@@ -4,9 +4,9 @@
 #   tests/run.sh [ARGUMENT…]                    cargo test over the workspace, with these arguments added
 #   tests/run.sh --services-only -- COMMAND…    any command, with the same services and environment
 #
-# Needs Rust, a C compiler and Python 3.11. Installs moto, boto3, PySNC, pysnow and Azure's SDKs (a Python environment in the cache
-# directory) and, as Debian packages, what is missing of Python's venv module and PostgreSQL (Debian's package also sets up its usual server,
-# which the tests leave alone). The services listen on loopback only and end with this script.
+# Needs Rust, a C compiler and Python 3.11. Installs moto, boto3, PySNC, pysnow, atlassian-python-api and Azure's SDKs (a Python
+# environment in the cache directory) and, as Debian packages, what is missing of Python's venv module and PostgreSQL (Debian's package
+# also sets up its usual server, which the tests leave alone). The services listen on loopback only and end with this script.
 #
 # Read, with the default:
 #   DATABASE_URL         none: a throw-away PostgreSQL server is started. Given: that server is used, as an administrator
@@ -15,7 +15,7 @@
 # Exported to the tests, beside these:
 #   DEWPOINT_TEST_MOTO         URL of a running moto server
 #   DEWPOINT_TEST_MOTO_SERVER  the moto_server program, for a test that wants a server of its own
-#   DEWPOINT_TEST_PYTHON       a Python that has boto3, pysnc, pysnow and Azure's SDKs
+#   DEWPOINT_TEST_PYTHON       a Python that has boto3, pysnc, pysnow, atlassian-python-api and Azure's SDKs
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

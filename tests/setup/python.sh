@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The tests' Python environment: moto, boto3, pysnc, pysnow and Azure's SDKs, pinned. Sourced by tests/run.sh.
+# The tests' Python environment: moto, boto3, pysnc, pysnow, atlassian-python-api and Azure's SDKs, pinned. Sourced by tests/run.sh.
 
 # prepare_python REQUIREMENTS CACHE_DIR: sets $venv to an environment that holds exactly these requirements.
 prepare_python() {

@@ -198,13 +198,14 @@ impl Struck {
             Effect::Unauthenticated | Effect::RevokeToken => ApiError::unauthenticated().into(),
             Effect::Forbidden => ApiError::forbidden("Access denied").into(),
             Effect::Error { status, message } => ApiError::new(*status, message).into(),
-            Effect::ShortPage { .. } | Effect::LastPage | Effect::Mishap(_) => Reply::empty(200),
+            Effect::ShortPage { .. } | Effect::LastPage | Effect::Mishap(_) => Reply::empty(0),
         }
     }
 
     /// Puts the fault's answer in the place of that of a request that was served.
     pub(crate) fn after(&self, reply: &mut Reply) {
-        if self.replaces() {
+        // What befalls an answer on its way does so later; the log has the answer itself.
+        if self.replaces() && !matches!(self.fault.effect, Effect::Mishap(_)) {
             let served = std::mem::replace(reply, self.instead());
             reply.objects = served.objects;
         }

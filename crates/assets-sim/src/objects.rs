@@ -10,7 +10,7 @@ use crate::{
     call::{Call, id, missing},
     object::{Object, fold},
     reply::{ApiError, Reply},
-    settings::{Clearing, Reserved},
+    settings::{Clearing, Reserved, Settings},
     show::{Detail, Show},
     site::{Attribute, Role, Site},
     value,
@@ -113,8 +113,13 @@ fn key(attribute: u64) -> String {
 }
 
 /// Looks at all that was sent for an object of this type; gives it as it is stored, or all that is wrong.
-fn check(call: &Call<'_>, type_id: u64, object: Option<u64>, sent: Vec<Sent>) -> Result<BTreeMap<u64, Vec<String>>, ApiError> {
-    let site = &*call.site;
+fn check(
+    site: &Site,
+    settings: &Settings,
+    type_id: u64,
+    object: Option<u64>,
+    sent: Vec<Sent>,
+) -> Result<BTreeMap<u64, Vec<String>>, ApiError> {
     let attributes = site.attributes_of(type_id);
     let mut errors = BTreeMap::new();
     let mut stored = BTreeMap::new();
@@ -122,7 +127,7 @@ fn check(call: &Call<'_>, type_id: u64, object: Option<u64>, sent: Vec<Sent>) ->
         let outcome = match attributes.iter().find(|attribute| attribute.id == number) {
             None => Err("The attribute does not belong to the object type".to_owned()),
             Some(attribute) if attribute.system.is_some() => Err(format!("{} cannot be edited", attribute.name)),
-            Some(attribute) => check_attribute(call, attribute, type_id, object, values),
+            Some(attribute) => check_attribute(site, settings, attribute, type_id, object, values),
         };
         match outcome {
             Ok(values) => drop(stored.insert(number, values)),
@@ -139,14 +144,29 @@ fn check(call: &Call<'_>, type_id: u64, object: Option<u64>, sent: Vec<Sent>) ->
     if errors.is_empty() { Ok(stored) } else { Err(ApiError::fields(errors)) }
 }
 
+/// The same of what did not come in a request's body.
+pub(crate) fn check_all(
+    site: &Site,
+    settings: &Settings,
+    type_id: u64,
+    object: Option<u64>,
+    sent: Vec<(u64, Vec<String>)>,
+) -> Result<BTreeMap<u64, Vec<String>>, ApiError> {
+    // An import says of what is empty that it is.
+    let sent = sent.into_iter().filter(|(_, values)| object.is_some() || !values.is_empty());
+    let settings = Settings { clearing: Clearing::Both, ..settings.clone() };
+    check(site, &settings, type_id, object, sent.map(|(attribute, values)| Sent { attribute, values }).collect())
+}
+
 fn check_attribute(
-    call: &Call<'_>,
+    site: &Site,
+    settings: &Settings,
     attribute: &Attribute,
     type_id: u64,
     object: Option<u64>,
     mut values: Vec<String>,
 ) -> Result<Vec<String>, String> {
-    let clearing = call.settings.clearing;
+    let clearing = settings.clearing;
     if values.iter().all(String::is_empty) && values.len() < 2 {
         let is_taken = match values.len() {
             0 => clearing != Clearing::EmptyValue,
@@ -160,23 +180,21 @@ fn check_attribute(
     if values.iter().any(String::is_empty) {
         return Err("The value provided is invalid".to_owned());
     }
-    let mut stored = value::check(call.site, call.settings, attribute, &values)?;
-    if call.settings.reserved == Reserved::Everywhere && attribute.label && stored.iter().any(|value| has_reserved(value)) {
+    let mut stored = value::check(site, settings, attribute, &values)?;
+    if settings.reserved == Reserved::Everywhere && attribute.label && stored.iter().any(|value| has_reserved(value)) {
         return Err(format!("{} contains reserved characters", attribute.name));
     }
-    if attribute.unique && stored.iter().any(|value| is_taken(call, attribute, type_id, object, value)) {
+    if attribute.unique && stored.iter().any(|value| is_taken(site, settings, attribute, type_id, object, value)) {
         return Err(format!("The value of {} has to be unique", attribute.name));
     }
-    if call.settings.unordered_values {
-        stored.sort_by_key(|value| keyed(call.settings.seed ^ attribute.id, value));
+    if settings.unordered_values {
+        stored.sort_by_key(|value| keyed(settings.seed ^ attribute.id, value));
     }
     Ok(stored)
 }
 
 /// Whether another object has this value.
-fn is_taken(call: &Call<'_>, attribute: &Attribute, type_id: u64, object: Option<u64>, value: &str) -> bool {
-    let site = &*call.site;
-    let settings = call.settings;
+fn is_taken(site: &Site, settings: &Settings, attribute: &Attribute, type_id: u64, object: Option<u64>, value: &str) -> bool {
     let is_same = |other: &Object| {
         Some(other.id) != object
             && (settings.unique_across_children || other.type_id == type_id)
@@ -204,7 +222,7 @@ pub(crate) fn create(call: &mut Call<'_>, _: &[&str]) -> Answer {
     }
     let attributes = members.take("attributes");
     let sent = read(call, attributes.as_ref())?;
-    let values = check(call, type_id, None, sent)?;
+    let values = check(call.site, call.settings, type_id, None, sent)?;
     let object = insert(call.site, &call.caller.user, call.now, type_id, values)?;
     let number = object.id;
     Ok(Reply::new(201, call.show_in(schema_id).object(&object, Detail::None)).wrote(number))
@@ -271,7 +289,7 @@ pub(crate) fn update(call: &mut Call<'_>, path: &[&str]) -> Answer {
     }
     let attributes = members.take("attributes");
     let sent = read(call, attributes.as_ref())?;
-    let values = check(call, type_id, Some(object.id), sent)?;
+    let values = check(call.site, call.settings, type_id, Some(object.id), sent)?;
     change(call.site, &call.caller.user, call.now, &object, values);
     let changed = call.site.get(object.id).cloned().unwrap_or(object);
     let shown = call.show_in(schema_id).object(&changed, Detail::Values);

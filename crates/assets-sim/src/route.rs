@@ -2,7 +2,7 @@
 
 use crate::{
     call::Call,
-    config, jira, objects,
+    config, import, jira, objects,
     reply::{ApiError, Reply},
     schemas,
     site::{Deployment, Site},
@@ -149,6 +149,10 @@ const fn assets(method: &'static str, pattern: &'static str, operation: &'static
     Route { surface: Surface::Assets, on: On::Both, method, pattern, operation, scope, handler, is_experimental: false, is_open: false }
 }
 
+const fn cloud(method: &'static str, pattern: &'static str, operation: &'static str, handler: Handler) -> Route {
+    Route { on: On::Cloud, ..assets(method, pattern, operation, "import:import-configuration:cmdb", handler) }
+}
+
 const fn jira(on: On, pattern: &'static str, operation: &'static str, scope: &'static str, handler: Handler) -> Route {
     Route { surface: Surface::Jira, on, method: "GET", pattern, operation, scope, handler, is_experimental: false, is_open: false }
 }
@@ -214,6 +218,21 @@ static ROUTES: &[Route] = &[
     assets("GET", "icon/global", "icon_list", TYPE[0], config::icon_list),
     assets("GET", "icon/{}", "icon_get", TYPE[0], config::icon_get),
     Route { on: On::Cloud, ..assets("GET", "usage", "usage", SCHEMA[0], config::usage) },
+    Route { surface: Surface::Imports, ..cloud("GET", "info", "import_info", import::info) },
+    cloud("GET", "importsource/{}", "import_get", import::get),
+    cloud("PUT", "importsource/{}/mapping", "import_mapping", import::mapping_put),
+    cloud("PATCH", "importsource/{}/mapping", "import_mapping", import::mapping_patch),
+    cloud("GET", "importsource/{}/mapping/progress/{}", "import_mapping_progress", import::mapping_progress),
+    cloud("GET", "importsource/{}/configstatus", "import_config_status", import::config_status),
+    cloud("GET", "importsource/{}/schema-and-mapping", "import_mapping_get", import::mapping_get),
+    cloud("POST", "importsource/{}/token", "import_token", import::token),
+    cloud("POST", "importsource/{}/executions", "import_start", import::start),
+    cloud("GET", "importsource/{}/executions/status", "import_status", import::status_latest),
+    cloud("DELETE", "importsource/{}/executions/{}", "import_cancel", import::cancel),
+    cloud("POST", "importsource/{}/executions/{}/data", "import_submit", import::data),
+    cloud("PUT", "importsource/{}/executions/{}/progress", "import_progress", import::progress),
+    cloud("GET", "importsource/{}/executions/{}/status", "import_status", import::status),
+    cloud("GET", "importsource/{}/executions/{}/history/failed", "import_failures", import::failures),
     jira(On::Cloud, "rest/servicedeskapi/assets/workspace", "workspace_list", "read:servicedesk-request", jira::workspace_list),
     jira(On::Cloud, "rest/servicedeskapi/insight/workspace", "workspace_list", "read:servicedesk-request", jira::workspace_list_old),
     Route { is_open: true, ..jira(On::Cloud, "rest/api/3/serverInfo", "server_info", "read:jira-work", jira::server_info) },

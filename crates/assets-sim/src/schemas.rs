@@ -232,9 +232,8 @@ pub(crate) fn schema_attributes(call: &mut Call<'_>, path: &[&str]) -> Answer {
 /// Whether a listing of attributes has this one.
 fn is_asked(call: &Call<'_>, attribute: &Attribute, schema: u64) -> bool {
     let is_hidden = attribute.hidden && call.caller.role(call.site, schema) == Some(Role::User);
-    !is_hidden
-        && !(call.is_set("onlyValueEditable") && attribute.system.is_some())
-        && fold(&attribute.name).contains(fold(call.parameter("query")).as_ref())
+    let is_left_out = is_hidden || (attribute.system.is_some() && call.is_set("onlyValueEditable"));
+    !is_left_out && fold(&attribute.name).contains(fold(call.parameter("query")).as_ref())
 }
 
 /// A type that the caller sees, by the number in a path.
@@ -289,7 +288,7 @@ pub(crate) fn type_create(call: &mut Call<'_>, _: &[&str]) -> Answer {
     let icon_id = required(icon(call, &members)?, "iconId")?;
     let parent_id = members.id("parentObjectTypeId")?;
     if let Some(parent) = parent_id
-        && !call.site.types.get(&parent).is_some_and(|parent| parent.schema_id == schema_id)
+        && call.site.types.get(&parent).is_none_or(|parent| parent.schema_id != schema_id)
     {
         return Err(ApiError::field("parentObjectTypeId", "The parent object type does not exist in the object schema"));
     }

@@ -14,6 +14,7 @@ use crate::{
     call::Call,
     control,
     fault::{Fault, Struck, Target},
+    import,
     late::Late,
     log::CallRecord,
     quota::Levels,
@@ -219,7 +220,12 @@ impl State {
             body: &request.body,
             chance,
         };
-        let answer = (route.handler)(&mut call, gaps);
+        let is_due = import::is_due(call.site, now, call.settings.import_processing_s);
+        let imported = if is_due { import::settle(&mut call) } else { Vec::new() };
+        let answer = (route.handler)(&mut call, gaps).map(|mut reply| {
+            reply.objects.extend(imported);
+            reply
+        });
         self.settle();
         answer
     }

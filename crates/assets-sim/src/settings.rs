@@ -58,7 +58,6 @@ impl Default for Limits {
 /// The simulator's settings. Where the product's behaviour is not known, the default is what is harder on a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a point that the documentation leaves open")]
 pub struct Settings {
     /// What is left to chance is drawn from this.
     pub seed: u64,
@@ -128,6 +127,8 @@ pub struct Settings {
     pub data_center_limits: Limits,
     /// 429 says when to come again.
     pub retry_after: bool,
+    /// A mapping may be put in the place of another.
+    pub import_remap: bool,
     /// The most objects in one chunk of an import.
     pub import_chunk_max: usize,
     /// How long an import is worked on once all of it came, in seconds.
@@ -180,6 +181,7 @@ impl Default for Settings {
             limits: Limits::default(),
             data_center_limits: Limits::none(),
             retry_after: true,
+            import_remap: false,
             import_chunk_max: 1000,
             import_processing_s: 0,
         }

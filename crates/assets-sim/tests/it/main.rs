@@ -7,5 +7,13 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod aql;
+mod auth;
+mod clients;
+mod data_center;
+mod faults;
+mod imports;
 mod objects;
+mod quotas;
+mod schemas;
 mod support;
