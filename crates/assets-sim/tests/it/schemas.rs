@@ -164,6 +164,11 @@ fn an_attribute_is_made_changed_and_deleted() {
     assert_eq!((changed.status, changed.json()["name"].clone(), changed.json()["description"].clone()), (200, json!("AMI"), json!("ami")));
     refused(&world.call("PUT", &format!("{path}/{image}"), &json!({"type": 4})), "type");
     let object = world.created(world.instance, &[("Name", &["web"]), ("Provider ID", &["i-1"]), ("AMI", &["ami-1"])]);
+    let [first, second] = ["a", "b"].map(|name| world.created(world.group, &[("Name", &["same"]), ("Group ID", &[name])]));
+    let name = format!("objecttypeattribute/{}/{}", world.group, world.attribute(world.group, "Name"));
+    refused(&world.call("PUT", &name, &json!({"uniqueAttribute": true})), "uniqueAttribute");
+    world.sim.edit(|site| [first, second].map(|id| site.delete(id)));
+    assert_eq!(world.call("PUT", &name, &json!({"uniqueAttribute": true})).status, 200);
     let label = world.call("PUT", &format!("{path}/{image}"), &json!({"label": true}));
     assert_eq!(label.status, 200, "{}", label.text);
     assert_eq!(world.get(&format!("object/{object}")).json()["label"], "ami-1", "there is one label");
