@@ -140,7 +140,8 @@ impl<'a> Show<'a> {
             "parentObjectTypeInherited": parent.is_some_and(|parent| parent.inherited),
         });
         if let (Some(parent), Some(shown)) = (parent, shown.as_object_mut()) {
-            shown.insert("parentObjectTypeId".to_owned(), self.id(parent.id));
+            // The one id that Cloud's description has as a number.
+            shown.insert("parentObjectTypeId".to_owned(), json!(parent.id));
         }
         self.extended(object_type.id, shown)
     }
@@ -391,6 +392,7 @@ impl Serialize for AvatarView<'_, '_> {
         let mut map = serializer.serialize_map(None)?;
         if show.site.is_cloud() {
             map.serialize_entry("workspaceId", &show.site.workspace_id)?;
+            map.serialize_entry("globalId", &format_args!("{}:{}", show.site.workspace_id, self.object.id))?;
         }
         for (name, size) in [("url16", 16), ("url48", 48), ("url72", 72), ("url144", 144), ("url288", 288)] {
             map.serialize_entry(name, &format_args!("{}/avatar/default.png?size={size}", show.api))?;
