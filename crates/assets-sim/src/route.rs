@@ -143,6 +143,11 @@ impl Route {
         self.operation.starts_with("import_")
     }
 
+    /// Whether it is asked in AQL.
+    pub(crate) fn is_search(&self) -> bool {
+        matches!(self.operation, "aql" | "aql_count" | "aql_objects" | "navlist")
+    }
+
     pub(crate) fn is_assets(&self) -> bool {
         self.surface != Surface::Jira
     }
@@ -168,8 +173,8 @@ const ATTRIBUTE: [&str; 3] = ["read:cmdb-attribute:jira", "write:cmdb-attribute:
 /// All operations. Of two that fit the first stands.
 static ROUTES: &[Route] = &[
     assets("POST", "object/create", "object_create", OBJECT[1], objects::create),
-    assets("POST", "object/aql", "aql", OBJECT[0], objects::aql),
-    assets("POST", "object/aql/totalcount", "aql_count", OBJECT[0], objects::aql_count),
+    Route { on: On::Cloud, ..assets("POST", "object/aql", "aql", OBJECT[0], objects::aql) },
+    Route { on: On::Cloud, ..assets("POST", "object/aql/totalcount", "aql_count", OBJECT[0], objects::aql_count) },
     assets("POST", "object/navlist/aql", "navlist", OBJECT[0], objects::navlist),
     assets("POST", "object/navlist/iql", "navlist", OBJECT[0], objects::navlist),
     assets("GET", "aql/objects", "aql_objects", OBJECT[0], objects::aql_objects),
