@@ -1,0 +1,157 @@
+//! What this process knows of assets, so that few are asked for twice: requests are scarce.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dewpoint_http::Clock;
+use dewpoint_target_kit::Carried;
+
+use crate::asset::{Asset, Id};
+
+/// How long a full listing is used, kept up by what this process writes.
+const LISTING_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// For how long a tag that nothing had is taken to be free: from a plan to its end. What this process makes, it knows; and nobody else makes such tags while it
+/// has the lease.
+const ABSENCE_AGE_MAX: Duration = Duration::from_secs(3600);
+
+/// For how long a record that this process wrote is taken to carry what it wrote.
+const WRITTEN_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// How long a server may still be at work on a request whose answer was lost.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The least size at which old entries are thrown away: a long-lived process would keep all that it ever saw.
+const FULL_MIN: usize = 4096;
+
+/// All assets of our types.
+pub(crate) type Listing = HashMap<Id, Asset>;
+
+/// What is known, by the clock's `elapsed`.
+#[derive(Debug, Default)]
+pub(crate) struct Book(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    listing: Option<(Arc<Listing>, Duration)>,
+    /// Tags that nothing had.
+    absent: HashMap<String, Duration>,
+    /// Tags of what was sent without an answer that says what became of it, with the time from which a look tells.
+    doubted: HashMap<String, Duration>,
+    written: HashMap<Id, (Carried, Duration)>,
+}
+
+impl Book {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The last full listing, where it is young enough.
+    pub(crate) fn listing(&self, clock: &dyn Clock) -> Option<Arc<Listing>> {
+        let now = clock.elapsed();
+        let known = self.known();
+        known.listing.as_ref().filter(|(_, at)| now.saturating_sub(*at) < LISTING_AGE_MAX).map(|(listing, _)| Arc::clone(listing))
+    }
+
+    /// Notes a full listing.
+    pub(crate) fn listed(&self, clock: &dyn Clock, listing: Arc<Listing>) {
+        self.known().listing = Some((listing, clock.elapsed()));
+    }
+
+    /// Forgets what people may have changed.
+    pub(crate) fn forget(&self) {
+        let mut known = self.known();
+        known.listing = None;
+        known.written.clear();
+    }
+
+    /// Notes that nothing has these tags.
+    pub(crate) fn absent(&self, clock: &dyn Clock, tags: impl IntoIterator<Item = String>) {
+        let now = clock.elapsed();
+        let mut known = self.known();
+        known.absent.extend(tags.into_iter().map(|tag| (tag, now)));
+        if known.absent.len() > FULL_MIN {
+            known.absent.retain(|_, at| now.saturating_sub(*at) < ABSENCE_AGE_MAX);
+        }
+    }
+
+    /// Whether an asset of this tag can be made without a look.
+    pub(crate) fn is_free(&self, clock: &dyn Clock, tag: &str) -> bool {
+        let now = clock.elapsed();
+        let known = self.known();
+        !known.doubted.contains_key(tag) && known.absent.get(tag).is_some_and(|at| now.saturating_sub(*at) < ABSENCE_AGE_MAX)
+    }
+
+    /// Notes that assets of these tags are about to be made.
+    pub(crate) fn sending<'t>(&self, tags: impl IntoIterator<Item = &'t str>) {
+        let mut known = self.known();
+        for tag in tags {
+            known.absent.remove(tag);
+            known.doubted.insert(tag.to_owned(), Duration::ZERO);
+        }
+    }
+
+    /// Notes that no answer came: whatever was sent may be done by now, or soon.
+    pub(crate) fn unanswered<'t>(&self, clock: &dyn Clock, tags: impl IntoIterator<Item = &'t str>) {
+        let settled_at = clock.elapsed() + SETTLING;
+        let mut known = self.known();
+        for tag in tags {
+            known.doubted.insert(tag.to_owned(), settled_at);
+        }
+        // What was updated may stand in either form.
+        known.listing = None;
+        known.written.clear();
+    }
+
+    /// Whether it is not known what became of one of these tags, and how long a look would be too early.
+    pub(crate) fn doubt(&self, clock: &dyn Clock, tags: &HashSet<String>) -> Option<Duration> {
+        let now = clock.elapsed();
+        let known = self.known();
+        tags.iter().filter_map(|tag| known.doubted.get(tag)).max().map(|settled_at| settled_at.saturating_sub(now))
+    }
+
+    /// Notes that a look told what has these tags.
+    pub(crate) fn looked_up(&self, tags: &HashSet<String>) {
+        self.known().doubted.retain(|tag, _| !tags.contains(tag));
+    }
+
+    /// Notes what an asset carries since it was written, and how it was shown then.
+    pub(crate) fn wrote(&self, clock: &dyn Clock, id: Id, carried: Carried, tag: &str, shown: Option<Asset>) {
+        let now = clock.elapsed();
+        let mut known = self.known();
+        known.doubted.remove(tag);
+        known.absent.remove(tag);
+        known.written.insert(id, (carried, now));
+        if known.written.len() > FULL_MIN {
+            known.written.retain(|_, (_, at)| now.saturating_sub(*at) < WRITTEN_AGE_MAX);
+        }
+        match (&mut known.listing, shown.filter(|asset| asset.fields.is_some())) {
+            (Some((listing, _)), Some(asset)) => drop(Arc::make_mut(listing).insert(id, asset)),
+            (listing, _) => *listing = None,
+        }
+    }
+
+    /// Notes that an asset was written, and that nobody showed how it stands.
+    pub(crate) fn unsure(&self, id: Id) {
+        let mut known = self.known();
+        known.written.remove(&id);
+        known.listing = None;
+    }
+
+    /// Notes that an asset was removed.
+    pub(crate) fn removed(&self, id: Id) {
+        let mut known = self.known();
+        known.written.remove(&id);
+        if let Some((listing, _)) = &mut known.listing {
+            Arc::make_mut(listing).remove(&id);
+        }
+    }
+
+    /// What an asset carries, where this process wrote it a while ago.
+    pub(crate) fn carried(&self, clock: &dyn Clock, id: Id) -> Option<Carried> {
+        let now = clock.elapsed();
+        let known = self.known();
+        known.written.get(&id).filter(|(_, at)| now.saturating_sub(*at) < WRITTEN_AGE_MAX).map(|(carried, _)| carried.clone())
+    }
+}

@@ -1,0 +1,117 @@
+//! A tenant with the target that writes to it.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dewpoint_core::target::{StepOutcome, Target as _};
+use dewpoint_halo_sim::{Application, CLIENT_ID, CLIENT_SECRET, Settings, Sim, Start, Status, Tenant};
+use jiff::Timestamp;
+use secrecy::SecretString;
+
+use crate::{BaseUrl, HaloConfig, HaloTarget, Mapping, NoMeter, Plaintext, Proxies, SystemClock};
+
+/// An application that keeps assets and may not configure anything.
+pub(super) const WORKER: &str = "worker";
+
+pub(super) struct Rig {
+    pub(super) sim: Sim,
+    pub(super) target: HaloTarget,
+}
+
+/// The machine's clock, but nobody waits by it: pauses between attempts take no time.
+#[derive(Debug)]
+struct Hurried(SystemClock);
+
+#[async_trait::async_trait]
+impl crate::Clock for Hurried {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// As one of the tenant's applications.
+pub(super) fn config_of(sim: &Sim, client_id: &str, secret: &str) -> HaloConfig {
+    HaloConfig {
+        name: "halo".parse().unwrap(),
+        url: BaseUrl::parse(&sim.url(), Plaintext::Loopback).unwrap(),
+        auth_url: None,
+        tenant: Some("acme".to_owned()),
+        client_id: client_id.to_owned(),
+        client_secret: SecretString::from(secret),
+        scopes: "all".to_owned(),
+        client: "Cloud".to_owned(),
+        site: "Cloud".to_owned(),
+        mapping: Arc::new(Mapping::standard().unwrap()),
+        authority: BTreeMap::new(),
+        batch_size: 50,
+        requests_per_minute: NonZeroU32::new(60_000).unwrap(),
+        timeout: Duration::from_secs(30),
+        deadline: Duration::from_secs(600),
+        ca_pem: None,
+        proxies: Proxies::default(),
+        meter: Arc::new(NoMeter),
+        clock: Arc::new(Hurried(SystemClock::new())),
+    }
+}
+
+/// As the application that keeps assets.
+pub(super) fn config(sim: &Sim) -> HaloConfig {
+    config_of(sim, WORKER, &format!("{WORKER}-secret"))
+}
+
+/// A tenant in which all statuses stand: none can be made.
+pub(super) fn tenant() -> Tenant {
+    let mut tenant = Tenant::new();
+    tenant.statuses.insert(5, Status { name: "Inactive".to_owned() });
+    tenant.with_application(Application { administrator: false, ..Application::new(WORKER) })
+}
+
+impl Rig {
+    /// A tenant without our types.
+    pub(super) fn bare(tenant: Tenant, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut start = Start::new(tenant);
+        start.settings.throttle = None;
+        change(&mut start.settings);
+        let sim = Sim::start_with(start).unwrap();
+        let target = HaloTarget::new(&config(&sim)).unwrap();
+        Self { sim, target }
+    }
+
+    /// A tenant with all that has to be there.
+    pub(super) async fn over(tenant: Tenant, change: impl FnOnce(&mut Settings)) -> Self {
+        let rig = Self::bare(tenant, change);
+        let steps = rig.of_administrator().bootstrap(false).await.unwrap();
+        let refused: Vec<_> = steps.iter().filter(|step| step.outcome == StepOutcome::Refused).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+        rig.sim.clear_calls();
+        rig
+    }
+
+    /// As strict as it gets.
+    pub(super) async fn new() -> Self {
+        Self::over(tenant(), |_| {}).await
+    }
+
+    /// A target that acts as somebody who administers the tenant.
+    pub(super) fn of_administrator(&self) -> HaloTarget {
+        HaloTarget::new(&config_of(&self.sim, CLIENT_ID, CLIENT_SECRET)).unwrap()
+    }
+
+    /// The same tenant as another process sees it.
+    pub(super) fn anew(&mut self) {
+        self.target = HaloTarget::new(&config(&self.sim)).unwrap();
+    }
+
+    /// How many calls of an operation were made.
+    pub(super) fn calls(&self, operation: &str) -> usize {
+        self.sim.calls().iter().filter(|call| call.operation == operation).count()
+    }
+}
