@@ -63,6 +63,7 @@ fn sources_and_targets_do_not_know_each_other() {
     check("src/target", &["crate::source", "crate::run", "crate::deliver", "crate::ledger", "crate::cli"]);
     check("crates/aws/src", &["dewpoint_core::target", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
     check("crates/servicenow/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
+    check("crates/haloitsm/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
     check("crates/jsm/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
     check(
         "crates/target-kit/src",
