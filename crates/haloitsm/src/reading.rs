@@ -202,7 +202,10 @@ impl Reader<'_> {
     /// Records by external or native id.
     pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
         let tags: HashSet<String> = identities.iter().map(|identity| tag(&identity.key)).collect();
-        let mut assets: HashMap<Id, Asset> = self.tagged(&tags).await?.into_values().flatten().map(|asset| (asset.id, asset)).collect();
+        let tagged = self.tagged(&tags).await?;
+        let is_free = |tag: &String| tagged.get(tag).is_none_or(Vec::is_empty);
+        self.book.absent(self.api.caller.clock(), tags.iter().filter(|tag| is_free(tag)).cloned());
+        let mut assets: HashMap<Id, Asset> = tagged.into_values().flatten().map(|asset| (asset.id, asset)).collect();
         let natives: HashSet<String> =
             identities.iter().map(|identity| identity.native_id.clone()).filter(|id| !id.trim().is_empty()).collect();
         let mut is_sure = natives.len() <= FEW_MAX;
@@ -224,10 +227,7 @@ impl Reader<'_> {
                 assets.extend(self.api.asset(id).await?.map(|asset| (id, asset)));
             }
         }
-        let found = self.sorted(identities, assets.into_values());
-        let free = found.iter().filter(|(_, records)| records.iter().all(|record| record.estate.is_none())).map(|(key, _)| tag(key));
-        self.book.absent(self.api.caller.clock(), free);
-        Ok(found)
+        Ok(self.sorted(identities, assets.into_values()))
     }
 
     /// Which assets stand for what.

@@ -2,5 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod applying;
 mod contract;
+mod faults;
+mod relating;
 mod rig;
+mod setting_up;
