@@ -4,18 +4,20 @@
 #   tests/run.sh [ARGUMENT…]                    cargo test over the workspace, with these arguments added
 #   tests/run.sh --services-only -- COMMAND…    any command, with the same services and environment
 #
-# Needs Rust, a C compiler and Python 3.11. Installs moto, boto3, PySNC, pysnow, atlassian-python-api and Azure's SDKs (a Python
-# environment in the cache directory) and, as Debian packages, what is missing of Python's venv module and PostgreSQL (Debian's package
-# also sets up its usual server, which the tests leave alone). The services listen on loopback only and end with this script.
+# Needs Rust, a C compiler, Python 3.11 and Node 18. Installs moto, boto3, PySNC, pysnow, atlassian-python-api and Azure's SDKs (a Python
+# environment in the cache directory), jira-insights-api (from npm, beside it) and, as Debian packages, what is missing of Python's venv
+# module and PostgreSQL (Debian's package also sets up its usual server, which the tests leave alone). The services listen on loopback only
+# and end with this script.
 #
 # Read, with the default:
 #   DATABASE_URL         none: a throw-away PostgreSQL server is started. Given: that server is used, as an administrator
-#   DEWPOINT_TEST_CACHE  ~/.cache/dewpoint-tests: keeps the Python environment
+#   DEWPOINT_TEST_CACHE  ~/.cache/dewpoint-tests: keeps the Python environment and the npm packages
 #   CARGO_TARGET_DIR     ~/.cache/dewpoint-target
 # Exported to the tests, beside these:
 #   DEWPOINT_TEST_MOTO         URL of a running moto server
 #   DEWPOINT_TEST_MOTO_SERVER  the moto_server program, for a test that wants a server of its own
 #   DEWPOINT_TEST_PYTHON       a Python that has boto3, pysnc, pysnow, atlassian-python-api and Azure's SDKs
+#   DEWPOINT_TEST_NODE_MODULES a folder node_modules that has jira-insights-api
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -24,12 +26,15 @@ setup="$root/tests/setup"
 . "$setup/common.sh"
 # shellcheck source=tests/setup/python.sh
 . "$setup/python.sh"
+# shellcheck source=tests/setup/node.sh
+. "$setup/node.sh"
 # shellcheck source=tests/setup/postgres.sh
 . "$setup/postgres.sh"
 # shellcheck source=tests/setup/moto.sh
 . "$setup/moto.sh"
 
 venv=
+node_modules=
 command_pid=
 services=() # "PID:SIGNAL" each
 
@@ -87,11 +92,13 @@ else
 fi
 
 prepare_python "$setup/requirements.txt" "${DEWPOINT_TEST_CACHE:-$cache_home/dewpoint-tests}"
+prepare_node "$setup/node" "${DEWPOINT_TEST_CACHE:-$cache_home/dewpoint-tests}"
 if [[ -z ${DATABASE_URL-} ]]; then
     start_postgres
 fi
 start_moto
 export DEWPOINT_TEST_PYTHON="$venv/bin/python"
+export DEWPOINT_TEST_NODE_MODULES="$node_modules"
 export DEWPOINT_TEST_MOTO_SERVER="$venv/bin/moto_server"
 
 # Nothing of this machine's own AWS set-up may reach a test, and no test may reach AWS.

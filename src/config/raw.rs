@@ -226,7 +226,6 @@ impl Default for RawTimers {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[schemars(rename = "Target")]
-#[expect(clippy::large_enum_variant, reason = "there are few, and each is converted as soon as it is read")]
 pub(super) enum RawTarget {
     /// The embedded CMDB: one SQLite file with history and read-only views.
     Local {

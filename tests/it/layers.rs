@@ -63,13 +63,19 @@ fn sources_and_targets_do_not_know_each_other() {
     check("src/target", &["crate::source", "crate::run", "crate::deliver", "crate::ledger", "crate::cli"]);
     check("crates/aws/src", &["dewpoint_core::target", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
     check("crates/servicenow/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
+    check("crates/haloitsm/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
+    check("crates/jsm/src", &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle"]);
+    check(
+        "crates/target-kit/src",
+        &["dewpoint_core::source", "dewpoint_core::plan", "dewpoint_core::lifecycle", "dewpoint_jsm", "dewpoint_servicenow"],
+    );
     check("crates/http/src", &["dewpoint_"]);
 }
 
 #[test]
 fn simulators_share_no_misunderstanding_with_what_they_judge() {
     check("crates/sim-kit/src", &["dewpoint_"]);
-    for simulator in ["aws", "azure", "halo", "servicenow"] {
+    for simulator in ["assets", "aws", "azure", "halo", "servicenow"] {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("crates/{simulator}-sim/Cargo.toml"));
         let manifest = std::fs::read_to_string(manifest).unwrap();
         let ours: Vec<&str> = manifest.lines().filter(|line| line.starts_with("dewpoint-")).collect();

@@ -21,3 +21,4 @@ mod recovery;
 mod rules;
 mod scenarios;
 mod servicenow;
+mod targets;

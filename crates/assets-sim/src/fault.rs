@@ -209,16 +209,9 @@ impl Struck {
             let served = std::mem::replace(reply, self.instead());
             reply.objects = served.objects;
         }
-        let Some(Value::Object(body)) = &mut reply.body else { return };
-        match &self.fault.effect {
-            Effect::ShortPage { share } => {
-                for list in ["values", "objectEntries"] {
-                    if let Some(Value::Array(values)) = body.get_mut(list) {
-                        values.truncate(part(values.len(), *share));
-                    }
-                }
-            }
-            Effect::LastPage => {
+        match (&self.fault.effect, &mut reply.list, &mut reply.body) {
+            (Effect::ShortPage { share }, Some((_, list)), _) => list.truncate(part(list.len(), *share)),
+            (Effect::LastPage, _, Some(Value::Object(body))) => {
                 for member in ["last", "isLast"] {
                     body.insert(member.to_owned(), json!(true));
                 }

@@ -26,6 +26,18 @@ pub(crate) fn workspace_list_old(call: &mut Call<'_>, path: &[&str]) -> Answer {
     if call.settings.insight_alias { workspace_list(call, path) } else { Err(ApiError::page(403)) }
 }
 
+/// `GET /oauth/token/accessible-resources`: the one site there is.
+pub(crate) fn accessible_resources(call: &mut Call<'_>, _: &[&str]) -> Answer {
+    let scopes = call.caller.scopes.clone().unwrap_or_default();
+    Ok(Reply::ok(json!([{
+        "id": call.site.cloud_id,
+        "url": call.base_url,
+        "name": call.site.title,
+        "scopes": scopes,
+        "avatarUrl": format!("{}/avatar/site.png", call.base_url),
+    }])))
+}
+
 /// `GET /rest/api/…/serverInfo`.
 pub(crate) fn server_info(call: &mut Call<'_>, _: &[&str]) -> Answer {
     let is_cloud = call.site.is_cloud();

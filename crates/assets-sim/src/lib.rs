@@ -15,7 +15,7 @@
 //! sim.faults(vec![Fault::new(Mishap::Reset).operation("object_create").nth(3).times(1).after_commit()]);
 //! // A client with this address, the user `integration@example.com` and the API token `integration-token` finds the object.
 //! let address = sim.url();
-//! assert_eq!(sim.edit(|site| site.rows("Machine").len()), 1);
+//! assert_eq!(sim.rows("Machine").len(), 1);
 //! assert_eq!(sim.counters().writes, 0);
 //! ```
 //!
@@ -32,6 +32,7 @@
 //! | `/jsm/assets/workspace/{ws}/v1/…`, `/gateway/api/jsm/…` | objects, AQL, schemas, types, attributes, statuses, imports, by API token |
 //! | `/ex/jira/{cloudId}/…` | the same by OAuth 2.0 and tokens with scopes |
 //! | `/jsm/assets/v1/imports/info` | external imports, by the token of an import source |
+//! | `GET /oauth/token/accessible-resources` | the site's id, for who has a token of OAuth 2.0 |
 //! | `POST /oauth/token` | grants `client_credentials` and `refresh_token`, whose token is good once |
 //! | `/rest/api/3/serverInfo`, `myself`, `user/search`, `groups/picker`, `/_edge/tenant_info` | what of Jira a connector needs |
 //!

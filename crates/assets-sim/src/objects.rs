@@ -27,19 +27,14 @@ pub(crate) fn has_reserved(name: &str) -> bool {
 }
 
 impl<'a> Call<'a> {
-    /// Writes things for the caller.
+    /// Writes things for the caller, who does not see everything where they are but users.
     pub(crate) fn show(&self) -> Show<'_> {
-        Show::new(self.site, self.base_url)
+        let is_user = |schema: &u64| self.caller.role(self.site, *schema).is_none_or(|role| role == Role::User);
+        Show::new(self.site, self.base_url, self.site.schemas.keys().copied().filter(is_user).collect())
     }
 
-    /// The same of a schema, without what users do not see.
-    fn show_in(&self, schema: u64) -> Show<'_> {
-        let is_user = self.caller.role(self.site, schema).is_none_or(|role| role == Role::User);
-        self.show().without_hidden(is_user)
-    }
-
-    /// An object that a path names and the caller sees, with its schema, or 404.
-    fn find(&self, text: &str, needed: Role) -> Result<(Object, u64), ApiError> {
+    /// An object that a path names and the caller sees, or 404.
+    fn find(&self, text: &str, needed: Role) -> Result<Object, ApiError> {
         let not_found = || missing("object", text);
         let by_number = text.parse().ok().and_then(|number| self.site.get(number));
         let by_key = || self.site.find(text).filter(|_| self.settings.object_by_key);
@@ -47,7 +42,7 @@ impl<'a> Call<'a> {
         let schema = self.site.types.get(&object.type_id).map(|object_type| object_type.schema_id).ok_or_else(not_found)?;
         self.caller.role(self.site, schema).ok_or_else(not_found)?;
         self.check_role(schema, needed)?;
-        Ok((object, schema))
+        Ok(object)
     }
 
     fn asker(&self) -> Asker<'_> {
@@ -225,7 +220,7 @@ pub(crate) fn create(call: &mut Call<'_>, _: &[&str]) -> Answer {
     let values = check(call.site, call.settings, type_id, None, sent)?;
     let object = insert(call.site, &call.caller.user, call.now, type_id, values)?;
     let number = object.id;
-    Ok(Reply::new(201, call.show_in(schema_id).object(&object, Detail::None)).wrote(number))
+    Ok(Reply::new(201, call.show().object(&object, Detail::None).body()).wrote(number))
 }
 
 /// Makes an object of values that were looked at, unless there are too many.
@@ -279,7 +274,7 @@ pub(crate) fn change(site: &mut Site, actor: &str, now: jiff::Timestamp, object:
 
 /// `PUT /object/{id}`.
 pub(crate) fn update(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, schema_id) = call.find(path.first().unwrap_or(&""), Role::Developer)?;
+    let object = call.find(path.first().unwrap_or(&""), Role::Developer)?;
     let mut members = call.members(&["objectTypeId", "attributes", "hasAvatar", "avatarUUID"])?;
     members.flag("hasAvatar")?;
     members.text("avatarUUID")?;
@@ -292,26 +287,26 @@ pub(crate) fn update(call: &mut Call<'_>, path: &[&str]) -> Answer {
     let values = check(call.site, call.settings, type_id, Some(object.id), sent)?;
     change(call.site, &call.caller.user, call.now, &object, values);
     let changed = call.site.get(object.id).cloned().unwrap_or(object);
-    let shown = call.show_in(schema_id).object(&changed, Detail::Values);
+    let shown = call.show().object(&changed, Detail::Values).body();
     Ok(Reply::new(call.settings.update_status, shown).wrote(changed.id))
 }
 
 /// `GET /object/{id}`.
 pub(crate) fn get(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, schema) = call.find(path.first().unwrap_or(&""), Role::User)?;
-    Ok(Reply::ok(call.show_in(schema).object(&object, Detail::Whole)))
+    let object = call.find(path.first().unwrap_or(&""), Role::User)?;
+    Ok(Reply::ok(call.show().object(&object, Detail::Whole).body()))
 }
 
 /// `GET /object/{id}/attributes`.
 pub(crate) fn attributes(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, schema) = call.find(path.first().unwrap_or(&""), Role::User)?;
-    Ok(Reply::ok(call.show_in(schema).object_attributes(&object, Detail::Whole)))
+    let object = call.find(path.first().unwrap_or(&""), Role::User)?;
+    Ok(Reply::ok(call.show().object_attributes(&object, Detail::Whole)))
 }
 
 /// `DELETE /object/{id}`.
 pub(crate) fn delete(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, schema) = call.find(path.first().unwrap_or(&""), Role::Developer)?;
-    let shown = call.show_in(schema).object(&object, Detail::None);
+    let object = call.find(path.first().unwrap_or(&""), Role::Developer)?;
+    let shown = call.show().object(&object, Detail::None).body();
     call.site.delete(object.id);
     let reply = if call.site.is_cloud() || call.settings.delete_status == 204 {
         Reply::empty(call.settings.delete_status)
@@ -323,7 +318,7 @@ pub(crate) fn delete(call: &mut Call<'_>, path: &[&str]) -> Answer {
 
 /// `GET /object/{id}/history`.
 pub(crate) fn history(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, _) = call.find(path.first().unwrap_or(&""), Role::User)?;
+    let object = call.find(path.first().unwrap_or(&""), Role::User)?;
     let show = call.show();
     let mut entries: Vec<Value> = object
         .history
@@ -353,7 +348,7 @@ pub(crate) fn history(call: &mut Call<'_>, path: &[&str]) -> Answer {
 
 /// `GET /object/{id}/referenceinfo`: who refers to it, by type.
 pub(crate) fn reference_info(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, _) = call.find(path.first().unwrap_or(&""), Role::User)?;
+    let object = call.find(path.first().unwrap_or(&""), Role::User)?;
     let show = call.show();
     let mut by_type: BTreeMap<u64, (Vec<u64>, u64)> = BTreeMap::new();
     for (source, attribute) in call.site.store.referring_to(object.id) {
@@ -383,7 +378,7 @@ pub(crate) fn reference_info(call: &mut Call<'_>, path: &[&str]) -> Answer {
 
 /// `GET /objectconnectedtickets/{id}/tickets`: nobody connected any.
 pub(crate) fn tickets(call: &mut Call<'_>, path: &[&str]) -> Answer {
-    let (object, _) = call.find(path.first().unwrap_or(&""), Role::User)?;
+    let object = call.find(path.first().unwrap_or(&""), Role::User)?;
     Ok(Reply::ok(json!({"tickets": [], "allTicketsQuery": format!("\"Assets\" in aqlFunction(\"Key = {}\")", object.key)})))
 }
 
@@ -398,11 +393,11 @@ pub(crate) fn restore(call: &mut Call<'_>, path: &[&str]) -> Answer {
 }
 
 fn set_archived(call: &mut Call<'_>, path: &[&str], is_archived: bool) -> Answer {
-    let (mut object, schema) = call.find(path.first().unwrap_or(&""), Role::Developer)?;
+    let mut object = call.find(path.first().unwrap_or(&""), Role::Developer)?;
     object.archived = is_archived;
     object.updated = call.now;
     call.site.store.put(object.clone());
-    Ok(Reply::ok(call.show_in(schema).object(&object, Detail::None)).wrote(object.id))
+    Ok(Reply::ok(call.show().object(&object, Detail::None).body()).wrote(object.id))
 }
 
 /// Runs a query for the caller.
@@ -428,15 +423,14 @@ pub(crate) fn aql(call: &mut Call<'_>, _: &[&str]) -> Answer {
     let found = search(call, &asker, query)?;
     let page: Vec<&Object> = found.iter().skip(start).take(size).copied().collect();
     let is_last = start + page.len() >= found.len() || (call.settings.early_last && wanted >= call.settings.page_max);
-    let mut show = call.show();
+    let show = call.show();
     let mut types: Vec<u64> = page.iter().map(|object| object.type_id).collect();
     types.sort_unstable();
     types.dedup();
-    let values: Vec<Value> = page.iter().map(|object| show.object(object, detail)).collect();
+    let values = page.iter().map(|object| show.object(object, detail).text()).collect();
     let mut body = json!({
         "startAt": start,
         "maxResults": size,
-        "values": values,
         "objectTypeAttributes": if detail == Detail::None { json!([]) } else { show.attributes_of_types(types) },
         "last": is_last,
         "isLast": is_last,
@@ -446,7 +440,7 @@ pub(crate) fn aql(call: &mut Call<'_>, _: &[&str]) -> Answer {
         body.insert("total".to_owned(), json!(found.len().min(1000)));
         body.insert("hasMoreResults".to_owned(), json!(found.len() > 1000));
     }
-    Ok(Reply::ok(body))
+    Ok(Reply::ok(body).with_list("values", values))
 }
 
 /// `POST /object/aql/totalcount`.
@@ -521,11 +515,10 @@ fn pages(call: &Call<'_>, query: &str, page: usize, size: usize, detail: Detail)
     let found = search(call, &asker, query)?;
     let start = (page - 1).saturating_mul(size);
     let objects: Vec<&Object> = found.iter().skip(start).take(size).copied().collect();
-    let mut show = call.show();
+    let show = call.show();
     let types: BTreeMap<u64, ()> = objects.iter().map(|object| (object.type_id, ())).collect();
-    let entries: Vec<Value> = objects.iter().map(|object| show.object(object, detail)).collect();
-    Ok(Reply::ok(json!({
-        "objectEntries": entries,
+    let entries = objects.iter().map(|object| show.object(object, detail).text()).collect();
+    let body = json!({
         "objectTypeAttributes": show.attributes_of_types(types.into_keys()),
         "objectTypeIsInherited": false,
         "abstractObjectType": false,
@@ -539,5 +532,6 @@ fn pages(call: &Call<'_>, query: &str, page: usize, size: usize, detail: Detail)
         "qlQuery": query.trim(),
         "qlQuerySearchResult": true,
         "conversionPossible": false,
-    })))
+    });
+    Ok(Reply::ok(body).with_list("objectEntries", entries))
 }

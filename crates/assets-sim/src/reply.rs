@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use dewpoint_sim_kit::{Response, form};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Value, json, value::RawValue};
 
 /// An answer with a JSON body, another body, or none.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +12,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Option<Value>,
+    /// A long list of the body, written already: its name, and what is in it.
+    pub(crate) list: Option<(&'static str, Vec<Box<RawValue>>)>,
     /// What goes out in place of JSON: media type and bytes.
     pub(crate) other: Option<(&'static str, Vec<u8>)>,
     /// The objects that were written, for the log.
@@ -30,6 +33,13 @@ impl Reply {
         Self { status, ..Self::default() }
     }
 
+    /// The same with a list that is written already.
+    #[must_use]
+    pub(crate) fn with_list(mut self, name: &'static str, list: Vec<Box<RawValue>>) -> Self {
+        self.list = Some((name, list));
+        self
+    }
+
     #[must_use]
     pub(crate) fn wrote(mut self, object: u64) -> Self {
         self.objects.push(object);
@@ -39,12 +49,33 @@ impl Reply {
     pub(crate) fn into_response(self) -> Response {
         let mut response = match (self.body, self.other) {
             (_, Some((media_type, bytes))) => Response::of(self.status, media_type, bytes),
-            (Some(body), None) => Response::of(self.status, "application/json;charset=UTF-8", body.to_string()),
+            (Some(body), None) => Response::of(self.status, "application/json;charset=UTF-8", write(&body, self.list)),
             (None, None) => Response::new(self.status),
         };
         response.headers.extend(self.headers);
         response
     }
+}
+
+/// A body as bytes.
+fn write(body: &Value, list: Option<(&'static str, Vec<Box<RawValue>>)>) -> Vec<u8> {
+    let written = match (body, list) {
+        (Value::Object(members), Some((name, list))) => {
+            let mut whole: BTreeMap<&str, Part<'_>> = members.iter().map(|(name, value)| (name.as_str(), Part::Value(value))).collect();
+            whole.insert(name, Part::List(list));
+            serde_json::to_vec(&whole)
+        }
+        (body, _) => serde_json::to_vec(body),
+    };
+    written.unwrap_or_default()
+}
+
+/// A part of a body.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Part<'a> {
+    Value(&'a Value),
+    List(Vec<Box<RawValue>>),
 }
 
 /// A refusal.

@@ -19,6 +19,8 @@ pub(crate) enum Base {
     Jira,
     /// The same below `/ex/jira/{cloudId}`.
     ExJira,
+    /// `/oauth/token/accessible-resources`.
+    Resources,
     /// `/jsm/assets/v1/imports`.
     Imports,
     /// `/rest/assets/1.0`.
@@ -28,13 +30,13 @@ pub(crate) enum Base {
 impl Base {
     /// Whether it is for OAuth 2.0 and tokens with scopes.
     pub(crate) fn is_ex(self) -> bool {
-        matches!(self, Self::Ex | Self::ExJira)
+        matches!(self, Self::Ex | Self::ExJira | Self::Resources)
     }
 
     fn surface(self) -> Surface {
         match self {
             Self::Api | Self::Ex | Self::DataCenter => Surface::Assets,
-            Self::Jira | Self::ExJira => Surface::Jira,
+            Self::Jira | Self::ExJira | Self::Resources => Surface::Jira,
             Self::Imports => Surface::Imports,
         }
     }
@@ -74,6 +76,7 @@ impl<'a> Place<'a> {
         match path {
             "oauth/token" => return Self::Token,
             "_edge/tenant_info" => return Self::Tenant,
+            "oauth/token/accessible-resources" => return Self::At(Base::Resources, path),
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("ex/jira/") {
@@ -140,6 +143,11 @@ impl Route {
         self.operation.starts_with("import_")
     }
 
+    /// Whether it is asked in AQL.
+    pub(crate) fn is_search(&self) -> bool {
+        matches!(self.operation, "aql" | "aql_count" | "aql_objects" | "navlist")
+    }
+
     pub(crate) fn is_assets(&self) -> bool {
         self.surface != Surface::Jira
     }
@@ -165,8 +173,8 @@ const ATTRIBUTE: [&str; 3] = ["read:cmdb-attribute:jira", "write:cmdb-attribute:
 /// All operations. Of two that fit the first stands.
 static ROUTES: &[Route] = &[
     assets("POST", "object/create", "object_create", OBJECT[1], objects::create),
-    assets("POST", "object/aql", "aql", OBJECT[0], objects::aql),
-    assets("POST", "object/aql/totalcount", "aql_count", OBJECT[0], objects::aql_count),
+    Route { on: On::Cloud, ..assets("POST", "object/aql", "aql", OBJECT[0], objects::aql) },
+    Route { on: On::Cloud, ..assets("POST", "object/aql/totalcount", "aql_count", OBJECT[0], objects::aql_count) },
     assets("POST", "object/navlist/aql", "navlist", OBJECT[0], objects::navlist),
     assets("POST", "object/navlist/iql", "navlist", OBJECT[0], objects::navlist),
     assets("GET", "aql/objects", "aql_objects", OBJECT[0], objects::aql_objects),
@@ -235,6 +243,7 @@ static ROUTES: &[Route] = &[
     cloud("GET", "importsource/{}/executions/{}/history/failed", "import_failures", import::failures),
     jira(On::Cloud, "rest/servicedeskapi/assets/workspace", "workspace_list", "read:servicedesk-request", jira::workspace_list),
     jira(On::Cloud, "rest/servicedeskapi/insight/workspace", "workspace_list", "read:servicedesk-request", jira::workspace_list_old),
+    jira(On::Cloud, "oauth/token/accessible-resources", "accessible_resources", "", jira::accessible_resources),
     Route { is_open: true, ..jira(On::Cloud, "rest/api/3/serverInfo", "server_info", "read:jira-work", jira::server_info) },
     jira(On::Cloud, "rest/api/3/myself", "myself", "read:jira-user", jira::myself),
     jira(On::Cloud, "rest/api/3/user/search", "user_search", "read:jira-user", jira::user_search),

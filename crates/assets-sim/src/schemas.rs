@@ -1,6 +1,6 @@
 //! Schemas, object types, attributes, statuses, reference types, icons.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -599,12 +599,21 @@ pub(crate) fn attribute_update(call: &mut Call<'_>, path: &[&str]) -> Answer {
     let members = call.members(&ATTRIBUTE_MEMBERS)?;
     let changed = attribute_of(call, &members, &home, Some(&old))?;
     check_attribute_name(call, home.id, Some(id), &changed.name)?;
+    if changed.unique && !old.unique && has_doubles(call, id) {
+        return Err(ApiError::field("uniqueAttribute", "Objects have the same value"));
+    }
     let becomes_label = changed.label && !old.label;
     call.site.attributes.insert(id, changed);
     if becomes_label {
         call.site.make_label(id);
     }
     shown_attribute(call, id, 200)
+}
+
+/// Whether two objects have the same value of an attribute.
+fn has_doubles(call: &Call<'_>, id: u64) -> bool {
+    let mut seen = HashSet::new();
+    !call.site.objects().flat_map(|object| object.values(id)).all(|value| seen.insert(fold(value)))
 }
 
 /// `DELETE /objecttypeattribute/{id}`, with all its values.

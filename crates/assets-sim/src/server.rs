@@ -7,7 +7,7 @@ use std::{
 
 use dewpoint_sim_kit::{Common, Outcome, Product, Request, Response, clock::http_date, hash::mix};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     auth::{self, Caller, Tokens},
@@ -137,6 +137,7 @@ impl State {
         if let Err(error) = self.admit(request, route, &gaps, &caller, now) {
             return refuse(error);
         }
+        record.aql = route.is_search().then(|| asked(request)).flatten();
         let revoked = caller.access.clone();
         self.struck(request, route.operation, revoked.as_deref(), now, record, |state| {
             state.serve(request, base_url, route, &gaps, &caller, now).unwrap_or_else(Reply::from)
@@ -229,6 +230,13 @@ impl State {
         self.settle();
         answer
     }
+}
+
+/// The query that a search asks for.
+fn asked(request: &Request) -> Option<String> {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let in_body = body.get("qlQuery").and_then(Value::as_str).map(str::to_owned);
+    in_body.or_else(|| pairs(&request.query).remove("qlQuery"))
 }
 
 fn check_form(request: &Request, settings: &Settings) -> Result<(), ApiError> {

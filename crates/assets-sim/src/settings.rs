@@ -49,7 +49,8 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        let by_operation = [("object_get", 2000), ("object_create", 2000), ("navlist", 500)];
+        let by_operation =
+            [("object_get", 2000), ("object_create", 2000), ("aql", 500), ("aql_count", 500), ("aql_objects", 500), ("navlist", 500)];
         let by_operation = by_operation.into_iter().map(|(operation, limit)| (operation.to_owned(), limit)).collect();
         Self { by_operation, otherwise: Some(1000), total: Some(10_000) }
     }

@@ -1,8 +1,15 @@
 //! Everything as bodies have it.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, cell::RefCell, collections::HashMap, rc::Rc};
 
-use serde_json::{Map, Value, json};
+use serde::{
+    Serialize, Serializer,
+    ser::{SerializeMap, SerializeSeq},
+};
+use serde_json::{
+    Map, Value, json,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{
     object::Object,
@@ -23,7 +30,7 @@ pub(crate) enum Detail {
 
 /// What is known of an object type, so that it is looked up once for many objects.
 struct Known<'a> {
-    shown: Value,
+    shown: Box<RawValue>,
     attributes: Vec<&'a Attribute>,
     label: Option<&'a Attribute>,
 }
@@ -32,19 +39,21 @@ struct Known<'a> {
 pub(crate) struct Show<'a> {
     site: &'a Site,
     base_url: &'a str,
-    types: HashMap<u64, Known<'a>>,
-    without_hidden: bool,
+    /// The address of the interface.
+    api: String,
+    types: RefCell<HashMap<u64, Rc<Known<'a>>>>,
+    without_hidden: Vec<u64>,
 }
 
 impl<'a> Show<'a> {
-    pub(crate) fn new(site: &'a Site, base_url: &'a str) -> Self {
-        Self { site, base_url, types: HashMap::new(), without_hidden: false }
-    }
-
-    /// The same without attributes that users do not see.
-    pub(crate) fn without_hidden(mut self, is_without: bool) -> Self {
-        self.without_hidden = is_without;
-        self
+    /// Without attributes that users do not see, in these schemas.
+    pub(crate) fn new(site: &'a Site, base_url: &'a str, without_hidden: Vec<u64>) -> Self {
+        let api = if site.is_cloud() {
+            format!("{base_url}/jsm/assets/workspace/{}/v1", site.workspace_id)
+        } else {
+            format!("{base_url}/rest/assets/1.0")
+        };
+        Self { site, base_url, api, types: RefCell::default(), without_hidden }
     }
 
     /// An id: text on Cloud, a number on Data Center.
@@ -52,13 +61,17 @@ impl<'a> Show<'a> {
         if self.site.is_cloud() { json!(id.to_string()) } else { json!(id) }
     }
 
-    /// The address of the interface.
-    pub(crate) fn api(&self) -> String {
+    fn written_id(&self, id: u64) -> WrittenId {
+        WrittenId { id, is_text: self.site.is_cloud() }
+    }
+
+    /// What all things have.
+    fn write_thing<M: SerializeMap>(&self, map: &mut M, id: u64) -> Result<(), M::Error> {
         if self.site.is_cloud() {
-            format!("{}/jsm/assets/workspace/{}/v1", self.base_url, self.site.workspace_id)
-        } else {
-            format!("{}/rest/assets/1.0", self.base_url)
+            map.serialize_entry("workspaceId", &self.site.workspace_id)?;
+            map.serialize_entry("globalId", &format_args!("{}:{id}", self.site.workspace_id))?;
         }
+        map.serialize_entry("id", &self.written_id(id))
     }
 
     /// An object with what all things have on Cloud.
@@ -104,7 +117,7 @@ impl<'a> Show<'a> {
     }
 
     pub(crate) fn icon(&self, icon: &Icon) -> Value {
-        let url = |size: u8| format!("{}/icon/{}/icon.png?size={size}", self.api(), icon.id);
+        let url = |size: u8| format!("{}/icon/{}/icon.png?size={size}", self.api, icon.id);
         let id = if self.site.is_cloud() { json!(icon.id) } else { json!(icon.id.parse::<u64>().unwrap_or_default()) };
         json!({"id": id, "name": icon.name, "url16": url(16), "url48": url(48)})
     }
@@ -127,7 +140,8 @@ impl<'a> Show<'a> {
             "parentObjectTypeInherited": parent.is_some_and(|parent| parent.inherited),
         });
         if let (Some(parent), Some(shown)) = (parent, shown.as_object_mut()) {
-            shown.insert("parentObjectTypeId".to_owned(), self.id(parent.id));
+            // The one id that Cloud's description has as a number.
+            shown.insert("parentObjectTypeId".to_owned(), json!(parent.id));
         }
         self.extended(object_type.id, shown)
     }
@@ -246,146 +260,241 @@ impl<'a> Show<'a> {
         shown
     }
 
-    fn known(&mut self, type_id: u64) -> &Known<'a> {
-        if !self.types.contains_key(&type_id) {
-            let shown = self.site.types.get(&type_id).map(|object_type| self.object_type(object_type, false));
-            let mut attributes = self.site.attributes_of(type_id);
-            attributes.retain(|attribute| !(attribute.hidden && self.without_hidden));
-            let known = Known { shown: shown.unwrap_or_default(), attributes, label: self.site.label_of(type_id) };
-            self.types.insert(type_id, known);
+    fn known(&self, type_id: u64) -> Rc<Known<'a>> {
+        if let Some(known) = self.types.borrow().get(&type_id) {
+            return Rc::clone(known);
         }
-        self.types.entry(type_id).or_insert_with(|| Known { shown: Value::Null, attributes: Vec::new(), label: None })
+        let object_type = self.site.types.get(&type_id);
+        let shown = object_type.map(|object_type| self.object_type(object_type, false)).unwrap_or_default();
+        let is_hidden = object_type.is_some_and(|object_type| self.without_hidden.contains(&object_type.schema_id));
+        let mut attributes = self.site.attributes_of(type_id);
+        attributes.retain(|attribute| !(attribute.hidden && is_hidden));
+        let label = self.site.label_of(type_id);
+        let known = Rc::new(Known { shown: RawValue::from_string(shown.to_string()).unwrap_or_default(), attributes, label });
+        self.types.borrow_mut().insert(type_id, Rc::clone(&known));
+        known
     }
 
-    pub(crate) fn object(&mut self, object: &Object, detail: Detail) -> Value {
-        let mut shown = self.head(object);
-        if detail != Detail::None
-            && let Some(members) = shown.as_object_mut()
-        {
-            let attributes = self.object_attributes(object, detail);
-            members.insert("attributes".to_owned(), attributes);
-        }
-        shown
-    }
-
-    /// An object without its attributes.
-    fn head(&mut self, object: &Object) -> Value {
-        let site = self.site;
-        let known = self.known(object.type_id);
-        let object_type = known.shown.clone();
-        let label =
-            known.label.and_then(|attribute| site.shown(object, attribute).into_iter().next()).unwrap_or_else(|| object.key.clone());
-        let api = self.api();
-        let picture = |size: u16| format!("{api}/avatar/default.png?size={size}");
-        let mut avatar = json!({
-            "url16": picture(16),
-            "url48": picture(48),
-            "url72": picture(72),
-            "url144": picture(144),
-            "url288": picture(288),
-            "objectId": self.id(object.id),
-        });
-        if let (true, Some(avatar)) = (site.is_cloud(), avatar.as_object_mut()) {
-            avatar.insert("workspaceId".to_owned(), json!(site.workspace_id));
-        }
-        let mut shown = json!({
-            "label": label,
-            "objectKey": object.key,
-            "avatar": avatar,
-            "objectType": object_type,
-            "created": value::stamp(object.created),
-            "updated": value::stamp(object.updated),
-            "hasAvatar": false,
-            "timestamp": object.updated.as_millisecond(),
-            "_links": {"self": format!("{api}/object/{}", object.id)},
-            "name": label,
-        });
-        if let (false, Some(shown)) = (site.is_cloud(), shown.as_object_mut()) {
-            shown.insert("archived".to_owned(), json!(object.archived));
-        }
-        self.extended(object.id, shown)
+    /// An object, with what is asked for of its attributes.
+    pub(crate) fn object<'s>(&'s self, object: &'s Object, detail: Detail) -> ObjectView<'s, 'a> {
+        ObjectView { show: self, object, detail }
     }
 
     /// The attributes of an object that have values.
-    pub(crate) fn object_attributes(&mut self, object: &Object, detail: Detail) -> Value {
-        let attributes = self.known(object.type_id).attributes.clone();
-        let entries = attributes.into_iter().filter_map(|attribute| {
-            let values = self.values(object, attribute);
-            if values.is_empty() {
-                return None;
-            }
-            let mut entry = json!({
-                "objectTypeAttributeId": self.id(attribute.id),
-                "objectAttributeValues": values,
-                "objectId": self.id(object.id),
-            });
-            if let (true, Some(entry)) = (detail == Detail::Whole, entry.as_object_mut()) {
-                entry.insert("objectTypeAttribute".to_owned(), self.attribute(attribute, false));
-            }
-            // An attribute of an object is a thing of its own.
-            Some(self.extended(object.id.saturating_mul(100_000).saturating_add(attribute.id), entry))
-        });
-        Value::Array(entries.collect())
+    pub(crate) fn object_attributes(&self, object: &Object, detail: Detail) -> Value {
+        value_of(&AttributesView { show: self, object, detail })
     }
 
-    fn values(&mut self, object: &Object, attribute: &Attribute) -> Vec<Value> {
-        let plain =
-            |value: &str, shown: String| json!({"value": value, "displayValue": shown, "searchValue": value, "referencedType": false});
+    fn values<'s>(&'s self, object: &'s Object, attribute: &'s Attribute) -> Vec<ValueView<'s, 'a>> {
+        let times = |at| ValueView::Plain(Cow::Owned(value::stamp(at)), Cow::Owned(value::displayed_stamp(at)));
         match attribute.system {
-            Some(System::Key) => return vec![plain(&object.key, object.key.clone())],
-            Some(System::Created) => return vec![plain(&value::stamp(object.created), value::displayed_stamp(object.created))],
-            Some(System::Updated) => return vec![plain(&value::stamp(object.updated), value::displayed_stamp(object.updated))],
+            Some(System::Key) => return vec![ValueView::Plain(Cow::Borrowed(&object.key), Cow::Borrowed(&object.key))],
+            Some(System::Created) => return vec![times(object.created)],
+            Some(System::Updated) => return vec![times(object.updated)],
             None => {}
         }
         let site = self.site;
-        let mut shown = Vec::new();
-        for stored in object.values(attribute.id) {
-            let value = match &attribute.kind {
-                Kind::Default(form) => plain(stored, value::displayed(*form, stored)),
-                Kind::Reference { .. } => {
-                    let Some(referenced) = stored.parse().ok().and_then(|id| site.store.get(id)) else { continue };
-                    json!({
-                        "referencedObject": self.head(referenced),
-                        "displayValue": site.label(referenced),
-                        "searchValue": referenced.key,
-                        "referencedType": true,
-                    })
-                }
-                Kind::User { .. } => {
-                    let Some(user) = site.users.iter().find(|user| user.id == *stored) else { continue };
-                    json!({"user": self.user(user), "displayValue": user.display_name, "searchValue": user.id, "referencedType": false})
-                }
-                Kind::Group => json!({
-                    "group": {"avatarUrl": format!("{}/avatar/group.png", self.base_url), "name": stored},
-                    "displayValue": stored,
-                    "searchValue": stored,
-                    "referencedType": false,
-                }),
-                Kind::Status { .. } => {
-                    let Some(status) = stored.parse().ok().and_then(|id: u64| site.statuses.get(&id)) else { continue };
-                    json!({
-                        "status": self.status(status),
-                        "displayValue": status.name,
-                        "searchValue": status.id.to_string(),
-                        "referencedType": false,
-                    })
-                }
-            };
-            shown.push(value);
-        }
-        shown
+        let shown = |stored: &'s String| -> Option<ValueView<'s, 'a>> {
+            Some(match &attribute.kind {
+                Kind::Default(form) => ValueView::Plain(Cow::Borrowed(stored), value::displayed(*form, stored)),
+                Kind::Reference { .. } => ValueView::Reference(self.object(site.store.get(stored.parse().ok()?)?, Detail::None)),
+                Kind::User { .. } => ValueView::User(self, site.users.iter().find(|user| user.id == *stored)?),
+                Kind::Group => ValueView::Group(self, stored),
+                Kind::Status { .. } => ValueView::Status(self, site.statuses.get(&stored.parse().ok()?)?),
+            })
+        };
+        object.values(attribute.id).iter().filter_map(shown).collect()
     }
 
     /// The attributes of these types, each once.
-    pub(crate) fn attributes_of_types(&mut self, types: impl IntoIterator<Item = u64>) -> Value {
+    pub(crate) fn attributes_of_types(&self, types: impl IntoIterator<Item = u64>) -> Value {
         let mut seen: Vec<&Attribute> = Vec::new();
         for type_id in types {
-            for attribute in self.known(type_id).attributes.clone() {
+            for attribute in &self.known(type_id).attributes {
                 if !seen.iter().any(|other| other.id == attribute.id) {
                     seen.push(attribute);
                 }
             }
         }
         Value::Array(seen.into_iter().map(|attribute| self.attribute(attribute, true)).collect())
+    }
+}
+
+/// A value as JSON, nothing where it cannot be written.
+fn value_of(shown: &impl Serialize) -> Value {
+    serde_json::to_value(shown).unwrap_or_default()
+}
+
+/// An object, written without a tree of values between: a page has many.
+pub(crate) struct ObjectView<'s, 'a> {
+    show: &'s Show<'a>,
+    object: &'s Object,
+    detail: Detail,
+}
+
+impl ObjectView<'_, '_> {
+    /// As the body of an answer.
+    pub(crate) fn body(&self) -> Value {
+        value_of(self)
+    }
+
+    /// As one of many.
+    pub(crate) fn text(&self) -> Box<RawValue> {
+        to_raw_value(self).unwrap_or_default()
+    }
+
+    fn label(&self) -> Cow<'_, str> {
+        let plain =
+            self.show.known(self.object.type_id).label.filter(|label| matches!(label.kind, Kind::Default(_)) && label.system.is_none());
+        match plain.map(|label| self.object.value(label.id)) {
+            Some("") => Cow::Borrowed(&self.object.key),
+            Some(label) => Cow::Borrowed(label),
+            None => Cow::Owned(self.show.site.label(self.object)),
+        }
+    }
+}
+
+impl Serialize for ObjectView<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (show, object) = (self.show, self.object);
+        let is_cloud = show.site.is_cloud();
+        let label = self.label();
+        let mut map = serializer.serialize_map(None)?;
+        show.write_thing(&mut map, object.id)?;
+        map.serialize_entry("label", &label)?;
+        map.serialize_entry("objectKey", &object.key)?;
+        map.serialize_entry("avatar", &AvatarView { show, object })?;
+        map.serialize_entry("objectType", &show.known(object.type_id).shown)?;
+        map.serialize_entry("created", &value::stamp(object.created))?;
+        map.serialize_entry("updated", &value::stamp(object.updated))?;
+        map.serialize_entry("hasAvatar", &false)?;
+        map.serialize_entry("timestamp", &object.updated.as_millisecond())?;
+        map.serialize_entry("_links", &HashMap::from([("self", format!("{}/object/{}", show.api, object.id))]))?;
+        map.serialize_entry("name", &label)?;
+        if !is_cloud {
+            map.serialize_entry("archived", &object.archived)?;
+        }
+        if self.detail != Detail::None {
+            map.serialize_entry("attributes", &AttributesView { show, object, detail: self.detail })?;
+        }
+        map.end()
+    }
+}
+
+struct AvatarView<'s, 'a> {
+    show: &'s Show<'a>,
+    object: &'s Object,
+}
+
+impl Serialize for AvatarView<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let show = self.show;
+        let mut map = serializer.serialize_map(None)?;
+        if show.site.is_cloud() {
+            map.serialize_entry("workspaceId", &show.site.workspace_id)?;
+            map.serialize_entry("globalId", &format_args!("{}:{}", show.site.workspace_id, self.object.id))?;
+        }
+        for (name, size) in [("url16", 16), ("url48", 48), ("url72", 72), ("url144", 144), ("url288", 288)] {
+            map.serialize_entry(name, &format_args!("{}/avatar/default.png?size={size}", show.api))?;
+        }
+        map.serialize_entry("objectId", &show.written_id(self.object.id))?;
+        map.end()
+    }
+}
+
+struct AttributesView<'s, 'a> {
+    show: &'s Show<'a>,
+    object: &'s Object,
+    detail: Detail,
+}
+
+impl Serialize for AttributesView<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(None)?;
+        for attribute in &self.show.known(self.object.type_id).attributes {
+            let values = self.show.values(self.object, attribute);
+            if !values.is_empty() {
+                list.serialize_element(&EntryView { show: self.show, object: self.object, attribute, values, detail: self.detail })?;
+            }
+        }
+        list.end()
+    }
+}
+
+struct EntryView<'s, 'a> {
+    show: &'s Show<'a>,
+    object: &'s Object,
+    attribute: &'s Attribute,
+    values: Vec<ValueView<'s, 'a>>,
+    detail: Detail,
+}
+
+impl Serialize for EntryView<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (show, object) = (self.show, self.object);
+        let mut map = serializer.serialize_map(None)?;
+        // An attribute of an object is a thing of its own.
+        show.write_thing(&mut map, object.id.saturating_mul(100_000).saturating_add(self.attribute.id))?;
+        map.serialize_entry("objectTypeAttributeId", &show.written_id(self.attribute.id))?;
+        if self.detail == Detail::Whole {
+            map.serialize_entry("objectTypeAttribute", &show.attribute(self.attribute, false))?;
+        }
+        map.serialize_entry("objectAttributeValues", &self.values)?;
+        map.serialize_entry("objectId", &show.written_id(object.id))?;
+        map.end()
+    }
+}
+
+/// A value, in the shape of its kind.
+enum ValueView<'s, 'a> {
+    /// The value, and as people see it.
+    Plain(Cow<'s, str>, Cow<'s, str>),
+    Reference(ObjectView<'s, 'a>),
+    User(&'s Show<'a>, &'s User),
+    Group(&'s Show<'a>, &'s str),
+    Status(&'s Show<'a>, &'s StatusType),
+}
+
+impl Serialize for ValueView<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        let (shown, search): (Cow<'_, str>, Cow<'_, str>) = match self {
+            Self::Plain(value, shown) => {
+                map.serialize_entry("value", value)?;
+                (Cow::Borrowed(shown), Cow::Borrowed(value))
+            }
+            Self::Reference(object) => {
+                map.serialize_entry("referencedObject", object)?;
+                (object.label(), Cow::Borrowed(&object.object.key))
+            }
+            Self::User(show, user) => {
+                map.serialize_entry("user", &show.user(user))?;
+                (Cow::Borrowed(&user.display_name), Cow::Borrowed(&user.id))
+            }
+            Self::Group(show, name) => {
+                map.serialize_entry("group", &json!({"avatarUrl": format!("{}/avatar/group.png", show.base_url), "name": name}))?;
+                (Cow::Borrowed(name), Cow::Borrowed(name))
+            }
+            Self::Status(show, status) => {
+                map.serialize_entry("status", &show.status(status))?;
+                (Cow::Borrowed(&status.name), Cow::Owned(status.id.to_string()))
+            }
+        };
+        map.serialize_entry("displayValue", &shown)?;
+        map.serialize_entry("searchValue", &search)?;
+        map.serialize_entry("referencedType", &matches!(self, Self::Reference(_)))?;
+        map.end()
+    }
+}
+
+/// An id: text on Cloud, a number on Data Center.
+struct WrittenId {
+    id: u64,
+    is_text: bool,
+}
+
+impl Serialize for WrittenId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_text { serializer.collect_str(&self.id) } else { serializer.serialize_u64(self.id) }
     }
 }

@@ -1,5 +1,7 @@
 //! What tests have in hand.
 
+use std::collections::BTreeMap;
+
 use dewpoint_sim_kit::Handle;
 
 use crate::{object::Object, server::Server, site::Site};
@@ -34,6 +36,16 @@ impl Server {
     /// An object by its number or key, as it is now.
     pub fn find(&self, id_or_key: &str) -> Option<Object> {
         self.state().site.find(id_or_key).cloned()
+    }
+
+    /// All objects, as they are now, by number.
+    pub fn objects(&self) -> Vec<Object> {
+        self.state().site.objects().cloned().collect()
+    }
+
+    /// The objects of a type as people see them: values by the attribute's name.
+    pub fn rows(&self, type_name: &str) -> Vec<BTreeMap<String, Vec<String>>> {
+        self.state().site.rows(type_name)
     }
 
     /// Ends all OAuth access tokens; refresh tokens live.

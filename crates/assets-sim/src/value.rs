@@ -1,6 +1,7 @@
 //! Values of attributes: what is refused, and how it is stored.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     net::{Ipv4Addr, Ipv6Addr},
     sync::{LazyLock, Mutex, PoisonError},
@@ -27,13 +28,13 @@ pub(crate) fn stamp_s(at: Timestamp) -> String {
 }
 
 /// A stored value as people of some place see it. Nobody should read it.
-pub(crate) fn displayed(form: Form, stored: &str) -> String {
-    match form {
-        Form::Date => stored.parse::<jiff::civil::Date>().map(|date| date.strftime("%d/%b/%y").to_string()),
-        Form::DateTime => stored.parse::<Timestamp>().map(displayed_stamp),
-        _ => return stored.to_owned(),
-    }
-    .unwrap_or_else(|_| stored.to_owned())
+pub(crate) fn displayed(form: Form, stored: &str) -> Cow<'_, str> {
+    let shown = match form {
+        Form::Date => stored.parse::<jiff::civil::Date>().ok().map(|date| date.strftime("%d/%b/%y").to_string()),
+        Form::DateTime => stored.parse::<Timestamp>().ok().map(displayed_stamp),
+        _ => None,
+    };
+    shown.map_or(Cow::Borrowed(stored), Cow::Owned)
 }
 
 /// A time as people of some place see it.

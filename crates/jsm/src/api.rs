@@ -171,7 +171,10 @@ impl Api {
                 "Assets is part of Jira Service Management Premium and Enterprise; the user needs access to that product",
             )
         })?;
-        path_part(&self.assets, workspace.workspace_id)
+        let id = path_part(&self.assets, workspace.workspace_id)?;
+        // Another one than was known is another CMDB, which whoever asks has to find out.
+        let _ = self.known.workspace.set(id.clone());
+        Ok(id)
     }
 
     /// The site's id on Atlassian's platform.
@@ -200,7 +203,10 @@ impl Api {
 
     /// Path of the API.
     async fn prefix(&self) -> Result<String, TargetError> {
-        let workspace = async || self.known.workspace.get_or_try_init(|| self.ask_workspace()).await;
+        let workspace = async || match self.known.workspace.get() {
+            Some(known) => Ok(known.clone()),
+            None => self.ask_workspace().await,
+        };
         Ok(match self.base {
             Base::Here => String::new(),
             Base::Workspace => format!("/jsm/assets/workspace/{}/v1", workspace().await?),

@@ -6,11 +6,10 @@ use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dewpoint_core::doctor::Skew;
 use dewpoint_core::model::TargetName;
 use dewpoint_core::target::TargetError;
-use dewpoint_http::{Answer, Client, Clock, HttpError, Repeat, Request};
-use jiff::{SignedDuration, Timestamp};
+use dewpoint_http::{Answer, Repeat, Request};
+use dewpoint_target_kit::Caller;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -33,24 +32,11 @@ pub(crate) type Row = BTreeMap<String, String>;
 /// One instance.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
-    pub(crate) client: Client,
-    pub(crate) target: TargetName,
+    pub(crate) caller: Caller,
     /// Our discovery source.
     pub(crate) source: String,
-    pub(crate) clock: Arc<dyn Clock>,
-    /// What answers told beside what was asked.
-    pub(crate) seen: Arc<Mutex<Seen>>,
-    /// When whoever asks has to be done: no request goes on beyond it.
-    pub(crate) deadline: Option<Timestamp>,
-}
-
-/// What the answers of an instance tell of itself.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Seen {
-    /// How far our clock is ahead of the instance's; to the second, and not less than the way there and back.
-    pub(crate) skew: Option<Skew>,
-    /// Rate rules that our requests come under, with the calls that each allows in an hour.
-    pub(crate) rules: BTreeMap<String, u64>,
+    /// Rate rules that our requests came under so far, with the calls that each allows in an hour.
+    rules: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 /// What rows are asked for.
@@ -209,19 +195,22 @@ struct Enveloped<T> {
 }
 
 impl Api {
-    /// The same instance for requests that end before this.
-    pub(crate) fn until(&self, deadline: Instant) -> Self {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let left = SignedDuration::try_from(left).unwrap_or(SignedDuration::ZERO);
-        let deadline = self.clock.now().checked_add(left).unwrap_or(Timestamp::MAX);
-        Self { deadline: Some(deadline), ..self.clone() }
+    pub(crate) fn new(caller: Caller, source: String) -> Self {
+        Self { caller, source, rules: Arc::default() }
     }
 
-    fn in_time(&self, request: Request) -> Request {
-        match self.deadline {
-            Some(deadline) => request.deadline(deadline),
-            None => request,
-        }
+    /// The same instance for requests that end before this.
+    pub(crate) fn until(&self, deadline: Instant) -> Self {
+        Self { caller: self.caller.until(deadline), ..self.clone() }
+    }
+
+    pub(crate) fn target(&self) -> &TargetName {
+        self.caller.target()
+    }
+
+    /// Rate rules that requests came under so far, with the calls that each allows in an hour.
+    pub(crate) fn rate_rules(&self) -> BTreeMap<String, u64> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The first page of rows, in the order of their ids. Where it hides rows that the user may not see, that is an error.
@@ -286,7 +275,7 @@ impl Api {
         let shown = result.len();
         match found.map(|found| found.min(limit)) {
             Some(found) if shown < found => Err(TargetError::Forbidden {
-                target: self.target.clone(),
+                target: self.target().clone(),
                 operation: "read",
                 text: format!(
                     "the user may not see {} of {found} rows of `{table}`: give it unrestricted read on what it looks after",
@@ -314,7 +303,7 @@ impl Api {
             count: String,
         }
         let request = Request::get("/api/now/stats").segment(table).query("sysparm_count", "true").operation("count");
-        let answer = self.client.send(self.in_time(request)).await.ok()?;
+        let answer = self.caller.ask(request).await.ok()?;
         let counted: Counted = answer.json().ok()?;
         if counted.error.is_some() { None } else { counted.result.stats.count.parse().ok() }
     }
@@ -322,10 +311,10 @@ impl Api {
     /// What a class looks like; `None` where the instance has none of that name.
     pub(crate) async fn class(&self, class: &str) -> Result<Option<ClassMeta>, TargetError> {
         let request = Request::get("/api/now/cmdb/meta").segment(class).operation("class");
-        match self.client.send(self.in_time(request)).await {
+        match self.caller.ask(request).await {
             Ok(answer) => Ok(Some(self.json::<Enveloped<ClassMeta>>(&answer, "read the class")?.result)),
             Err(error) if error.outcome() == "not_found" => Ok(None),
-            Err(error) => Err(self.failed("read the class", &error)),
+            Err(error) => Err(self.caller.failed("read the class", &error)),
         }
     }
 
@@ -410,8 +399,8 @@ impl Api {
             for answer in self.batch(&parts, Repeat::Safe).await? {
                 results.push(match answer.status {
                     200..=299 | 404 => Ok(()),
-                    401 => Err(TargetError::Credentials { target: self.target.clone(), text: answer.words() }),
-                    403 => Err(TargetError::Forbidden { target: self.target.clone(), operation: "remove a row", text: answer.words() }),
+                    401 => Err(TargetError::Credentials { target: self.target().clone(), text: answer.words() }),
+                    403 => Err(TargetError::Forbidden { target: self.target().clone(), operation: "remove a row", text: answer.words() }),
                     _ => Err(self.rejected(answer.words())),
                 });
             }
@@ -420,43 +409,23 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request, operation: &'static str) -> Result<Answer, TargetError> {
-        let answer = self.client.send(self.in_time(request)).await.map_err(|error| self.failed(operation, &error))?;
-        let skew = answer.header("date").and_then(|date| Skew::by_date(date, self.clock.now()));
+        let answer = self.caller.send(request, operation).await?;
         let rule = answer.rate().limit.zip(answer.rate().rule.clone());
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.skew = skew.or(seen.skew);
-        seen.rules.extend(rule.map(|(limit, rule)| (rule, limit)));
-        drop(seen);
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        rules.extend(rule.map(|(limit, rule)| (rule, limit)));
+        drop(rules);
         Ok(answer)
     }
 
     fn json<T: DeserializeOwned>(&self, answer: &Answer, operation: &'static str) -> Result<T, TargetError> {
-        answer.json().map_err(|error| self.failed(operation, &error))
+        self.caller.json(answer, operation)
     }
 
     pub(crate) fn unreachable(&self, operation: &'static str, text: String) -> TargetError {
-        TargetError::Unreachable { target: self.target.clone(), operation, text }
+        self.caller.unreachable(operation, text)
     }
 
     pub(crate) fn rejected(&self, text: String) -> TargetError {
-        TargetError::Rejected { target: self.target.clone(), text }
-    }
-
-    /// What a failed call means for a target.
-    fn failed(&self, operation: &'static str, error: &HttpError) -> TargetError {
-        let target = self.target.clone();
-        let text = error.to_string();
-        let wait = |until: Timestamp| u64::try_from(until.duration_since(self.clock.now()).as_secs()).unwrap_or(0);
-        match (error.outcome(), error.retry_at()) {
-            ("unauthorised", _) => TargetError::Credentials { target, text },
-            ("forbidden", _) => TargetError::Forbidden { target, operation, text },
-            ("throttled" | "circuit_open", Some(until)) => TargetError::Busy { target, seconds: wait(until) },
-            ("refused", _) => TargetError::Rejected { target, text },
-            ("unsendable" | "foreign_origin" | "redirected", _) => {
-                let hint = error.hint().unwrap_or("check `url` in the configuration").to_owned();
-                TargetError::Unusable { target, text, hint }
-            }
-            _ => TargetError::Unreachable { target, operation, text },
-        }
+        self.caller.rejected(text)
     }
 }

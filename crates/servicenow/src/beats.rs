@@ -65,7 +65,7 @@ pub(crate) async fn send(reader: &Reader<'_>, beats: &[Beat], sending: &Sending<
     // What does not fit in has its turn in another batch.
     let room = usize::try_from(BATCH_SIZE_MAX).unwrap_or(usize::MAX).saturating_sub(payload.items.len());
     let scaffold = scaffold_of(reader, told, sending.estate).await.unwrap_or_else(|error| {
-        tracing::debug!(target.name = %api.target, %error, "Accounts and datacenters are told as seen another time");
+        tracing::debug!(target.name = %api.target(), %error, "Accounts and datacenters are told as seen another time");
         Vec::new()
     });
     for (host, seen_at) in scaffold.into_iter().take(room) {

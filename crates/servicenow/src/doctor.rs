@@ -1,13 +1,12 @@
 //! The online checks: each names what is missing on the instance and who has to do what.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
 
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health, SET_CLOCK};
 use dewpoint_core::model::{Kind, Provider};
 use dewpoint_core::target::TargetError;
 
-use crate::api::{Api, AttributeMeta, ClassMeta, Seen, Select};
+use crate::api::{Api, AttributeMeta, ClassMeta, Select};
 use crate::bootstrap;
 use crate::ire::{Item, Payload, Relation, RelationSource, SourceInfo};
 use crate::mapping::{HostParent, Mapping, TAGS};
@@ -24,9 +23,8 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, per_second: f64) -> V
         checks.relationship_types().await;
         checks.relationships().await;
         checks.engine().await;
-        let seen = api.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        checks.clock(&seen);
-        checks.rate(&seen, per_second);
+        checks.clock();
+        checks.rate(per_second);
     }
     checks.findings
 }
@@ -41,7 +39,7 @@ struct Checks<'a> {
 
 impl Checks<'_> {
     fn note(&mut self, check: &str, outcome: Health, text: String, mend: Option<String>) {
-        self.findings.push(Finding::new(&self.api.target, check, outcome, text, mend));
+        self.findings.push(Finding::new(self.api.target(), check, outcome, text, mend));
     }
 
     fn problem(&mut self, check: &str, error: &TargetError, mend: &str) {
@@ -53,7 +51,7 @@ impl Checks<'_> {
         let asked = self.api.first("cmdb_ci", &Query::all(), &["sys_id"]).await;
         match asked {
             Ok(_) => {
-                self.note(CREDENTIALS, Health::Ok, format!("{} lets us in and shows its CMDB", self.api.client.origin()), None);
+                self.note(CREDENTIALS, Health::Ok, format!("{} lets us in and shows its CMDB", self.api.caller.client().origin()), None);
                 true
             }
             Err(error @ TargetError::Credentials { .. }) => {
@@ -87,7 +85,10 @@ impl Checks<'_> {
                 "data source",
                 Health::Error,
                 format!("`{name}` is no choice of `cmdb_ci.discovery_source`: the engine would refuse every record"),
-                Some(format!("run `dewpoint bootstrap {}`, or have an administrator add the choice in the global scope", self.api.target)),
+                Some(format!(
+                    "run `dewpoint bootstrap {}`, or have an administrator add the choice in the global scope",
+                    self.api.target()
+                )),
             ),
             // The engine itself is asked below.
             Err(TargetError::Forbidden { .. }) => self.note(
@@ -302,8 +303,8 @@ impl Checks<'_> {
     }
 
     /// Timers and `last_discovered` go by our clock; the instance takes no time of a record that lies before the one it has.
-    fn clock(&mut self, seen: &Seen) {
-        let Some(skew) = seen.skew else { return };
+    fn clock(&mut self) {
+        let Some(skew) = self.api.caller.skew() else { return };
         if !skew.is_notable() {
             return self.note("clock", Health::Ok, "the instance's clock and ours agree".to_owned(), None);
         }
@@ -312,12 +313,13 @@ impl Checks<'_> {
     }
 
     /// Answers name the rules that requests come under; an instance without rules names none.
-    fn rate(&mut self, seen: &Seen, per_second: f64) {
+    fn rate(&mut self, per_second: f64) {
         const SECONDS_OF_AN_HOUR: f64 = 3600.0;
-        if seen.rules.is_empty() {
+        let rules = self.api.rate_rules();
+        if rules.is_empty() {
             return self.note("rate limits", Health::Ok, "no rate rule speaks of the requests of these checks".to_owned(), None);
         }
-        for (rule, limit) in &seen.rules {
+        for (rule, limit) in &rules {
             let text = format!("rate rule {rule} allows {limit} requests an hour");
             let hour = per_second * SECONDS_OF_AN_HOUR;
             #[expect(clippy::cast_precision_loss, reason = "a count of requests an hour")]

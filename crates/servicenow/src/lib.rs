@@ -52,6 +52,8 @@ use dewpoint_core::target::{
     LeftValue, Page, Sample, Sending, Step, Target, TargetError, Together, Write,
 };
 
+use dewpoint_target_kit::Caller;
+
 use crate::api::Api;
 use crate::apply::{Batch, Learnt};
 use crate::book::Book;
@@ -91,14 +93,8 @@ impl ServiceNowTarget {
     /// # Errors
     /// [`BuildError`] where certificates, proxies or credentials cannot be used.
     pub fn new(config: &ServiceNowConfig) -> Result<Self, BuildError> {
-        let api = Api {
-            client: config.client()?,
-            target: config.name.clone(),
-            source: config.discovery_source.clone(),
-            clock: Arc::clone(&config.clock),
-            seen: Arc::default(),
-            deadline: None,
-        };
+        let caller = Caller::new(config.client()?, config.name.clone(), Arc::clone(&config.clock));
+        let api = Api::new(caller, config.discovery_source.clone());
         Ok(Self {
             api,
             mapping: Arc::clone(&config.mapping),
@@ -139,7 +135,7 @@ impl ServiceNowTarget {
 #[async_trait]
 impl Target for ServiceNowTarget {
     fn name(&self) -> &TargetName {
-        &self.api.target
+        self.api.target()
     }
 
     fn adapt(&self, ci: &Ci) -> Option<Adapted> {
@@ -187,14 +183,14 @@ impl Target for ServiceNowTarget {
         }
         let instance = match (self.instance_id().await?, known) {
             (Some(id), _) => id,
-            (None, None) => format!("{AT}{}", self.api.client.origin()),
+            (None, None) => format!("{AT}{}", self.api.caller.client().origin()),
             (None, Some(_)) => {
                 return Err(TargetError::Unusable {
-                    target: self.api.target.clone(),
+                    target: self.api.target().clone(),
                     text: "it does not show its property `instance_id` to this user any more, by which it was known".to_owned(),
                     hint: format!(
                         "give the user back the role that showed it, or run `dewpoint target recover {}` to know the instance by its address from now on",
-                        self.api.target
+                        self.api.target()
                     ),
                 });
             }

@@ -356,7 +356,7 @@ impl Reader<'_> {
         }
         self.find_left(identities, &mut found).await?;
         self.find_referred(identities, &mut found).await?;
-        let now = self.api.clock.now();
+        let now = self.api.caller.clock().now();
         let answered = found.iter().filter_map(|(key, records)| Some((key, records.as_ref().ok()?)));
         let stranger = |records: &[FoundRecord]| records.iter().find(|record| record.estate.is_none()).map(|record| record.id.clone());
         let asked = answered.map(|(key, records)| (key.clone(), (now, stranger(records))));

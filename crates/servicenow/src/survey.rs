@@ -64,7 +64,7 @@ impl Reader<'_> {
             Ok(edges) => edges,
             // What the user may not read is not nothing: then no record tells of its edges.
             Err(error @ (TargetError::Forbidden { .. } | TargetError::Rejected { .. })) => {
-                tracing::warn!(target.name = %self.api.target, %error, "Relationships cannot be read: those that people remove are not noticed");
+                tracing::warn!(target.name = %self.api.target(), %error, "Relationships cannot be read: those that people remove are not noticed");
                 None
             }
             Err(error) => return Err(error),

@@ -1,4 +1,4 @@
-//! For tests of and with simulators: judges in Python, and simulators as programs of their own.
+//! For tests of and with simulators: judges in Python and JavaScript, and simulators as programs of their own.
 
 use std::{
     env,
@@ -14,11 +14,28 @@ use std::{
 /// What it said when it did not end well, or why it did not start.
 pub fn judge<A: AsRef<OsStr>>(script: impl AsRef<Path>, arguments: impl IntoIterator<Item = A>) -> Result<String, String> {
     let python = env::var_os("DEWPOINT_TEST_PYTHON").ok_or("DEWPOINT_TEST_PYTHON is not set; run tests/run.sh")?;
-    // Python would leave its compiled modules in the source tree. The environment's certificates would win over the script's.
+    // Python would leave its compiled modules in the source tree.
     let mut command = Command::new(python);
-    command.arg("-B").arg(script.as_ref()).args(arguments).env("NO_PROXY", "127.0.0.1");
-    command.env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
-    let output = command.output().map_err(|error| format!("Python did not start: {error}"))?;
+    command.arg("-B").arg(script.as_ref()).args(arguments);
+    say(command)
+}
+
+/// Has a script in JavaScript judge. Behind its arguments it is told the folder `node_modules` that `tests/run.sh` fills. Gives what it said.
+///
+/// # Errors
+/// What it said when it did not end well, or why it did not start.
+pub fn judge_by_node<A: AsRef<OsStr>>(script: impl AsRef<Path>, arguments: impl IntoIterator<Item = A>) -> Result<String, String> {
+    let modules = env::var_os("DEWPOINT_TEST_NODE_MODULES").ok_or("DEWPOINT_TEST_NODE_MODULES is not set; run tests/run.sh")?;
+    let mut command = Command::new("node");
+    command.arg(script.as_ref()).args(arguments).arg(modules);
+    say(command)
+}
+
+/// Runs a judge.
+fn say(mut command: Command) -> Result<String, String> {
+    // The environment's certificates would win over the script's.
+    command.env("NO_PROXY", "127.0.0.1").env_remove("REQUESTS_CA_BUNDLE").env_remove("CURL_CA_BUNDLE");
+    let output = command.output().map_err(|error| format!("{} did not start: {error}", command.get_program().display()))?;
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(said) } else { Err(said) }
 }

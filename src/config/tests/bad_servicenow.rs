@@ -147,7 +147,7 @@ relationships:
     18:11: `targets.s.mapping.instance.fields.Asset Tag`: `Asset Tag` is no name of a column
       help: write the column's name, such as `asset_tag`, and not its label
     19:20: `targets.s.mapping.instance.fields.u_empty`: the expression is empty
-      help: write `"null"` for a column that is not to be written
+      help: write `"null"` for what is not to be written
     20:21: `targets.s.mapping.instance.fields.u_number`: expected an expression such as `ci.name`, found 1
       help: write `ci.name`, or `{ value: ci.service, reference: { table: cmdb_ci_service, by: [name] } }`
     21:7: `targets.s.mapping.intsance`: there is no resource kind `intsance`
@@ -212,7 +212,7 @@ fn references() {
     18:37: unknown key `refrence` in `targets.s.mapping.instance.fields.u_slip`
       help: did you mean `reference`?
     19:29: `targets.s.mapping.instance.fields.u_empty.value`: the expression is empty
-      help: write `"null"` for a column that is not to be written
+      help: write `"null"` for what is not to be written
     20:19: `targets.s.mapping.instance.fields.u_list`: expected an expression such as `ci.name`, found a list
       help: write `ci.name`, or `{ value: ci.service, reference: { table: cmdb_ci_service, by: [name] } }`
     "#);

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::super::diagnostic::Report;
 use super::super::schema::schema;
 use super::super::tree;
-use super::super::{Given, ServiceNowAuth, TargetKind};
+use super::super::{Given, JsmAuth, ServiceNowAuth, TargetKind};
 use super::{EXAMPLE, errors, try_load};
 
 /// Resolves a reference within the schema.
@@ -118,11 +118,14 @@ fn it_loads_with_every_comment_made_effective() {
         "an SQLite ledger has no password",
         "`targets.snow.auth`: `oauth` and `basic` do not go together",
         "`targets.snow.auth`: `oauth` and `api_key` do not go together",
+        "`targets.assets.auth`: `basic` and `oauth` do not go together",
+        "`targets.assets.auth`: `basic` and `token` do not go together",
+        "`targets.assets.auth`: `token` is not taken by Cloud",
     ];
     assert_eq!(told, expected);
     let together = uncommented().replace("sqlite://dewpoint.db\n", "postgres://host/dewpoint\n");
-    let together: Vec<&str> =
-        together.lines().filter(|line| !line.starts_with("      basic:") && !line.starts_with("      api_key:")).collect();
+    let others = ["      basic: {", "      api_key:", "      oauth: {", "      token:"];
+    let together: Vec<&str> = together.lines().filter(|line| !others.iter().any(|other| line.starts_with(other))).collect();
     try_load(&together.join("\n")).map_err(|errors| errors.render(false)).unwrap();
 }
 
@@ -223,7 +226,8 @@ fn left_out_keys_mean_the_same_as_the_example() {
     example.sources.clear();
     minimal.sources.clear();
     let bare = "sources: [{ name: aws, kind: aws }]\ntargets:\n  - { name: snow, kind: servicenow, url: \"https://example.service-now.com\", \
-                auth: { oauth: { client_id: env:SNOW_ID, client_secret: env:SNOW_SECRET } } }\n";
+                auth: { oauth: { client_id: env:SNOW_ID, client_secret: env:SNOW_SECRET } } }\n  - { name: assets, kind: jsm, url: \"https://example.atlassian.net\", \
+                auth: { basic: { username: bot@example.com, password: env:ATLASSIAN_TOKEN } }, schema: CLOUD }\n";
     minimal.targets.extend(try_load(bare).map_err(|errors| errors.render(false)).unwrap().targets);
     for target in minimal.targets.iter_mut().chain(&mut example.targets) {
         target.place.position = super::Position::START;
@@ -231,6 +235,11 @@ fn left_out_keys_mean_the_same_as_the_example() {
             && let ServiceNowAuth::OAuth { client_id: Given::Kept(id), client_secret: secret, .. } = &mut settings.auth
         {
             (id.place.position, secret.place.position) = (super::Position::START, super::Position::START);
+        }
+        if let TargetKind::Jsm(settings) = &mut target.kind
+            && let JsmAuth::Basic { password, .. } = &mut settings.auth
+        {
+            password.place.position = super::Position::START;
         }
     }
     assert_eq!(minimal, example);

@@ -1,9 +1,6 @@
 //! An expression bound to a site: names are looked up once, then objects are asked.
 
-use std::{
-    cmp::Ordering,
-    collections::{BTreeSet, HashSet},
-};
+use std::{cmp::Ordering, collections::HashSet};
 
 use dewpoint_sim_kit::{clock::later, hash::mix};
 use jiff::{SignedDuration, Timestamp};
@@ -88,8 +85,14 @@ impl<'a> Search<'a> {
         let mut found: Vec<&Object> = match candidates {
             None => self.site.store.all().filter(|object| !late.contains_key(&object.id)).filter(|object| self.finds(object)).collect(),
             Some(ids) => {
-                let ids: BTreeSet<u64> = ids.into_iter().filter(|id| !late.contains_key(id)).collect();
-                ids.into_iter().filter_map(|id| self.site.store.get(id)).filter(|object| self.finds(object)).collect()
+                let mut ids = ids;
+                ids.sort_unstable();
+                ids.dedup();
+                ids.into_iter()
+                    .filter(|id| !late.contains_key(id))
+                    .filter_map(|id| self.site.store.get(id))
+                    .filter(|object| self.finds(object))
+                    .collect()
             }
         };
         found.extend(late.values().flatten().copied().filter(|object| self.finds(object)));
@@ -97,27 +100,29 @@ impl<'a> Search<'a> {
         found
     }
 
-    fn sort(&self, found: &mut Vec<&'a Object>) {
+    fn sort(&self, found: &mut [&'a Object]) {
         let is_shuffled = self.asker.settings.unordered_pages;
         let chance = self.asker.chance;
         let rest = |object: &Object| if is_shuffled { mix(chance ^ mix(object.id)) } else { object.id };
-        let mut keyed: Vec<(Vec<Sort>, u64, &Object)> = found
-            .drain(..)
-            .map(|object| (self.order.iter().map(|(path, _)| self.sort_key(path, object)).collect(), rest(object), object))
-            .collect();
-        keyed.sort_by(|left, right| {
-            let by_keys = left.0.iter().zip(&right.0).zip(&self.order).map(|((left, right), (_, is_descending))| {
-                let order = left.cmp(right);
-                if *is_descending { order.reverse() } else { order }
-            });
-            by_keys.fold(Ordering::Equal, Ordering::then).then(left.1.cmp(&right.1))
-        });
-        found.extend(keyed.into_iter().map(|(_, _, object)| object));
+        match self.order.as_slice() {
+            [] => found.sort_by_cached_key(|object| rest(object)),
+            // What most ask for, and no two objects share.
+            [(path, is_descending)] if matches!(path.as_slice(), [Field::Key]) => {
+                found.sort_by_key(|object| (key_prefix(object), object.id));
+                if *is_descending {
+                    found.reverse();
+                }
+            }
+            order => found.sort_by_cached_key(|object| {
+                let keys = order.iter().map(|(path, is_descending)| Directed(self.sort_key(path, object), *is_descending));
+                (keys.collect::<Vec<_>>(), rest(object))
+            }),
+        }
     }
 
     fn sort_key(&self, path: &[Field<'a>], object: &Object) -> Sort {
         if let [Field::Key] = path {
-            return Sort::Text(object.key.rsplit_once('-').map_or(String::new(), |(prefix, _)| prefix.to_owned()), object.id);
+            return Sort::Text(key_prefix(object).to_owned(), object.id);
         }
         let mut first: Option<String> = None;
         self.values(path, object, &mut |value, _| {
@@ -373,23 +378,47 @@ fn is_text(attribute: &Attribute) -> bool {
     matches!(attribute.kind, Kind::Default(_) | Kind::Group)
 }
 
+fn key_prefix(object: &Object) -> &str {
+    object.key.rsplit_once('-').map_or("", |(prefix, _)| prefix)
+}
+
 /// A value to order by. What is empty comes last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 enum Sort {
     Number(f64),
     Text(String, u64),
     Nothing,
 }
 
-impl Sort {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            (Self::Number(left), Self::Number(right)) => left.total_cmp(right),
-            (Self::Text(left, left_number), Self::Text(right, right_number)) => left.cmp(right).then(left_number.cmp(right_number)),
-            _ => self.rank().cmp(&other.rank()),
-        }
-    }
+/// The same, perhaps the other way round.
+struct Directed(Sort, bool);
 
+impl Ord for Directed {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = match (&self.0, &other.0) {
+            (Sort::Number(left), Sort::Number(right)) => left.total_cmp(right),
+            (Sort::Text(left, left_number), Sort::Text(right, right_number)) => left.cmp(right).then(left_number.cmp(right_number)),
+            (left, right) => left.rank().cmp(&right.rank()),
+        };
+        if self.1 { order.reverse() } else { order }
+    }
+}
+
+impl PartialOrd for Directed {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Directed {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Directed {}
+
+impl Sort {
     fn rank(&self) -> u8 {
         match self {
             Self::Number(_) => 0,

@@ -24,7 +24,7 @@ pub(crate) use apply::settle;
 
 type Answer = Result<Reply, ApiError>;
 
-/// What becomes of objects of an import that it does not show any more. An administrator chooses it with the import source.
+/// What becomes of objects of a mapped type that an import does not show, whoever made them. An administrator chooses it with the import source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
@@ -50,7 +50,7 @@ pub struct ImportSource {
     pub is_disabled: bool,
     /// An administrator deleted it: its token is known, and finds nothing.
     pub is_deleted: bool,
-    /// What becomes of objects that an import does not show any more.
+    /// What becomes of objects that an import does not show.
     pub missing: Missing,
     /// The document with schema and mapping.
     pub mapping: Option<Value>,

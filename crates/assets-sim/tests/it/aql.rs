@@ -92,6 +92,7 @@ fn queries_find_what_they_say() {
     assert_eq!(world.found("objectType = Instance ORDER BY Cores"), ["web-1", "web-2", odd], "what is empty comes last");
     assert_eq!(world.found("ORDER BY Key DESC").len(), 5);
     assert_eq!(world.found("").len(), 5);
+    assert_eq!(world.sim.calls()[0].aql.as_deref(), Some("objectType = Instance"), "the log has what was asked");
 }
 
 #[test]

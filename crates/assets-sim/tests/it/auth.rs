@@ -97,6 +97,9 @@ fn an_oauth_client_gets_tokens() {
     );
     let access = granted["access_token"].as_str().unwrap().to_owned();
     assert_eq!(schemas(&world, EX, bearer(&access)).status, 200);
+    let sites = world.send(bearer(&access), "GET", "/oauth/token/accessible-resources", &Value::Null).json();
+    assert_eq!(sites[0]["id"], world.sim.edit(|site| json!(site.cloud_id)));
+    assert_eq!(world.get("/oauth/token/accessible-resources").status, 401);
     assert_eq!(schemas(&world, API, bearer(&access)).status, 401, "OAuth goes by the site's id");
     assert_eq!(schemas(&world, EX, basic("integration")).status, 401, "a token without scopes does not");
     world.sim.advance(SignedDuration::from_secs(3600));

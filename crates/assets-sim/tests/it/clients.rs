@@ -1,4 +1,4 @@
-//! The simulator as atlassian-python-api sees it, and as a program of its own.
+//! The simulator as atlassian-python-api and Atlassian's own description see it, and as a program of its own.
 
 use std::{fs, path::Path, process::Command};
 
@@ -31,6 +31,17 @@ fn atlassian_python_api_works_on_cloud() {
 fn atlassian_python_api_works_on_data_center() {
     let sim = Sim::start(Site::data_center().with_schema("CLOUD")).unwrap();
     judge(&["data-center", &sim.url()]);
+}
+
+#[test]
+fn cloud_answers_as_it_is_described() {
+    let sim = Sim::start(cloud()).unwrap();
+    // The description that the client was made from still has it.
+    sim.settings(|settings| settings.total = true);
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/judge_openapi.mjs");
+    if let Err(said) = testing::judge_by_node(script, [sim.url()]) {
+        panic!("{said}");
+    }
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn there_is_less_of_it() {
     for path in ["/jsm/assets/v1/imports/info", "/rest/insight/1.0/objectschema/list", "/rest/servicedeskapi/assets/workspace", "usage"] {
         assert_eq!(world.get(path).status, 404, "{path}");
     }
+    assert_eq!(world.aql("").status, 405, "a path of objects, and no search");
     let info = world.get("/rest/api/2/serverInfo").json();
     assert_eq!((info["deploymentType"].clone(), info["versionNumbers"].clone()), (json!("Server"), json!([10, 3, 4])));
     assert_eq!(world.get("/rest/api/2/myself").json()["name"], "integration");

@@ -1,4 +1,4 @@
-//! The simulator's rules, one by one, over its socket; and the simulator as atlassian-python-api sees it.
+//! The simulator's rules, one by one, over its socket; and the simulator as real clients see it.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -92,7 +92,7 @@ fn attributes_go_down_the_tree() {
     let child = create("Disk", Some(&parent), false, false);
     assert_eq!(
         (child.json()["parentObjectTypeId"].clone(), child.json()["parentObjectTypeInherited"].clone()),
-        (json!(parent), json!(true))
+        (json!(parent.parse::<u64>().unwrap()), json!(true))
     );
     let child = id(&child);
     assert_eq!(
@@ -123,7 +123,7 @@ fn attributes_go_down_the_tree() {
         &format!("objecttype/{}/position", world.group),
         &json!({"toObjectTypeId": world.instance.to_string(), "position": 0}),
     );
-    assert_eq!((moved.status, moved.json()["parentObjectTypeId"].clone()), (200, json!(world.instance.to_string())));
+    assert_eq!((moved.status, moved.json()["parentObjectTypeId"].clone()), (200, json!(world.instance)));
     let renamed = world.call("PUT", &format!("objecttype/{}", world.group), &json!({"name": "Firewall", "description": "d"}));
     assert_eq!((renamed.json()["name"].clone(), renamed.json()["description"].clone()), (json!("Firewall"), json!("d")));
 }
@@ -164,6 +164,11 @@ fn an_attribute_is_made_changed_and_deleted() {
     assert_eq!((changed.status, changed.json()["name"].clone(), changed.json()["description"].clone()), (200, json!("AMI"), json!("ami")));
     refused(&world.call("PUT", &format!("{path}/{image}"), &json!({"type": 4})), "type");
     let object = world.created(world.instance, &[("Name", &["web"]), ("Provider ID", &["i-1"]), ("AMI", &["ami-1"])]);
+    let [first, second] = ["a", "b"].map(|name| world.created(world.group, &[("Name", &["same"]), ("Group ID", &[name])]));
+    let name = format!("objecttypeattribute/{}/{}", world.group, world.attribute(world.group, "Name"));
+    refused(&world.call("PUT", &name, &json!({"uniqueAttribute": true})), "uniqueAttribute");
+    world.sim.edit(|site| [first, second].map(|id| site.delete(id)));
+    assert_eq!(world.call("PUT", &name, &json!({"uniqueAttribute": true})).status, 200);
     let label = world.call("PUT", &format!("{path}/{image}"), &json!({"label": true}));
     assert_eq!(label.status, 200, "{}", label.text);
     assert_eq!(world.get(&format!("object/{object}")).json()["label"], "ami-1", "there is one label");

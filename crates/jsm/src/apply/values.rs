@@ -256,7 +256,7 @@ impl Batch<'_> {
 ///
 /// Source: none of Atlassian's; refusals were seen on Data Center.
 fn without_reserved(text: &str) -> Option<String> {
-    const RESERVED: &[char] = &['=', ';', ':', '?', '"'];
+    const RESERVED: &[char] = &['=', ';', ':', '?', '.', '"'];
     if !text.contains(RESERVED) {
         return None;
     }

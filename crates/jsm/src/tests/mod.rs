@@ -1,7 +1,9 @@
 //! Tests against the simulator of Assets.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod calls;
 mod contract;
+mod faults;
 mod rig;
 mod setting_up;

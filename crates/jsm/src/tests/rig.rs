@@ -15,34 +15,37 @@ use crate::{ApiBase, Auth, BaseUrl, Deployment, JsmConfig, JsmTarget, Mapping, N
 pub(super) const SCHEMA: &str = "CLOUD";
 
 pub(super) struct Rig {
-    pub(super) sim: Sim,
+    pub(super) sim: Arc<Sim>,
     pub(super) target: JsmTarget,
 }
 
-/// The machine's clock, but nobody waits by it: pauses between attempts take no time.
+/// The machine's clock, but nobody waits by it: what is slept through goes by in the simulator at once.
 #[derive(Debug)]
-struct Hurried(SystemClock);
+struct Hurried {
+    clock: SystemClock,
+    sim: Arc<Sim>,
+}
 
 #[async_trait::async_trait]
 impl crate::Clock for Hurried {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.clock.now()
     }
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        self.clock.elapsed()
     }
-    async fn sleep(&self, _: Duration) {
-        tokio::task::yield_now().await;
+    async fn sleep(&self, time: Duration) {
+        self.sim.advance(time.try_into().unwrap());
     }
 }
 
 /// As somebody who keeps objects, and may make the schema's parts.
-pub(super) fn config(sim: &Sim) -> JsmConfig {
+pub(super) fn config(sim: &Arc<Sim>) -> JsmConfig {
     config_of(sim, "integration")
 }
 
 /// As a user of the site.
-pub(super) fn config_of(sim: &Sim, user: &str) -> JsmConfig {
+pub(super) fn config_of(sim: &Arc<Sim>, user: &str) -> JsmConfig {
     let url = |path: &str| BaseUrl::parse(&format!("{}{path}", sim.url()), Plaintext::Loopback).unwrap();
     let is_cloud = sim.edit(|site| site.deployment == Product::Cloud);
     let token = SecretString::from(format!("{user}-token"));
@@ -63,7 +66,7 @@ pub(super) fn config_of(sim: &Sim, user: &str) -> JsmConfig {
         ca_pem: None,
         proxies: Proxies::default(),
         meter: Arc::new(NoMeter),
-        clock: Arc::new(Hurried(SystemClock::new())),
+        clock: Arc::new(Hurried { clock: SystemClock::new(), sim: Arc::clone(sim) }),
     }
 }
 
@@ -71,7 +74,7 @@ impl Rig {
     /// A site without our schema.
     pub(super) fn bare(site: Site) -> Self {
         let start = Start { settings: Settings::default().without_limits(), ..Start::new(site) };
-        let sim = Sim::start_with(start).unwrap();
+        let sim = Arc::new(Sim::start_with(start).unwrap());
         let target = JsmTarget::new(&config(&sim)).unwrap();
         Self { sim, target }
     }
@@ -92,7 +95,6 @@ impl Rig {
     }
 
     /// The same site as another process sees it.
-    #[expect(dead_code, reason = "the tests to come use it")]
     pub(super) fn anew(&mut self) {
         self.target = JsmTarget::new(&config(&self.sim)).unwrap();
     }

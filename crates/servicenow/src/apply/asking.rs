@@ -19,7 +19,7 @@ const ASKED_LATELY: SignedDuration = SignedDuration::from_mins(1);
 impl Batch<'_> {
     /// Asks once more for strangers' records, of creates that were not asked about lately: the engine would take them for ours.
     pub(super) async fn find_again(&mut self) -> Result<(), TargetError> {
-        let now = self.reader.api.clock.now();
+        let now = self.reader.api.caller.clock().now();
         let mut open: BTreeMap<Key, usize> = BTreeMap::new();
         let mut stale: Vec<Identity> = Vec::new();
         for (number, write) in self.writes.iter().enumerate() {

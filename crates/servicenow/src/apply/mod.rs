@@ -385,7 +385,7 @@ impl<'a> Batch<'a> {
                 let starts_at_ours = matches!(ends, [(End::Made(_), ..) | (_, _, true), _]);
                 let places = ends.map(|(end, class, is_ours)| draft.end(&end, &class, is_ours, self.sending.at));
                 let [Some(from_place), Some(to_place)] = places else {
-                    let target = self.reader.api.target.clone();
+                    let target = self.reader.api.target().clone();
                     self.answer(number, Err(TargetError::Abandoned { target, text: "an end of the edge was not made".to_owned() }));
                     return;
                 };
@@ -485,7 +485,7 @@ impl<'a> Batch<'a> {
                     let text = format!(
                         "the instance identifies it beside {what}, of which no record stands there; include that kind, or map this one to a class of its own"
                     );
-                    return Err(TargetError::Abandoned { target: self.reader.api.target.clone(), text });
+                    return Err(TargetError::Abandoned { target: self.reader.api.target().clone(), text });
                 };
                 match self.end(&host.record, host.kind) {
                     (End::Made(key), ..) => Ok(Beside::New(key)),
@@ -542,8 +542,8 @@ impl<'a> Batch<'a> {
         let report = self.reader.api.reconcile(&draft.payload).await?;
         if let Some(text) = report.refuses_source(&self.reader.api.source) {
             let hint =
-                format!("run `dewpoint bootstrap {0}`: somebody took the discovery source away; then sync again", self.reader.api.target);
-            return Err(TargetError::Unusable { target: self.reader.api.target.clone(), text, hint });
+                format!("run `dewpoint bootstrap {0}`: somebody took the discovery source away; then sync again", self.reader.api.target());
+            return Err(TargetError::Unusable { target: self.reader.api.target().clone(), text, hint });
         }
         for (number, place) in &draft.written {
             let answer = self.read(*number, *place, &report, own.contains(number));
@@ -563,7 +563,7 @@ impl<'a> Batch<'a> {
         };
         let outcome = outcome.ok_or_else(left_out)?;
         let (id, operation) = outcome.stands().map_err(|failure| match failure.is_consequence() {
-            true => TargetError::Abandoned { target: api.target.clone(), text: failure.text },
+            true => TargetError::Abandoned { target: api.target().clone(), text: failure.text },
             false if failure.code == "IDENTIFICATION_RULE_MISSING" => {
                 api.rejected(format!("{}: {}, or leave the kind out with `include.kinds`", failure.text, crate::rules::RULE_MISSING_MEND))
             }

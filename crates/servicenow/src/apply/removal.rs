@@ -135,7 +135,7 @@ impl Batch<'_> {
             match removed {
                 Ok(()) => self.reader.book.forgot(key),
                 Err(error) => {
-                    tracing::warn!(target.name = %api.target, %error, "Row {row} of `sys_object_source` says an old key of a record and stays");
+                    tracing::warn!(target.name = %api.target(), %error, "Row {row} of `sys_object_source` says an old key of a record and stays");
                 }
             }
         }
