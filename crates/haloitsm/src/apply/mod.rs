@@ -182,7 +182,7 @@ impl Batch<'_> {
 
     /// Why a write is not to be done.
     fn refusal(&self, write: &Write, ground: &Ground, links: Option<&Links>) -> Option<TargetError> {
-        let carried = |record: &RecordId| ground.carried.get(&Id::of_record(&record.0)?);
+        let carried = |record: &RecordId| ground.carried.get(&Id::of_record(&record.0)?).cloned();
         if let Err(why) = check(write, self.sending.estate, "asset", carried) {
             return Some(self.rejected(why));
         }
