@@ -65,6 +65,7 @@ impl Batch<'_> {
                 *slot = Some(self.purge(record, &ground).await);
             }
         }
+        self.reader.book.done();
         let target = self.reader.api.caller.target();
         let left_out = || Err(TargetError::Abandoned { target: target.clone(), text: "a part of the batch before it failed".to_owned() });
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())

@@ -234,3 +234,38 @@ async fn an_asset_that_is_gone_is_refused_alone() {
         (0..3).filter(|number| answers[*number].is_err()).map(|number| (number, &records[number])).collect();
     assert_eq!(failed, BTreeMap::from([(1, &records[1])]));
 }
+
+#[tokio::test]
+async fn a_batch_that_has_to_wait_does_not_begin_anew() {
+    let mut rig = Rig::new().await;
+    let records = send(&rig.target, 0, &creates(&rig, 40)).await;
+    rig.anew();
+    let retire: Vec<Write> = (0..40).map(|number| update(&rig.target, number, &records[number], Some(true), &[])).collect();
+    rig.sim.clear_calls();
+    rig.sim.faults(vec![Fault::new(Effect::Forbidden).operation("asset_get").nth(30).times(1)]);
+    send_as(&rig.target, &estate("ours"), 1, &retire).await.unwrap_err();
+    let before = rig.calls("asset_get");
+    send(&rig.target, 1, &retire).await;
+    assert!(rig.calls("asset_get") - before <= 15, "what was read is not read again");
+    // The next batch reads for itself.
+    rig.sim.clear_calls();
+    send(&rig.target, 2, &retire[..1]).await;
+    assert_eq!(rig.calls("asset_get"), 1);
+}
+
+#[tokio::test]
+async fn a_doubtful_batch_is_looked_for_one_by_one() {
+    let rig = Rig::new().await;
+    let identities: Vec<_> = (0..40).map(identity).collect();
+    rig.target.find(&identities).await;
+    rig.sim.faults(vec![post().after_commit().times(1)]);
+    rig.sim.clear_calls();
+    send_as(&rig.target, &estate("ours"), 0, &creates(&rig, 40)).await.unwrap_err();
+    assert_eq!(rig.sim.counters().by_operation, BTreeMap::from([("asset_post".to_owned(), 1)]));
+    rig.sim.faults(vec![Fault::new(Effect::Forbidden).operation("asset_list").nth(20).times(1)]);
+    send_as(&rig.target, &estate("ours"), 0, &creates(&rig, 40)).await.unwrap_err();
+    rig.sim.clear_calls();
+    send(&rig.target, 0, &creates(&rig, 40)).await;
+    assert!(rig.calls("asset_list") <= 25, "what was found is not looked for again: {}", rig.calls("asset_list"));
+    assert_eq!((rig.calls("asset_post"), rig.sim.assets().len()), (0, 40));
+}

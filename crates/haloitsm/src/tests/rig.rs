@@ -114,13 +114,11 @@ impl Rig {
     }
 
     /// The same tenant as another process sees it.
-    #[expect(dead_code, reason = "the tests to come use it")]
     pub(super) fn anew(&mut self) {
         self.target = HaloTarget::new(&config(&self.sim)).unwrap();
     }
 
     /// How many calls of an operation were made.
-    #[expect(dead_code, reason = "the tests to come use it")]
     pub(super) fn calls(&self, operation: &str) -> usize {
         self.sim.calls().iter().filter(|call| call.operation == operation).count()
     }
