@@ -110,6 +110,23 @@ async fn edges_of_many_records_are_one_request() {
 }
 
 #[tokio::test]
+async fn two_writes_for_each_batch_are_enough() {
+    let rig = Rig::new().await;
+    let count = 120;
+    let batch: Vec<Write> = (0..count).map(|number| create(&rig.target, number)).collect();
+    let mut records = Vec::new();
+    for part in batch.chunks(50) {
+        records.extend(send(&rig.target, 0, part).await);
+    }
+    // As the engine sorts them: by the record that holds them.
+    let edges: Vec<Write> = (1..count).map(|number| relate((0, number), &records[0], &records[number], Attributes::new())).collect();
+    for part in edges.chunks(50) {
+        send(&rig.target, 1, part).await;
+    }
+    assert_eq!((rig.calls("asset_post"), pairs(&rig).len()), (6, 119));
+}
+
+#[tokio::test]
 async fn what_people_related_stays() {
     let rig = Rig::new().await;
     let records = made(&rig, 3).await;
