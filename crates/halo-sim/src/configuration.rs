@@ -15,6 +15,9 @@ use crate::{
     value::{Members, elements},
 };
 
+/// The `type` of statuses of assets; those of tickets have 0.
+const ASSET_STATUS: i64 = 1;
+
 /// An id where the schema has a number that need not be whole.
 fn double(id: i64) -> Value {
     json!(i32::try_from(id).map_or(0.0, f64::from))
@@ -42,7 +45,7 @@ pub(crate) fn list(call: &Call<'_>, entity: Entity) -> Result<Reply, ApiError> {
             seen.map(|(id, field)| custom_field(*id, field)).collect()
         }
         // Without a type they are those of tickets, with the same ids.
-        Entity::Status if params.text("type").eq_ignore_ascii_case("asset") => statuses(&tenant.statuses, 1),
+        Entity::Status if params.text("type").eq_ignore_ascii_case("asset") => statuses(&tenant.statuses, ASSET_STATUS),
         Entity::Status => statuses(&tenant.ticket_statuses, 0),
         Entity::Lookup => {
             let wanted = params.int("lookupid")?;
@@ -108,8 +111,10 @@ fn shown(tenant: &Tenant, entity: Entity, id: i64, details: bool) -> Option<Valu
         Entity::Field => field(tenant, id, tenant.fields.get(&id)?, details),
         Entity::FieldInfo => custom_field(id, tenant.custom_fields.get(&id)?),
         Entity::Status => {
-            let one = BTreeMap::from([(id, tenant.ticket_statuses.get(&id)?.clone())]);
-            statuses(&one, 0).pop()?
+            // Both have the same ids.
+            let (found, kind) =
+                tenant.ticket_statuses.get(&id).map(|found| (found, 0)).or_else(|| Some((tenant.statuses.get(&id)?, ASSET_STATUS)))?;
+            statuses(&BTreeMap::from([(id, found.clone())]), kind).pop()?
         }
         Entity::Lookup => {
             let found =
@@ -291,8 +296,10 @@ fn upsert(call: &mut Call<'_>, entity: Entity, members: &Members<'_>) -> Result<
             call.tenant.custom_fields.insert(id, CustomField { name, label, type_id });
         }
         Entity::Status => {
+            let is_of_assets = call.settings.asset_statuses_by_type && members.int("type")? == Some(ASSET_STATUS);
+            let all = if is_of_assets { &mut call.tenant.statuses } else { &mut call.tenant.ticket_statuses };
             if let Some(name) = name {
-                call.tenant.ticket_statuses.insert(id, Status { name });
+                all.insert(id, Status { name });
             }
         }
         Entity::Lookup => {

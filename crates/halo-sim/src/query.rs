@@ -1,6 +1,6 @@
 //! The parameters of a call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_sim_kit::form;
 
@@ -15,6 +15,12 @@ impl Params {
     pub(crate) fn parse(text: &str) -> Self {
         let decode = |text: &str| form::decode(text).unwrap_or_else(|| text.to_owned());
         Self(form::pairs(text).map(|(name, value)| (decode(name).to_ascii_lowercase(), decode(value))).collect())
+    }
+
+    /// Without those that are not known.
+    pub(crate) fn without(mut self, unknown: &BTreeSet<String>) -> Self {
+        self.0.retain(|name, _| !unknown.contains(name));
+        self
     }
 
     /// Empty when it is missing.

@@ -63,7 +63,7 @@ impl Server {
             request,
             operation: route.operation(&request.method),
             route,
-            params: Params::parse(&request.query),
+            params: Params::parse(&request.query).without(&state.common.settings.ignored_parameters),
             base_url: format!("{scheme}://{}", request.header("host").unwrap_or("localhost")),
             chance: mix(state.common.settings.seed ^ mix(state.requests_count)),
         };

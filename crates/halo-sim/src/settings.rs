@@ -1,5 +1,7 @@
 //! How the simulator behaves, apart from what is in its tenant.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 /// How many calls are let in.
@@ -150,6 +152,10 @@ pub struct Settings {
     pub mandatory_fields: bool,
     /// What `add_…_assets` does with a pair that is related already.
     pub add_existing: AddExisting,
+    /// Query parameters that this version does not know, in lower case: they are ignored.
+    pub ignored_parameters: BTreeSet<String>,
+    /// A status that is posted with the `type` of assets is one of assets; else all are of tickets.
+    pub asset_statuses_by_type: bool,
 }
 
 impl Default for Settings {
@@ -179,6 +185,8 @@ impl Default for Settings {
             text_values_only: true,
             mandatory_fields: true,
             add_existing: AddExisting::Keep,
+            ignored_parameters: BTreeSet::new(),
+            asset_statuses_by_type: false,
         }
     }
 }

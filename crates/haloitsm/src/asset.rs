@@ -122,6 +122,11 @@ impl Asset {
         self.fields.iter().flatten().find(|own| own.id == field).and_then(|own| text(own.value.as_ref()?))
     }
 
+    /// Whether it was read with what it is above.
+    pub(crate) const fn shows_children(&self) -> bool {
+        self.child_assets.is_some()
+    }
+
     /// What it is above, each with its type.
     pub(crate) fn children(&self) -> BTreeMap<Id, Option<Id>> {
         self.child_assets.iter().flatten().map(|related| (related.id, related.assettype_id)).collect()

@@ -22,6 +22,10 @@ const WRITTEN_AGE_MAX: Duration = Duration::from_secs(600);
 /// How long a server may still be at work on a request whose answer was lost.
 const SETTLING: Duration = Duration::from_secs(5);
 
+/// For how long what was read for a batch is used when that has to be sent once more: requests are let through so slowly that a batch may not have all that it needs
+/// before its time is over.
+const READ_AGE_MAX: Duration = Duration::from_secs(120);
+
 /// The least size at which old entries are thrown away: a long-lived process would keep all that it ever saw.
 const FULL_MIN: usize = 4096;
 
@@ -40,6 +44,20 @@ struct Known {
     /// Tags of what was sent without an answer that says what became of it, with the time from which a look tells.
     doubted: HashMap<String, Duration>,
     written: HashMap<Id, (Carried, Duration)>,
+    /// What was read for the batch in hand.
+    read: HashMap<Id, (Asset, Duration)>,
+    /// What has a tag, as was told for the batch in hand.
+    told: HashMap<String, (Vec<Asset>, Duration)>,
+}
+
+impl Known {
+    /// Nothing that was read is sure to be as it was.
+    fn forget(&mut self) {
+        self.listing = None;
+        self.written.clear();
+        self.read.clear();
+        self.told.clear();
+    }
 }
 
 impl Book {
@@ -61,9 +79,37 @@ impl Book {
 
     /// Forgets what people may have changed.
     pub(crate) fn forget(&self) {
+        self.known().forget();
+    }
+
+    /// Notes what was read for a batch.
+    pub(crate) fn read<'a>(&self, clock: &dyn Clock, assets: impl IntoIterator<Item = &'a Asset>) {
+        let now = clock.elapsed();
+        self.known().read.extend(assets.into_iter().map(|asset| (asset.id, (asset.clone(), now))));
+    }
+
+    /// An asset that was read for the batch in hand.
+    pub(crate) fn asset(&self, clock: &dyn Clock, id: Id) -> Option<Asset> {
+        let now = clock.elapsed();
+        self.known().read.get(&id).filter(|(_, at)| now.saturating_sub(*at) < READ_AGE_MAX).map(|(asset, _)| asset.clone())
+    }
+
+    /// Notes what has a tag.
+    pub(crate) fn told(&self, clock: &dyn Clock, tag: &str, assets: &[Asset]) {
+        self.known().told.insert(tag.to_owned(), (assets.to_vec(), clock.elapsed()));
+    }
+
+    /// What has a tag, as was told for the batch in hand.
+    pub(crate) fn tagged(&self, clock: &dyn Clock, tag: &str) -> Option<Vec<Asset>> {
+        let now = clock.elapsed();
+        self.known().told.get(tag).filter(|(_, at)| now.saturating_sub(*at) < READ_AGE_MAX).map(|(assets, _)| assets.clone())
+    }
+
+    /// The batch is done: the next one reads for itself.
+    pub(crate) fn done(&self) {
         let mut known = self.known();
-        known.listing = None;
-        known.written.clear();
+        known.read.clear();
+        known.told.clear();
     }
 
     /// Notes that nothing has these tags.
@@ -88,6 +134,7 @@ impl Book {
         let mut known = self.known();
         for tag in tags {
             known.absent.remove(tag);
+            known.told.remove(tag);
             known.doubted.insert(tag.to_owned(), Duration::ZERO);
         }
     }
@@ -100,8 +147,7 @@ impl Book {
             known.doubted.insert(tag.to_owned(), settled_at);
         }
         // What was updated may stand in either form.
-        known.listing = None;
-        known.written.clear();
+        known.forget();
     }
 
     /// Whether it is not known what became of one of these tags, and how long a look would be too early.

@@ -21,7 +21,8 @@
 //!
 //! # What is scarce
 //!
-//! Requests: 300 in 5 minutes, at the worst. So what was looked up or written is remembered for as long as nobody else can have changed it ([`book`]).
+//! Requests: 300 in 5 minutes, at the worst. So what was looked up or written is remembered for as long as nobody else can have changed it (`book`), and a batch that
+//! had to wait goes on where it left off.
 
 mod api;
 mod apply;

@@ -40,8 +40,8 @@ pub(crate) const ACCOUNT_ID: &str = "Account ID";
 pub(crate) const REGION: &str = "Region";
 /// The field that people know an asset by.
 pub(crate) const NAME: &str = "Name";
-/// Our types' key fields, which lists show and searches go through.
-pub(crate) const KEY_FIELDS: [&str; 3] = [NAME, NATIVE_ID, ACCOUNT_ID];
+/// Our types' key fields, which lists show and searches go through. A third one, such as the account, would have searches find all that it is the same of.
+pub(crate) const KEY_FIELDS: [&str; 2] = [NAME, NATIVE_ID];
 
 /// Fields that no mapping can fill: those by which records are known and judged as ours.
 pub const RESERVED: &[&str] = &[KEY, ESTATE, DELIVERED_AT, DATA, STATUS, NATIVE_ID];

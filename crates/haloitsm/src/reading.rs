@@ -133,14 +133,19 @@ impl Reader<'_> {
     /// The assets with these tags: one by one where they are few, else by a listing.
     pub(crate) async fn tagged(&self, tags: &HashSet<String>) -> Result<HashMap<String, Vec<Asset>>, TargetError> {
         let clock = self.api.caller.clock();
-        let doubt = self.book.doubt(clock, tags);
+        let mut found: HashMap<String, Vec<Asset>> = HashMap::new();
+        for tag in tags {
+            found.extend(self.book.tagged(clock, tag).map(|assets| (tag.clone(), assets)));
+        }
+        let unknown: HashSet<String> = tags.iter().filter(|tag| !found.contains_key(*tag)).cloned().collect();
+        let doubt = self.book.doubt(clock, &unknown);
         if let Some(early) = doubt {
             clock.sleep(early).await;
         }
-        let mut found: HashMap<String, Vec<Asset>> = HashMap::new();
-        let mut is_sure = tags.len() <= FEW_MAX;
+        // After a lost answer nothing is to be listed that takes longer than the batch has time.
+        let mut is_sure = unknown.len() <= FEW_MAX || doubt.is_some();
         if is_sure {
-            let looks = tags.iter().cloned().map(|tag| self.by_tag(tag));
+            let looks = unknown.into_iter().map(|tag| self.by_tag(tag));
             let looks: Vec<(String, Looked)> = futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
             for (tag, looked) in looks {
                 match looked {
@@ -170,7 +175,9 @@ impl Reader<'_> {
         if count != rows.len() as u64 || !rows.iter().all(is_it) {
             return Ok((tag, Looked::Unsure));
         }
-        Ok((tag, Looked::Found(self.whole(rows).await?)))
+        let assets = self.whole(rows).await?;
+        self.book.told(self.api.caller.clock(), &tag, &assets);
+        Ok((tag, Looked::Found(assets)))
     }
 
     /// What may be a stranger's record of a native id: it is the tag, a key field, or what the product's own AWS integration knows it by.
@@ -202,7 +209,10 @@ impl Reader<'_> {
     /// Records by external or native id.
     pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
         let tags: HashSet<String> = identities.iter().map(|identity| tag(&identity.key)).collect();
-        let mut assets: HashMap<Id, Asset> = self.tagged(&tags).await?.into_values().flatten().map(|asset| (asset.id, asset)).collect();
+        let tagged = self.tagged(&tags).await?;
+        let is_free = |tag: &String| tagged.get(tag).is_none_or(Vec::is_empty);
+        self.book.absent(self.api.caller.clock(), tags.iter().filter(|tag| is_free(tag)).cloned());
+        let mut assets: HashMap<Id, Asset> = tagged.into_values().flatten().map(|asset| (asset.id, asset)).collect();
         let natives: HashSet<String> =
             identities.iter().map(|identity| identity.native_id.clone()).filter(|id| !id.trim().is_empty()).collect();
         let mut is_sure = natives.len() <= FEW_MAX;
@@ -224,10 +234,7 @@ impl Reader<'_> {
                 assets.extend(self.api.asset(id).await?.map(|asset| (id, asset)));
             }
         }
-        let found = self.sorted(identities, assets.into_values());
-        let free = found.iter().filter(|(_, records)| records.iter().all(|record| record.estate.is_none())).map(|(key, _)| tag(key));
-        self.book.absent(self.api.caller.clock(), free);
-        Ok(found)
+        Ok(self.sorted(identities, assets.into_values()))
     }
 
     /// Which assets stand for what.
@@ -279,11 +286,12 @@ impl Reader<'_> {
 
     /// Assets as they are now, with the types that they most likely have. Those that are not there are left out.
     pub(crate) async fn by_ids(&self, ids: &BTreeMap<Id, Option<Id>>) -> Result<HashMap<Id, Asset>, TargetError> {
-        let mut found: HashMap<Id, Asset> = HashMap::new();
+        let clock = self.api.caller.clock();
+        let mut found: HashMap<Id, Asset> = ids.keys().filter_map(|id| Some((*id, self.book.asset(clock, *id)?))).collect();
         let mut by_type: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
         for (id, asset_type) in ids {
-            if let Some(asset_type) = asset_type {
-                by_type.entry(*asset_type).or_default().push(*id);
+            if let Some(asset_type) = asset_type.filter(|_| !found.contains_key(id)) {
+                by_type.entry(asset_type).or_default().push(*id);
             }
         }
         for (asset_type, ids) in by_type {
@@ -291,6 +299,7 @@ impl Reader<'_> {
             for chunk in ids.chunks(IDS_MAX).filter(|chunk| chunk.len() > 1) {
                 let chunk: BTreeSet<Id> = chunk.iter().copied().collect();
                 let assets = self.api.by_ids(asset_type, &chunk).await?.unwrap_or_default();
+                self.book.read(clock, &assets);
                 found.extend(assets.into_iter().map(|asset| (asset.id, asset)));
             }
         }
@@ -301,9 +310,19 @@ impl Reader<'_> {
 
     /// Assets read one by one, with what they are above.
     pub(crate) async fn each(&self, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Asset>, TargetError> {
-        let reads = ids.into_iter().map(|id| self.api.asset(id));
+        let reads = ids.into_iter().map(|id| self.one(id));
         let read: Vec<Option<Asset>> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(read.into_iter().flatten().map(|asset| (asset.id, asset)).collect())
+    }
+
+    async fn one(&self, id: Id) -> Result<Option<Asset>, TargetError> {
+        let clock = self.api.caller.clock();
+        if let Some(asset) = self.book.asset(clock, id).filter(Asset::shows_children) {
+            return Ok(Some(asset));
+        }
+        let asset = self.api.asset(id).await?;
+        self.book.read(clock, &asset);
+        Ok(asset)
     }
 }
 

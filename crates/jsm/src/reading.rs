@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use dewpoint_core::estate::EstateId;
-use dewpoint_core::model::{Account, Key, Kind, Provider, Region};
+use dewpoint_core::model::{Account, Key, Kind, Region};
 use dewpoint_core::target::{FoundEdges, FoundRecord, Identity, RecordId, Side, Subject, TargetError};
+use dewpoint_target_kit::{Carried, says_the_same};
 use jiff::Timestamp;
 
 use crate::api::{Api, PAGE_OBJECTS};
@@ -38,6 +39,13 @@ pub(crate) struct Stand {
     pub(crate) data: Option<Data>,
     /// The objects that it refers to, by the attributes that hold edges.
     pub(crate) references: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Stand {
+    /// What the object carries of ours.
+    pub(crate) fn carried(&self) -> Carried {
+        Carried { key: self.key.clone(), estate: self.estate.clone() }
+    }
 }
 
 /// An edge that an object holds.
@@ -239,14 +247,8 @@ impl Reader<'_> {
         if identity.record.as_ref() == Some(&record.id) {
             return true;
         }
-        let same = |one: &str, other: &str| match identity.key.provider() {
-            Provider::Azure => one.eq_ignore_ascii_case(other),
-            _ => one == other,
-        };
         let shown = |attribute: &str| record.fields.get(attribute).and_then(|value| value.as_str());
-        shown(NATIVE_ID).is_some_and(|native_id| same(native_id, &identity.native_id))
-            && shown(ACCOUNT_ID).is_none_or(|account| same(account, identity.account.as_str()))
-            && shown(REGION).is_none_or(|region| same(region, identity.region.as_str()))
+        shown(NATIVE_ID).is_some_and(|native_id| says_the_same(identity, native_id, shown(ACCOUNT_ID), shown(REGION)))
             && self.mapping.sheet().kinds_of(&stand.class).any(|kind| kind == identity.kind)
     }
 

@@ -30,7 +30,7 @@ impl Carried {
 ///
 /// # Errors
 /// Why the write is to be refused, in words.
-pub fn check<'c>(write: &Write, estate: &EstateId, noun: &str, carried: impl Fn(&RecordId) -> Option<&'c Carried>) -> Result<(), String> {
+pub fn check(write: &Write, estate: &EstateId, noun: &str, carried: impl Fn(&RecordId) -> Option<Carried>) -> Result<(), String> {
     let not_ours = |record: &Addressed| Err(format!("{noun} {} is not ours: only fields of it are written", record.record.0));
     let meant = |addressed: &Addressed, key: &Key| {
         let id = &addressed.record.0;

@@ -41,6 +41,26 @@ fn a_type_has_rows_of_fields() {
 }
 
 #[test]
+fn a_posted_status_is_one_of_tickets_unless_the_version_looks_at_its_type() {
+    let sim = start();
+    let caller = Caller::new(&sim);
+    let post = |name: &str| caller.call("POST", "/api/Status", &json!([{ "name": name, "type": 1 }])).json();
+    assert_eq!(post("Stopped")["type"], json!(0));
+    sim.settings(|settings| settings.asset_statuses_by_type = true);
+    assert_eq!(post("Stopped")["type"], json!(1));
+    assert_eq!(names(&caller.get("/api/Status?type=asset")), ["Active", "In stock", "In repair", "Retired", "Stopped"]);
+    assert_eq!(names(&caller.get("/api/Status")).iter().filter(|name| **name == "Stopped").count(), 1);
+}
+
+#[test]
+fn a_version_may_not_know_a_parameter() {
+    let sim = start();
+    let caller = Caller::new(&sim);
+    sim.settings(|settings| settings.ignored_parameters = ["kind".to_owned()].into());
+    assert_eq!(caller.get("/api/Field?KIND=S").as_array().unwrap().len(), 9);
+}
+
+#[test]
 fn statuses_of_tickets_have_the_same_ids() {
     let sim = start();
     let caller = Caller::new(&sim);

@@ -65,6 +65,7 @@ impl Batch<'_> {
                 *slot = Some(self.purge(record, &ground).await);
             }
         }
+        self.reader.book.done();
         let target = self.reader.api.caller.target();
         let left_out = || Err(TargetError::Abandoned { target: target.clone(), text: "a part of the batch before it failed".to_owned() });
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
@@ -182,7 +183,7 @@ impl Batch<'_> {
 
     /// Why a write is not to be done.
     fn refusal(&self, write: &Write, ground: &Ground, links: Option<&Links>) -> Option<TargetError> {
-        let carried = |record: &RecordId| ground.carried.get(&Id::of_record(&record.0)?);
+        let carried = |record: &RecordId| ground.carried.get(&Id::of_record(&record.0)?).cloned();
         if let Err(why) = check(write, self.sending.estate, "asset", carried) {
             return Some(self.rejected(why));
         }

@@ -10,7 +10,7 @@ use dewpoint_core::testing::contract::{Rig, Stranger};
 use dewpoint_halo_sim::{FieldsUpdate, PostAnswer, Settings};
 use serde_json::{Value, json};
 
-use super::rig::{Rig as Instance, tenant};
+use super::rig::Rig as Instance;
 use crate::mapping::{ACCOUNT_ID, NATIVE_ID, REGION};
 
 struct HaloRig(Instance);
@@ -29,7 +29,7 @@ impl HaloRig {
             settings.page_rows_max = 1000;
             settings.unordered_pages = false;
         };
-        Self(Instance::over(tenant(), change).await)
+        Self(Instance::with(change).await)
     }
 }
 

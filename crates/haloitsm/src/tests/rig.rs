@@ -9,6 +9,7 @@ use dewpoint_core::target::{StepOutcome, Target as _};
 use dewpoint_halo_sim::{Application, CLIENT_ID, CLIENT_SECRET, Settings, Sim, Start, Status, Tenant};
 use jiff::Timestamp;
 use secrecy::SecretString;
+use tokio::sync::OnceCell;
 
 use crate::{BaseUrl, HaloConfig, HaloTarget, Mapping, NoMeter, Plaintext, Proxies, SystemClock};
 
@@ -85,7 +86,14 @@ impl Rig {
         Self { sim, target }
     }
 
-    /// A tenant with all that has to be there.
+    /// A tenant with all that has to be there, which is made once for all tests.
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        static SET_UP: OnceCell<Tenant> = OnceCell::const_new();
+        let set_up = SET_UP.get_or_init(async || Self::over(tenant(), |_| {}).await.sim.snapshot()).await;
+        Self::bare(set_up.clone(), change)
+    }
+
+    /// The same over another tenant.
     pub(super) async fn over(tenant: Tenant, change: impl FnOnce(&mut Settings)) -> Self {
         let rig = Self::bare(tenant, change);
         let steps = rig.of_administrator().bootstrap(false).await.unwrap();
@@ -97,7 +105,7 @@ impl Rig {
 
     /// As strict as it gets.
     pub(super) async fn new() -> Self {
-        Self::over(tenant(), |_| {}).await
+        Self::with(|_| {}).await
     }
 
     /// A target that acts as somebody who administers the tenant.
@@ -106,13 +114,11 @@ impl Rig {
     }
 
     /// The same tenant as another process sees it.
-    #[expect(dead_code, reason = "the tests to come use it")]
     pub(super) fn anew(&mut self) {
         self.target = HaloTarget::new(&config(&self.sim)).unwrap();
     }
 
     /// How many calls of an operation were made.
-    #[expect(dead_code, reason = "the tests to come use it")]
     pub(super) fn calls(&self, operation: &str) -> usize {
         self.sim.calls().iter().filter(|call| call.operation == operation).count()
     }
