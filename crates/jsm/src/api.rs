@@ -450,6 +450,10 @@ impl Api {
             HttpErrorKind::NotFound { .. } => WriteFailure::Gone,
             HttpErrorKind::Refused { said, .. } if said.status == 400 => {
                 let Refusal { error_messages, errors } = said.json().unwrap_or_default();
+                // The body was not searched for secrets, nor cut; what was is what the error says.
+                let told = |text: String| if said.words.contains(&text) { text } else { "the site refuses it".to_owned() };
+                let error_messages: Vec<String> = error_messages.into_iter().map(told).collect();
+                let errors = errors.into_iter().map(|(name, text)| (name, told(text)));
                 let mut by_attribute = BTreeMap::new();
                 let mut words = error_messages;
                 for (name, text) in errors {
