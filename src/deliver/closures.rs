@@ -195,7 +195,8 @@ impl Engine<'_, '_> {
             Ok(answers) => {
                 self.silences = 0;
                 let answered = self.answers(noted, answers);
-                self.note(answered).await.map(drop)
+                self.note(answered).await?;
+                self.resend(ChangeKind::Create).await
             }
             Err(error) => self.halve(ChangeKind::Create, noted, error).await,
         }

@@ -9,6 +9,7 @@ mod closures;
 mod closures_tests;
 mod holder;
 mod lease;
+mod put_off;
 mod rehearsal;
 mod retry;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::model::{Account, EdgeId, Key, Kind, Region};
 use crate::plan::{self, Change, ChangeId, ChangeKind, DeliveryState, FieldState, Limits, RecordEdge, Refusal, Tally, TargetState};
 use crate::target::{Addressed, Delivered, Retry, Sending, Target, TargetError, Together, Write};
 
+use put_off::PutOff;
 use writer::Writer;
 
 /// What is needed to deliver to one target.
@@ -168,6 +170,7 @@ struct Engine<'a, 'd> {
     silences: u32,
     /// The most that was answered at once after more than that was not: a quota that killed one batch kills the next of its size.
     size_max: usize,
+    put_off: Option<PutOff>,
 }
 
 impl Delivery<'_> {
@@ -181,6 +184,7 @@ impl Delivery<'_> {
             outcome: Outcome::default(),
             silences: 0,
             size_max: usize::MAX,
+            put_off: None,
         };
         let mut phases: BTreeMap<ChangeKind, Vec<Change>> = BTreeMap::new();
         for change in changes {
@@ -236,7 +240,13 @@ impl Engine<'_, '_> {
                 Ok(answers) => {
                     self.silences = 0;
                     answered = self.answers(noted, answers);
-                    Ok(())
+                    match &self.put_off {
+                        None => Ok(()),
+                        Some(_) => match self.note(std::mem::take(&mut answered)).await {
+                            Ok(_) => self.resend(kind).await,
+                            Err(stop) => Err(stop),
+                        },
+                    }
                 }
                 Err(error) => self.halve(kind, noted, error).await,
             };
@@ -425,6 +435,10 @@ impl Engine<'_, '_> {
                     answered_max = answered_max.max(self.size_of(kind, &noted.in_flight));
                     let answered = self.answers(noted, answers);
                     self.note(answered).await?;
+                    if let Err(stop) = self.resend(kind).await {
+                        self.outcome.waiting += left(&stack);
+                        return Err(stop);
+                    }
                 }
                 Err(error) => failure = Some((noted, error)),
             }
@@ -497,7 +511,14 @@ impl Engine<'_, '_> {
         self.outcome.unanswered += left_out;
         self.outcome.waiting += left_out;
         let mut notes = Vec::with_capacity(noted.in_flight.len());
-        for ((sent, answer), mut earlier) in noted.in_flight.into_iter().zip(answers).zip(noted.unanswered) {
+        let sent = noted.in_flight.into_iter().enumerate().zip(answers).zip(noted.unanswered);
+        for (((number, sent), answer), mut earlier) in sent {
+            if let (Err(TargetError::Busy { seconds, .. }), Some(write)) = (&answer, noted.writes.get(number)) {
+                let due = Due { change: sent.change.clone(), write: write.clone(), unanswered: earlier };
+                self.put_off(due, *seconds);
+                notes.push((sent, Answer::NotSent));
+                continue;
+            }
             // A success speaks for the times before it that had no answer, and what has none again stands for them. What is refused now may have been done then:
             // the next run looks.
             if !matches!(answer, Ok(_) | Err(TargetError::Unreachable { .. })) {

@@ -34,6 +34,8 @@ enum Mood {
     BusyFor(u64),
     /// It asks to wait a moment, once.
     BusyOnce,
+    /// It does so many of a batch and asks to send the rest a moment later.
+    Hurried(usize),
     /// It answers for so many of a batch only.
     Curt(usize),
     /// It goes silent on the first batch, and refuses all from then on.
@@ -95,6 +97,13 @@ impl Target for Moody {
             Mood::Slow(_) => Ok(batch.iter().map(done).collect()),
             Mood::BusyOnce if before == 0 => Err(TargetError::Busy { target: self.name.clone(), seconds: 1 }),
             Mood::BusyOnce => Ok(batch.iter().map(done).collect()),
+            Mood::Hurried(most) => {
+                let answer = |(number, write)| match number < most {
+                    true => done(write),
+                    false => Err(TargetError::Busy { target: self.name.clone(), seconds: 0 }),
+                };
+                Ok(batch.iter().enumerate().map(answer).collect())
+            }
             Mood::Curt(answers) => Ok(batch.iter().take(answers).map(done).collect()),
             Mood::Poisoned(bad) if batch.iter().any(|write| write.key == key(bad)) => Err(silent()),
             Mood::Poisoned(_) => Ok(batch.iter().map(done).collect()),
@@ -273,6 +282,15 @@ async fn a_wait_that_there_is_time_for_is_waited_out() {
     assert!(outcome.stopped.is_none(), "{:?}", outcome.stopped);
     assert_eq!((batches, outcome.done.get(&ChangeKind::Create), outcome.waiting), (vec![100, 100], Some(&100), 0));
     assert_eq!(in_flight(&*ledger).await, []);
+}
+
+#[tokio::test]
+async fn what_a_target_puts_off_is_sent_again_and_nobody_is_to_blame() {
+    let (outcome, batches, ledger, _folder) = send(Mood::Hurried(40)).await;
+    assert!(outcome.stopped.is_none(), "{:?}", outcome.stopped);
+    assert_eq!((batches, outcome.done.get(&ChangeKind::Create), outcome.waiting), (vec![100, 60, 20], Some(&100), 0));
+    assert_eq!(in_flight(&*ledger).await, []);
+    assert_eq!(ledger.troubles().await.unwrap().len(), 0);
 }
 
 #[tokio::test]

@@ -149,7 +149,14 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
     let mut estate = row.estate.clone().unwrap_or_else(|| own.clone());
     let mut recovering = row.recover || is_ledger_old;
     let is_read_needed = first_contact || recovering;
-    let read = if is_read_needed || verification_due { Some(read_all(target.as_ref()).await) } else { None };
+    let read = if is_read_needed || verification_due {
+        if row.delivered_at.is_some() {
+            settle_reads(context, target.as_ref()).await;
+        }
+        Some(read_all(target.as_ref()).await)
+    } else {
+        None
+    };
     let (records, unread) = match read {
         Some(Err(error)) if !is_read_needed && !stops(&error) => (None, Some(error)),
         read => (read.transpose().map_err(of_target)?, None),
@@ -168,6 +175,7 @@ async fn prepare<'a>(context: &Context<'_>, configured: &'a TargetConfig, own: &
             _ => {}
         }
         is_ledger_old |= recovering && is_newer(records.iter().filter_map(|record| record.delivered_at).max());
+        tell_of_copies(configured, &records);
         found = Some(records.into_iter().filter_map(|record| Some((record.external_id.clone()?, record))).collect::<BTreeMap<_, _>>());
     }
     row.instance = Some(fingerprint.instance);
@@ -233,6 +241,20 @@ async fn lease(context: &Context<'_>, configured: &TargetConfig, target: &dyn Ta
     })
 }
 
+/// Waits until a full read shows what another process wrote last: that was before the lease came to us, and nobody knows how long.
+async fn settle_reads(context: &Context<'_>, target: &dyn Target) {
+    let lag = target.read_lag();
+    if lag.is_zero() {
+        return;
+    }
+    tracing::debug!(target.name = %target.name(), wait_s = lag.as_secs(), "Waiting for the target's index");
+    let mut interrupt = context.interrupt.clone();
+    tokio::select! {
+        () = tokio::time::sleep(lag) => {}
+        _ = interrupt.wait_for(|stop| *stop) => {}
+    }
+}
+
 /// Pages of a full read: a target that never ends its listing must not hold a run for ever.
 const PAGES_MAX: usize = 100_000;
 
@@ -253,6 +275,19 @@ async fn read_all(target: &dyn Target) -> Result<Vec<FoundRecord>, TargetError> 
         operation: "read",
         text: "its listing does not come to an end".to_owned(),
     })
+}
+
+/// Records that carry our estate id and no external id of ours are copies that people made: nothing ever writes to them.
+fn tell_of_copies(configured: &TargetConfig, records: &[FoundRecord]) {
+    let mut copies = records.iter().filter(|record| record.estate.is_some() && record.external_id.is_none()).peekable();
+    if let Some(first) = copies.peek().map(|record| record.id.0.clone()) {
+        tracing::warn!(
+            target.name = %configured.name,
+            first,
+            count = copies.count(),
+            "Records carry the estate id and no external id, as copies do: they are left alone; take the estate id from them or remove them"
+        );
+    }
 }
 
 /// The one estate id that a target's records carry; `None` where there are no records of any.

@@ -548,7 +548,8 @@ pub trait Target: Send + Sync {
     /// When a page cannot be read.
     async fn read(&self, after: Option<&str>) -> Result<Page, TargetError>;
 
-    /// Sends writes in order, one answer each. Safe to repeat after a crash or a lost reply.
+    /// Sends writes in order, one answer each. Safe to repeat after a crash or a lost reply. [`TargetError::Busy`] of one write says that nothing of it was done
+    /// and that it is to be sent again after that time.
     ///
     /// # Errors
     /// When the batch failed as a whole: none of its writes is known to have been done.
@@ -565,6 +566,11 @@ pub trait Target: Send + Sync {
 
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;
+
+    /// How long after a write [`Target::read`] may still show what was before it, count and list alike: whoever reads waits for it. Pure.
+    fn read_lag(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// How many records [`Target::beat`] may speak of within this time, by a share of the request budget; `None` where the target does not judge
     /// records by when they were last seen. Pure.

@@ -97,10 +97,24 @@ impl BaseUrl {
         &self.origin
     }
 
+    /// The path that all requests' paths come behind, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.url.path().trim_end_matches('/')
+    }
+
+    /// The same origin with another path.
+    #[must_use]
+    pub fn with_path(&self, path: &str) -> Self {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        Self { url, origin: self.origin.clone() }
+    }
+
     /// The address with a path behind it, which stays behind it: neither `?` nor `#` nor a second host can be had by a path.
     pub(crate) fn join(&self, path: &str) -> Url {
         let mut url = self.url.clone();
-        url.set_path(&format!("{}/{}", self.url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        url.set_path(&format!("{}/{}", self.path(), path.trim_start_matches('/')));
         url
     }
 

@@ -21,7 +21,10 @@ use crate::schema::{RawAttribute, RawType, Schema, SchemaHead, Schemas, StatusTy
 pub(crate) const PAGE_OBJECTS: usize = 500;
 
 /// Pages of a listing: one that does not end must not hold a run for ever.
-const PAGES_MAX: usize = 10_000;
+pub(crate) const PAGES_MAX: usize = 10_000;
+
+/// Bytes of a query that goes into a URL: servers and what stands before them take 8 KiB as a rule, in which some characters count thrice.
+const URL_QUERY_MAX: usize = 2048;
 
 /// Schemas of a page.
 const PAGE_SCHEMAS: usize = 100;
@@ -53,8 +56,8 @@ pub(crate) struct Api {
 /// Where Assets' API lies behind the address of [`Api::assets`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Base {
-    /// Here.
-    Here,
+    /// Here: the path.
+    Here(String),
     /// Below the workspace that the site names.
     Workspace,
     /// Below the site's id and the workspace that it names.
@@ -68,10 +71,19 @@ struct Known {
     schema: Mutex<Option<Arc<Schema>>>,
 }
 
-/// A page of objects.
-pub(crate) struct Page {
-    pub(crate) objects: Vec<Object>,
-    pub(crate) is_last: bool,
+/// Where a page of objects starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// How many objects lie before it.
+    pub(crate) seen: usize,
+    /// Its number, the first is 1.
+    pub(crate) number: usize,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { seen: 0, number: 1 }
+    }
 }
 
 /// An attribute's values as they are written; none empty it.
@@ -118,6 +130,9 @@ struct CloudPage {
     is_last: Option<bool>,
     #[serde(default)]
     last: Option<bool>,
+    /// How many it gives at most: fewer than were asked for, maybe.
+    #[serde(default)]
+    max_results: Option<usize>,
 }
 
 /// A page of a search on Data Center.
@@ -161,7 +176,7 @@ impl Api {
     pub(crate) async fn ask_workspace(&self) -> Result<String, TargetError> {
         let prefix = match self.base {
             Base::CloudAndWorkspace => format!("/ex/jira/{}", self.cloud().await?),
-            Base::Here | Base::Workspace => String::new(),
+            Base::Here(_) | Base::Workspace => String::new(),
         };
         let request = Request::get(&format!("{prefix}/rest/servicedeskapi/assets/workspace")).operation("workspace");
         let found: Workspaces = self.jira_caller().get(request, "find the workspace").await?;
@@ -207,8 +222,8 @@ impl Api {
             Some(known) => Ok(known.clone()),
             None => self.ask_workspace().await,
         };
-        Ok(match self.base {
-            Base::Here => String::new(),
+        Ok(match &self.base {
+            Base::Here(_) => String::new(),
             Base::Workspace => format!("/jsm/assets/workspace/{}/v1", workspace().await?),
             Base::CloudAndWorkspace => {
                 let (cloud, workspace) = (self.cloud().await?, workspace().await?);
@@ -323,53 +338,60 @@ impl Api {
         *self.known.schema.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Objects that a query finds, so many behind the first.
-    pub(crate) async fn page(&self, query: &str, start: usize) -> Result<Page, TargetError> {
+    /// The objects that a query finds, behind those that were seen; where the next ones start. `None` after the last.
+    pub(crate) async fn page(&self, query: &str, at: Place) -> Result<(Vec<Object>, Option<Place>), TargetError> {
         const OPERATION: &str = "search";
         let prefix = self.prefix().await?;
         let query = format!("{query} ORDER BY Key ASC");
+        let next = |shown: usize| Place { seen: at.seen + shown, number: at.number + 1 };
         match self.deployment {
             Deployment::Cloud => {
                 let request = Request::post(&format!("{prefix}/object/aql"))
-                    .query("startAt", &start.to_string())
+                    .query("startAt", &at.seen.to_string())
                     .query("maxResults", &PAGE_OBJECTS.to_string())
                     .query("includeAttributes", "true")
                     .json(&json!({ "qlQuery": query }))
                     .operation("search")
                     .repeat(Repeat::Safe);
-                let page: CloudPage = self.assets.get(request, OPERATION).await?;
+                let CloudPage { values, is_last, last, max_results } = self.assets.get(request, OPERATION).await?;
                 // The end is told too early now and then: a page that is full is never taken for the last.
-                let is_last = page.values.len() < PAGE_OBJECTS && page.is_last.or(page.last) != Some(false);
-                Ok(Page { is_last: is_last || page.values.is_empty(), objects: page.values })
+                let is_full = values.len() >= max_results.unwrap_or(PAGE_OBJECTS).min(PAGE_OBJECTS);
+                let is_end = values.is_empty() || (!is_full && is_last.or(last) != Some(false));
+                let next = next(values.len());
+                Ok((values, (!is_end).then_some(next)))
             }
             Deployment::DataCenter => {
-                let request = Request::get(&format!("{prefix}/aql/objects"))
-                    .query("qlQuery", &query)
-                    .query("page", &(start / PAGE_OBJECTS + 1).to_string())
-                    .query("resultPerPage", &PAGE_OBJECTS.to_string())
-                    .query("includeAttributes", "true")
-                    .query("includeAttributesDeep", "1")
-                    .query("includeTypeAttributes", "false")
-                    .operation("search");
-                let page: DataCenterPage = self.assets.get(request, OPERATION).await?;
-                let shown = start + page.object_entries.len();
-                let is_last = page.total_filter_count.is_some_and(|total| shown as u64 >= total);
-                Ok(Page { is_last: is_last || page.object_entries.is_empty(), objects: page.object_entries })
+                let page: DataCenterPage = self.assets.get(data_center_search(&prefix, &query, at.number), OPERATION).await?;
+                let next = next(page.object_entries.len());
+                // Its pages may be smaller than was asked for: how many objects there are tells where they end.
+                let total = page.total_filter_count.ok_or_else(|| self.assets.unreachable(OPERATION, "the answer holds no count"))?;
+                let is_end = next.seen as u64 >= total;
+                if page.object_entries.is_empty() && !is_end {
+                    let text = format!("its pages end after {} of {total} objects", at.seen);
+                    return Err(self.assets.unreachable(OPERATION, text));
+                }
+                Ok((page.object_entries, (!is_end).then_some(next)))
             }
         }
     }
 
-    /// All objects that a query finds. Made for few: nothing proves that none was left out between two pages.
+    /// All objects that a query finds. Made for few: nothing proves that none was left out between two pages but that none was shown twice.
     pub(crate) async fn search(&self, query: &str) -> Result<Vec<Object>, TargetError> {
         let mut found: Vec<Object> = Vec::new();
         let mut ids = BTreeSet::new();
-        let mut start = 0;
+        let mut at = Place::default();
         for _ in 0..PAGES_MAX {
-            let page = self.page(query, start).await?;
-            start += page.objects.len();
-            found.extend(page.objects.into_iter().filter(|object| ids.insert(object.id.clone())));
-            if page.is_last {
-                return Ok(found);
+            let (objects, next) = self.page(query, at).await?;
+            for object in objects {
+                if !ids.insert(object.id.clone()) {
+                    let text = format!("its pages overlap: object {} was shown twice, so that others may not have been shown", object.id.0);
+                    return Err(self.assets.unreachable("search", text));
+                }
+                found.push(object);
+            }
+            match next {
+                Some(next) => at = next,
+                None => return Ok(found),
             }
         }
         Err(self.assets.unreachable("search", "the pages of an answer do not come to an end"))
@@ -489,6 +511,24 @@ impl Api {
             Err(error) => Err(self.assets.failed("delete an object", &error)),
         }
     }
+}
+
+/// A search on Data Center. What is too long for a URL is posted.
+///
+/// Source: Assets Data Center REST API reference, "AQL" (`/aql/objects`) and "Object" (`/object/navlist/aql`).
+fn data_center_search(prefix: &str, query: &str, page: usize) -> Request {
+    if query.len() > URL_QUERY_MAX {
+        let body = json!({ "qlQuery": query, "page": page, "resultsPerPage": PAGE_OBJECTS, "includeAttributes": true });
+        return Request::post(&format!("{prefix}/object/navlist/aql")).json(&body).operation("search").repeat(Repeat::Safe);
+    }
+    Request::get(&format!("{prefix}/aql/objects"))
+        .query("qlQuery", query)
+        .query("page", &page.to_string())
+        .query("resultPerPage", &PAGE_OBJECTS.to_string())
+        .query("includeAttributes", "true")
+        .query("includeAttributesDeep", "1")
+        .query("includeTypeAttributes", "false")
+        .operation("search")
 }
 
 /// An id from an answer as part of a path.

@@ -37,6 +37,8 @@ pub(crate) struct Blueprint {
     pub(crate) types: BTreeMap<String, Type>,
     /// Names with their categories: 0 inactive, 1 active, 2 pending.
     pub(crate) statuses: Vec<(String, i32)>,
+    /// Attributes that several kinds of one type want in different forms: type, attribute, and the forms.
+    pub(crate) conflicts: Vec<(String, String, Form, Form)>,
 }
 
 const TEXT: Form = Form { sort: 0, plain: Some(0) };
@@ -120,13 +122,22 @@ impl Blueprint {
         .map(|(name, part)| (name.to_owned(), part))
         .collect();
         let kinds: Vec<Kind> = mapping.sheet().classes().map(|(kind, _)| kind).collect();
-        let is_everywhere = |name: &str| kinds.iter().all(|kind| mapping.sheet().field(*kind, name).is_some());
+        let form_of = |kind: Kind, name: &str| mapping.sheet().field(kind, name).map(|field| form(&field.shape));
+        // In one form: what a type has from the one above it cannot be had in another.
+        let is_everywhere = |name: &str| {
+            let first = kinds.first().and_then(|kind| form_of(*kind, name));
+            first.is_some() && kinds.iter().all(|kind| form_of(*kind, name) == first)
+        };
+        let mut conflicts = Vec::new();
         let mut types: BTreeMap<String, Type> = BTreeMap::new();
         for (kind, class) in mapping.sheet().classes() {
             let own = types.entry(class.to_owned()).or_insert_with(|| Type { icon: icon(kind), parts: BTreeMap::new() });
             for (name, field) in mapping.sheet().fields(kind) {
                 let parts = if is_everywhere(name) { &mut common } else { &mut own.parts };
-                parts.entry(name.to_owned()).or_insert_with(|| Part::of(&field.shape));
+                let part = parts.entry(name.to_owned()).or_insert_with(|| Part::of(&field.shape));
+                if part.form != form(&field.shape) {
+                    conflicts.push((class.to_owned(), name.to_owned(), part.form, form(&field.shape)));
+                }
             }
             for edge in mapping.edges_of(kind) {
                 let refers_to = edge.only_kind().and_then(|kind| mapping.sheet().class(kind)).unwrap_or(PARENT_TYPE).to_owned();
@@ -144,7 +155,7 @@ impl Blueprint {
                 statuses.push((name.to_owned(), category(standing)));
             }
         }
-        Self { common, types, statuses }
+        Self { common, types, statuses, conflicts }
     }
 }
 

@@ -60,10 +60,10 @@ impl Book {
     }
 
     /// What was written a moment ago and refers to one of these objects.
-    pub(crate) fn leading_to(&self, ids: &HashSet<&str>) -> Vec<String> {
+    pub(crate) fn leading_to(&self, ids: &HashSet<&str>) -> Vec<(String, Stand)> {
         let written = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let leads = |stand: &Stand| stand.references.values().flatten().any(|other| ids.contains(other.as_str()));
-        written.stands.iter().filter(|(_, (stand, _))| leads(stand)).map(|(id, _)| id.clone()).collect()
+        written.stands.iter().filter(|(_, (stand, _))| leads(stand)).map(|(id, (stand, _))| (id.clone(), stand.clone())).collect()
     }
 
     /// How long a search may still show an older state.

@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Deployment};
-use crate::blueprint::{Blueprint, Part, Type, named};
+use crate::blueprint::{Blueprint, Part, Type, form, named};
 use crate::mapping::{Mapping, NAME, PARENT_TYPE};
 use crate::object::Id;
-use crate::schema::{Form, Schema};
+use crate::schema::{Attribute, Schema};
+use crate::shape::AttributeShape;
 
 /// Name of the type of our references.
 const REFERENCE_TYPE: &str = "Cloud relation";
@@ -51,6 +52,14 @@ enum Outcome {
 
 impl Maker<'_> {
     async fn all(&mut self, blueprint: &Blueprint) -> Result<(), TargetError> {
+        for (class, name, one, other) in &blueprint.conflicts {
+            let text = format!("the mapping wants it as {} and as {}", named(*one), named(*other));
+            self.refused(
+                format!("attribute `{name}` of `{class}`"),
+                text,
+                "give it one `type` in all kinds of this class, or another name",
+            );
+        }
         let what = format!("schema `{}`", self.api.schema_key);
         let schema = match self.schema.as_ref().map(|schema| schema.id.clone()) {
             Some(id) => {
@@ -77,6 +86,7 @@ impl Maker<'_> {
             if !self.inherits(name) {
                 parts.extend(blueprint.common.clone());
             }
+            self.judge_place(name);
             self.attributes(name, &parts, &ids, &statuses, reference_type.as_deref()).await?;
         }
         Ok(())
@@ -195,16 +205,20 @@ impl Maker<'_> {
     fn inherits(&self, name: &str) -> bool {
         let Some(schema) = &self.schema else { return true };
         let Some(own) = schema.types.get(name) else { return true };
-        let Some(wanted) = schema.types.get(PARENT_TYPE).map(|parent| parent.id.as_str()) else { return false };
-        let mut at = own.parent.as_deref();
-        for _ in 0..schema.types.len() {
-            match at {
-                Some(id) if id == wanted => return true,
-                Some(id) => at = schema.types.values().find(|own| own.id == id).and_then(|own| own.parent.as_deref()),
-                None => return false,
-            }
+        schema.types.get(PARENT_TYPE).is_some_and(|parent| schema.inherits(&own.id, &parent.id))
+    }
+
+    /// Whether references that lead to records of any kind take those of a type.
+    fn judge_place(&mut self, name: &str) {
+        let Some(schema) = &self.schema else { return };
+        let ids = schema.types.get(name).zip(schema.types.get(PARENT_TYPE));
+        if ids.is_some_and(|(own, parent)| !schema.lies_in(&own.id, &parent.id)) {
+            self.refused(
+                format!("object type `{name}`"),
+                format!("it does not lie below `{PARENT_TYPE}`: references such as `Located In` and `Attached To` do not take its objects"),
+                &format!("an Assets administrator moves it below `{PARENT_TYPE}`; or leave relations to it out with `include`"),
+            );
         }
-        false
     }
 
     async fn attributes(
@@ -217,9 +231,8 @@ impl Maker<'_> {
     ) -> Result<(), TargetError> {
         for (name, part) in parts {
             let what = format!("attribute `{name}` of `{of}`");
-            if let Some(there) = self.schema.as_ref().and_then(|schema| schema.attribute(of, name)) {
-                let (form, is_unique) = (there.form, there.is_unique);
-                self.judge(what, part, form, is_unique);
+            if let Some(there) = self.schema.as_ref().and_then(|schema| schema.attribute(of, name)).cloned() {
+                self.judge(what, part, &there, statuses);
                 continue;
             }
             let Some(type_id) = ids.get(of) else {
@@ -276,18 +289,43 @@ impl Maker<'_> {
     }
 
     /// Whether an attribute that is there will do.
-    fn judge(&mut self, what: String, part: &Part, form: Form, is_unique: bool) {
-        if form != part.form {
-            let text = format!("it is there as {}, and {} is wanted", named(form), named(part.form));
-            self.refused(what, text, "rename it, or write something else to it by `mapping`");
-        } else if part.is_unique && !is_unique {
-            let mend = "an Assets administrator makes it unique: nothing else keeps a repeated create from making a second object";
-            self.refused(what, "it is there and not unique".to_owned(), mend);
-        } else if is_unique && !part.is_unique {
-            self.refused(what, "it is unique".to_owned(), COMMON_NAMES);
-        } else {
-            self.present(what);
+    fn judge(&mut self, what: String, part: &Part, there: &Attribute, statuses: &BTreeMap<String, String>) {
+        if there.form != part.form {
+            let text = format!("it is there as {}, and {} is wanted", named(there.form), named(part.form));
+            return self.refused(what, text, "rename it, or write something else to it by `mapping`");
         }
+        if part.is_unique && !there.is_unique {
+            let mend = "an Assets administrator makes it unique: nothing else keeps a repeated create from making a second object";
+            return self.refused(what, "it is there and not unique".to_owned(), mend);
+        }
+        if there.is_unique && !part.is_unique {
+            return self.refused(what, "it is unique".to_owned(), COMMON_NAMES);
+        }
+        if part.takes_many && !there.takes_many {
+            let mend = "an Assets administrator lets it take any number of values";
+            return self.refused(what, "it does not take any number of objects".to_owned(), mend);
+        }
+        if let Some(text) = self.other_type(part, there) {
+            return self.refused(what, text, "rename it: Dewpoint makes one of its own");
+        }
+        let is_left_out = |id: &String| !there.statuses.is_empty() && !there.statuses.contains(id);
+        if let Some((name, _)) = statuses.iter().filter(|_| part.form == form(&AttributeShape::Lifecycle)).find(|(_, id)| is_left_out(id)) {
+            let mend = "an Assets administrator adds it to those that the attribute takes";
+            return self.refused(what, format!("it does not take the status `{name}`"), mend);
+        }
+        self.present(what);
+    }
+
+    /// What is wrong where an attribute refers to objects of another type than is wanted.
+    fn other_type(&self, part: &Part, there: &Attribute) -> Option<String> {
+        let schema = self.schema.as_ref()?;
+        let wanted = schema.types.get(part.refers_to.as_ref()?)?;
+        let taken = there.refers_to.as_ref()?;
+        let text = || {
+            let taken = schema.name_of(taken).unwrap_or(taken);
+            format!("it refers to objects of `{taken}`, and those of `{}` are wanted", part.refers_to.as_deref().unwrap_or_default())
+        };
+        (!schema.lies_in(&wanted.id, taken)).then(text)
     }
 
     fn attribute(

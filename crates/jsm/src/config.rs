@@ -18,8 +18,11 @@ use crate::mapping::Mapping;
 /// Default of [`JsmConfig::batch_size`].
 pub const BATCH_SIZE_DEFAULT: u32 = 50;
 
-/// Most writes of a batch: at the default rate they are done well within a lease.
+/// Most writes of a batch.
 pub const BATCH_SIZE_MAX: u32 = 200;
+
+/// Half of the time for which a lease is given.
+const LEASE_HALF: Duration = Duration::from_secs(15);
 
 /// Default of [`JsmConfig::rate`], in requests a second: half of the 1 000 a minute that one operation is allowed.
 pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 8;
@@ -139,12 +142,31 @@ impl JsmConfig {
             Ok(Caller::new(plain(base)?.with_auth(Arc::clone(&auth)), self.name.clone(), Arc::clone(&self.clock)))
         };
         let (at, base) = match (&self.api_base, &self.auth) {
-            (ApiBase::Whole(base), _) => (base, Base::Here),
+            (ApiBase::Whole(base), _) => (base, Base::Here(base.path().to_owned())),
             (ApiBase::Host(base), Auth::OAuth { .. }) => (base, Base::CloudAndWorkspace),
             (ApiBase::Host(base), _) => (base, Base::Workspace),
         };
-        Ok(Api::new(caller(&self.url)?, caller(at)?, self.deployment, base, self.schema.clone()))
+        // A site takes no token of the platform at its own address.
+        let site = match (&self.api_base, &self.auth) {
+            (ApiBase::Whole(base), Auth::OAuth { .. }) => site_behind(base).unwrap_or_else(|| self.url.clone()),
+            _ => self.url.clone(),
+        };
+        Ok(Api::new(caller(&site)?, caller(at)?, self.deployment, base, self.schema.clone()))
     }
+
+    /// Writes of a batch: no more than the rate lets through within half of a lease, at two requests for each object.
+    pub(crate) fn batch_size(&self) -> usize {
+        let within = self.rate.per_second * LEASE_HALF.as_secs_f64() / 2.0;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 1 and the most writes of a batch")]
+        let most = within.clamp(1.0, f64::from(BATCH_SIZE_MAX)) as usize;
+        usize::try_from(self.batch_size).unwrap_or(usize::MAX).clamp(1, most)
+    }
+}
+
+/// Where a site's own API lies, of an address of Assets that names the site: `/ex/jira/{cloudId}/jsm/assets/…`.
+fn site_behind(base: &BaseUrl) -> Option<BaseUrl> {
+    let (site, _) = base.path().split_once("/jsm/")?;
+    site.starts_with("/ex/jira/").then(|| base.with_path(site))
 }
 
 impl fmt::Debug for JsmConfig {

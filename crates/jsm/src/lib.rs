@@ -86,7 +86,7 @@ impl JsmTarget {
             api: config.api()?,
             mapping: Arc::clone(&config.mapping),
             authority: config.authority.clone(),
-            batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
+            batch_size: config.batch_size(),
             lag: config.index_lag,
             book: Book::default(),
             resolver: Resolver::default(),
@@ -106,10 +106,10 @@ impl JsmTarget {
                 let info: ServerInfo = self.api.jira_caller().get(request, "ask what the server is").await?;
                 Ok(info.base_url)
             }
-            // Where it was said where the workspace lies, its schemas have to be shown there.
-            (Deployment::Cloud, Base::Here) => {
+            // Where it was said where the workspace lies, its schemas have to be shown there; another path is another workspace.
+            (Deployment::Cloud, Base::Here(path)) => {
                 self.api.schemas().await?;
-                Ok(self.api.assets.client().origin().to_string())
+                Ok(format!("{}{path}", self.api.assets.client().origin()))
             }
             (Deployment::Cloud, _) => self.api.ask_workspace().await,
         }
@@ -181,6 +181,10 @@ impl Target for JsmTarget {
         Ok(Page { records: reader.all().await?, next: None })
     }
 
+    fn read_lag(&self) -> Duration {
+        self.lag
+    }
+
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
         let api = self.api.until(sending.deadline);
         let schema = api.schema().await?;
@@ -206,12 +210,13 @@ impl Target for JsmTarget {
         Ok(left
             .iter()
             .map(|value| match text(value) {
-                Some((shape, text)) => has_place(value) && self.resolver.get(&shape, &text).is_some(),
+                Some((shape, text)) => has_place(value) && self.resolver.get(&shape, &text).is_ok(),
                 None => is_status_there(value) || (value.had_no_place && has_place(value)),
             })
             .collect())
     }
 
+    /// At most what the rate lets through within half of a lease, at two requests for each object.
     fn batch_size(&self) -> usize {
         self.batch_size
     }

@@ -39,8 +39,26 @@ pub(crate) const REGION: &str = "Region";
 /// The attribute that is a type's label unless people made another one it.
 pub(crate) const NAME: &str = "Name";
 
-/// Attributes that no mapping can fill: those by which records are known and judged as ours, and the platform's own.
-pub const RESERVED: &[&str] = &[EXTERNAL_ID, ESTATE_ID, DELIVERED_AT, DATA, LIFECYCLE, NATIVE_ID, "Key", "Created", "Updated"];
+/// Attributes that no mapping can fill: those by which records are known and judged as ours, the platform's own, and those that hold edges.
+pub const RESERVED: &[&str] = &[
+    EXTERNAL_ID,
+    ESTATE_ID,
+    DELIVERED_AT,
+    DATA,
+    LIFECYCLE,
+    NATIVE_ID,
+    "Key",
+    "Created",
+    "Updated",
+    "Located In",
+    "Security Groups",
+    "Allowed Groups",
+    "Member Of",
+    "Attached To",
+    "Connected To",
+    "Routed From",
+    "Used By",
+];
 
 /// Names of the statuses that tell where a resource stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -231,6 +249,9 @@ mod tests {
     #[test]
     fn the_standard_mapping_is_sound_and_about_as_large_as_the_platform_advises() {
         let mapping = Mapping::standard().unwrap();
+        for edge in &mapping.edges {
+            assert!(RESERVED.contains(&edge.attribute.as_str()), "{}", edge.attribute);
+        }
         for kind in Kind::ALL {
             assert!(mapping.sheet().class(*kind).is_some(), "{kind}");
             let edges: BTreeSet<&str> = mapping.edges_of(*kind).map(|edge| edge.attribute.as_str()).collect();

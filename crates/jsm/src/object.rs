@@ -130,11 +130,6 @@ impl Object {
         self.values(attribute).first()?.value.as_deref()
     }
 
-    /// All plain texts that stand in any attribute.
-    pub(crate) fn plain_texts(&self) -> impl Iterator<Item = &str> {
-        self.attributes.iter().flat_map(|own| &own.object_attribute_values).filter_map(|value| value.value.as_deref())
-    }
-
     /// Ids of the objects that an attribute refers to.
     pub(crate) fn references(&self, attribute: &str) -> BTreeSet<String> {
         self.values(attribute).iter().filter_map(|value| value.referenced.clone()).collect()
@@ -153,4 +148,19 @@ pub(crate) struct Data {
     /// The objects that we related it to, by the edges' type: others in the same attributes are people's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) edges: BTreeMap<String, BTreeSet<String>>,
+    /// Of these the ones that people had related it to before: their references stay when our edge goes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) found: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Data {
+    /// Whether we related the object to this one, as an edge of this type.
+    pub(crate) fn notes(&self, relation: &str, other: &str) -> bool {
+        self.edges.get(relation).is_some_and(|others| others.contains(other))
+    }
+
+    /// Whether people had related it before we did.
+    pub(crate) fn is_found(&self, relation: &str, other: &str) -> bool {
+        self.found.get(relation).is_some_and(|others| others.contains(other))
+    }
 }

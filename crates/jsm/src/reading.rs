@@ -8,13 +8,16 @@ use dewpoint_core::target::{FoundEdges, FoundRecord, Identity, RecordId, Side, S
 use dewpoint_target_kit::{Carried, says_the_same};
 use jiff::Timestamp;
 
-use crate::api::{Api, PAGE_OBJECTS};
+use crate::api::{Api, PAGES_MAX, Place};
 use crate::aql::{LISTED_MAX, Quoted, any_of, of_ids};
-use crate::external_id::external_id;
+use crate::external_id::{distinct_id, external_id, key_of};
 use crate::mapping::{ACCOUNT_ID, DATA, DELIVERED_AT, ESTATE_ID, EXTERNAL_ID, LIFECYCLE, Mapping, NAME, NATIVE_ID, REGION};
 use crate::object::{Data, Object};
 use crate::schema::Schema;
 use crate::shape::AttributeShape;
+
+/// Bytes of ids that are asked about at once: where the limit of a query lies is not told.
+const QUERY_BYTES_MAX: usize = 24_000;
 
 /// How often a listing is begun that ends with another number of objects than were counted.
 const LISTINGS_MAX: usize = 3;
@@ -31,8 +34,10 @@ pub(crate) struct Reader<'a> {
 pub(crate) struct Stand {
     /// Name of its type.
     pub(crate) class: String,
-    /// Our external id.
+    /// The key of what it stands for.
     pub(crate) key: Option<Key>,
+    /// The text of its external id.
+    pub(crate) external_id: Option<String>,
     /// Whose it is.
     pub(crate) estate: Option<EstateId>,
     /// What we noted on it; `None` where that cannot be read.
@@ -42,6 +47,11 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
+    /// Where a new object of a type stands.
+    pub(crate) fn of_nobody(class: String) -> Self {
+        Self { class, key: None, external_id: None, estate: None, data: Some(Data::default()), references: BTreeMap::new() }
+    }
+
     /// What the object carries of ours.
     pub(crate) fn carried(&self) -> Carried {
         Carried { key: self.key.clone(), estate: self.estate.clone() }
@@ -62,11 +72,6 @@ impl Reader<'_> {
         object.text(&self.schema.attribute(class, attribute)?.id).filter(|text| !text.is_empty())
     }
 
-    /// The text of an object's external id.
-    pub(crate) fn external_id<'o>(&self, object: &'o Object, class: &str) -> Option<&'o str> {
-        self.text(object, class, EXTERNAL_ID)
-    }
-
     /// Where an object stands.
     pub(crate) fn stand(&self, object: &Object) -> Stand {
         let class = self.class(object);
@@ -76,14 +81,15 @@ impl Reader<'_> {
             None => Some(Data::default()),
         };
         let estate = self.text(object, &class, ESTATE_ID).map(|text| EstateId(text.to_owned()));
-        let whole = data.as_ref().and_then(|data| data.key.as_deref());
-        let key = whole.or_else(|| self.external_id(object, &class)).filter(|_| estate.is_some());
+        let external_id = self.text(object, &class, EXTERNAL_ID).map(str::to_owned);
+        let noted = data.as_ref().and_then(|data| data.key.as_deref());
+        let key = external_id.as_deref().filter(|_| estate.is_some()).and_then(|shown| key_of(shown, noted));
         let references = self.mapping.edges_in(&class).filter_map(|edge| {
             let attribute = self.schema.attribute(&class, &edge.attribute)?;
             Some((edge.attribute.clone(), object.references(&attribute.id)))
         });
         let references = references.collect();
-        Stand { key: key.and_then(|text| text.parse().ok()), estate, data, references, class }
+        Stand { key, external_id, estate, data, references, class }
     }
 
     fn class(&self, object: &Object) -> String {
@@ -98,9 +104,12 @@ impl Reader<'_> {
 
     /// An object as a record, without edges.
     pub(crate) fn record(&self, object: &Object, stand: &Stand) -> FoundRecord {
+        self.record_of(object, stand, self.kind(stand))
+    }
+
+    fn record_of(&self, object: &Object, stand: &Stand, kind: Option<Kind>) -> FoundRecord {
         let class = &stand.class;
         let text = |attribute: &str| self.text(object, class, attribute);
-        let kind = self.kind(stand);
         let retired = self.schema.attribute(class, LIFECYCLE).and_then(|attribute| {
             let shown = AttributeShape::Lifecycle.shown(object.values(&attribute.id))?;
             Some(shown.as_str()? == self.mapping.statuses().retired)
@@ -149,12 +158,12 @@ impl Reader<'_> {
         let mut records: Vec<FoundRecord> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut held: Vec<HeldEdge> = Vec::new();
-        let mut start = 0;
-        let pages_max = counted / PAGE_OBJECTS as u64 + 2;
-        for _ in 0..pages_max {
-            let page = self.api.page(query, start).await?;
-            start += page.objects.len();
-            for object in page.objects {
+        let mut at = Some(Place::default());
+        for _ in 0..PAGES_MAX {
+            let Some(place) = at else { break };
+            let (objects, next) = self.api.page(query, place).await?;
+            at = next;
+            for object in objects {
                 // A page that overlaps with the one before shows some once more, and has others pushed out of sight: the count tells.
                 if places.contains_key(&object.id.0) {
                     continue;
@@ -164,9 +173,6 @@ impl Reader<'_> {
                 held.extend(self.held(&stand, records.len()));
                 let edges = stand.data.is_some().then(FoundEdges::new);
                 records.push(FoundRecord { edges, ..self.record(&object, &stand) });
-            }
-            if page.is_last {
-                break;
             }
         }
         if records.len() as u64 != counted {
@@ -200,7 +206,10 @@ impl Reader<'_> {
     /// Records by external or native id.
     pub(crate) async fn find(&self, identities: &[Identity]) -> BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> {
         let mut answers = BTreeMap::new();
-        for chunk in identities.chunks(LISTED_MAX) {
+        let mut rest = identities;
+        while !rest.is_empty() {
+            let (chunk, others) = rest.split_at(chunk_size(rest));
+            rest = others;
             match self.find_chunk(chunk).await {
                 Ok(found) => answers.extend(found.into_iter().map(|(key, records)| (key, Ok(records)))),
                 Err(error) => answers.extend(chunk.iter().map(|identity| (identity.key.clone(), Err(error.clone())))),
@@ -223,33 +232,49 @@ impl Reader<'_> {
             clauses.push(of_ids(records));
         }
         let query = format!("objectSchemaId = {} AND ({})", self.schema.id, clauses.join(" OR "));
-        let found = self.api.search(&query).await?;
-        let found: Vec<(Stand, FoundRecord)> = found
-            .iter()
-            .map(|object| {
-                let stand = self.stand(object);
-                let record = self.record(object, &stand);
-                (stand, record)
-            })
-            .collect();
+        let mut found = self.stands_of(self.api.search(&query).await?);
+        let distinct: Vec<String> =
+            identities.iter().filter(|identity| self.is_taken(identity, &found)).map(|own| distinct_id(&own.key)).collect();
+        if !distinct.is_empty() {
+            let query = format!("objectSchemaId = {} AND {}", self.schema.id, any_of(EXTERNAL_ID, distinct.iter().map(String::as_str)));
+            found.extend(self.stands_of(self.api.search(&query).await?));
+        }
         let of = |identity: &Identity| {
-            let meant = found.iter().filter(|(stand, record)| self.is_meant(identity, stand, record));
-            (identity.key.clone(), meant.map(|(_, record)| record.clone()).collect())
+            let meant = found.iter().filter_map(|(object, stand)| self.meant(identity, object, stand));
+            (identity.key.clone(), meant.collect())
         };
         Ok(identities.iter().map(of).collect())
     }
 
-    /// Whether a record stands for this: it carries its key, or it is nobody's and says nothing else.
-    fn is_meant(&self, identity: &Identity, stand: &Stand, record: &FoundRecord) -> bool {
+    fn stands_of(&self, objects: Vec<Object>) -> Vec<(Object, Stand)> {
+        let with_stand = |object: Object| {
+            let stand = self.stand(&object);
+            (object, stand)
+        };
+        objects.into_iter().map(with_stand).collect()
+    }
+
+    /// Whether another key that differs by case alone has the external id.
+    fn is_taken(&self, identity: &Identity, found: &[(Object, Stand)]) -> bool {
+        let wanted = external_id(&identity.key);
+        let is_other = |shown: &String| *shown != wanted && shown.to_lowercase() == wanted.to_lowercase();
+        found.iter().any(|(_, stand)| stand.external_id.as_ref().is_some_and(is_other))
+    }
+
+    /// The object as a record where it stands for this: it carries its key, or it is nobody's and says nothing else.
+    fn meant(&self, identity: &Identity, object: &Object, stand: &Stand) -> Option<FoundRecord> {
         if stand.estate.is_some() {
-            return stand.key.as_ref() == Some(&identity.key);
+            return (stand.key.as_ref() == Some(&identity.key)).then(|| self.record(object, stand));
         }
+        // Its type may be that of several kinds: what it says is taken as a record of the kind that is asked about.
+        let record = self.record_of(object, stand, Some(identity.kind));
         if identity.record.as_ref() == Some(&record.id) {
-            return true;
+            return Some(record);
         }
-        let shown = |attribute: &str| record.fields.get(attribute).and_then(|value| value.as_str());
-        shown(NATIVE_ID).is_some_and(|native_id| says_the_same(identity, native_id, shown(ACCOUNT_ID), shown(REGION)))
-            && self.mapping.sheet().kinds_of(&stand.class).any(|kind| kind == identity.kind)
+        let shown = |attribute: &str| self.text(object, &stand.class, attribute);
+        let says_so = shown(NATIVE_ID).is_some_and(|native_id| says_the_same(identity, native_id, shown(ACCOUNT_ID), shown(REGION)))
+            && self.mapping.sheet().kinds_of(&stand.class).any(|kind| kind == identity.kind);
+        says_so.then_some(record)
     }
 
     /// Where objects stand, as a search shows it.
@@ -262,6 +287,16 @@ impl Reader<'_> {
         }
         Ok(stands)
     }
+}
+
+/// How many of these are asked about at once.
+fn chunk_size(identities: &[Identity]) -> usize {
+    let length = |identity: &Identity| identity.key.as_str().len() + identity.native_id.len();
+    let within = identities.iter().scan(0, |sum, identity| {
+        *sum += length(identity);
+        Some(*sum)
+    });
+    within.take(LISTED_MAX).take_while(|sum| *sum <= QUERY_BYTES_MAX).count().max(1)
 }
 
 /// Whether a text can be the id of an object: in a query anything else would be a mistake in it.

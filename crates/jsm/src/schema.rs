@@ -1,6 +1,6 @@
 //! The schema's types, attributes and statuses with the ids that they have on the site.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::Deserialize;
 
@@ -31,6 +31,9 @@ pub(crate) struct RawType {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) parent_object_type_id: Option<Id>,
+    /// Whether what lies below it has its attributes as well.
+    #[serde(default)]
+    pub(crate) inherited: Option<bool>,
 }
 
 /// An attribute as the schema lists it.
@@ -48,6 +51,15 @@ pub(crate) struct RawAttribute {
     pub(crate) default_type: Option<DefaultType>,
     #[serde(default)]
     pub(crate) unique_attribute: bool,
+    /// The most values; -1 for any number.
+    #[serde(default)]
+    pub(crate) maximum_cardinality: Option<i64>,
+    /// Type of the objects that it refers to.
+    #[serde(default)]
+    pub(crate) reference_object_type_id: Option<Id>,
+    /// Of a status the ids of those that it takes, any where there are none; of a user the groups.
+    #[serde(default)]
+    pub(crate) type_value_multi: Option<Vec<Id>>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -86,6 +98,8 @@ pub(crate) struct Schema {
 pub(crate) struct ObjectType {
     pub(crate) id: String,
     pub(crate) parent: Option<String>,
+    /// Whether what lies below it has its attributes as well.
+    passes_on: bool,
     /// By name.
     pub(crate) attributes: BTreeMap<String, Attribute>,
 }
@@ -96,6 +110,12 @@ pub(crate) struct Attribute {
     pub(crate) id: String,
     pub(crate) form: Form,
     pub(crate) is_unique: bool,
+    /// Whether it takes any number of values.
+    pub(crate) takes_many: bool,
+    /// Id of the type of the objects that it refers to.
+    pub(crate) refers_to: Option<String>,
+    /// Ids of the statuses that it takes; any where there are none.
+    pub(crate) statuses: BTreeSet<String>,
 }
 
 /// What an attribute holds, in the API's numbers.
@@ -113,6 +133,7 @@ impl Schema {
     pub(crate) fn new(id: String, types: &[RawType], attributes: Vec<RawAttribute>, statuses: Vec<StatusType>) -> Self {
         let parents: HashMap<&str, &str> =
             types.iter().filter_map(|own| Some((own.id.0.as_str(), own.parent_object_type_id.as_ref()?.0.as_str()))).collect();
+        let passes_on: HashSet<&str> = types.iter().filter(|own| own.inherited != Some(false)).map(|own| own.id.0.as_str()).collect();
         let mut by_type: HashMap<String, BTreeMap<String, Attribute>> = HashMap::new();
         for raw in attributes {
             let Some(of) = &raw.object_type else { continue };
@@ -120,6 +141,9 @@ impl Schema {
                 id: raw.id.0,
                 form: Form { sort: raw.sort, plain: raw.default_type.map(|plain| plain.id).filter(|plain| *plain >= 0) },
                 is_unique: raw.unique_attribute,
+                takes_many: raw.maximum_cardinality.is_none_or(|most| most < 0),
+                refers_to: raw.reference_object_type_id.map(|id| id.0),
+                statuses: raw.type_value_multi.into_iter().flatten().map(|id| id.0).collect(),
             };
             by_type.entry(of.id.0.clone()).or_default().insert(raw.name, attribute);
         }
@@ -129,7 +153,7 @@ impl Schema {
             let mut at = id;
             // A circle of parents would be the site's own defect, and must not become ours.
             for _ in 0..types.len() {
-                let Some(parent) = parents.get(at) else { break };
+                let Some(parent) = parents.get(at).filter(|parent| passes_on.contains(*parent)) else { break };
                 for (name, attribute) in own(parent) {
                     all.entry(name).or_insert(attribute);
                 }
@@ -139,7 +163,8 @@ impl Schema {
         };
         let typed = |raw: &RawType| {
             let parent = raw.parent_object_type_id.as_ref().map(|parent| parent.0.clone());
-            (raw.name.clone(), ObjectType { id: raw.id.0.clone(), parent, attributes: with_inherited(&raw.id.0) })
+            let passes_on = passes_on.contains(raw.id.0.as_str());
+            (raw.name.clone(), ObjectType { id: raw.id.0.clone(), parent, passes_on, attributes: with_inherited(&raw.id.0) })
         };
         Self {
             id,
@@ -147,6 +172,24 @@ impl Schema {
             names: types.iter().map(|raw| (raw.id.0.clone(), raw.name.clone())).collect(),
             statuses: statuses.into_iter().map(|status| (status.name, status.id.0)).collect(),
         }
+    }
+
+    /// The types above one, from the nearest on, which is told by id.
+    fn above<'s>(&'s self, id: &'s str) -> impl Iterator<Item = &'s ObjectType> {
+        let by_id = |id: &str| self.types.values().find(|own| own.id == id);
+        let above = move |own: &&ObjectType| by_id(own.parent.as_deref()?);
+        // As in a circle of parents there is no end, none has more than there are types.
+        std::iter::successors(by_id(id), above).skip(1).take(self.types.len())
+    }
+
+    /// Whether a type is another one, or lies below it; both by id.
+    pub(crate) fn lies_in(&self, id: &str, other: &str) -> bool {
+        id == other || self.above(id).any(|own| own.id == other)
+    }
+
+    /// Whether a type has the attributes of another one above it; both by id.
+    pub(crate) fn inherits(&self, id: &str, other: &str) -> bool {
+        self.above(id).take_while(|own| own.passes_on).any(|own| own.id == other)
     }
 
     /// The name of a type.

@@ -65,11 +65,17 @@ fn check_product(auth: &Node, node: &Node, name: &str, report: &mut Report) {
     }
 }
 
-/// A type beside a reference would say the same thing twice.
+/// A type beside a reference would say the same thing twice, and another spelling of a standard attribute would be a second one that the site refuses.
 fn check_fields(node: &Node, name: &str, report: &mut Report) {
+    let mapping = Mapping::standard().ok();
+    let names = mapping.as_ref().map(Mapping::names).unwrap_or_default();
     let mappings = node.get("mapping").map_or(&[][..], Node::entries);
     let fields = mappings.iter().filter_map(|entry| Some((&entry.key, entry.node.get("fields")?)));
     for (kind, field) in fields.flat_map(|(kind, fields)| fields.entries().iter().map(move |field| (kind, field))) {
+        if let Some(usual) = names.iter().find(|usual| **usual != field.key && usual.eq_ignore_ascii_case(&field.key)) {
+            let text = format!("`targets.{name}.mapping.{kind}.fields.{}`: Assets tells no attributes apart by case", field.key);
+            report.error(field.key_span, text).help(format!("write `{usual}`"));
+        }
         if is_meant(&field.node, "type")
             && let Some(entry) = field.node.entry("reference").filter(|entry| entry.node.value != Value::Null)
         {

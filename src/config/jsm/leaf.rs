@@ -69,11 +69,12 @@ impl Leaf for AssetsAttribute {
     const PATTERN: Option<&'static str> = Some(r"\S");
 
     fn parse(text: &str) -> Result<Self, Problem> {
-        if text == "Lifecycle" {
+        if text.eq_ignore_ascii_case("Lifecycle") {
             let problem = Problem::new("attribute `Lifecycle` cannot be mapped: it says where a resource stands in its life");
             return Err(problem.help("set the names of its statuses under `statuses`"));
         }
-        if RESERVED.contains(&text) {
+        // Assets tells no attributes apart by case.
+        if RESERVED.iter().any(|name| name.eq_ignore_ascii_case(text)) {
             let problem = Problem::new(format!("attribute {} cannot be mapped", quote(text)));
             return Err(problem.help("Dewpoint or Assets fills it"));
         }

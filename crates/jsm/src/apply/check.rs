@@ -1,18 +1,20 @@
 //! Whether a write's records are as it takes them to be.
 
-use std::collections::HashMap;
-
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{Addressed, Operation, RecordId, TargetError, Write};
 use dewpoint_target_kit::{Carried, check};
 
-use super::Batch;
+use super::{Batch, Ground};
 use crate::reading::Stand;
 
 impl Batch<'_> {
-    /// Refuses a write whose record is there and is not the one meant, or is not there and has to be.
-    pub(super) fn check(&self, write: &Write, stands: &HashMap<String, Stand>) -> Result<(), TargetError> {
-        let carried = |record: &RecordId| stands.get(&record.0).map(Stand::carried);
+    /// Refuses a write whose record is there and is not the one meant, or is not there and has to be. `read` is the object that was just read, by id, and
+    /// where it stands if it is there; of the others counts what was known when the batch began.
+    pub(super) fn check(&self, write: &Write, read: Option<(&str, Option<&Stand>)>, ground: &Ground) -> Result<(), TargetError> {
+        let carried = |record: &RecordId| match read {
+            Some((id, stand)) if id == record.0 => stand.map(Stand::carried),
+            _ => ground.stands.get(&record.0).map(Stand::carried),
+        };
         check(write, self.sending.estate, "object", carried).map_err(|why| self.reader.api.assets.rejected(why))
     }
 

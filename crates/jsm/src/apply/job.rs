@@ -1,8 +1,8 @@
 //! What is done with one object by one request.
 
-use dewpoint_core::model::Key;
+use std::collections::BTreeMap;
 
-use super::Inbound;
+use dewpoint_core::model::Key;
 
 /// An object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,12 +24,16 @@ pub(super) enum Change {
     Relate(usize, On),
     /// Has it refer to another no more.
     Unrelate(usize, String),
+    /// Has it refer to none of these any more, which writes retired, by their ids.
+    Forget(BTreeMap<String, usize>),
 }
 
 impl Change {
-    pub(super) const fn number(&self) -> usize {
+    /// The writes that it is part of.
+    pub(super) fn numbers(&self) -> Vec<usize> {
         match self {
-            Self::Write(number) | Self::Purge(number) | Self::Relate(number, _) | Self::Unrelate(number, _) => *number,
+            Self::Write(number) | Self::Purge(number) | Self::Relate(number, _) | Self::Unrelate(number, _) => vec![*number],
+            Self::Forget(retired) => retired.values().copied().collect(),
         }
     }
 }
@@ -38,22 +42,16 @@ impl Change {
 pub(super) struct Job {
     pub(super) on: On,
     pub(super) changes: Vec<Change>,
-    /// References to records that are retired, which it gives up.
-    pub(super) inbound: Option<Inbound>,
 }
 
 impl Job {
     pub(super) fn new(on: On, change: Change) -> Self {
-        Self { on, changes: vec![change], inbound: None }
-    }
-
-    pub(super) fn forgetting(id: String, inbound: Inbound) -> Self {
-        Self { on: On::Standing(id), changes: Vec::new(), inbound: Some(inbound) }
+        Self { on, changes: vec![change] }
     }
 
     /// Whether it changes nothing but what the object refers to.
     pub(super) fn is_of_edges(&self) -> bool {
-        self.inbound.is_none() && self.changes.iter().all(|change| matches!(change, Change::Relate(..) | Change::Unrelate(..)))
+        self.changes.iter().all(|change| !matches!(change, Change::Write(_) | Change::Purge(_)))
     }
 
     /// What has to be done with before it: itself, and new objects that it refers to.

@@ -8,11 +8,11 @@ mod job;
 mod send;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use dewpoint_core::model::Key;
+use dewpoint_core::model::{EdgeId, Key};
 use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, Side, TargetError, Write};
 use futures::StreamExt as _;
 
@@ -29,6 +29,9 @@ const AT_ONCE: usize = 4;
 /// Objects in a row for which no answer may come, before the others are left for another time.
 const SILENCES_MAX: u32 = 3;
 
+/// How long before the end of a batch the last object is begun with.
+const LAST_START: Duration = Duration::from_secs(2);
+
 /// How a batch goes: whether there is any sense in going on.
 #[derive(Default)]
 struct Course(Mutex<Going>);
@@ -37,7 +40,6 @@ struct Course(Mutex<Going>);
 struct Going {
     halted: Option<TargetError>,
     silences: u32,
-    has_done_any: bool,
 }
 
 impl Course {
@@ -49,26 +51,29 @@ impl Course {
         self.going().halted.clone()
     }
 
-    fn has_done_any(&self) -> bool {
-        self.going().has_done_any
+    fn halt(&self, error: &TargetError) {
+        self.going().halted.get_or_insert_with(|| error.clone());
     }
 
+    /// Takes down how it went with an object: by the first of its answers that says something.
     fn note(&self, done: &Done) {
-        let mut going = self.going();
-        for (_, answer) in &done.answers {
-            match answer {
-                Ok(_) => (going.silences, going.has_done_any) = (0, true),
-                // What is refused may be its own fault.
-                Err(TargetError::Rejected { .. }) => (going.silences, going.has_done_any) = (0, true),
-                Err(TargetError::Abandoned { .. }) => {}
-                Err(error @ TargetError::Unreachable { .. }) => {
+        let mut answers =
+            done.answers.iter().map(|(_, answer)| answer).filter(|answer| !matches!(answer, Err(TargetError::Abandoned { .. })));
+        match answers.next() {
+            None => {}
+            // What is refused may be its own fault, or that of its type.
+            Some(Ok(_) | Err(TargetError::Rejected { .. } | TargetError::Forbidden { .. })) => self.going().silences = 0,
+            Some(Err(error @ TargetError::Unreachable { .. })) => {
+                let silences = {
+                    let mut going = self.going();
                     going.silences += 1;
-                    if going.silences >= SILENCES_MAX {
-                        going.halted.get_or_insert_with(|| error.clone());
-                    }
+                    going.silences
+                };
+                if silences >= SILENCES_MAX {
+                    self.halt(error);
                 }
-                Err(error) => drop(going.halted.get_or_insert_with(|| error.clone())),
             }
+            Some(Err(error)) => self.halt(error),
         }
     }
 }
@@ -93,25 +98,66 @@ struct Ground {
     stands: HashMap<String, Stand>,
     /// Objects that this batch made, or found made.
     made: HashMap<Key, String>,
+    /// Objects that this batch wrote to: they stand as it left them.
+    written: HashSet<String>,
+}
+
+/// Answers as they come in, one place for each write.
+struct Answers(Vec<Option<Answer>>);
+
+impl Answers {
+    fn put(&mut self, number: usize, answer: Answer) {
+        if let Some(slot) = self.0.get_mut(number)
+            // What failed in one part failed.
+            && !matches!(slot, Some(Err(_)))
+        {
+            *slot = Some(answer);
+        }
+    }
+
+    fn is_done(&self, number: usize) -> bool {
+        matches!(self.0.get(number), Some(Some(Ok(_))))
+    }
 }
 
 impl Batch<'_> {
     /// Sends all writes, and gives one answer to each.
     pub(crate) async fn send(&self) -> Result<Vec<Answer>, TargetError> {
-        let mut ground = Ground { stands: self.look().await?, made: HashMap::new() };
+        let mut ground = Ground { stands: self.look().await?, ..Ground::default() };
         self.resolver.resolve(&self.reader, self.texts()).await?;
-        let mut answers: Vec<Option<Answer>> = self.writes.iter().map(|write| self.check(write, &ground.stands).err().map(Err)).collect();
-        let inbound = self.inbound(&answers, &ground.stands).await?;
-        let mut jobs = self.jobs(&answers, inbound);
+        let mut answers = Answers(self.writes.iter().map(|_| None).collect());
         let course = Course::default();
+        self.run(self.jobs(), &mut ground, &mut answers, &course).await;
+        let retired = self.retired(&answers);
+        match self.inbound(&retired).await {
+            Ok(jobs) => self.run(jobs, &mut ground, &mut answers, &course).await,
+            Err(error) => retired.values().for_each(|number| answers.put(*number, Err(self.put_off(&error)))),
+        }
+        let Answers(answers) = answers;
+        // Where nothing was done, whoever sends the next batch has to know why.
+        let has_done_any = answers.iter().flatten().any(|answer| matches!(answer, Ok(_) | Err(TargetError::Rejected { .. })));
+        let first =
+            course.halted().or_else(|| answers.iter().flatten().find_map(|answer| answer.as_ref().err().filter(is_of_all).cloned()));
+        if let Some(error) = first.filter(|_| !has_done_any) {
+            return Err(error);
+        }
+        let left_out = || Err(self.reader.api.assets.unreachable("apply", "it was not sent"));
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
+    }
+
+    /// Does all of it, in waves of what does not wait for one another.
+    async fn run(&self, mut jobs: Vec<Job>, ground: &mut Ground, answers: &mut Answers, course: &Course) {
         while !jobs.is_empty() {
             let wave = next_wave(&mut jobs);
             let sent = {
-                let (ground, course) = (&ground, &course);
+                let known = &*ground;
                 let sent = wave.into_iter().map(|job| async move {
+                    if self.sending.deadline.saturating_duration_since(Instant::now()) < LAST_START {
+                        course.halt(&self.later());
+                    }
                     let done = match course.halted() {
                         Some(error) => self.not_sent(&job, &error),
-                        None => self.job(&job, ground).await,
+                        None => self.job(&job, known).await,
                     };
                     course.note(&done);
                     (job, done)
@@ -123,67 +169,79 @@ impl Batch<'_> {
                     if let On::New(key) = &job.on {
                         ground.made.insert(key.clone(), id.clone());
                     }
+                    ground.written.insert(id.clone());
                     ground.stands.insert(id, stand);
                 }
                 for (number, answer) in done.answers {
-                    if let Some(slot) = answers.get_mut(number)
-                        // What failed in one part failed.
-                        && !matches!(slot, Some(Err(_)))
-                    {
-                        *slot = Some(answer);
-                    }
+                    answers.put(number, answer);
                 }
             }
         }
-        // Where nothing was done, whoever sends the next batch has to know why.
-        if let Some(error) = course.halted().filter(|_| !course.has_done_any()) {
-            return Err(error);
-        }
-        let left_out = || Err(self.reader.api.assets.unreachable("apply", "it was not sent"));
-        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
     }
 
-    /// Where the objects stand that writes speak of.
+    /// That the time of this batch is over, and the rest is to be sent again at once.
+    fn later(&self) -> TargetError {
+        TargetError::Busy { target: self.reader.api.assets.target().clone(), seconds: 0 }
+    }
+
+    /// Where the objects stand that writes speak of, but for those that are read by themselves when their turn comes.
     async fn look(&self) -> Result<HashMap<String, Stand>, TargetError> {
         let api = self.reader.api;
-        let (mut stands, mut asked, mut held) = (HashMap::new(), BTreeSet::new(), BTreeSet::new());
-        for write in self.writes {
-            for (addressed, holds) in addressed(write, self.reader.mapping) {
-                let id = &addressed.record.0;
-                if let Some(stand) = self.book.stand(api.assets.clock(), self.lag, id) {
-                    stands.insert(id.clone(), stand);
-                } else if holds {
-                    held.insert(id.clone());
-                } else {
-                    asked.insert(id.clone());
-                }
+        let (mut stands, mut asked) = (HashMap::new(), BTreeSet::new());
+        let looked_at = || self.writes.iter().flat_map(|write| self.addressed(write).into_iter().map(move |addressed| (write, addressed)));
+        for (_, addressed) in looked_at() {
+            let id = &addressed.record.0;
+            match self.book.stand(api.assets.clock(), self.lag, id) {
+                Some(stand) => drop(stands.insert(id.clone(), stand)),
+                None => drop(asked.insert(id.clone())),
             }
         }
-        let asked: BTreeSet<String> = asked.difference(&held).cloned().collect();
         let mut found = self.reader.stands(&asked).await?;
-        // A search may show an older state, or nothing yet. What is about to be refused for it, or to be written as a whole, is looked at itself.
-        for write in self.writes {
-            for (addressed, _) in addressed(write, self.reader.mapping) {
-                let fits = found.get(&addressed.record.0).is_some_and(|stand| self.fits(write, addressed, stand));
-                if !fits && !stands.contains_key(&addressed.record.0) {
-                    held.insert(addressed.record.0.clone());
-                }
+        // A search may show an older state, or nothing yet. What is about to be refused for it is looked at itself.
+        let mut odd = BTreeSet::new();
+        for (write, addressed) in looked_at() {
+            let id = &addressed.record.0;
+            let fits = found.get(id).is_some_and(|stand| self.fits(write, addressed, stand));
+            if !fits && !stands.contains_key(id) {
+                odd.insert(id.clone());
             }
         }
-        let held: Vec<String> = held.into_iter().filter(|id| crate::reading::is_id(id)).collect();
-        let objects = held.into_iter().map(|id| async move {
-            let object = api.object(&id).await;
-            (id, object)
+        let objects = odd.into_iter().map(|id| async move {
+            let stand = self.read(&id).await;
+            (id, stand)
         });
         let objects: Vec<_> = futures::stream::iter(objects).buffer_unordered(AT_ONCE).collect().await;
-        for (id, object) in objects {
-            match object? {
-                Some(object) => drop(found.insert(id, self.reader.stand(&object))),
+        for (id, stand) in objects {
+            match stand? {
+                Some(stand) => drop(found.insert(id, stand)),
                 None => drop(found.remove(&id)),
             }
         }
         stands.extend(found);
         Ok(stands)
+    }
+
+    /// Where an object stands now.
+    async fn read(&self, id: &str) -> Result<Option<Stand>, TargetError> {
+        if !crate::reading::is_id(id) {
+            return Ok(None);
+        }
+        Ok(self.reader.api.object(id).await?.map(|object| self.reader.stand(&object)))
+    }
+
+    /// The records that a write speaks of, that stand there, and that are not read by themselves when its turn comes.
+    fn addressed<'w>(&self, write: &'w Write) -> Vec<&'w Addressed> {
+        let kept = |edge: &EdgeId, to_kind| self.reader.mapping.edge(edge.relation, write.kind, to_kind).map(|held| held.side);
+        match &write.operation {
+            Operation::Create { .. } => Vec::new(),
+            _ if reads_first(&write.operation) => Vec::new(),
+            Operation::Update { record, .. } | Operation::Purge { record } => vec![record],
+            Operation::Relate { edge, from, to, to_kind, .. } => {
+                let other = if kept(edge, *to_kind) == Some(Side::From) { to } else { from };
+                other.standing().into_iter().collect()
+            }
+            Operation::Unrelate { edge, from, to, to_kind } => vec![if kept(edge, *to_kind) == Some(Side::From) { to } else { from }],
+        }
     }
 
     /// Texts that stand for users, groups and objects.
@@ -202,69 +260,57 @@ impl Batch<'_> {
         texts
     }
 
-    /// The objects that refer to records that are retired, with these: no search is sure to show all of them, so what was written a moment ago is looked at as well.
-    async fn inbound(&self, answers: &[Option<Answer>], stands: &HashMap<String, Stand>) -> Result<Vec<(String, Inbound)>, TargetError> {
-        let mut retired: BTreeMap<&str, usize> = BTreeMap::new();
+    /// The records that were retired, by id.
+    fn retired(&self, answers: &Answers) -> BTreeMap<String, usize> {
+        let mut retired = BTreeMap::new();
         for (number, write) in self.writes.iter().enumerate() {
-            let is_refused = answers.get(number).is_some_and(Option::is_some);
             if let Operation::Update { record, retired: Some(true), .. } = &write.operation
-                && !is_refused
-                && stands.contains_key(&record.record.0)
+                && answers.is_done(number)
             {
-                retired.insert(&record.record.0, number);
+                retired.insert(record.record.0.clone(), number);
             }
         }
-        if retired.is_empty() {
+        retired
+    }
+
+    /// What is to be done with objects that we related to records that were retired: no search is sure to show all of them, so what was written a moment ago
+    /// counts as well.
+    async fn inbound(&self, retired: &BTreeMap<String, usize>) -> Result<Vec<Job>, TargetError> {
+        let ids: Vec<&str> = retired.keys().map(String::as_str).collect();
+        if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let api = self.reader.api;
-        let ids: Vec<&str> = retired.keys().copied().collect();
-        let mut holders: BTreeSet<String> = self.book.leading_to(&ids.iter().copied().collect()).into_iter().collect();
+        let mut holders: BTreeMap<String, Stand> = self.book.leading_to(&ids.iter().copied().collect()).into_iter().collect();
         for chunk in ids.chunks(crate::aql::LISTED_MAX) {
             let query = format!(
                 "objectSchemaId = {} AND object HAVING outboundReferences({})",
                 self.reader.schema.id,
                 crate::aql::of_ids(chunk.iter().copied())
             );
-            holders.extend(api.search(&query).await?.into_iter().map(|object| object.id.0));
-        }
-        let mut inbound = Vec::new();
-        for id in holders {
-            let stand = match self.book.stand(api.assets.clock(), self.lag, &id) {
-                Some(stand) => stand,
-                None => match api.object(&id).await? {
-                    Some(object) => self.reader.stand(&object),
-                    None => continue,
-                },
-            };
-            if stand.estate.as_ref() != Some(self.sending.estate) {
-                continue;
-            }
-            let Some(data) = &stand.data else { continue };
-            let mut removed = Vec::new();
-            for (relation, others) in &data.edges {
-                for other in others {
-                    if let Some(number) = retired.get(other.as_str()) {
-                        removed.push((relation.clone(), other.clone(), *number));
-                    }
-                }
-            }
-            if !removed.is_empty() {
-                inbound.push((id, Inbound { stand, removed }));
+            for object in self.reader.api.search(&query).await? {
+                let stand = self.reader.stand(&object);
+                holders.insert(object.id.0, stand);
             }
         }
-        Ok(inbound)
+        let mut jobs = Vec::new();
+        for (id, stand) in holders {
+            let is_others = stand.estate.is_some_and(|estate| estate != *self.sending.estate);
+            let referred: BTreeSet<&String> = stand.references.values().flatten().collect();
+            let lost: BTreeMap<String, usize> =
+                referred.into_iter().filter_map(|other| Some((other.clone(), *retired.get(other)?))).collect();
+            if !is_others && !lost.is_empty() {
+                jobs.push(Job::new(On::Standing(id), Change::Forget(lost)));
+            }
+        }
+        Ok(jobs)
     }
 
     /// What is to be done with each object, in order.
-    fn jobs(&self, answers: &[Option<Answer>], inbound: Vec<(String, Inbound)>) -> Vec<Job> {
-        let mut jobs: Vec<Job> = inbound.into_iter().map(|(id, inbound)| Job::forgetting(id, inbound)).collect();
+    fn jobs(&self) -> Vec<Job> {
+        let mut jobs: Vec<Job> = Vec::new();
         // Where in the list a new object is made.
         let mut makes: HashMap<&Key, usize> = HashMap::new();
         for (number, write) in self.writes.iter().enumerate() {
-            if answers.get(number).is_some_and(Option::is_some) {
-                continue;
-            }
             match &write.operation {
                 Operation::Create { .. } => {
                     makes.insert(&write.key, jobs.len());
@@ -314,36 +360,27 @@ impl Batch<'_> {
     }
 }
 
-/// An object that refers to records that are retired.
-pub(crate) struct Inbound {
-    stand: Stand,
-    /// Type of the edge, the record, and the number of the write that retires it.
-    removed: Vec<(String, String, usize)>,
+/// Whether a write to an object wants it read right before: what people made of it since the last look must not be undone.
+const fn reads_first(operation: &Operation) -> bool {
+    match operation {
+        Operation::Purge { .. } => true,
+        Operation::Update { retired, take_over, .. } => matches!(retired, Some(true)) || *take_over,
+        Operation::Create { .. } | Operation::Relate { .. } | Operation::Unrelate { .. } => false,
+    }
+}
+
+/// Whether an error is about whoever asks, and not about a record.
+fn is_of_all(error: &&TargetError) -> bool {
+    matches!(
+        error,
+        TargetError::Credentials { .. } | TargetError::Forbidden { .. } | TargetError::Unusable { .. } | TargetError::Busy { .. }
+    )
 }
 
 fn on(end: &End) -> On {
     match end {
         End::Stands(addressed) => On::Standing(addressed.record.0.clone()),
         End::Made(key) => On::New(key.clone()),
-    }
-}
-
-/// The records that a write speaks of and that stand there, and whether the write changes what they refer to.
-fn addressed<'w>(write: &'w Write, mapping: &crate::mapping::Mapping) -> Vec<(&'w Addressed, bool)> {
-    let sides = |edge: &dewpoint_core::model::EdgeId, to_kind| mapping.edge(edge.relation, write.kind, to_kind).map(|held| held.side);
-    match &write.operation {
-        Operation::Create { .. } => Vec::new(),
-        Operation::Update { record, retired, .. } => vec![(record, *retired == Some(true))],
-        Operation::Purge { record } => vec![(record, false)],
-        Operation::Relate { edge, from, to, to_kind, .. } => {
-            let side = sides(edge, *to_kind);
-            let ends = [(from, Side::From), (to, Side::To)];
-            ends.into_iter().filter_map(|(end, own)| Some((end.standing()?, side == Some(own)))).collect()
-        }
-        Operation::Unrelate { edge, from, to, to_kind } => {
-            let side = sides(edge, *to_kind);
-            vec![(from, side == Some(Side::From)), (to, side == Some(Side::To))]
-        }
     }
 }
 

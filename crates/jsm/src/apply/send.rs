@@ -8,11 +8,10 @@ use dewpoint_core::target::{Operation, TargetError, Write};
 
 use super::job::{Change, Job, On};
 use super::values::Draft;
-use super::{Answer, Batch, Ground, Inbound, delivered};
+use super::{Answer, Batch, Ground, delivered};
 use crate::api::WriteFailure;
-use crate::external_id::external_id;
-use crate::mapping::EXTERNAL_ID;
-use crate::object::Data;
+use crate::external_id::{distinct_id, external_id};
+use crate::mapping::{EXTERNAL_ID, LIFECYCLE};
 use crate::reading::Stand;
 
 /// What came of a job.
@@ -30,102 +29,166 @@ const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
 /// What became of a create that had no answer, or was refused since there is one of its key.
 enum Sought {
+    /// It is there.
     Ours(String, Box<Stand>),
     NotOurs(String),
+    /// An object has the external id of another key, which differs by case alone.
+    Another(String),
     NotShown,
+}
+
+/// What came of a create.
+enum Made {
+    New(String),
+    /// It was there before.
+    Stands(String, Box<Stand>),
 }
 
 impl Batch<'_> {
     /// Does what is to be done with one object.
     pub(super) async fn job(&self, job: &Job, ground: &Ground) -> Done {
-        if let Some(inbound) = &job.inbound {
-            return self.forget(&job.on, inbound).await;
-        }
         match self.changes(job, ground).await {
             Ok(done) => done,
-            Err(error) => Done { answers: job.changes.iter().map(|change| (change.number(), Err(error.clone()))).collect(), stand: None },
-        }
-    }
-
-    /// Gives up references to records that are being retired.
-    async fn forget(&self, on: &On, Inbound { stand, removed }: &Inbound) -> Done {
-        let On::Standing(id) = on else { return Done { answers: Vec::new(), stand: None } };
-        let mut draft = Draft::of(stand.clone());
-        for (relation, other, _) in removed {
-            self.take_edge(&mut draft, relation, other);
-        }
-        match self.change(id, &mut draft).await {
-            Ok(()) => Done { answers: Vec::new(), stand: Some((id.clone(), draft.stand)) },
-            Err(error) => Done { answers: removed.iter().map(|(.., number)| (*number, Err(error.clone()))).collect(), stand: None },
+            Err(error) => self.failed(job, &error),
         }
     }
 
     async fn changes(&self, job: &Job, ground: &Ground) -> Result<Done, TargetError> {
-        let write = |number: usize| self.writes.get(number).map(|write| &write.operation).zip(self.writes.get(number));
-        let standing = match &job.on {
+        let mut standing = match &job.on {
             On::Standing(id) => Some(id.clone()),
             On::New(key) => ground.made.get(key).cloned(),
         };
-        if let Some(Change::Purge(number)) = job.changes.first() {
-            return self.purge(*number, standing.as_deref()).await;
+        // What is kept as a whole is never written from an older state.
+        let (mut stand, mut is_fresh) = match &standing {
+            Some(id) if ground.written.contains(id) => (ground.stands.get(id).cloned(), true),
+            Some(id) if self.reads_first(job) => (self.read(id).await?, true),
+            Some(id) => (ground.stands.get(id).cloned(), false),
+            None => (None, true),
+        };
+        loop {
+            let read = standing.as_deref().map(|id| (id, stand.as_ref()));
+            let (mut changes, mut answers) = (Vec::new(), Vec::new());
+            for change in &job.changes {
+                match self.check_change(change, read, ground) {
+                    Ok(()) => changes.push(change),
+                    Err(error) => answers.extend(change.numbers().into_iter().map(|number| (number, Err(error.clone())))),
+                }
+            }
+            if changes.is_empty() {
+                return Ok(Done { answers, stand: None });
+            }
+            if let [Change::Purge(number)] = changes.as_slice() {
+                let id = standing.as_deref().filter(|_| stand.is_some());
+                return self.purge(*number, id).await;
+            }
+            let creates = changes.iter().find_map(|change| self.create_of(change));
+            let mut draft = match (&stand, creates) {
+                (Some(stand), _) => Draft::of(stand.clone()),
+                (None, Some((class, _))) => Draft::of(Stand::of_nobody(class.clone())),
+                (None, None) => return Ok(self.without_object(&changes, answers)),
+            };
+            let mut put = Vec::new();
+            for change in changes {
+                match self.put_change(&mut draft, change, ground) {
+                    Ok(()) => put.push(change),
+                    Err(error) if matches!(change, Change::Write(_)) => return Err(error),
+                    Err(error) => answers.extend(change.numbers().into_iter().map(|number| (number, Err(error.clone())))),
+                }
+            }
+            let id = match (&standing, creates) {
+                (Some(id), _) => {
+                    if draft.rewrites() && !is_fresh {
+                        (stand, is_fresh) = (self.read(id).await?, true);
+                        continue;
+                    }
+                    if !(job.is_of_edges() && draft.is_idle()) {
+                        self.change(id, &mut draft).await?;
+                    }
+                    id.clone()
+                }
+                (None, Some((_, write))) => match self.make(&write.key, &mut draft).await? {
+                    Made::New(id) => id,
+                    Made::Stands(id, found) => {
+                        (standing, stand, is_fresh) = (Some(id), Some(*found), true);
+                        continue;
+                    }
+                },
+                (None, None) => return Ok(self.without_object(&put, answers)),
+            };
+            for change in put {
+                for number in change.numbers() {
+                    if let Some(answer) = self.answer(change, number, &id, &draft, ground) {
+                        answers.push((number, answer));
+                    }
+                }
+            }
+            return Ok(Done { answers, stand: Some((id, draft.stand)) });
         }
-        let creates = job.changes.iter().find_map(|change| match change {
-            Change::Write(number) => match write(*number) {
-                Some((Operation::Create { class, fields, .. }, write)) => Some((class, fields, write)),
-                _ => None,
-            },
+    }
+
+    /// Whether an object is read before anything is done with it.
+    fn reads_first(&self, job: &Job) -> bool {
+        job.changes.iter().any(|change| match change {
+            Change::Write(number) => self.writes.get(*number).is_some_and(|write| super::reads_first(&write.operation)),
+            Change::Purge(_) | Change::Relate(..) | Change::Unrelate(..) | Change::Forget(_) => true,
+        })
+    }
+
+    fn check_change(&self, change: &Change, read: Option<(&str, Option<&Stand>)>, ground: &Ground) -> Result<(), TargetError> {
+        match change {
+            // Whose it is was looked at when it was found, and is once more here.
+            Change::Forget(_) => Ok(()),
+            Change::Write(number) | Change::Purge(number) | Change::Relate(number, _) | Change::Unrelate(number, _) => {
+                self.writes.get(*number).map_or(Ok(()), |write| self.check(write, read, ground))
+            }
+        }
+    }
+
+    fn create_of(&self, change: &Change) -> Option<(&String, &Write)> {
+        let Change::Write(number) = change else { return None };
+        match self.writes.get(*number) {
+            Some(write @ Write { operation: Operation::Create { class, .. }, .. }) => Some((class, write)),
             _ => None,
-        });
-        let stand = standing.as_ref().and_then(|id| ground.stands.get(id)).cloned();
-        let mut draft = match (&stand, creates) {
-            (Some(stand), _) => Draft::of(stand.clone()),
-            (None, Some((class, ..))) => {
-                Draft::of(Stand { class: class.clone(), key: None, estate: None, data: Some(Data::default()), references: BTreeMap::new() })
-            }
-            (None, None) => return Ok(self.without_object(job)),
-        };
-        let mut answers = Vec::new();
-        for change in &job.changes {
-            if let Err(error) = self.put_change(&mut draft, change, ground) {
-                if matches!(change, Change::Write(_)) {
-                    return Err(error);
-                }
-                answers.push((change.number(), Err(error)));
-            }
         }
-        let id = match (standing, creates) {
-            (Some(id), _) => {
-                if !(job.is_of_edges() && draft.is_idle()) {
-                    self.change(&id, &mut draft).await?;
-                }
-                id
-            }
-            (None, Some((_, _, write))) => self.make(&write.key, &mut draft).await?,
-            (None, None) => return Ok(self.without_object(job)),
-        };
-        let refused: Vec<usize> = answers.iter().map(|(number, _)| *number).collect();
-        for change in job.changes.iter().filter(|change| !refused.contains(&change.number())) {
-            answers.push((change.number(), self.answer(change, &id, &draft, ground)));
-        }
-        Ok(Done { answers, stand: Some((id, draft.stand)) })
     }
 
     /// Edges of an object that was not made wait for it; what is to be taken from one that is not there is taken.
-    fn without_object(&self, job: &Job) -> Done {
-        let answer = |change: &Change| match (change, self.writes.get(change.number())) {
-            (Change::Unrelate(number, _), Some(Write { operation: Operation::Unrelate { from, .. }, .. })) => {
-                (*number, Ok(delivered(&from.record.0, "")))
+    fn without_object(&self, changes: &[&Change], mut answers: Vec<(usize, Answer)>) -> Done {
+        for change in changes {
+            match change {
+                Change::Forget(_) => {}
+                Change::Unrelate(number, _) => {
+                    if let Some(Write { operation: Operation::Unrelate { from, .. }, .. }) = self.writes.get(*number) {
+                        answers.push((*number, Ok(delivered(&from.record.0, ""))));
+                    }
+                }
+                _ => {
+                    let waits = |number| (number, Err(self.abandoned("one of its ends was not made".to_owned())));
+                    answers.extend(change.numbers().into_iter().map(waits));
+                }
             }
-            _ => (change.number(), Err(self.abandoned("one of its ends was not made".to_owned()))),
-        };
-        Done { answers: job.changes.iter().map(answer).collect(), stand: None }
+        }
+        Done { answers, stand: None }
     }
 
     /// What is left for another time, since something else went wrong.
     pub(super) fn not_sent(&self, job: &Job, error: &TargetError) -> Done {
-        let inbound = job.inbound.iter().flat_map(|inbound| inbound.removed.iter().map(|(.., number)| *number));
-        let numbers = inbound.chain(job.changes.iter().map(Change::number));
-        Done { answers: numbers.map(|number| (number, Err(self.abandoned(error.to_string())))).collect(), stand: None }
+        let left = self.put_off(error);
+        self.failed(job, &left)
+    }
+
+    fn failed(&self, job: &Job, error: &TargetError) -> Done {
+        let numbers = job.changes.iter().flat_map(Change::numbers);
+        Done { answers: numbers.map(|number| (number, Err(error.clone()))).collect(), stand: None }
+    }
+
+    /// What an error of another write means for one that was not sent.
+    pub(super) fn put_off(&self, error: &TargetError) -> TargetError {
+        match error {
+            // It is to be sent again.
+            TargetError::Busy { .. } => error.clone(),
+            _ => self.abandoned(error.to_string()),
+        }
     }
 
     fn abandoned(&self, text: String) -> TargetError {
@@ -134,22 +197,33 @@ impl Batch<'_> {
 
     /// Puts a change into the request.
     fn put_change(&self, draft: &mut Draft, change: &Change, ground: &Ground) -> Result<(), TargetError> {
-        let Some(write) = self.writes.get(change.number()) else { return Ok(()) };
-        match (&write.operation, change) {
-            (Operation::Create { fields, .. }, _) => {
-                self.put_marks(draft, write);
-                self.put_fields(draft, write, fields);
+        let operation = |number: usize| self.writes.get(number).map(|write| (write, &write.operation));
+        match change {
+            Change::Purge(_) => {}
+            Change::Forget(lost) => {
+                // Somebody else's by now.
+                if draft.stand.estate.as_ref().is_none_or(|estate| estate == self.sending.estate) {
+                    self.take_edges_to(draft, lost.keys());
+                }
             }
-            (Operation::Update { record, fields, retired, take_over, .. }, _) => {
-                if *take_over || record.carries.is_some() || draft.stand.estate.is_some() {
+            Change::Write(number) => match operation(*number) {
+                Some((write, Operation::Create { fields, .. })) => {
                     self.put_marks(draft, write);
+                    self.put_fields(draft, write, fields);
                 }
-                self.put_fields(draft, write, fields);
-                if *retired == Some(true) {
-                    self.take_all_edges(draft);
+                Some((write, Operation::Update { record, fields, retired, take_over, .. })) => {
+                    if *take_over || record.carries.is_some() || draft.stand.estate.is_some() {
+                        self.put_marks(draft, write);
+                    }
+                    self.put_fields(draft, write, fields);
+                    if *retired == Some(true) {
+                        self.take_all_edges(draft);
+                    }
                 }
-            }
-            (Operation::Relate { edge, to_kind, .. }, Change::Relate(number, other)) => {
+                _ => {}
+            },
+            Change::Relate(number, other) => {
+                let Some((write, Operation::Relate { edge, to_kind, .. })) = operation(*number) else { return Ok(()) };
                 let other = match other {
                     On::Standing(id) => id,
                     On::New(key) => {
@@ -160,18 +234,25 @@ impl Batch<'_> {
                     self.put_edge(draft, *number, held, other)?;
                 }
             }
-            (Operation::Unrelate { edge, .. }, Change::Unrelate(_, other)) => self.take_edge(draft, edge.relation.as_str(), other),
-            _ => {}
+            Change::Unrelate(number, other) => {
+                if let Some((_, Operation::Unrelate { edge, .. })) = operation(*number) {
+                    self.take_edge(draft, edge.relation.as_str(), other);
+                }
+            }
         }
         Ok(())
     }
 
-    fn answer(&self, change: &Change, id: &str, draft: &Draft, ground: &Ground) -> Answer {
-        let write = self.writes.get(change.number()).map(|write| &write.operation);
-        match (write, change) {
-            (Some(Operation::Relate { from, .. }), _) => {
-                if draft.is_refused(change.number()) {
-                    return Err(self.reader.api.assets.rejected("the site refuses this reference".to_owned()));
+    /// The answer to a write; `None` where its own object tells it.
+    fn answer(&self, change: &Change, number: usize, id: &str, draft: &Draft, ground: &Ground) -> Option<Answer> {
+        if matches!(change, Change::Forget(_)) {
+            return None;
+        }
+        let rejected = |text: String| Err(self.reader.api.assets.rejected(text));
+        Some(match self.writes.get(number).map(|write| &write.operation) {
+            Some(Operation::Relate { from, edge, .. }) => {
+                if let Some(why) = draft.refusal(number) {
+                    return Some(rejected(format!("the site refuses the reference of `{}`: {why}", edge.relation)));
                 }
                 let from = match super::on(from) {
                     On::Standing(id) => Some(id),
@@ -179,21 +260,27 @@ impl Batch<'_> {
                 };
                 Ok(delivered(from.as_deref().unwrap_or(id), &draft.class))
             }
-            (Some(Operation::Unrelate { from, .. }), _) => Ok(delivered(&from.record.0, &draft.class)),
+            Some(Operation::Unrelate { from, .. }) => Ok(delivered(&from.record.0, &draft.class)),
+            Some(Operation::Update { retired: Some(_), .. }) if draft.left.contains_key(LIFECYCLE) => {
+                // Nothing else tells whether a resource has ended.
+                let why = draft.left.get(LIFECYCLE).map(String::as_str).unwrap_or_default();
+                rejected(format!("`{LIFECYCLE}` was not written: {why}"))
+            }
             _ => {
                 let mut done = delivered(id, &draft.class);
                 done.sent.clone_from(&draft.sent);
                 done.left.clone_from(&draft.left);
                 Ok(done)
             }
-        }
+        })
     }
 
     async fn purge(&self, number: usize, id: Option<&str>) -> Result<Done, TargetError> {
-        let Some(id) = id else { return Ok(Done { answers: vec![(number, Ok(delivered("", "")))], stand: None }) };
-        self.reader.api.delete(id).await?;
-        self.wrote(id, None);
-        Ok(Done { answers: vec![(number, Ok(delivered(id, "")))], stand: None })
+        if let Some(id) = id {
+            self.reader.api.delete(id).await?;
+            self.wrote(id, None);
+        }
+        Ok(Done { answers: vec![(number, Ok(delivered(id.unwrap_or_default(), "")))], stand: None })
     }
 
     fn wrote(&self, id: &str, stand: Option<Stand>) {
@@ -204,6 +291,9 @@ impl Batch<'_> {
     async fn change(&self, id: &str, draft: &mut Draft) -> Result<(), TargetError> {
         for _ in 0..=AMENDMENTS_MAX {
             let written = self.compose(draft)?;
+            if written.is_empty() {
+                return Ok(());
+            }
             match self.reader.api.update(id, self.type_id(&draft.class)?, &written).await {
                 Ok(_) => {
                     self.wrote(id, Some(draft.stand.clone()));
@@ -225,43 +315,44 @@ impl Batch<'_> {
     }
 
     /// Makes an object, or finds the one that was made before.
-    async fn make(&self, key: &Key, draft: &mut Draft) -> Result<String, TargetError> {
+    async fn make(&self, key: &Key, draft: &mut Draft) -> Result<Made, TargetError> {
         let api = self.reader.api;
         let external = self.attribute(&draft.class, EXTERNAL_ID)?;
-        let mut is_in_doubt = false;
+        if !self.reader.schema.attribute(&draft.class, EXTERNAL_ID).is_some_and(|attribute| attribute.is_unique) {
+            let text = format!(
+                "`{EXTERNAL_ID}` of type `{}` is not unique, and nothing else keeps a repeated create from making a second object: an Assets administrator makes it unique",
+                draft.class
+            );
+            return Err(api.assets.rejected(text));
+        }
+        let (mut is_in_doubt, mut is_distinct) = (false, false);
         for _ in 0..=AMENDMENTS_MAX {
             let written = self.compose(draft)?;
             match api.create(self.type_id(&draft.class)?, &written).await {
                 Ok(id) => {
                     self.wrote(&id, Some(draft.stand.clone()));
-                    return Ok(id);
+                    return Ok(Made::New(id));
                 }
-                Err(WriteFailure::Invalid { by_attribute, .. }) if by_attribute.contains_key(&external) => {
-                    return match self.seek(key).await? {
-                        Sought::Ours(id, stand) => {
-                            draft.join(&stand);
-                            self.change(&id, draft).await?;
-                            Ok(id)
-                        }
-                        Sought::NotOurs(text) => Err(api.assets.rejected(text)),
-                        Sought::NotShown => {
-                            let text =
-                                format!("there is an object with the external id `{}`, and searches do not show it", external_id(key));
-                            Err(api.assets.unreachable("find an object", text))
-                        }
-                    };
-                }
+                Err(WriteFailure::Invalid { by_attribute, .. }) if by_attribute.contains_key(&external) => match self.seek(key).await? {
+                    Sought::Ours(id, stand) => return Ok(Made::Stands(id, stand)),
+                    Sought::Another(_) if !is_distinct => {
+                        draft.go_by_distinct_id(key);
+                        is_distinct = true;
+                    }
+                    Sought::NotOurs(text) | Sought::Another(text) => return Err(api.assets.rejected(text)),
+                    Sought::NotShown => {
+                        let text = format!("there is an object with the external id `{}`, and searches do not show it", external_id(key));
+                        return Err(api.assets.unreachable("find an object", text));
+                    }
+                },
                 Err(WriteFailure::Invalid { by_attribute, text }) => self.amend(draft, &by_attribute, &text)?,
                 Err(WriteFailure::Doubt(error)) => {
                     // It may be there, and not shown yet. A second time it is given up.
                     match self.seek(key).await? {
-                        Sought::Ours(id, stand) => {
-                            self.wrote(&id, Some(*stand));
-                            return Ok(id);
-                        }
+                        Sought::Ours(id, stand) => return Ok(Made::Stands(id, stand)),
                         Sought::NotOurs(text) => return Err(api.assets.rejected(text)),
-                        Sought::NotShown if is_in_doubt => return Err(error),
-                        Sought::NotShown => is_in_doubt = true,
+                        Sought::NotShown | Sought::Another(_) if is_in_doubt => return Err(error),
+                        Sought::NotShown | Sought::Another(_) => is_in_doubt = true,
                     }
                 }
                 Err(WriteFailure::Gone) => {
@@ -276,24 +367,32 @@ impl Batch<'_> {
     /// Looks for the object of a key, for as long as a search may not show it yet.
     async fn seek(&self, key: &Key) -> Result<Sought, TargetError> {
         let api = self.reader.api;
+        let texts = [external_id(key), distinct_id(key)];
         let query =
-            format!("objectSchemaId = {} AND {}", self.reader.schema.id, crate::aql::any_of(EXTERNAL_ID, [external_id(key).as_str()]));
+            format!("objectSchemaId = {} AND {}", self.reader.schema.id, crate::aql::any_of(EXTERNAL_ID, texts.iter().map(String::as_str)));
         let mut waited = Duration::ZERO;
         loop {
+            let mut another = None;
             for object in api.search(&query).await? {
-                let stand = self.reader.stand(&object);
-                let carries = self.reader.external_id(&object, &stand.class).is_some_and(|text| text == external_id(key));
-                if !carries {
+                let carried = self.reader.stand(&object).external_id;
+                if !carried.is_some_and(|text| texts.contains(&text)) {
+                    another = Some(object.id.0);
                     continue;
                 }
+                // A search may show an older state of it.
+                let id = object.id.0;
+                let Some(stand) = self.read(&id).await? else { continue };
                 return Ok(match &stand.estate {
-                    Some(estate) if estate == self.sending.estate => Sought::Ours(object.id.0.clone(), Box::new(stand)),
-                    Some(_) => Sought::NotOurs(format!("object {} has its external id, and carries another estate id", object.id.0)),
-                    None => Sought::NotOurs(format!("object {} has its external id, and carries no estate id", object.id.0)),
+                    Some(estate) if estate == self.sending.estate => Sought::Ours(id, Box::new(stand)),
+                    Some(_) => Sought::NotOurs(format!("object {id} has its external id, and carries another estate id")),
+                    None => Sought::NotOurs(format!("object {id} has its external id, and carries no estate id")),
                 });
             }
             if waited >= self.lag {
-                return Ok(Sought::NotShown);
+                return Ok(match another {
+                    Some(id) => Sought::Another(format!("object {id} has its external id but for case")),
+                    None => Sought::NotShown,
+                });
             }
             let pause = LOOK_PAUSE.min(self.lag.saturating_sub(waited));
             api.assets.clock().sleep(pause).await;

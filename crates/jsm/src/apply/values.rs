@@ -1,14 +1,16 @@
 //! What goes into the attributes of an object.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use dewpoint_core::model::Key;
 use dewpoint_core::target::{TargetError, Write};
 use dewpoint_target_kit::Shape as _;
 use serde_json::Value;
 
 use super::Batch;
 use crate::api::Written;
-use crate::external_id::{external_id, is_shortened};
+use crate::blueprint::{form, named};
+use crate::external_id::{distinct_id, external_id, is_shortened};
 use crate::mapping::{DATA, DELIVERED_AT, ESTATE_ID, EXTERNAL_ID, EdgeMapping, NAME};
 use crate::object::Data;
 use crate::reading::Stand;
@@ -28,8 +30,8 @@ pub(super) struct Draft {
     touched: BTreeMap<String, String>,
     /// What they came to refer to, by id.
     added: BTreeMap<String, Vec<Added>>,
-    /// Writes whose reference the site refused.
-    refused: BTreeSet<usize>,
+    /// Writes whose reference the site refused, and why.
+    refused: BTreeMap<usize, String>,
     pub(super) sent: BTreeMap<String, Value>,
     pub(super) left: BTreeMap<String, String>,
     /// Attributes that mark the object, by name, where they change.
@@ -53,7 +55,7 @@ impl Draft {
             names: BTreeMap::new(),
             touched: BTreeMap::new(),
             added: BTreeMap::new(),
-            refused: BTreeSet::new(),
+            refused: BTreeMap::new(),
             sent: BTreeMap::new(),
             left: BTreeMap::new(),
             marks: BTreeMap::new(),
@@ -66,19 +68,22 @@ impl Draft {
         self.values.is_empty() && self.touched.is_empty() && self.marks.is_empty() && !self.has_other_data
     }
 
-    /// Whether the site refused the reference of a write.
-    pub(super) fn is_refused(&self, number: usize) -> bool {
-        self.refused.contains(&number)
+    /// Whether it writes what is kept as a whole, so that what stands there has to be known for certain.
+    pub(super) fn rewrites(&self) -> bool {
+        !self.touched.is_empty() || self.has_other_data
     }
 
-    /// Keeps what an object that was found refers to.
-    pub(super) fn join(&mut self, found: &Stand) {
-        for (attribute, references) in &found.references {
-            self.stand.references.entry(attribute.clone()).or_default().extend(references.iter().cloned());
-        }
-        for (relation, others) in found.data.iter().flat_map(|data| &data.edges) {
-            self.data().edges.entry(relation.clone()).or_default().extend(others.iter().cloned());
-        }
+    /// Why the site refused the reference of a write.
+    pub(super) fn refusal(&self, number: usize) -> Option<&str> {
+        self.refused.get(&number).map(String::as_str)
+    }
+
+    /// Goes by an external id that no other key has, whatever its case.
+    pub(super) fn go_by_distinct_id(&mut self, key: &Key) {
+        self.marks.insert(EXTERNAL_ID, distinct_id(key));
+        self.stand.external_id = Some(distinct_id(key));
+        self.data().key = Some(key.to_string());
+        self.has_other_data = true;
     }
 
     fn data(&mut self) -> &mut Data {
@@ -90,9 +95,15 @@ impl Draft {
         if by_attribute.is_empty() || !by_attribute.keys().all(|id| self.values.contains_key(id) || self.added.contains_key(id)) {
             return false;
         }
+        // An object cannot do without its name.
+        let is_name = |id: &String| self.names.get(id).is_some_and(|name| name == NAME);
+        let plain = |id: &String| self.values.get(id)?.first().and_then(|text| without_reserved(text));
+        if by_attribute.keys().any(|id| is_name(id) && plain(id).is_none()) {
+            return false;
+        }
         for (id, why) in by_attribute {
             for Added { number, relation, other } in self.added.remove(id).unwrap_or_default() {
-                self.refused.insert(number);
+                self.refused.insert(number, why.clone());
                 if let Some(others) = self.data().edges.get_mut(&relation) {
                     others.remove(&other);
                 }
@@ -129,15 +140,21 @@ impl Batch<'_> {
             };
             let field = self.reader.mapping.sheet().field(write.kind, name);
             let shape = field.map(|field| field.shape.clone()).unwrap_or_default();
+            let wanted = form(&shape);
+            if attribute.form != wanted {
+                let why = format!("the attribute is there as {}, and {} is wanted", named(attribute.form), named(wanted));
+                draft.left.insert(name.clone(), why);
+                continue;
+            }
             let values = match value.as_str() {
                 None => Vec::new(),
                 Some(text) if Resolver::resolves(&shape) => match self.resolver.get(&shape, text) {
-                    Some(id) => {
+                    Ok(id) => {
                         draft.sent.insert(name.clone(), id.clone().into());
                         vec![id]
                     }
-                    None => {
-                        draft.left.insert(name.clone(), Resolver::why(&shape, text));
+                    Err(why) => {
+                        draft.left.insert(name.clone(), why);
                         continue;
                     }
                 },
@@ -158,14 +175,17 @@ impl Batch<'_> {
     /// Marks the object as ours, and as this write's.
     pub(super) fn put_marks(&self, draft: &mut Draft, write: &Write) {
         if draft.stand.key.as_ref() != Some(&write.key) {
-            draft.marks.insert(EXTERNAL_ID, external_id(&write.key));
+            let text = external_id(&write.key);
+            draft.marks.insert(EXTERNAL_ID, text.clone());
+            draft.stand.external_id = Some(text);
         }
         if draft.stand.estate.as_ref() != Some(self.sending.estate) {
             draft.marks.insert(ESTATE_ID, self.sending.estate.0.clone());
         }
         draft.stand.key = Some(write.key.clone());
         draft.stand.estate = Some(self.sending.estate.clone());
-        let whole = is_shortened(&write.key).then(|| write.key.to_string());
+        let is_shortened = draft.stand.external_id.as_deref().is_some_and(|text| is_shortened(text, &write.key));
+        let whole = is_shortened.then(|| write.key.to_string());
         let is_unreadable = draft.stand.data.is_none();
         let data = draft.data();
         if data.key != whole || data.kind != Some(write.kind) || is_unreadable {
@@ -179,10 +199,19 @@ impl Batch<'_> {
     pub(super) fn put_edge(&self, draft: &mut Draft, number: usize, held: &EdgeMapping, other: &str) -> Result<(), TargetError> {
         let id = self.attribute(&draft.class, &held.attribute)?;
         let relation = held.relation.as_str().to_owned();
+        let is_ours_already = self.sharing(&draft.class, held).chain([held]).any(|edge| {
+            let relation = edge.relation.as_str();
+            draft.stand.data.as_ref().is_some_and(|data| data.notes(relation, other) && !data.is_found(relation, other))
+        });
         let is_new = draft.stand.references.entry(held.attribute.clone()).or_default().insert(other.to_owned());
-        if draft.stand.estate.is_some() && draft.data().edges.entry(relation.clone()).or_default().insert(other.to_owned()) {
-            draft.has_other_data = true;
+        let data = draft.data();
+        let mut is_noted = data.edges.entry(relation.clone()).or_default().insert(other.to_owned());
+        if is_new {
+            is_noted |= data.found.get_mut(&relation).is_some_and(|found| found.remove(other));
+        } else if is_noted && !is_ours_already {
+            data.found.entry(relation.clone()).or_default().insert(other.to_owned());
         }
+        draft.has_other_data |= is_noted;
         if is_new {
             draft.touched.insert(id.clone(), held.attribute.clone());
             draft.added.entry(id).or_default().push(Added { number, relation, other: other.to_owned() });
@@ -190,18 +219,22 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Has the object refer to another no more, as an edge of this type. What people related stays.
+    /// The other edges that the same attribute of a type holds.
+    fn sharing<'e>(&'e self, class: &str, held: &'e EdgeMapping) -> impl Iterator<Item = &'e EdgeMapping> {
+        self.reader.mapping.edges_in(class).filter(|edge| edge.attribute == held.attribute && edge.relation != held.relation)
+    }
+
+    /// Has the object refer to another no more, as an edge of this type. What people had related before stays.
     pub(super) fn take_edge(&self, draft: &mut Draft, relation: &str, other: &str) {
-        let is_noted = draft.data().edges.get_mut(relation).is_some_and(|others| others.remove(other));
-        let is_ours = is_noted || draft.stand.estate.is_none();
-        draft.has_other_data |= is_noted;
+        let data = draft.data();
+        let is_noted = data.edges.get_mut(relation).is_some_and(|others| others.remove(other));
+        let is_found = data.found.get_mut(relation).is_some_and(|others| others.remove(other));
+        draft.has_other_data |= is_noted || is_found;
         let held = self.reader.mapping.edges_in(&draft.class).find(|edge| edge.relation.as_str() == relation);
-        let Some(held) = held.filter(|_| is_ours) else { return };
-        // An edge of another type may be held by the same attribute.
-        let shares = |edge: &&EdgeMapping| edge.attribute == held.attribute && edge.relation != held.relation;
-        let is_held_on = self.reader.mapping.edges_in(&draft.class).filter(shares).any(|edge| {
-            draft.stand.data.as_ref().and_then(|data| data.edges.get(edge.relation.as_str())).is_some_and(|others| others.contains(other))
-        });
+        let Some(held) = held.filter(|_| !is_found) else { return };
+        let is_held_on = self
+            .sharing(&draft.class, held)
+            .any(|edge| draft.stand.data.as_ref().is_some_and(|data| data.notes(edge.relation.as_str(), other)));
         let Some(references) = draft.stand.references.get_mut(&held.attribute).filter(|_| !is_held_on) else { return };
         if references.remove(other)
             && let Some(attribute) = self.reader.schema.attribute(&draft.class, &held.attribute)
@@ -219,6 +252,16 @@ impl Batch<'_> {
         }
     }
 
+    /// Has the object refer to none of these any more, as far as we related it to them.
+    pub(super) fn take_edges_to<'o>(&self, draft: &mut Draft, others: impl Iterator<Item = &'o String>) {
+        let noted = draft.data().edges.clone();
+        for other in others {
+            for relation in noted.iter().filter(|(_, noted)| noted.contains(other)).map(|(relation, _)| relation) {
+                self.take_edge(draft, relation, other);
+            }
+        }
+    }
+
     /// All that is to be written.
     pub(super) fn compose(&self, draft: &mut Draft) -> Result<Written, TargetError> {
         let mut written = draft.values.clone();
@@ -226,13 +269,16 @@ impl Batch<'_> {
             let references = draft.stand.references.get(attribute).into_iter().flatten().cloned();
             written.insert(id.clone(), references.collect());
         }
-        if draft.stand.estate.is_none() {
-            return Ok(written);
-        }
         let mut marks = draft.marks.clone();
-        marks.insert(DELIVERED_AT, date_time(self.sending.at));
-        if draft.has_other_data {
-            draft.data().edges.retain(|_, others| !others.is_empty());
+        if draft.stand.estate.is_some() {
+            marks.insert(DELIVERED_AT, date_time(self.sending.at));
+        }
+        // A stranger's object is noted on what we related it to, where its type has a place for that.
+        let has_place = draft.stand.estate.is_some() || self.reader.schema.attribute(&draft.class, DATA).is_some();
+        if draft.has_other_data && has_place {
+            let data = draft.data();
+            data.edges.retain(|_, others| !others.is_empty());
+            data.found.retain(|_, others| !others.is_empty());
             let text = serde_json::to_string(draft.data()).map_err(|error| self.reader.api.assets.rejected(error.to_string()))?;
             marks.insert(DATA, text);
         }
