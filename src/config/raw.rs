@@ -379,7 +379,10 @@ pub(super) enum RawTarget {
         /// How fast the site is asked.
         #[serde(default)]
         rate: jsm::RawRequestRate,
-        /// Changes that are sent in one go, with a request for each object.
+        /// An import source of the schema that makes many new objects at once (Cloud).
+        #[serde(default)]
+        import: Option<jsm::RawImport>,
+        /// Changes that are sent in one go, with a request for each object; with `import` as many as that takes.
         #[serde(default = "default_objects_size")]
         #[schemars(range(min = 1, max = 200))]
         batch_size: u32,

@@ -285,6 +285,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             max_records,
             purge,
             rate,
+            import,
             batch_size,
             index_lag,
             deadline,
@@ -292,8 +293,21 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             ca_file,
             proxy,
         } => {
-            let raw =
-                jsm::RawSettings { url, deployment, api_base, auth, schema, mapping, statuses, rate, index_lag, timeout, ca_file, proxy };
+            let raw = jsm::RawSettings {
+                url,
+                deployment,
+                api_base,
+                auth,
+                schema,
+                mapping,
+                statuses,
+                rate,
+                import,
+                index_lag,
+                timeout,
+                ca_file,
+                proxy,
+            };
             let settings = jsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
             let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
             (name, TargetKind::Jsm(Box::new(settings)), common)

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use dewpoint_aws::{AwsConfig, AwsSource};
 #[cfg(feature = "azure")]
 use dewpoint_azure::{AzureConfig, AzureSource, SourceBuildError};
-use dewpoint_jsm::{ApiBase, JsmConfig, JsmTarget};
+use dewpoint_jsm::{ApiBase, ImportConfig, JsmConfig, JsmTarget};
 use dewpoint_servicenow::{
     BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
 };
@@ -264,6 +264,13 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
         JsmAuthError::Secret(error) => unread(&error),
         JsmAuthError::Address(error) => unconnected(&error),
     })?;
+    let import = match &settings.import {
+        None => None,
+        Some(import) => {
+            let token = import.token.resolve().map_err(|error| unread(&error))?;
+            Some(ImportConfig { token, from: import.from.get(), keeps_missing: import.keeps_missing })
+        }
+    };
     let mapping = dewpoint_jsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;
     let config = JsmConfig {
         name: configured.name.clone(),
@@ -279,6 +286,7 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
         authority: configured.authority.clone(),
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
+        import,
         index_lag: settings.index_lag,
         timeout: settings.timeout,
         deadline: configured.deadline,

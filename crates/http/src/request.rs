@@ -104,6 +104,12 @@ impl Request {
         Self::new(Method::GET, To::Named(url.to_owned()))
     }
 
+    /// The same to a URL that a response named, as with [`Self::follow`].
+    pub fn to(mut self, url: &str) -> Self {
+        self.to = To::Named(url.to_owned());
+        self
+    }
+
     /// Another segment behind the path, encoded: an id from elsewhere cannot become more than one segment, nor a step up.
     pub fn segment(mut self, value: &str) -> Self {
         if matches!(value, "" | "." | "..") {

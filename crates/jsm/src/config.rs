@@ -13,6 +13,7 @@ use dewpoint_target_kit::Caller;
 use secrecy::SecretString;
 
 use crate::api::{Api, Base, Deployment};
+use crate::import::Imports;
 use crate::mapping::Mapping;
 
 /// Default of [`JsmConfig::batch_size`].
@@ -23,6 +24,12 @@ pub const BATCH_SIZE_MAX: u32 = 200;
 
 /// Half of the time for which a lease is given.
 const LEASE_HALF: Duration = Duration::from_secs(15);
+
+/// Default of [`ImportConfig::from`].
+pub const IMPORT_FROM_DEFAULT: u32 = 200;
+
+/// Greatest [`ImportConfig::from`], and most writes of a batch where there is an import source.
+pub const IMPORT_FROM_MAX: u32 = 2000;
 
 /// Default of [`JsmConfig::rate`], in requests a second: half of the 1 000 a minute that one operation is allowed.
 pub const REQUESTS_PER_SECOND_DEFAULT: u32 = 8;
@@ -81,6 +88,8 @@ pub struct JsmConfig {
     pub batch_size: u32,
     /// How fast it is asked.
     pub rate: Rate,
+    /// The import source that makes many new objects at once.
+    pub import: Option<ImportConfig>,
     /// How long after a write a search may show an older state.
     pub index_lag: Duration,
     /// Longest that one request may take.
@@ -97,6 +106,17 @@ pub struct JsmConfig {
     pub clock: Arc<dyn Clock>,
 }
 
+/// An external import source of the schema (Cloud).
+#[derive(Debug, Clone)]
+pub struct ImportConfig {
+    /// Its token.
+    pub token: SecretString,
+    /// So many new objects of a batch, and more, are made by it.
+    pub from: u32,
+    /// Whether people set it to keep objects that an import does not show. Where that is not said, it fills types that hold nothing only.
+    pub keeps_missing: bool,
+}
+
 /// Where Assets' API lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiBase {
@@ -107,22 +127,37 @@ pub enum ApiBase {
 }
 
 impl JsmConfig {
+    fn plain(&self, base: &BaseUrl, budget: &Arc<RateBudget>) -> Result<Client, BuildError> {
+        let mut settings = Settings::new(self.name.as_str(), base.clone());
+        settings.limits.attempt = self.timeout;
+        settings.limits.idle = self.timeout;
+        settings.limits.call = settings.limits.call.min(self.deadline);
+        settings.ca_pem.clone_from(&self.ca_pem);
+        settings.proxies = self.proxies.clone();
+        let client = Client::builder(settings).budget(budget.clone()).meter(Arc::clone(&self.meter));
+        client.clock(Arc::clone(&self.clock)).build()
+    }
+
+    /// The import source.
+    ///
+    /// # Errors
+    /// As for [`Self::api`].
+    pub(crate) fn imports(&self) -> Result<Option<Imports>, BuildError> {
+        let Some(ImportConfig { token, from, keeps_missing }) = &self.import else { return Ok(None) };
+        let (ApiBase::Host(base) | ApiBase::Whole(base)) = &self.api_base;
+        let auth: Arc<dyn Authenticator> = Arc::new(Fixed::bearer(token)?);
+        let client = self.plain(&base.with_path(""), &Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock))))?;
+        let caller = Caller::new(client.with_auth(auth), self.name.clone(), Arc::clone(&self.clock));
+        Ok(Some(Imports::new(caller, usize::try_from(*from).unwrap_or(usize::MAX), *keeps_missing)))
+    }
+
     /// The interface of the site.
     ///
     /// # Errors
     /// [`BuildError`] where certificates, proxies or credentials cannot be used.
     pub(crate) fn api(&self) -> Result<Api, BuildError> {
         let budget = Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock)));
-        let plain = |base: &BaseUrl| -> Result<Client, BuildError> {
-            let mut settings = Settings::new(self.name.as_str(), base.clone());
-            settings.limits.attempt = self.timeout;
-            settings.limits.idle = self.timeout;
-            settings.limits.call = settings.limits.call.min(self.deadline);
-            settings.ca_pem.clone_from(&self.ca_pem);
-            settings.proxies = self.proxies.clone();
-            let client = Client::builder(settings).budget(budget.clone()).meter(Arc::clone(&self.meter));
-            client.clock(Arc::clone(&self.clock)).build()
-        };
+        let plain = |base: &BaseUrl| self.plain(base, &budget);
         let auth: Arc<dyn Authenticator> = match &self.auth {
             Auth::Basic { username, password } => Arc::new(Fixed::basic(username, password)?),
             Auth::Token(token) => Arc::new(Fixed::bearer(token)?),
@@ -154,8 +189,11 @@ impl JsmConfig {
         Ok(Api::new(caller(&site)?, caller(at)?, self.deployment, base, self.schema.clone()))
     }
 
-    /// Writes of a batch: no more than the rate lets through within half of a lease, at two requests for each object.
+    /// Writes of a batch: as many as an import makes at once where there is one, else no more than the rate lets through within half of a lease, at two requests for each object.
     pub(crate) fn batch_size(&self) -> usize {
+        if let Some(import) = &self.import {
+            return usize::try_from(import.from.clamp(BATCH_SIZE_MAX, IMPORT_FROM_MAX)).unwrap_or(1) * 5;
+        }
         let within = self.rate.per_second * LEASE_HALF.as_secs_f64() / 2.0;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 1 and the most writes of a batch")]
         let most = within.clamp(1.0, f64::from(BATCH_SIZE_MAX)) as usize;

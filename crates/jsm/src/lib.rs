@@ -27,6 +27,7 @@ mod bootstrap;
 mod config;
 mod doctor;
 mod external_id;
+mod import;
 mod mapping;
 mod object;
 mod reading;
@@ -52,12 +53,14 @@ use serde::Deserialize;
 use crate::api::{Api, Base};
 use crate::apply::Batch;
 use crate::book::Book;
+use crate::import::Imports;
 use crate::reading::Reader;
 use crate::resolver::Resolver;
 
 pub use crate::api::Deployment;
 pub use crate::config::{
-    ApiBase, Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLOUD_API, CLOUD_TOKENS, INDEX_LAG_DEFAULT, JsmConfig, REQUESTS_PER_SECOND_DEFAULT,
+    ApiBase, Auth, BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLOUD_API, CLOUD_TOKENS, IMPORT_FROM_DEFAULT, IMPORT_FROM_MAX, INDEX_LAG_DEFAULT,
+    ImportConfig, JsmConfig, REQUESTS_PER_SECOND_DEFAULT,
 };
 pub use crate::mapping::{Mapping, RESERVED, Statuses};
 pub use crate::shape::{AttributeShape, Reference};
@@ -74,6 +77,7 @@ pub struct JsmTarget {
     lag: Duration,
     book: Book,
     resolver: Resolver,
+    imports: Option<Imports>,
 }
 
 impl JsmTarget {
@@ -90,6 +94,7 @@ impl JsmTarget {
             lag: config.index_lag,
             book: Book::default(),
             resolver: Resolver::default(),
+            imports: config.imports()?,
         })
     }
 
@@ -189,7 +194,8 @@ impl Target for JsmTarget {
         let api = self.api.until(sending.deadline);
         let schema = api.schema().await?;
         let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema };
-        let batch = Batch { reader, book: &self.book, resolver: &self.resolver, lag: self.lag, writes: batch, sending };
+        let imports = self.imports.as_ref();
+        let batch = Batch { reader, book: &self.book, resolver: &self.resolver, imports, lag: self.lag, writes: batch, sending };
         batch.send().await
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_jsm::{Mapping, Statuses, value_of};
+use dewpoint_jsm::{Mapping, RESERVED, Statuses, value_of};
 
 use crate::config::check::is_meant;
 use crate::config::diagnostic::{Report, Span, quote};
@@ -39,6 +39,12 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
             check_ways(auth, name, WAYS, "basic: { username: bot@example.com, password: env:ATLASSIAN_TOKEN }", report);
             check_product(auth, node, name, report);
         }
+        if node.get("deployment").and_then(Node::text) == Some("data_center")
+            && let Some(entry) = node.entry("import").filter(|entry| entry.node.value != Value::Null)
+        {
+            let text = format!("`targets.{name}.import`: Data Center has no imports by an interface");
+            report.error(entry.key_span, text).help("take it out: objects are made one by one");
+        }
         check_mapping(node, name, source, report, value_of);
         if let Ok(mapping) = Mapping::standard() {
             let help = "write attributes of the schema, such as `Support Group`; one of your own has to be under `mapping`";
@@ -68,7 +74,8 @@ fn check_product(auth: &Node, node: &Node, name: &str, report: &mut Report) {
 /// A type beside a reference would say the same thing twice, and another spelling of a standard attribute would be a second one that the site refuses.
 fn check_fields(node: &Node, name: &str, report: &mut Report) {
     let mapping = Mapping::standard().ok();
-    let names = mapping.as_ref().map(Mapping::names).unwrap_or_default();
+    let is_own = |name: &&str| !RESERVED.contains(name);
+    let names: Vec<&str> = mapping.iter().flat_map(Mapping::names).filter(is_own).collect();
     let mappings = node.get("mapping").map_or(&[][..], Node::entries);
     let fields = mappings.iter().filter_map(|entry| Some((&entry.key, entry.node.get("fields")?)));
     for (kind, field) in fields.flat_map(|(kind, fields)| fields.entries().iter().map(move |field| (kind, field))) {

@@ -18,7 +18,7 @@ use url::Url;
 
 pub(super) use check::cross_check;
 pub(super) use leaf::{AssetsAttribute, ObjectTypeName, SchemaKey, StatusName};
-pub(super) use raw::{RawAuth, RawDeployment, RawKindMapping, RawRequestRate, RawStatuses};
+pub(super) use raw::{RawAuth, RawDeployment, RawImport, RawKindMapping, RawRequestRate, RawStatuses};
 
 use super::diagnostic::Report;
 use super::leaf::{AnyDuration, CallTimeout, FilePath, HttpUrl, Leaf as _, Written, absolute};
@@ -48,6 +48,8 @@ pub struct JsmSettings {
     pub statuses: Statuses,
     /// Requests a second.
     pub requests_per_second: NonZeroU32,
+    /// The import source that makes many new objects at once.
+    pub import: Option<JsmImport>,
     /// How long after a write searches may show what was before it.
     pub index_lag: Duration,
     /// Longest that one request may take.
@@ -56,6 +58,17 @@ pub struct JsmSettings {
     pub ca_file: Option<PathBuf>,
     /// The proxy to go through; as the environment says without it.
     pub proxy: Option<Proxy>,
+}
+
+/// An external import source of the schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsmImport {
+    /// Its token.
+    pub token: Secret,
+    /// So many new objects at once, and more, are made by it.
+    pub from: NonZeroU32,
+    /// Whether it keeps objects that an import does not show.
+    pub keeps_missing: bool,
 }
 
 /// As whom a site is asked.
@@ -147,6 +160,7 @@ pub(super) struct RawSettings {
     pub(super) mapping: BTreeMap<String, RawKindMapping>,
     pub(super) statuses: RawStatuses,
     pub(super) rate: RawRequestRate,
+    pub(super) import: Option<RawImport>,
     pub(super) index_lag: Written<AnyDuration>,
     pub(super) timeout: Written<CallTimeout>,
     pub(super) ca_file: Option<Written<FilePath>>,
@@ -193,6 +207,14 @@ pub(super) fn convert(
         RawAuth { basic: None, oauth: None, token: Some(token) } => JsmAuth::Token(kept(token, at, "token", &path)),
         _ => return None,
     };
+    let import = match raw.import {
+        None => None,
+        Some(import) => Some(JsmImport {
+            token: kept(import.token, node.get("import")?, "token", &format!("{target}.import")),
+            from: import.from,
+            keeps_missing: import.keeps_missing,
+        }),
+    };
     let mut mapping = BTreeMap::new();
     for (word, own) in raw.mapping {
         let KindKey(kind) = KindKey::parse(&word).ok()?;
@@ -228,6 +250,7 @@ pub(super) fn convert(
         mapping,
         statuses: raw.statuses.meant(),
         requests_per_second: raw.rate.requests_per_second,
+        import,
         index_lag: raw.index_lag.0.0,
         timeout: raw.timeout.0.0,
         ca_file: raw.ca_file.map(|path| absolute(dir, path.0.0)),

@@ -236,6 +236,27 @@ impl RawStatuses {
     }
 }
 
+/// An external import source of the schema, which makes many new objects at once (Cloud).
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "JsmImport", extend("x-help" = "for example `{ token: env:ASSETS_IMPORT_TOKEN }`"))]
+pub(in crate::config) struct RawImport {
+    /// Token of the import source, as a reference: `env:NAME` or `file:PATH`.
+    pub(super) token: Written<SecretRef>,
+    /// So many new objects at once, and more, are made by an import.
+    #[serde(default = "default_from")]
+    #[schemars(range(min = 25, max = 2000))]
+    pub(super) from: NonZeroU32,
+    /// The import source is set to keep objects that an import does not show, which nothing tells Dewpoint. Unless this is said, an import fills types that hold
+    /// nothing yet only.
+    #[serde(default)]
+    pub(super) keeps_missing: bool,
+}
+
+fn default_from() -> NonZeroU32 {
+    NonZeroU32::new(dewpoint_jsm::IMPORT_FROM_DEFAULT).unwrap_or(NonZeroU32::MIN)
+}
+
 /// How fast a site is asked.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

@@ -5,6 +5,7 @@
 mod bad_aws;
 mod bad_azure;
 mod bad_input;
+mod bad_jsm;
 mod bad_servicenow;
 mod example;
 mod files;

@@ -157,13 +157,12 @@ fn known(call: &Call<'_>, type_id: u64, identity: &[(u64, String)]) -> Result<Op
     }
 }
 
-/// Statuses come by name.
+/// Statuses come by name; of several with one name those that the attribute takes go first.
 fn translate(call: &Call<'_>, attribute: &Attribute, values: Vec<String>) -> Vec<String> {
-    if !matches!(attribute.kind, Kind::Status { .. }) {
-        return values;
-    }
+    let Kind::Status { allowed } = &attribute.kind else { return values };
     let id = |name: String| {
-        let status = call.site.statuses.values().find(|status| fold(&status.name) == fold(&name));
+        let named = call.site.statuses.values().filter(|status| fold(&status.name) == fold(&name));
+        let status = named.max_by_key(|status| (allowed.contains(&status.id), std::cmp::Reverse(status.id)));
         status.map_or(name, |status| status.id.to_string())
     };
     values.into_iter().map(id).collect()

@@ -3,6 +3,7 @@
 //! One request for each object: its attributes, and the references that are its edges. What is related to new objects goes out with them; objects that
 //! refer to others wait for these.
 
+mod bulk;
 mod check;
 mod job;
 mod send;
@@ -17,6 +18,7 @@ use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Send
 use futures::StreamExt as _;
 
 use crate::book::Book;
+use crate::import::Imports;
 use crate::reading::{Reader, Stand};
 use crate::resolver::Resolver;
 
@@ -83,6 +85,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) book: &'a Book,
     pub(crate) resolver: &'a Resolver,
+    pub(crate) imports: Option<&'a Imports>,
     /// How long after a write searches may show an older state.
     pub(crate) lag: Duration,
     pub(crate) writes: &'a [Write],
@@ -127,7 +130,8 @@ impl Batch<'_> {
         self.resolver.resolve(&self.reader, self.texts()).await?;
         let mut answers = Answers(self.writes.iter().map(|_| None).collect());
         let course = Course::default();
-        self.run(self.jobs(), &mut ground, &mut answers, &course).await;
+        let jobs = self.import(self.jobs(), &mut ground, &mut answers, &course).await;
+        self.run(jobs, &mut ground, &mut answers, &course).await;
         let retired = self.retired(&answers);
         match self.inbound(&retired).await {
             Ok(jobs) => self.run(jobs, &mut ground, &mut answers, &course).await,

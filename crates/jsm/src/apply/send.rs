@@ -144,7 +144,7 @@ impl Batch<'_> {
         }
     }
 
-    fn create_of(&self, change: &Change) -> Option<(&String, &Write)> {
+    pub(super) fn create_of(&self, change: &Change) -> Option<(&String, &Write)> {
         let Change::Write(number) = change else { return None };
         match self.writes.get(*number) {
             Some(write @ Write { operation: Operation::Create { class, .. }, .. }) => Some((class, write)),
@@ -196,7 +196,7 @@ impl Batch<'_> {
     }
 
     /// Puts a change into the request.
-    fn put_change(&self, draft: &mut Draft, change: &Change, ground: &Ground) -> Result<(), TargetError> {
+    pub(super) fn put_change(&self, draft: &mut Draft, change: &Change, ground: &Ground) -> Result<(), TargetError> {
         let operation = |number: usize| self.writes.get(number).map(|write| (write, &write.operation));
         match change {
             Change::Purge(_) => {}
@@ -244,7 +244,7 @@ impl Batch<'_> {
     }
 
     /// The answer to a write; `None` where its own object tells it.
-    fn answer(&self, change: &Change, number: usize, id: &str, draft: &Draft, ground: &Ground) -> Option<Answer> {
+    pub(super) fn answer(&self, change: &Change, number: usize, id: &str, draft: &Draft, ground: &Ground) -> Option<Answer> {
         if matches!(change, Change::Forget(_)) {
             return None;
         }
@@ -283,7 +283,7 @@ impl Batch<'_> {
         Ok(Done { answers: vec![(number, Ok(delivered(id.unwrap_or_default(), "")))], stand: None })
     }
 
-    fn wrote(&self, id: &str, stand: Option<Stand>) {
+    pub(super) fn wrote(&self, id: &str, stand: Option<Stand>) {
         self.book.wrote(self.reader.api.assets.clock(), self.lag, id, stand);
     }
 

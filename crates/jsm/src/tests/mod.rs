@@ -6,5 +6,6 @@ mod between;
 mod calls;
 mod contract;
 mod faults;
+mod imports;
 mod rig;
 mod setting_up;

@@ -60,6 +60,7 @@ pub(super) fn config_of(sim: &Arc<Sim>, user: &str) -> JsmConfig {
         authority: BTreeMap::new(),
         batch_size: 50,
         rate: Rate::per_second(1000.0),
+        import: None,
         index_lag: Duration::from_secs(10),
         timeout: Duration::from_secs(30),
         deadline: Duration::from_secs(600),
