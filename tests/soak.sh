@@ -3,16 +3,16 @@
 #
 #   tests/run.sh --services-only -- tests/soak.sh [--rounds N] [--seed S] [--cases N] [--fuzz SECONDS]
 #
-#   --rounds N   rounds of kills with ledgers in SQLite and in PostgreSQL, and with ServiceNow as target, of two kills on average each (default 300)
+#   --rounds N   rounds of kills with ledgers in SQLite and in PostgreSQL, and with ServiceNow and Assets as targets, of two kills on average each (default 300)
 #   --seed S     what the kills and the estate follow from, 0 to 2^64 - 1 (default: a new one, printed)
 #   --cases N    cases of each property (default 500; 0 leaves the properties out)
 #   --fuzz N     seconds for each fuzz target (default 600; 0 leaves them out): tests/fuzz.sh, which says what they need
 #
 # The code is that of the short form: `cargo test --workspace kill:: properties::`. This sets DEWPOINT_SOAK_ROUNDS and DEWPOINT_SOAK_SEED
-# for the kills (tests/it/kill.rs, tests/it/servicenow/kill.rs) and PROPTEST_CASES for the properties. A kill that fails names its seed and round: the same seed
+# for the kills (tests/it/kill.rs, tests/it/kill/remote.rs) and PROPTEST_CASES for the properties. A kill that fails names its seed and round: the same seed
 # makes the same estate and the same delays, though not the same instant within the program.
 #
-# Ends with one line for each of the three, with seed, rounds, kills and syncs, one for each fuzz target, and one for the whole. Exit code 0: all held.
+# Ends with one line for each of these, with seed, rounds, kills and syncs, one for each fuzz target, and one for the whole. Exit code 0: all held.
 set -euo pipefail
 
 fail() {
@@ -66,8 +66,8 @@ printf '\n'
 grep -o 'kill: .*: done: .*' "$log" | sed 's/^kill: /soak: /' || true
 sed -n 's/^fuzz: /soak: fuzz: /p' "$log"
 outcome=held
-# One line for each of SQLite, PostgreSQL and ServiceNow: without them nothing was killed, whatever cargo says.
-(($(grep -c 'kill: .*: done: ' "$log" || true) >= 3)) || status=1
+# One line for each of SQLite, PostgreSQL, ServiceNow and Assets: without them nothing was killed, whatever cargo says.
+(($(grep -c 'kill: .*: done: ' "$log" || true) >= 4)) || status=1
 ((fuzz == 0 || $(grep -c '^fuzz: .*: done: ' "$log" || true) == 3)) || status=1
 ((status == 0)) || outcome='FAILED'
 printf 'soak: %s: seed %s, %s rounds each, %s cases, %s s of each fuzz target, %s s\n' "$outcome" "$seed" "$rounds" "$cases" "$fuzz" "$((SECONDS - began))"

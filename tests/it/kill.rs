@@ -7,6 +7,7 @@
 pub(crate) mod estate;
 mod lost;
 mod place;
+pub(crate) mod remote;
 mod signals;
 
 use std::fmt::Write as _;

@@ -4,6 +4,7 @@
 
 mod support;
 
+mod assets;
 mod aws;
 mod azure;
 mod backtest;

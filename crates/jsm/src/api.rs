@@ -435,11 +435,11 @@ impl Api {
     pub(crate) async fn create(&self, object_type: &str, written: &Written) -> Result<String, WriteFailure> {
         let prefix = self.prefix().await.map_err(WriteFailure::Other)?;
         let request = Request::post(&format!("{prefix}/object/create")).json(&self.body(object_type, written)).operation("create");
-        self.write(request).await
+        Ok(self.write(request).await?.id.0)
     }
 
-    /// Changes attributes of an object.
-    pub(crate) async fn update(&self, id: &str, object_type: &str, written: &Written) -> Result<String, WriteFailure> {
+    /// Changes attributes of an object; the object as the answer shows it.
+    pub(crate) async fn update(&self, id: &str, object_type: &str, written: &Written) -> Result<Object, WriteFailure> {
         let prefix = self.prefix().await.map_err(WriteFailure::Other)?;
         let request = Request::put(&format!("{prefix}/object"))
             .segment(id)
@@ -450,17 +450,20 @@ impl Api {
         self.write(request).await
     }
 
-    async fn write(&self, request: Request) -> Result<String, WriteFailure> {
-        #[derive(Deserialize)]
-        struct Made {
-            id: Id,
-        }
+    async fn write(&self, request: Request) -> Result<Object, WriteFailure> {
         let answer = self.assets.ask(request).await.map_err(|error| self.write_failure(&error))?;
-        match answer.json::<Made>() {
-            Ok(made) => Ok(made.id.0),
-            // It says that it is done, and not what.
-            Err(error) => Err(WriteFailure::Doubt(self.assets.failed("write an object", &error))),
+        // It says that it is done, and not what.
+        answer.json::<Object>().map_err(|error| WriteFailure::Doubt(self.assets.failed("write an object", &error)))
+    }
+
+    /// How many objects the site holds in all.
+    pub(crate) async fn usage(&self) -> Result<u64, TargetError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Usage {
+            total_objects_count: u64,
         }
+        Ok(self.get::<Usage>("/usage", &[], "usage", "ask how many objects there are").await?.total_objects_count)
     }
 
     fn write_failure(&self, error: &HttpError) -> WriteFailure {

@@ -6,9 +6,14 @@ use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::target::{StepOutcome, TargetError};
 use jiff::SignedDuration;
 
-use crate::api::Api;
+use crate::api::{Api, Deployment};
 use crate::bootstrap;
 use crate::mapping::Mapping;
+
+/// Objects that a plan includes.
+///
+/// Source: Atlassian, "Understand the object limit for Assets".
+const OBJECTS_INCLUDED: u64 = 50_000;
 
 /// A clock that is off by as much would move what records say of themselves into another day.
 const SKEW_MAX: SignedDuration = SignedDuration::from_hours(12);
@@ -18,6 +23,7 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping) -> Vec<Finding> {
     let mut checks = Checks { api, findings: Vec::new() };
     if checks.credentials().await {
         checks.schema(mapping).await;
+        checks.usage().await;
         checks.clock();
     }
     checks.findings
@@ -88,6 +94,22 @@ impl Checks<'_> {
                 self.note("schema", Health::Error, format!("{first}{more} missing"), Some(&mend));
             }
         }
+    }
+
+    /// How many objects there are, of those that the plan includes: what more of them costs, or whether they are refused, is the contract's.
+    async fn usage(&mut self) {
+        if self.api.deployment == Deployment::DataCenter {
+            return;
+        }
+        // Who may not ask is told nothing: it is no right that syncs need.
+        let Ok(count) = self.api.usage().await else { return };
+        let text = format!("the site holds {count} objects; {OBJECTS_INCLUDED} are included in Premium and Enterprise");
+        if count < OBJECTS_INCLUDED / 10 * 9 {
+            return self.note("objects", Health::Ok, text, None);
+        }
+        let mend =
+            "keep fewer kinds by `include`, or set `max_records`: plans tell how many objects there will be, and hold what goes beyond it";
+        self.note("objects", Health::Warning, text, Some(mend));
     }
 
     fn clock(&mut self) {

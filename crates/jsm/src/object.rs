@@ -119,6 +119,11 @@ fn plain(value: Value) -> Option<String> {
 }
 
 impl Object {
+    /// Whether it is shown with its attributes: some answers lack them.
+    pub(crate) fn has_attributes(&self) -> bool {
+        !self.attributes.is_empty()
+    }
+
     /// What stands in an attribute.
     pub(crate) fn values(&self, attribute: &str) -> &[ShownValue] {
         let found = self.attributes.iter().find(|own| own.object_type_attribute_id.0 == attribute);

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{Operation, TargetError, Write};
+use jiff::Timestamp;
 
 use super::job::{Change, Job, On};
 use super::values::Draft;
 use super::{Answer, Batch, Ground, delivered};
 use crate::api::WriteFailure;
 use crate::external_id::{distinct_id, external_id};
-use crate::mapping::{EXTERNAL_ID, LIFECYCLE};
+use crate::mapping::{DELIVERED_AT, EXTERNAL_ID, LIFECYCLE};
+use crate::object::Object;
 use crate::reading::Stand;
 
 /// What came of a job.
@@ -295,9 +297,9 @@ impl Batch<'_> {
                 return Ok(());
             }
             match self.reader.api.update(id, self.type_id(&draft.class)?, &written).await {
-                Ok(_) => {
+                Ok(shown) => {
                     self.wrote(id, Some(draft.stand.clone()));
-                    return Ok(());
+                    return self.check_taken(&shown, draft);
                 }
                 Err(WriteFailure::Invalid { by_attribute, text }) => self.amend(draft, &by_attribute, &text)?,
                 Err(WriteFailure::Gone) => {
@@ -312,6 +314,21 @@ impl Batch<'_> {
             }
         }
         Err(self.reader.api.assets.rejected("it is refused for one reason after the other".to_owned()))
+    }
+
+    /// Some sites were seen to answer as if all was done, and to leave out what they did not understand.
+    fn check_taken(&self, shown: &Object, draft: &Draft) -> Result<(), TargetError> {
+        let Some(attribute) = self.reader.schema.attribute(&draft.class, DELIVERED_AT).filter(|_| draft.stand.estate.is_some()) else {
+            return Ok(());
+        };
+        let told = shown.text(&attribute.id).and_then(|text| text.parse::<Timestamp>().ok());
+        // It is kept to the millisecond.
+        if !shown.has_attributes() || told.is_some_and(|told| told.as_millisecond() == self.sending.at.as_millisecond()) {
+            return Ok(());
+        }
+        let text =
+            format!("the site says that it is done, and `{DELIVERED_AT}` is not what was sent: nothing tells what became of the rest");
+        Err(self.reader.api.assets.rejected(text))
     }
 
     /// Makes an object, or finds the one that was made before.

@@ -135,3 +135,14 @@ async fn odd_sites_are_served_as_well() {
     let found = find(&rig.target, 1).await.remove(0);
     assert_eq!((found.fields.get("vCPUs"), found.fields.get("Name")), (None, Some(&json!("web  1"))));
 }
+
+#[tokio::test]
+async fn a_site_that_ignores_what_it_is_sent_is_not_believed() {
+    let rig = Rig::over(Site::new()).await;
+    let record = send(&rig.target, 0, &[create(&rig.target, 1)]).await.remove(0);
+    rig.sim.settings(|settings| settings.integer_attribute_ids = true);
+    let batch = [update(&rig.target, 1, &record, None, &[("Size", json!("t3.large"))]), create(&rig.target, 2)];
+    let answers = send_as(&rig.target, &estate("ours"), 1, &batch).await.unwrap();
+    assert!(answers.iter().all(|answer| matches!(answer, Err(TargetError::Rejected { .. }))), "{answers:?}");
+    assert_eq!(objects(&rig), 1);
+}

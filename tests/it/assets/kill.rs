@@ -1,0 +1,180 @@
+//! Syncs to a site that are killed at random instants, or meet faults at random.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dewpoint_assets_sim::{Effect, Fault, Mishap, Settings, Sim, Site, Start};
+
+use crate::kill::estate::Random;
+use crate::kill::remote::{self, BELOW, Remote, pick};
+use crate::support::World;
+
+#[test]
+fn kill_dash_nine() {
+    remote::kill_dash_nine::<Assets>();
+}
+
+#[test]
+fn faults_at_random() {
+    remote::faults_at_random::<Assets>();
+}
+
+/// The program and a site on which there are objects of people.
+struct Assets {
+    world: World,
+    sim: Sim,
+    strangers: BTreeMap<u64, Row>,
+}
+
+type Row = BTreeMap<String, Vec<String>>;
+
+/// What is told of an object: what differs between two sites with the same content, and what is kept in other objects' ids, left out.
+const UNTOLD: &[&str] = &["Key", "Created", "Updated", "Delivered At", "Dewpoint Data", "Estate ID"];
+
+/// Attributes that hold edges.
+const HOLDING: &[&str] =
+    &["Located In", "Security Groups", "Allowed Groups", "Member Of", "Attached To", "Connected To", "Routed From", "Used By"];
+
+impl Assets {
+    /// Objects of ours that are live, by id, with the ids of what they refer to.
+    fn rows(&self) -> BTreeMap<String, Row> {
+        self.sim.edit(|site| {
+            let rows = site.objects().map(|object| {
+                let mut row: Row = site.row(object).into_iter().collect();
+                for name in HOLDING {
+                    let Some(held) = row.get_mut(*name) else { continue };
+                    *held = object.values(site.attribute(object.type_id, name).unwrap().id).to_vec();
+                }
+                (object.id.to_string(), row)
+            });
+            let is_ours = |row: &Row| row.contains_key("Estate ID") && row.get("Lifecycle").is_none_or(|status| status != &["Retired"]);
+            rows.filter(|(_, row)| is_ours(row)).collect()
+        })
+    }
+}
+
+fn key_of(row: &Row) -> String {
+    row.get("External ID").map(|texts| texts.concat()).unwrap_or_default()
+}
+
+impl Remote for Assets {
+    const NAME: &'static str = "assets";
+    type Fault = Fault;
+
+    fn start(keys: &str) -> Self {
+        let sim = Sim::start_with(Start { settings: Settings::default().without_limits(), ..Start::new(Site::new()) }).unwrap();
+        let world = World::empty().with("ASSETS_TOKEN", "admin-token");
+        let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
+        let text = format!(
+            "sources: [{{ name: demo, kind: file, path: inventory.json }}]
+{BELOW}
+targets:
+  - name: assets
+    kind: jsm
+    url: {url}
+    api_base: {url}
+    auth: {{ basic: {{ username: admin@example.com, password: env:ASSETS_TOKEN }} }}
+    schema: CLOUD
+    index_lag: 0s
+    rate: {{ requests_per_second: 1000 }}
+{keys}",
+            url = sim.url()
+        );
+        world.write("dewpoint.yaml", &text);
+        world.write("inventory.json", r#"{"version":1,"resources":[]}"#);
+        world.json(&["bootstrap", "assets"], 0);
+        let ids = sim.edit(|site| {
+            let object_type = site.type_named("Virtual Machine").unwrap().id;
+            let one = site.insert(object_type, &[("Name", "kept by hand"), ("Native ID", "i-of-people")]);
+            [one, site.insert(object_type, &[("Name", "kept by hand, too"), ("Owner", "integration@example.com")])]
+        });
+        let strangers = sim.edit(|site| ids.map(|id| (id, site.row(site.get(id).unwrap()))).into());
+        Self { world, sim, strangers }
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn requests(&self) -> u64 {
+        self.sim.counters().requests
+    }
+
+    fn writes(&self) -> u64 {
+        self.sim.counters().writes
+    }
+
+    fn clear_calls(&self) {
+        self.sim.clear_calls();
+    }
+
+    fn fault(random: &mut Random) -> Fault {
+        let operation =
+            pick(random, &["object_create", "object_create", "object_update", "object_update", "object_get", "aql", "object_delete"]);
+        let effects = [
+            Effect::Mishap(Mishap::Reset),
+            Effect::Mishap(Mishap::ResetBody { share: random.unit() }),
+            Effect::Mishap(Mishap::CutConnection { share: random.unit() }),
+            Effect::Mishap(Mishap::CutBody { share: random.unit() }),
+            Effect::Mishap(Mishap::Html { status: 502 }),
+            Effect::Error { status: 500, message: "no".to_owned() },
+            Effect::Error { status: 400, message: "no".to_owned() },
+            Effect::RateLimited { retry_after_s: Some(700) },
+            Effect::Forbidden,
+        ];
+        let effect = pick(random, &effects);
+        let in_place = !matches!(effect, Effect::RateLimited { .. } | Effect::Forbidden | Effect::Error { status: 400, .. });
+        let fault = Fault::new(effect).operation(operation).nth(u64::from(1 + random.below(9))).times(1);
+        if in_place && random.below(2) == 0 { fault.after_commit() } else { fault }
+    }
+
+    fn faults(&self, script: Vec<Fault>) {
+        self.sim.faults(script);
+    }
+
+    fn struck(&self) -> Vec<String> {
+        self.sim.calls().into_iter().filter_map(|call| call.fault).collect()
+    }
+
+    fn live(&self) -> Vec<String> {
+        let rows = self.rows();
+        let told = |row: &Row| {
+            let values = row.iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str()) && !HOLDING.contains(&name.as_str()));
+            format!("{:?}", values.collect::<BTreeMap<_, _>>())
+        };
+        let mut lines: Vec<String> = rows.values().map(told).collect();
+        lines.extend(self.edges().into_iter().map(|(from, to)| format!("{from} -> {to}")));
+        lines.sort();
+        lines
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.rows().values().map(key_of).collect()
+    }
+
+    /// Every reference is an edge of ours: people drew none. Each has to be noted.
+    fn edges(&self) -> Vec<(String, String)> {
+        let rows = self.rows();
+        let mut edges = Vec::new();
+        for row in rows.values() {
+            let noted = row.get("Dewpoint Data").map(|texts| texts.concat()).unwrap_or_default();
+            for (name, others) in row.iter().filter(|(name, _)| HOLDING.contains(&name.as_str())) {
+                assert_eq!(name, "Security Groups");
+                assert_eq!(others.iter().collect::<BTreeSet<_>>().len(), others.len(), "a reference twice: {row:?}");
+                for other in others {
+                    assert!(noted.contains(&format!("\"{other}\"")), "{other} is not noted: {row:?}");
+                    let other = rows.get(other).unwrap_or_else(|| panic!("a reference to {other}, which is not live: {row:?}"));
+                    edges.push((key_of(row), key_of(other)));
+                }
+            }
+        }
+        edges
+    }
+
+    fn assert_strangers(&self) {
+        let rows =
+            self.sim.edit(|site| self.strangers.keys().map(|id| (*id, site.get(*id).map(|object| site.row(object)))).collect::<Vec<_>>());
+        for (id, row) in rows {
+            assert_eq!(row.as_ref(), self.strangers.get(&id), "a stranger's object is another, or gone");
+        }
+    }
+}
