@@ -17,6 +17,7 @@ use super::azure::{
 };
 use super::check::nearest;
 use super::diagnostic::quote;
+use super::haloitsm::{AssetField, HaloName, HaloTenant, Scopes};
 use super::jsm::{AssetsAttribute, ObjectTypeName, SchemaKey, StatusName};
 use super::mapped::{KindKey, NameOrRef, RelationKey, ValueText};
 use super::ownership::Meaning;
@@ -175,7 +176,11 @@ pub(super) fn try_as(leaf: &str, text: &str) -> Option<Result<(), Problem>> {
         AttributeName::NAME => attempt::<AttributeName>,
         SubjectKey::NAME => attempt::<SubjectKey>,
         InstanceUrl::NAME => attempt::<InstanceUrl>,
+        AssetField::NAME => attempt::<AssetField>,
         AssetsAttribute::NAME => attempt::<AssetsAttribute>,
+        HaloName::NAME => attempt::<HaloName>,
+        HaloTenant::NAME => attempt::<HaloTenant>,
+        Scopes::NAME => attempt::<Scopes>,
         ObjectTypeName::NAME => attempt::<ObjectTypeName>,
         SchemaKey::NAME => attempt::<SchemaKey>,
         StatusName::NAME => attempt::<StatusName>,

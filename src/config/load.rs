@@ -7,6 +7,7 @@ use std::path::Path;
 use super::Config;
 use super::check;
 use super::diagnostic::{ConfigErrors, Position, Report, Span};
+use super::haloitsm;
 use super::jsm;
 use super::rules;
 use super::schema::WORKING;
@@ -113,6 +114,7 @@ fn read_text(text: &str, dir: &Path, report: &mut Report) -> Option<Config> {
     rules::cross_check(&root, text, report);
     servicenow::cross_check(&root, text, report);
     jsm::cross_check(&root, text, report);
+    haloitsm::cross_check(&root, text, report);
     let sound = check::check(&root, &WORKING, report)?;
     match serde_json::from_value(sound.to_json()) {
         Ok(raw) => convert(raw, &sound, dir, report),

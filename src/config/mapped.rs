@@ -1,13 +1,17 @@
 //! What targets with a mapping of their own have in common: how people name users and kinds, write values, and log in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use dewpoint_core::expression::{Expression, Mistake};
 use dewpoint_core::model::{Kind, RelationType};
+use dewpoint_jsm::{BaseUrl, Plaintext};
+use dewpoint_target_kit::{Override, OwnField};
+use serde_json::json;
 
 use super::check::nearest;
 use super::diagnostic::{Report, quote};
-use super::leaf::{Leaf, Problem, text_leaf};
+use super::leaf::{HttpUrl, Leaf, Problem, text_leaf};
 use super::rules::check_expression;
 use super::secret::SecretRef;
 use super::tree::{Entry, Node, Value};
@@ -100,6 +104,44 @@ word_key!(
     /// The type of an edge as a key.
     RelationKey, RelationType, "relation_key", "a type of edge such as `protected_by`", "type of edge"
 );
+
+/// Overrides as what decides what a plan says.
+pub(super) fn planned_mapping<S: fmt::Debug>(mapping: &BTreeMap<Kind, Override<S>>) -> BTreeMap<&'static str, serde_json::Value> {
+    let field = |OwnField { value, shape }: &OwnField<S>| match shape {
+        None => json!(value.source()),
+        Some(shape) => json!({ "value": value.source(), "shape": format!("{shape:?}") }),
+    };
+    let planned = |own: &Override<S>| {
+        let fields: BTreeMap<&str, serde_json::Value> = own.fields.iter().map(|(name, own)| (name.as_str(), field(own))).collect();
+        json!({ "class": own.class, "fields": fields })
+    };
+    mapping.iter().map(|(kind, own)| (kind.as_str(), planned(own))).collect()
+}
+
+/// Checks that the address under a key of a target does not have credentials travel in the clear.
+pub(super) fn check_address(node: &Node, name: &str, key: &str, report: &mut Report) {
+    let Some((text, at)) = node.get(key).and_then(|node| Some((node.text()?, node.span))) else { return };
+    if HttpUrl::parse(text).is_ok()
+        && let Err(error) = BaseUrl::parse(text, Plaintext::Loopback)
+    {
+        let error_at = report.error(at, format!("`targets.{name}.{key}`: {error}"));
+        if let Some(hint) = error.hint() {
+            error_at.help(hint);
+        }
+    }
+}
+
+/// Names the fields of mappings that are one of these but for case, where a target tells none apart by it.
+pub(super) fn check_spelling(node: &Node, name: &str, usual: &BTreeSet<&str>, why: &str, report: &mut Report) {
+    let mappings = node.get("mapping").map_or(&[][..], Node::entries);
+    let fields = mappings.iter().filter_map(|entry| Some((&entry.key, entry.node.get("fields")?)));
+    for (kind, field) in fields.flat_map(|(kind, fields)| fields.entries().iter().map(move |field| (kind, field))) {
+        if let Some(usual) = usual.iter().find(|usual| **usual != field.key && usual.eq_ignore_ascii_case(&field.key)) {
+            let text = format!("`targets.{name}.mapping.{kind}.fields.{}`: {why}", field.key);
+            report.error(field.key_span, text).help(format!("write `{usual}`"));
+        }
+    }
+}
 
 /// Checks that exactly one way to log in is given.
 pub(super) fn check_ways(auth: &Node, name: &str, ways: &[&str], example: &str, report: &mut Report) {

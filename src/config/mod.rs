@@ -8,6 +8,7 @@ mod aws;
 mod azure;
 mod check;
 mod diagnostic;
+mod haloitsm;
 mod jsm;
 mod leaf;
 mod load;
@@ -44,6 +45,7 @@ use url::Url;
 pub use aws::{AwsAccount, AwsAccounts, AwsSettings};
 pub use azure::{AzureCredential, AzureIdentity, AzureSettings};
 pub use diagnostic::{ConfigError, ConfigErrors, ERRORS_MAX, Place, Position};
+pub use haloitsm::HaloSettings;
 pub use jsm::{JsmAuth, JsmAuthError, JsmSettings};
 pub use load::{FILE_BYTES_MAX, load, load_bytes, load_str};
 pub use proxy::Proxy;
@@ -205,6 +207,8 @@ pub enum TargetKind {
     ServiceNow(Box<ServiceNowSettings>),
     /// A site of Jira Service Management.
     Jsm(Box<JsmSettings>),
+    /// A tenant of HaloITSM.
+    Halo(Box<HaloSettings>),
 }
 
 impl TargetKind {
@@ -215,6 +219,7 @@ impl TargetKind {
             Self::Local { .. } => "local",
             Self::ServiceNow(_) => "servicenow",
             Self::Jsm(_) => "jsm",
+            Self::Halo(_) => "haloitsm",
         }
     }
 
@@ -223,7 +228,7 @@ impl TargetKind {
     pub fn sends_requests(&self) -> bool {
         match self {
             Self::Local { .. } => false,
-            Self::ServiceNow(_) | Self::Jsm(_) => true,
+            Self::ServiceNow(_) | Self::Jsm(_) | Self::Halo(_) => true,
         }
     }
 }
@@ -300,6 +305,7 @@ impl Config {
                     TargetKind::Local { .. } => None,
                     TargetKind::ServiceNow(settings) => Some(settings.planned()),
                     TargetKind::Jsm(settings) => Some(settings.planned()),
+                    TargetKind::Halo(settings) => Some(settings.planned()),
                 };
                 if let (Some(planned), Some(view)) = (planned, view.as_object_mut()) {
                     view.insert(target.kind.as_str().to_owned(), planned);

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::aws::{All, ListOr, Organization, RawAccount, RawRates, RoleName};
 use super::azure::{self, ApiVersion, RawCloud, RawCollector, RawCredential, RawEndpoints, RawSubscriptions, ResourceType, TenantName};
+use super::haloitsm::{self, HaloName, HaloTenant};
 use super::jsm::{self, SchemaKey};
 use super::leaf::{
     AnyDuration, CallTimeout, DurationOrNever, FieldName, FilePath, HttpUrl, Leaf, LedgerAddress, Name, PositiveDuration, Written,
@@ -402,6 +403,75 @@ pub(super) enum RawTarget {
         #[serde(default)]
         proxy: Option<Written<ProxyAddress>>,
     },
+    /// Assets of HaloITSM (and of HaloPSA and HaloServiceDesk, which have the same API).
+    #[serde(rename = "haloitsm")]
+    Halo {
+        /// Name of this target; used in logs, metrics and the ledger.
+        name: Written<Name>,
+        /// Address of the tenant: the API lies behind it at `/api`.
+        #[schemars(example = "https://example.haloitsm.com")]
+        url: Written<HttpUrl>,
+        /// The authorisation server, where that is not behind `url` at `/auth`.
+        #[serde(default)]
+        auth_url: Option<Written<HttpUrl>>,
+        /// Name of the tenant, which hosted tenants want with each request for a token.
+        #[serde(default)]
+        tenant: Option<Written<HaloTenant>>,
+        /// As which application the tenant is asked.
+        auth: haloitsm::RawAuth,
+        /// Name of the client that assets hang under.
+        #[serde(default = "default_halo_client")]
+        client: Written<HaloName>,
+        /// Name of the client's site that new assets are at.
+        #[serde(default = "default_halo_site")]
+        site: Written<HaloName>,
+        /// Which configuration items this target gets. One that is no longer included is retired there.
+        #[serde(default)]
+        include: RawInclude,
+        /// What to do with assets that someone else made for a resource of ours.
+        #[serde(default)]
+        adopt: RawAdopt,
+        /// Who decides about a field, where the standard mapping is not right: field and authority.
+        #[serde(default)]
+        #[schemars(example = BTreeMap::from([("Support Group", "if_empty")]))]
+        authority: BTreeMap<String, RawAuthority>,
+        /// What takes the place of parts of the standard mapping: by kind an asset type, and fields with their values in CEL.
+        #[serde(default)]
+        #[schemars(extend("x-key-leaf" = KindKey::NAME))]
+        mapping: BTreeMap<String, haloitsm::RawKindMapping>,
+        /// Names of the statuses of what is active, stopped and retired.
+        #[serde(default)]
+        statuses: haloitsm::RawStatuses,
+        /// How often the target is read in full to find what others changed; `never` does not look.
+        #[serde(default = "default_verify_every")]
+        verify_every: Written<DurationOrNever>,
+        /// Most assets this target may hold of ours; creates beyond it are held. Without it there is no limit.
+        #[serde(default)]
+        #[schemars(range(min = 1))]
+        max_records: Option<u64>,
+        /// What becomes of a retired asset after `purge_after`.
+        #[serde(default)]
+        purge: RawPurge,
+        /// How fast the tenant is asked.
+        #[serde(default)]
+        rate: haloitsm::RawRequestRate,
+        /// Changes that are sent in one request.
+        #[serde(default = "default_assets_size")]
+        #[schemars(range(min = 1, max = 100))]
+        batch_size: u32,
+        /// Longest that a one-shot sync waits for this target.
+        #[serde(default = "default_deadline")]
+        deadline: Written<PositiveDuration>,
+        /// Longest time for one request: from `1s` to `1h`.
+        #[serde(default = "default_request_timeout")]
+        timeout: Written<CallTimeout>,
+        /// A file of certificates in PEM to trust beside the system's.
+        #[serde(default)]
+        ca_file: Option<Written<FilePath>>,
+        /// The proxy to go through, as an address or a reference to one with a password; `none` goes directly. As the environment says without it.
+        #[serde(default)]
+        proxy: Option<Written<ProxyAddress>>,
+    },
 }
 
 fn default_heartbeat() -> Written<DurationOrNever> {
@@ -418,6 +488,18 @@ const fn default_batch_size() -> u32 {
 
 const fn default_payload_size() -> u32 {
     dewpoint_servicenow::BATCH_SIZE_DEFAULT
+}
+
+const fn default_assets_size() -> u32 {
+    dewpoint_haloitsm::BATCH_SIZE_DEFAULT
+}
+
+fn default_halo_client() -> Written<HaloName> {
+    haloitsm::named(dewpoint_haloitsm::CLIENT_DEFAULT)
+}
+
+fn default_halo_site() -> Written<HaloName> {
+    haloitsm::named(dewpoint_haloitsm::SITE_DEFAULT)
 }
 
 const fn default_objects_size() -> u32 {

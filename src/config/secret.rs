@@ -92,7 +92,11 @@ pub enum Given {
 }
 
 impl Given {
-    pub(super) fn resolve(&self) -> Result<String, SecretError> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When where it is kept cannot be read.
+    pub fn resolve(&self) -> Result<String, SecretError> {
         match self {
             Self::Plain(value) => Ok(value.clone()),
             Self::Kept(secret) => Ok(secret.resolve()?.expose_secret().to_owned()),

@@ -13,6 +13,7 @@ use dewpoint_core::target::{Adopt, Authority, Purge};
 use super::aws::{self, AwsAccount, AwsAccounts, AwsSettings, RawAccount};
 use super::azure;
 use super::diagnostic::{Report, Span, quote};
+use super::haloitsm;
 use super::jsm;
 use super::leaf::{DurationOrNever, Leaf, LedgerAddress, PositiveDuration, Written, absolute};
 use super::ownership;
@@ -311,6 +312,34 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             let settings = jsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
             let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
             (name, TargetKind::Jsm(Box::new(settings)), common)
+        }
+        RawTarget::Halo {
+            name,
+            url,
+            auth_url,
+            tenant,
+            auth,
+            client,
+            site,
+            include,
+            adopt,
+            authority,
+            mapping,
+            statuses,
+            verify_every,
+            max_records,
+            purge,
+            rate,
+            batch_size,
+            deadline,
+            timeout,
+            ca_file,
+            proxy,
+        } => {
+            let raw = haloitsm::RawSettings { url, auth_url, tenant, auth, client, site, mapping, statuses, rate, timeout, ca_file, proxy };
+            let settings = haloitsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
+            let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
+            (name, TargetKind::Halo(Box::new(settings)), common)
         }
     };
     let Common { include, adopt, authority, verify_every, heartbeat, max_records, purge, batch_size, deadline } = common;

@@ -600,7 +600,9 @@ impl Engine<'_, '_> {
                 self.writer.born.insert(change.key.clone(), Addressed { record: delivered.record.clone(), carries });
             }
         }
-        Answer::Done { record: delivered.record, class: delivered.class, fields, contributed }
+        // What was gone when it was to be removed has no class that the target could tell.
+        let class = if delivered.class.is_empty() { change.class.clone() } else { delivered.class };
+        Answer::Done { record: delivered.record, class, fields, contributed }
     }
 
     fn refused(&mut self, change: &Change, error: &TargetError) -> Answer {

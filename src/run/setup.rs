@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use dewpoint_aws::{AwsConfig, AwsSource};
 #[cfg(feature = "azure")]
 use dewpoint_azure::{AzureConfig, AzureSource, SourceBuildError};
+use dewpoint_haloitsm::{HaloConfig, HaloTarget};
 use dewpoint_jsm::{ApiBase, ImportConfig, JsmConfig, JsmTarget};
 use dewpoint_servicenow::{
     BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
@@ -21,8 +22,8 @@ use crate::clock::{Clock, RunClock};
 #[cfg(feature = "azure")]
 use crate::config::AzureSettings;
 use crate::config::{
-    Config, JsmAuthError, JsmSettings, LedgerConfig, Proxy, SecretError, ServiceNowSettings, SourceConfig, SourceKind, TargetConfig,
-    TargetKind,
+    Config, HaloSettings, JsmAuthError, JsmSettings, LedgerConfig, Proxy, SecretError, ServiceNowSettings, SourceConfig, SourceKind,
+    TargetConfig, TargetKind,
 };
 use crate::doctor::{Finding, Health};
 use crate::ledger::Ledger;
@@ -227,6 +228,10 @@ pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) ->
             Ok(target) => Box::new(target),
             Err(lack) => Box::new(UnusableTarget { name: configured.name.clone(), lack }),
         },
+        TargetKind::Halo(settings) => match halo(configured, settings, requests) {
+            Ok(target) => Box::new(target),
+            Err(lack) => Box::new(UnusableTarget { name: configured.name.clone(), lack }),
+        },
     }
 }
 
@@ -296,6 +301,33 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
         clock: Arc::new(SystemClock::new()),
     };
     JsmTarget::new(&config).map_err(|error| unconnected(&error))
+}
+
+fn halo(configured: &TargetConfig, settings: &HaloSettings, requests: &Requests) -> Result<HaloTarget, Lack> {
+    let base = |url: &str| BaseUrl::parse(url, Plaintext::Loopback).map_err(|error| unconnected(&error));
+    let mapping = dewpoint_haloitsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;
+    let config = HaloConfig {
+        name: configured.name.clone(),
+        url: base(settings.url.as_str())?,
+        auth_url: settings.auth_url.as_ref().map(|url| base(url.as_str())).transpose()?,
+        tenant: settings.tenant.clone(),
+        client_id: settings.client_id.resolve().map_err(|error| unread(&error))?,
+        client_secret: settings.client_secret.resolve().map_err(|error| unread(&error))?,
+        scopes: settings.scopes.clone(),
+        client: settings.client.clone(),
+        site: settings.site.clone(),
+        mapping: Arc::new(mapping),
+        authority: configured.authority.clone(),
+        batch_size: configured.batch_size,
+        requests_per_minute: settings.requests_per_minute,
+        timeout: settings.timeout,
+        deadline: configured.deadline,
+        ca_pem: settings.ca_file.as_deref().map(certificates).transpose()?,
+        proxies: proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?,
+        meter: Arc::clone(requests),
+        clock: Arc::new(SystemClock::new()),
+    };
+    HaloTarget::new(&config).map_err(|error| unconnected(&error))
 }
 
 fn defect(error: &impl std::fmt::Display) -> Lack {
@@ -414,6 +446,7 @@ pub fn address(configured: &TargetConfig) -> String {
         TargetKind::Local { path } => path.display().to_string(),
         TargetKind::ServiceNow(settings) => settings.address(),
         TargetKind::Jsm(settings) => settings.address(),
+        TargetKind::Halo(settings) => settings.address(),
     }
 }
 

@@ -415,7 +415,7 @@ impl Side {
 pub struct Delivered {
     /// The record that was written (for edges that of the `from` end).
     pub record: RecordId,
-    /// The class the target gave it.
+    /// The class the target gave it; empty where it cannot tell, as of a record that was gone before it was removed.
     pub class: String,
     /// The fields as the answer showed them, where it did.
     pub echoed: Option<BTreeMap<String, Value>>,

@@ -7,7 +7,7 @@ use dewpoint_jsm::{Mapping, RESERVED, Statuses, value_of};
 use crate::config::check::is_meant;
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::{HttpUrl, Leaf};
-use crate::config::mapped::{check_authority, check_mapping, check_ways};
+use crate::config::mapped::{check_address, check_authority, check_mapping, check_spelling, check_ways};
 use crate::config::tree::{Node, Value};
 
 /// The ways to log in.
@@ -45,10 +45,15 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
             let text = format!("`targets.{name}.import`: Data Center has no imports by an interface");
             report.error(entry.key_span, text).help("take it out: objects are made one by one");
         }
+        for key in ["url", "api_base"] {
+            check_address(node, name, key, report);
+        }
         check_mapping(node, name, source, report, value_of);
         if let Ok(mapping) = Mapping::standard() {
             let help = "write attributes of the schema, such as `Support Group`; one of your own has to be under `mapping`";
             check_authority(node, name, mapping.names(), ("an attribute", help), report);
+            let own = mapping.names().into_iter().filter(|name| !RESERVED.contains(name)).collect();
+            check_spelling(node, name, &own, "Assets tells no attributes apart by case", report);
         }
         check_fields(node, name, report);
         check_statuses(node, name, report);
@@ -71,18 +76,11 @@ fn check_product(auth: &Node, node: &Node, name: &str, report: &mut Report) {
     }
 }
 
-/// A type beside a reference would say the same thing twice, and another spelling of a standard attribute would be a second one that the site refuses.
+/// A type beside a reference would say the same thing twice.
 fn check_fields(node: &Node, name: &str, report: &mut Report) {
-    let mapping = Mapping::standard().ok();
-    let is_own = |name: &&str| !RESERVED.contains(name);
-    let names: Vec<&str> = mapping.iter().flat_map(Mapping::names).filter(is_own).collect();
     let mappings = node.get("mapping").map_or(&[][..], Node::entries);
     let fields = mappings.iter().filter_map(|entry| Some((&entry.key, entry.node.get("fields")?)));
     for (kind, field) in fields.flat_map(|(kind, fields)| fields.entries().iter().map(move |field| (kind, field))) {
-        if let Some(usual) = names.iter().find(|usual| **usual != field.key && usual.eq_ignore_ascii_case(&field.key)) {
-            let text = format!("`targets.{name}.mapping.{kind}.fields.{}`: Assets tells no attributes apart by case", field.key);
-            report.error(field.key_span, text).help(format!("write `{usual}`"));
-        }
         if is_meant(&field.node, "type")
             && let Some(entry) = field.node.entry("reference").filter(|entry| entry.node.value != Value::Null)
         {

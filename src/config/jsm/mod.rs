@@ -22,7 +22,7 @@ pub(super) use raw::{RawAuth, RawDeployment, RawImport, RawKindMapping, RawReque
 
 use super::diagnostic::Report;
 use super::leaf::{AnyDuration, CallTimeout, FilePath, HttpUrl, Leaf as _, Written, absolute};
-use super::mapped::{KindKey, NameOrRef};
+use super::mapped::{KindKey, NameOrRef, planned_mapping};
 use super::proxy::{Proxy, ProxyAddress};
 use super::secret::{Given, Secret, SecretError, SecretRef};
 use super::tree::Node;
@@ -132,20 +132,8 @@ impl JsmSettings {
 
     /// What of it decides what a plan says.
     pub(super) fn planned(&self) -> Value {
-        let kinds: BTreeMap<&str, Value> = self
-            .mapping
-            .iter()
-            .map(|(kind, own)| {
-                let field = |OwnField { value, shape }: &OwnField<AttributeShape>| match shape {
-                    None => json!(value.source()),
-                    Some(shape) => json!({ "value": value.source(), "shape": format!("{shape:?}") }),
-                };
-                let fields: BTreeMap<&str, Value> = own.fields.iter().map(|(name, own)| (name.as_str(), field(own))).collect();
-                (kind.as_str(), json!({ "class": own.class, "fields": fields }))
-            })
-            .collect();
         let Statuses { active, inactive, retired } = &self.statuses;
-        json!({ "schema": self.schema, "mapping": kinds, "statuses": [active, inactive, retired] })
+        json!({ "schema": self.schema, "mapping": planned_mapping(&self.mapping), "statuses": [active, inactive, retired] })
     }
 }
 

@@ -216,7 +216,7 @@ rate:
   load_balancing: { requests_per_second: 1.5, burst: many }
   auto_scaling: 10
   elb: { burst: 1 }
-  sts: { requests_per_minute: 1, burst: 1000001 }
+  sts: { requests_per_hour: 1, burst: 1000001 }
   organizations:";
     assert_snapshot!(errors_in_aws(keys), @r#"
     4:14: `sources.a.timeout`: expected a duration from 1s to 1h, found `0s`
@@ -228,9 +228,9 @@ rate:
       help: for example `{ requests_per_second: 10, burst: 40 }`
     9:7: unknown key `elb` in `sources.a.rate`
       help: known here: `auto_scaling`, `ec2`, `load_balancing`, `organizations`, `sts`
-    10:14: unknown key `requests_per_minute` in `sources.a.rate.sts`
+    10:14: unknown key `requests_per_hour` in `sources.a.rate.sts`
       help: known here: `burst`, `requests_per_second`
-    10:45: `sources.a.rate.sts.burst`: expected a whole number from 1 to 1000000, found 1000001
+    10:43: `sources.a.rate.sts.burst`: expected a whole number from 1 to 1000000, found 1000001
     11:7: `sources.a.rate.organizations`: expected a mapping, found nothing
       help: leave the key out to get its default
     "#);

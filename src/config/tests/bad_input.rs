@@ -120,7 +120,7 @@ fn unknown_keys() {
     "#);
     assert_snapshot!(errors_in_target("statuses: {}\nheartbeat: 1h\nhearbeat: 1h"), @"
     9:5: unknown key `statuses` in `targets.cmdb`
-      help: `statuses` goes with `kind: servicenow` or `kind: jsm`
+      help: `statuses` goes with `kind: servicenow` or `kind: jsm` or `kind: haloitsm`
     10:5: unknown key `heartbeat` in `targets.cmdb`
       help: `heartbeat` goes with `kind: servicenow`
     11:5: unknown key `hearbeat` in `targets.cmdb`
@@ -166,7 +166,7 @@ fn missing_keys() {
     2:10: `targets`: expected a list, found a text
     "#);
     assert_snapshot!(errors("sources: [{ name: a, kind: aws }]\ntargets: [{ name: b, kind: lokal }]\n"), @r#"
-    2:28: `targets.b.kind`: expected `local`, `servicenow` or `jsm`, found `lokal`
+    2:28: `targets.b.kind`: expected `local`, `servicenow`, `jsm` or `haloitsm`, found `lokal`
       help: did you mean `local`?
     "#);
 }

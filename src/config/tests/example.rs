@@ -227,7 +227,8 @@ fn left_out_keys_mean_the_same_as_the_example() {
     minimal.sources.clear();
     let bare = "sources: [{ name: aws, kind: aws }]\ntargets:\n  - { name: snow, kind: servicenow, url: \"https://example.service-now.com\", \
                 auth: { oauth: { client_id: env:SNOW_ID, client_secret: env:SNOW_SECRET } } }\n  - { name: assets, kind: jsm, url: \"https://example.atlassian.net\", \
-                auth: { basic: { username: bot@example.com, password: env:ATLASSIAN_TOKEN } }, schema: CLOUD }\n";
+                auth: { basic: { username: bot@example.com, password: env:ATLASSIAN_TOKEN } }, schema: CLOUD }\n  - { name: halo, kind: haloitsm, url: \"https://example.haloitsm.com\", tenant: example, \
+                auth: { oauth: { client_id: env:HALO_ID, client_secret: env:HALO_SECRET } } }\n";
     minimal.targets.extend(try_load(bare).map_err(|errors| errors.render(false)).unwrap().targets);
     for target in minimal.targets.iter_mut().chain(&mut example.targets) {
         target.place.position = super::Position::START;
@@ -240,6 +241,11 @@ fn left_out_keys_mean_the_same_as_the_example() {
             && let JsmAuth::Basic { password, .. } = &mut settings.auth
         {
             password.place.position = super::Position::START;
+        }
+        if let TargetKind::Halo(settings) = &mut target.kind
+            && let Given::Kept(id) = &mut settings.client_id
+        {
+            (id.place.position, settings.client_secret.place.position) = (super::Position::START, super::Position::START);
         }
     }
     assert_eq!(minimal, example);

@@ -4,6 +4,7 @@
 
 mod bad_aws;
 mod bad_azure;
+mod bad_halo;
 mod bad_input;
 mod bad_jsm;
 mod bad_servicenow;

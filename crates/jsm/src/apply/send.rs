@@ -277,12 +277,17 @@ impl Batch<'_> {
         })
     }
 
+    /// Removes an object, if it is there.
     async fn purge(&self, number: usize, id: Option<&str>) -> Result<Done, TargetError> {
         if let Some(id) = id {
             self.reader.api.delete(id).await?;
             self.wrote(id, None);
         }
-        Ok(Done { answers: vec![(number, Ok(delivered(id.unwrap_or_default(), "")))], stand: None })
+        let Some(Write { kind, operation: Operation::Purge { record }, .. }) = self.writes.get(number) else {
+            return Ok(Done { answers: Vec::new(), stand: None });
+        };
+        let class = self.reader.mapping.sheet().class(*kind).unwrap_or_default();
+        Ok(Done { answers: vec![(number, Ok(delivered(&record.record.0, class)))], stand: None })
     }
 
     pub(super) fn wrote(&self, id: &str, stand: Option<Stand>) {
