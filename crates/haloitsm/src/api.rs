@@ -34,7 +34,7 @@ const LISTINGS_MAX: usize = 3;
 const SCHEMA_AGE_MAX: Duration = Duration::from_secs(3600);
 
 /// For how long it is not read again, whatever is refused.
-const SCHEMA_AGE_MIN: Duration = Duration::from_secs(5);
+const SCHEMA_AGE_MIN: Duration = Duration::from_secs(60);
 
 /// The lookup that lists all lookups.
 const LOOKUP_TYPES: &str = "11";

@@ -60,7 +60,7 @@ use crate::reading::Reader;
 pub use crate::config::{
     BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLIENT_DEFAULT, HaloConfig, REQUESTS_PER_MINUTE_DEFAULT, SCOPES_DEFAULT, SITE_DEFAULT,
 };
-pub use crate::mapping::{Mapping, RESERVED, Statuses};
+pub use crate::mapping::{Mapping, RESERVED, Statuses, reserved};
 pub use crate::shape::FieldShape;
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, SystemClock};
 pub use dewpoint_target_kit::{Override, OwnField, SheetError, value_of};

@@ -142,7 +142,7 @@ impl Reader<'_> {
     }
 
     /// All assets of the types that ours may have.
-    async fn list(&self) -> Result<Arc<Listing>, TargetError> {
+    pub(crate) async fn list(&self) -> Result<Arc<Listing>, TargetError> {
         let mut listing = Listing::default();
         for asset_type in self.schema.marked() {
             match self.api.of_type(asset_type.id).await {
