@@ -21,7 +21,10 @@ const TEXT_MAX: usize = 4000;
 
 /// Answers `POST /api/Asset`.
 pub(crate) fn answer(call: &mut Call<'_>) -> Result<Reply, ApiError> {
-    let elements = elements(call.body)?;
+    let mut elements = elements(call.body)?;
+    for element in elements.iter_mut().filter_map(Value::as_object_mut) {
+        element.retain(|name, _| !call.settings.ignored_members.contains(name));
+    }
     call.notes.elements = elements.len();
     if call.settings.batch_max.is_some_and(|max| elements.len() > max) {
         return Err(ApiError::refused(format!("Too many records in one request: {}", elements.len())));

@@ -154,6 +154,8 @@ pub struct Settings {
     pub add_existing: AddExisting,
     /// Query parameters that this version does not know, in lower case: they are ignored.
     pub ignored_parameters: BTreeSet<String>,
+    /// Members of posted assets that this tenant does not take, as with what sets them by itself: they are ignored.
+    pub ignored_members: BTreeSet<String>,
     /// A status that is posted with the `type` of assets is one of assets; else all are of tickets.
     pub asset_statuses_by_type: bool,
 }
@@ -186,6 +188,7 @@ impl Default for Settings {
             mandatory_fields: true,
             add_existing: AddExisting::Keep,
             ignored_parameters: BTreeSet::new(),
+            ignored_members: BTreeSet::new(),
             asset_statuses_by_type: false,
         }
     }

@@ -33,6 +33,9 @@ const LISTINGS_MAX: usize = 3;
 /// How long what a tenant is set up with is taken to be what it was.
 const SCHEMA_AGE_MAX: Duration = Duration::from_secs(3600);
 
+/// For how long it is not read again, whatever is refused.
+const SCHEMA_AGE_MIN: Duration = Duration::from_secs(60);
+
 /// The lookup that lists all lookups.
 const LOOKUP_TYPES: &str = "11";
 
@@ -45,6 +48,8 @@ pub(crate) struct Api {
     pub(crate) caller: Caller,
     pub(crate) client: String,
     pub(crate) site: String,
+    /// How many requests a part of a batch may take.
+    pub(crate) requests: usize,
     known: Arc<Known>,
 }
 
@@ -64,6 +69,11 @@ pub(crate) struct Links {
     pub(crate) names: BTreeMap<RelationType, Id>,
 }
 
+/// How many requests may go out while a batch has its time, at most: the lease of a batch lasts half a minute, and some of it is gone when it begins.
+pub(crate) fn requests_of_a_batch(per_minute: u32) -> usize {
+    usize::try_from(per_minute / 4).unwrap_or(usize::MAX).max(2)
+}
+
 /// What became of assets that were posted.
 #[derive(Debug)]
 pub(crate) enum PostFailure {
@@ -80,8 +90,27 @@ pub(crate) enum PostFailure {
 struct Page<T> {
     #[serde(default)]
     record_count: Option<u64>,
+    /// How many rows the server gives at most, whatever was asked for.
+    #[serde(default)]
+    page_size: Option<u64>,
     #[serde(alias = "assets", alias = "clients", alias = "sites")]
     rows: Vec<T>,
+}
+
+/// The rows of one page.
+pub(crate) struct Sheaf<T> {
+    /// How many rows the whole list has, as it says.
+    pub(crate) count: u64,
+    /// Whether it has all the rows that a page takes: another one may follow, whatever the count says.
+    is_full: bool,
+    pub(crate) rows: Vec<T>,
+}
+
+impl<T> Sheaf<T> {
+    /// Whether it is all that there is.
+    pub(crate) fn is_all(&self) -> bool {
+        self.count == self.rows.len() as u64 && (self.rows.is_empty() || !self.is_full)
+    }
 }
 
 /// A row of a list.
@@ -109,8 +138,8 @@ const WHOLE: [(&str, &str); 4] =
     [("includeactive", "true"), ("includeinactive", "true"), ("includeassetfields", "true"), ("noicon", "true")];
 
 impl Api {
-    pub(crate) fn new(caller: Caller, client: String, site: String) -> Self {
-        Self { caller, client, site, known: Arc::default() }
+    pub(crate) fn new(caller: Caller, client: String, site: String, per_minute: u32) -> Self {
+        Self { caller, client, site, requests: requests_of_a_batch(per_minute), known: Arc::default() }
     }
 
     /// The same for requests that end before this.
@@ -149,13 +178,7 @@ impl Api {
         rows.into_iter().map(read).collect()
     }
 
-    async fn page<T: Row>(
-        &self,
-        path: &str,
-        query: &Query<'_>,
-        number: usize,
-        operation: &'static str,
-    ) -> Result<(u64, Vec<T>), TargetError> {
+    async fn page<T: Row>(&self, path: &str, query: &Query<'_>, number: usize, operation: &'static str) -> Result<Sheaf<T>, TargetError> {
         let request = Self::request(path, query, operation)
             .query("pageinate", "true")
             .query("page_size", &PAGE_ROWS.to_string())
@@ -163,7 +186,8 @@ impl Api {
             .query("order", "id");
         let page: Page<T> = self.caller.get(request, operation).await?;
         let count = page.record_count.ok_or_else(|| self.caller.unreachable(operation, "the list does not tell how many rows it has"))?;
-        Ok((count, page.rows))
+        let is_full = page.page_size.is_none_or(|size| page.rows.len() as u64 >= size);
+        Ok(Sheaf { count, is_full, rows: page.rows })
     }
 
     /// All rows of a list that comes in pages. What is not shown to be whole is an error.
@@ -176,17 +200,28 @@ impl Api {
         Err(self.caller.unreachable(operation, "its rows were never as many as it counts: nothing shows that the list is whole"))
     }
 
-    /// `None` where the rows are not as many as are counted. How many a page has is the server's affair: none is counted upon.
+    /// `None` where the rows are not as many as are counted. How many a page has is the server's affair: none is counted upon. A count that ends with a full page
+    /// may be that of the page: only one more page shows that it is not.
     async fn listing<T: Row>(&self, path: &str, query: &Query<'_>, operation: &'static str) -> Result<Option<Vec<T>>, TargetError> {
         let mut rows: Vec<T> = Vec::new();
         let mut ids = BTreeSet::new();
+        let mut longest = usize::MAX;
         for number in 1..=PAGES_MAX {
-            let (count, page) = self.page::<T>(path, query, number, operation).await?;
-            let is_end = page.is_empty();
-            rows.extend(page.into_iter().filter(|row| ids.insert(row.id())));
-            if is_end || rows.len() as u64 >= count {
-                return Ok((rows.len() as u64 == count).then_some(rows));
+            let page = self.page::<T>(path, query, number, operation).await?;
+            let (found, before) = (page.rows.len(), rows.len());
+            rows.extend(page.rows.into_iter().filter(|row| ids.insert(row.id())));
+            let is_counted = rows.len() as u64 == page.count;
+            if found == 0 || rows.len() as u64 > page.count {
+                return Ok(is_counted.then_some(rows));
             }
+            // Behind the end some servers show the last page once more; one that shows the first page again does not turn pages.
+            if rows.len() == before {
+                return Ok((is_counted && number > 2).then_some(rows));
+            }
+            if is_counted && !page.is_full && found < longest {
+                return Ok(Some(rows));
+            }
+            longest = if number == 1 { found } else { longest.max(found) };
         }
         Ok(None)
     }
@@ -202,8 +237,8 @@ impl Api {
         Ok(assets.into_iter().filter(|asset| asset.assettype_id == Some(asset_type)).collect())
     }
 
-    /// The first page of the assets that a filter finds, and how many there are.
-    pub(crate) async fn few(&self, filter: (&str, &str)) -> Result<(u64, Vec<Asset>), TargetError> {
+    /// The first page of the assets that a filter finds.
+    pub(crate) async fn few(&self, filter: (&str, &str)) -> Result<Sheaf<Asset>, TargetError> {
         let query = [&WHOLE[..], &[filter]].concat();
         self.page("Asset", &query, 1, "find assets").await
     }
@@ -214,13 +249,13 @@ impl Api {
         let query = [&WHOLE[..], &[("assettype_id", asset_type.as_str()), ("assets", wanted.as_str())]].concat();
         let mut found: Vec<Asset> = Vec::new();
         for number in 1..=ids.len() {
-            let (count, page) = self.page::<Asset>("Asset", &query, number, "read assets").await?;
-            let is_end = page.is_empty();
-            found.extend(page);
-            if count > ids.len() as u64 || found.iter().any(|asset| !ids.contains(&asset.id)) {
+            let page = self.page::<Asset>("Asset", &query, number, "read assets").await?;
+            let is_end = page.rows.is_empty();
+            found.extend(page.rows);
+            if page.count > ids.len() as u64 || found.iter().any(|asset| !ids.contains(&asset.id)) {
                 return Ok(None);
             }
-            if is_end || found.len() as u64 >= count {
+            if is_end || found.len() as u64 >= page.count {
                 break;
             }
         }
@@ -355,17 +390,26 @@ impl Api {
             return Ok(schema);
         }
         let classes = mapping.classes();
-        let schema = self.read_schema(&classes).await?;
+        let mut schema = self.read_schema(&classes).await?;
         let target = self.caller.target();
         let bootstrap = || format!("run `dewpoint bootstrap {target}`, or give the application's agent access to it");
-        for class in classes {
-            let found = schema.type_named(class);
-            if found.is_none() {
-                return Err(self.caller.unusable(format!("there is no asset type `{class}`, or it may not be seen"), bootstrap()));
+        for class in &classes {
+            let why = match schema.type_named(class) {
+                None => Some(format!("there is no asset type `{class}`, or it may not be seen")),
+                Some(own) => {
+                    let lacks = |mark: &&&str| own.field(mark).is_none_or(|field| !field.is_plain);
+                    MARKS.iter().find(lacks).map(|mark| format!("asset type `{class}` has no text field `{mark}`"))
+                }
+            };
+            if let Some(why) = why {
+                schema.flaws.insert(folded(class), self.caller.unusable(why, bootstrap()));
             }
-            if let Some(mark) = MARKS.iter().find(|mark| !found.is_some_and(|own| own.field(mark).is_some_and(|field| field.is_plain))) {
-                return Err(self.caller.unusable(format!("asset type `{class}` has no text field `{mark}`"), bootstrap()));
-            }
+        }
+        // Where some types can be used the others stop nothing of theirs.
+        if schema.flaws.len() == classes.len()
+            && let Some(error) = schema.flaws.values().next()
+        {
+            return Err(error.clone());
         }
         if schema.site.is_none() {
             let text = format!("there is no site `{}` of a client `{}`", self.site, self.client);
@@ -374,6 +418,13 @@ impl Api {
         let schema = Arc::new(schema);
         *self.known.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&schema), now));
         Ok(schema)
+    }
+
+    /// Forgets what the tenant is set up with, where that was not read just now.
+    pub(crate) fn doubt_schema(&self) {
+        let now = self.caller.clock().elapsed();
+        let mut known = self.known.schema.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = known.take().filter(|(_, at)| now.saturating_sub(*at) < SCHEMA_AGE_MIN);
     }
 
     /// Forgets what the tenant is set up with: people or a bootstrap may have changed it.

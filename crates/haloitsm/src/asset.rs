@@ -72,6 +72,9 @@ pub(crate) struct Asset {
     /// What it is above; shown of an asset that was read by itself.
     #[serde(default)]
     child_assets: Option<Vec<Related>>,
+    /// What it is below; shown as they are.
+    #[serde(default)]
+    parent_assets: Option<Vec<Related>>,
 }
 
 /// A field with its value.
@@ -122,14 +125,14 @@ impl Asset {
         self.fields.iter().flatten().find(|own| own.id == field).and_then(|own| text(own.value.as_ref()?))
     }
 
-    /// Whether it was read with what it is above.
-    pub(crate) const fn shows_children(&self) -> bool {
-        self.child_assets.is_some()
-    }
-
     /// What it is above, each with its type.
     pub(crate) fn children(&self) -> BTreeMap<Id, Option<Id>> {
         self.child_assets.iter().flatten().map(|related| (related.id, related.assettype_id)).collect()
+    }
+
+    /// What it is below.
+    pub(crate) fn parents(&self) -> BTreeSet<Id> {
+        self.parent_assets.iter().flatten().map(|related| related.id).collect()
     }
 }
 
@@ -149,29 +152,104 @@ pub(crate) struct Note {
     pub(crate) kind: Option<Kind>,
     /// The assets that we put it below, by the edges' type: other parents are people's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) parents: BTreeMap<String, BTreeSet<Id>>,
+    pub(crate) parents: Links,
+    /// Of these the ones that people had put it below before us: they stay when our edges go.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) found_parents: BTreeSet<Id>,
+    /// Strangers' assets that we put below it, in the same way: nothing is noted on those.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) children: Links,
+    /// Of these the ones that were below it before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) found_children: BTreeSet<Id>,
+}
+
+/// Assets by the type of the edges that lead to them.
+pub(crate) type Links = BTreeMap<String, BTreeSet<Id>>;
+
+/// Which way an asset is related to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    /// It is below the other one.
+    Below,
+    /// It is above it.
+    Above,
 }
 
 impl Note {
-    /// Whether any edge of ours puts it below this asset.
-    pub(crate) fn is_below(&self, parent: Id) -> bool {
-        self.parents.values().any(|parents| parents.contains(&parent))
-    }
-
-    /// Takes an edge out; whether it was there.
-    pub(crate) fn take(&mut self, relation: &str, parent: Id) -> bool {
-        let Some(parents) = self.parents.get_mut(relation) else { return false };
-        let was_there = parents.remove(&parent);
-        if parents.is_empty() {
-            self.parents.remove(relation);
+    const fn links(&self, way: Way) -> &Links {
+        match way {
+            Way::Below => &self.parents,
+            Way::Above => &self.children,
         }
-        was_there
     }
 
-    /// All assets that edges of ours put it below.
-    pub(crate) fn all_parents(&self) -> BTreeSet<Id> {
-        self.parents.values().flatten().copied().collect()
+    fn parts(&mut self, way: Way) -> (&mut Links, &mut BTreeSet<Id>) {
+        match way {
+            Way::Below => (&mut self.parents, &mut self.found_parents),
+            Way::Above => (&mut self.children, &mut self.found_children),
+        }
     }
+
+    /// Whether any edge of ours relates it to this asset.
+    pub(crate) fn holds(&self, way: Way, other: Id) -> bool {
+        self.links(way).values().any(|others| others.contains(&other))
+    }
+
+    /// Whether people had related it to this asset before we did.
+    pub(crate) fn is_found(&self, way: Way, other: Id) -> bool {
+        match way {
+            Way::Below => self.found_parents.contains(&other),
+            Way::Above => self.found_children.contains(&other),
+        }
+    }
+
+    /// Puts an edge in; whether it was not there. `was_found` says that people had related the two before.
+    pub(crate) fn put(&mut self, way: Way, relation: &str, other: Id, was_found: bool) -> bool {
+        let is_held = self.holds(way, other);
+        let (links, found) = self.parts(way);
+        if was_found && !is_held {
+            found.insert(other);
+        }
+        links.entry(relation.to_owned()).or_default().insert(other)
+    }
+
+    /// Takes an edge out: `None` where it was not there, else whether the relationship goes with it.
+    pub(crate) fn take(&mut self, way: Way, relation: &str, other: Id) -> Option<bool> {
+        let (links, _) = self.parts(way);
+        let others = links.get_mut(relation)?;
+        let was_there = others.remove(&other);
+        if others.is_empty() {
+            links.remove(relation);
+        }
+        if !was_there {
+            return None;
+        }
+        let is_held = self.holds(way, other);
+        let (_, found) = self.parts(way);
+        Some(!is_held && !found.remove(&other))
+    }
+
+    /// All assets that edges of ours relate it to.
+    pub(crate) fn all(&self, way: Way) -> BTreeSet<Id> {
+        self.links(way).values().flatten().copied().collect()
+    }
+
+    /// The types of the edges that relate it to this asset.
+    pub(crate) fn relations(&self, way: Way, other: Id) -> Vec<String> {
+        self.links(way).iter().filter(|(_, others)| others.contains(&other)).map(|(relation, _)| relation.clone()).collect()
+    }
+}
+
+/// What is noted on an asset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// Nothing: it was never written, or people emptied it.
+    Nothing,
+    /// This.
+    Read(Note),
+    /// What nobody can read: people edited it.
+    Unreadable,
 }
 
 #[cfg(test)]

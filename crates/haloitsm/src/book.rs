@@ -1,11 +1,13 @@
 //! What this process knows of assets, so that few are asked for twice: requests are scarce.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dewpoint_core::target::{Delivered, TargetError, Write};
 use dewpoint_http::Clock;
 use dewpoint_target_kit::Carried;
+use jiff::Timestamp;
 
 use crate::asset::{Asset, Id};
 
@@ -29,8 +31,28 @@ const READ_AGE_MAX: Duration = Duration::from_secs(120);
 /// The least size at which old entries are thrown away: a long-lived process would keep all that it ever saw.
 const FULL_MIN: usize = 4096;
 
+/// For how long a record that this process made is taken to be related to nothing but what this process related it to.
+const BORN_AGE_MAX: Duration = Duration::from_secs(600);
+
+/// For how long the search by tags is taken to find what there is, once it found something.
+const PROOF_AGE_MAX: Duration = Duration::from_secs(3600);
+
 /// All assets of our types.
-pub(crate) type Listing = HashMap<Id, Asset>;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listing {
+    pub(crate) assets: HashMap<Id, Asset>,
+    /// Types of which none are shown, and why.
+    pub(crate) refused: BTreeMap<Id, TargetError>,
+}
+
+/// What became of posts for assets of a type.
+#[derive(Debug, Default)]
+struct Posts {
+    /// Types of which some were taken.
+    taken: HashSet<Id>,
+    /// Types of which some were forbidden.
+    forbidden: HashSet<Id>,
+}
 
 /// What is known, by the clock's `elapsed`.
 #[derive(Debug, Default)]
@@ -48,6 +70,17 @@ struct Known {
     read: HashMap<Id, (Asset, Duration)>,
     /// What has a tag, as was told for the batch in hand.
     told: HashMap<String, (Vec<Asset>, Duration)>,
+    /// What was done of the batch in hand, by the time that is delivered.
+    finished: Vec<(Timestamp, Write, Delivered)>,
+    /// What this process made.
+    born: HashMap<Id, Duration>,
+    /// When a search by tag last found what has it.
+    proven: Option<Duration>,
+    /// An asset that was made and has another tag than it was made with.
+    untagged: Option<Id>,
+    posts: Posts,
+    /// Whether lists are not narrowed to ids.
+    ignores_ids: bool,
 }
 
 impl Known {
@@ -94,6 +127,11 @@ impl Book {
         self.known().read.get(&id).filter(|(_, at)| now.saturating_sub(*at) < READ_AGE_MAX).map(|(asset, _)| asset.clone())
     }
 
+    /// Whether an asset was read for the batch in hand since then.
+    pub(crate) fn is_read_since(&self, id: Id, began: Duration) -> bool {
+        self.known().read.get(&id).is_some_and(|(_, at)| *at >= began)
+    }
+
     /// Notes what has a tag.
     pub(crate) fn told(&self, clock: &dyn Clock, tag: &str, assets: &[Asset]) {
         self.known().told.insert(tag.to_owned(), (assets.to_vec(), clock.elapsed()));
@@ -110,6 +148,87 @@ impl Book {
         let mut known = self.known();
         known.read.clear();
         known.told.clear();
+        known.finished.clear();
+    }
+
+    /// Notes that a write is done, though the batch is not: sent again, it is answered from here.
+    pub(crate) fn finished(&self, at: Timestamp, write: &Write, delivered: &Delivered) {
+        self.known().finished.push((at, write.clone(), delivered.clone()));
+    }
+
+    /// What became of a write of the batch in hand.
+    pub(crate) fn answer(&self, at: Timestamp, write: &Write) -> Option<Delivered> {
+        let known = self.known();
+        known.finished.iter().find(|(of, done, _)| *of == at && done == write).map(|(.., delivered)| delivered.clone())
+    }
+
+    /// Forgets what was read of an asset for the batch in hand.
+    pub(crate) fn unread(&self, id: Id) {
+        self.known().read.remove(&id);
+    }
+
+    /// Notes that this process made an asset.
+    pub(crate) fn made(&self, clock: &dyn Clock, id: Id) {
+        let now = clock.elapsed();
+        let mut known = self.known();
+        known.born.insert(id, now);
+        if known.born.len() > FULL_MIN {
+            known.born.retain(|_, at| now.saturating_sub(*at) < BORN_AGE_MAX);
+        }
+    }
+
+    /// Whether this process made it a while ago.
+    pub(crate) fn is_young(&self, clock: &dyn Clock, id: Id) -> bool {
+        let now = clock.elapsed();
+        self.known().born.get(&id).is_some_and(|at| now.saturating_sub(*at) < BORN_AGE_MAX)
+    }
+
+    /// Notes that a search by tag found what has it.
+    pub(crate) fn prove(&self, clock: &dyn Clock) {
+        self.known().proven = Some(clock.elapsed());
+    }
+
+    /// Whether what a search by tag does not find is not there.
+    pub(crate) fn is_proven(&self, clock: &dyn Clock) -> bool {
+        let now = clock.elapsed();
+        self.known().proven.is_some_and(|at| now.saturating_sub(at) < PROOF_AGE_MAX)
+    }
+
+    /// Notes that a list was not narrowed to the ids that were asked for.
+    pub(crate) fn ignores_ids(&self) {
+        self.known().ignores_ids = true;
+    }
+
+    /// Whether assets have to be read one by one.
+    pub(crate) fn reads_singly(&self) -> bool {
+        self.known().ignores_ids
+    }
+
+    /// Notes an asset that has not the tag that it was made with.
+    pub(crate) fn lost_tag(&self, id: Id) {
+        self.known().untagged = Some(id);
+    }
+
+    /// An asset that has not the tag that it was made with.
+    pub(crate) fn untagged(&self) -> Option<Id> {
+        self.known().untagged
+    }
+
+    /// Notes that assets of these types were taken.
+    pub(crate) fn posted(&self, types: impl IntoIterator<Item = Id>) {
+        let mut known = self.known();
+        for id in types {
+            known.posts.forbidden.remove(&id);
+            known.posts.taken.insert(id);
+        }
+    }
+
+    /// Notes that assets of a type may not be written; whether that is all that is known to be so.
+    pub(crate) fn forbidden(&self, asset_type: Id) -> bool {
+        let posts = &mut self.known().posts;
+        posts.taken.remove(&asset_type);
+        posts.forbidden.insert(asset_type);
+        !posts.taken.is_empty() || posts.forbidden.len() == 1
     }
 
     /// Notes that nothing has these tags.
@@ -173,7 +292,7 @@ impl Book {
             known.written.retain(|_, (_, at)| now.saturating_sub(*at) < WRITTEN_AGE_MAX);
         }
         match (&mut known.listing, shown.filter(|asset| asset.fields.is_some())) {
-            (Some((listing, _)), Some(asset)) => drop(Arc::make_mut(listing).insert(id, asset)),
+            (Some((listing, _)), Some(asset)) => drop(Arc::make_mut(listing).assets.insert(id, asset)),
             (listing, _) => *listing = None,
         }
     }
@@ -190,7 +309,7 @@ impl Book {
         let mut known = self.known();
         known.written.remove(&id);
         if let Some((listing, _)) = &mut known.listing {
-            Arc::make_mut(listing).remove(&id);
+            Arc::make_mut(listing).assets.remove(&id);
         }
     }
 

@@ -105,7 +105,7 @@ impl HaloConfig {
         };
         let auth = Arc::new(OAuth::new(plain(self.auth_url.as_ref().unwrap_or(&self.url))?, settings));
         let caller = Caller::new(plain(&self.url)?.with_auth(auth), self.name.clone(), Arc::clone(&self.clock));
-        Ok(Api::new(caller, self.client.clone(), self.site.clone()))
+        Ok(Api::new(caller, self.client.clone(), self.site.clone(), self.requests_per_minute.get()))
     }
 }
 

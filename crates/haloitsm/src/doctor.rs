@@ -1,13 +1,15 @@
 //! The online checks: each names what is missing in the tenant and who has to do what.
 
+use std::collections::BTreeSet;
+
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
-use dewpoint_core::model::Kind;
 use dewpoint_core::target::{Step, StepOutcome, TargetError};
 use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::book::Book;
+use crate::asset::{Asset, Id, Noted};
+use crate::book::{Book, Listing};
 use crate::bootstrap;
 use crate::mapping::Mapping;
 use crate::reading::Reader;
@@ -26,6 +28,39 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, book: &Book) -> Vec<F
         checks.clock();
     }
     checks.findings
+}
+
+/// What others did to assets.
+struct Hands {
+    /// How many of ours HaloITSM's own AWS integration knows.
+    ours: usize,
+    /// How many others of our types it knows.
+    others: usize,
+    copies: Vec<Id>,
+    unreadable: Vec<Id>,
+    /// Why some are not shown.
+    hidden: Vec<TargetError>,
+}
+
+impl Hands {
+    fn of(reader: &Reader<'_>, listing: &Listing) -> Self {
+        let assets = || listing.assets.values();
+        let is_ours = |asset: &&Asset| reader.carried(asset).estate.is_some();
+        let (ours, others): (Vec<&Asset>, Vec<&Asset>) = assets().filter(|asset| asset.aws_id().is_some()).partition(is_ours);
+        let originals: BTreeSet<Id> = reader.originals(assets()).into_values().collect();
+        let ids = |is_it: &dyn Fn(&&Asset) -> bool| -> Vec<Id> {
+            let ids: BTreeSet<Id> = assets().filter(|asset| is_it(asset)).map(|asset| asset.id).collect();
+            ids.into_iter().collect()
+        };
+        let is_copy = |asset: &&Asset| {
+            let carried = reader.carried(asset);
+            carried.estate.is_some() && carried.key.is_some() && !originals.contains(&asset.id)
+        };
+        let copies = ids(&is_copy);
+        let unreadable = ids(&|asset| is_ours(asset) && reader.noted(asset) == Noted::Unreadable);
+        let hidden = listing.refused.values().cloned().collect();
+        Self { ours: ours.len(), others: others.len(), copies, unreadable, hidden }
+    }
 }
 
 struct Checks<'a> {
@@ -126,25 +161,51 @@ impl Checks<'_> {
         }
     }
 
-    /// Whether somebody else keeps our machines.
+    /// What other hands do to assets of our types: HaloITSM's own AWS integration, people who copy or edit them.
     async fn writers(&mut self, mapping: &Mapping, book: &Book) {
         const CHECK: &str = "AWS integration";
         let found = async {
             let schema = self.api.schema(mapping).await?;
             let reader = Reader { api: self.api, mapping, schema: &schema, book };
-            let machines = mapping.sheet().class(Kind::Instance).and_then(|class| schema.type_named(class));
-            let Some(machines) = machines else { return Ok(0) };
-            let assets = self.api.of_type(machines.id).await?;
-            Ok::<_, TargetError>(assets.iter().filter(|asset| asset.aws_id().is_some() && reader.carried(asset).estate.is_some()).count())
+            Ok::<_, TargetError>(Hands::of(&reader, &*reader.list().await?))
         };
-        match found.await {
-            Ok(0) => {}
-            Ok(count) => {
-                let text = format!("HaloITSM's own AWS integration keeps {count} of our assets, too: two write to them");
-                let mend = "switch that integration off, or keep its machines out of this target by `include`";
-                self.note(CHECK, Health::Warning, text, Some(mend));
-            }
-            Err(error) => self.note(CHECK, Health::Error, error.to_string(), Some("check what the application may see")),
+        let Hands { ours, others, copies, unreadable, hidden } = match found.await {
+            Ok(hands) => hands,
+            Err(error) => return self.note(CHECK, Health::Error, error.to_string(), Some("check what the application may see")),
+        };
+        if ours > 0 {
+            let text = format!("HaloITSM's own AWS integration keeps {ours} of our assets, too: two write to them");
+            let mend = "switch that integration off, or keep its machines out of this target by `include`";
+            self.note(CHECK, Health::Warning, text, Some(mend));
+        }
+        if others > 0 {
+            let text = format!(
+                "HaloITSM's own AWS integration keeps {others} assets of the types that are ours, which are not: machines may be there twice"
+            );
+            let mend = "give that integration another asset type, or switch it off and take its assets over by `adopt`";
+            self.note(CHECK, Health::Warning, text, Some(mend));
+        }
+        if let Some(first) = copies.first() {
+            let text = format!(
+                "{} assets carry the key of another one, as copies do, the first is {first}: they are taken for people's",
+                copies.len()
+            );
+            self.note(
+                "copies",
+                Health::Warning,
+                text,
+                Some("empty the fields `Dewpoint Key` and `Dewpoint Estate` of copies, or delete them"),
+            );
+        }
+        if let Some(first) = unreadable.first() {
+            let text = format!(
+                "what is noted on {} of our assets cannot be read, the first is {first}: their relationships are not changed",
+                unreadable.len()
+            );
+            self.note("notes", Health::Warning, text, Some("put back what stood in the field `Dewpoint Data`, or empty it"));
+        }
+        for error in hidden {
+            self.note("assets", Health::Error, error.to_string(), Some("let the application read assets of all types that it writes"));
         }
     }
 

@@ -53,14 +53,14 @@ use dewpoint_core::target::{
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::apply::Batch;
+use crate::apply::Sender;
 use crate::book::Book;
 use crate::reading::Reader;
 
 pub use crate::config::{
     BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLIENT_DEFAULT, HaloConfig, REQUESTS_PER_MINUTE_DEFAULT, SCOPES_DEFAULT, SITE_DEFAULT,
 };
-pub use crate::mapping::{Mapping, RESERVED, Statuses};
+pub use crate::mapping::{Mapping, RESERVED, Statuses, reserved};
 pub use crate::shape::FieldShape;
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, SystemClock};
 pub use dewpoint_target_kit::{Override, OwnField, SheetError, value_of};
@@ -90,7 +90,7 @@ impl HaloTarget {
         })
     }
 
-    async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
+    async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
         let schema = self.api.schema(&self.mapping).await?;
         Reader { api: &self.api, mapping: &self.mapping, schema: &schema, book: &self.book }.find(identities).await
     }
@@ -156,7 +156,7 @@ impl Target for HaloTarget {
             return BTreeMap::new();
         }
         match self.find_all(identities).await {
-            Ok(found) => found.into_iter().map(|(key, records)| (key, Ok(records))).collect(),
+            Ok(found) => found,
             Err(error) => identities.iter().map(|identity| (identity.key.clone(), Err(error.clone()))).collect(),
         }
     }
@@ -174,7 +174,7 @@ impl Target for HaloTarget {
         let api = self.api.until(sending.deadline);
         let schema = api.schema(&self.mapping).await?;
         let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema, book: &self.book };
-        Batch { reader, writes: batch, sending, size: self.batch_size }.send().await
+        Sender { reader, writes: batch, sending, size: self.batch_size, authority: &self.authority }.send().await
     }
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::shape::{FieldShape, standing};
+use crate::tag::folded;
 
 /// Part of the mapping's digest: raised when the same data gives other fields for the same CI.
 const VERSION: &str = "haloitsm mapping 1";
@@ -43,8 +44,29 @@ pub(crate) const NAME: &str = "Name";
 /// Our types' key fields, which lists show and searches go through. A third one, such as the account, would have searches find all that it is the same of.
 pub(crate) const KEY_FIELDS: [&str; 2] = [NAME, NATIVE_ID];
 
-/// Fields that no mapping can fill: those by which records are known and judged as ours.
-pub const RESERVED: &[&str] = &[KEY, ESTATE, DELIVERED_AT, DATA, STATUS, NATIVE_ID];
+/// Fields that no mapping can fill: those by which records are known and judged as ours, and the names of what every asset has without a field of its own.
+pub const RESERVED: &[&str] = &[
+    KEY,
+    ESTATE,
+    DELIVERED_AT,
+    DATA,
+    STATUS,
+    NATIVE_ID,
+    "Asset Tag",
+    "Asset Type",
+    "Asset Group",
+    "Client",
+    "Inactive",
+    "Inventory Number",
+    "Notes",
+    "Site",
+];
+
+/// The [reserved](RESERVED) name that a name is to HaloITSM, which tells names apart neither by case nor by blanks around them.
+#[must_use]
+pub fn reserved(name: &str) -> Option<&'static str> {
+    RESERVED.iter().find(|own| folded(own) == folded(name)).copied()
+}
 
 /// Names of the statuses that tell where a resource stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,11 +161,25 @@ impl Mapping {
     /// The standard mapping with what the configuration puts in place of its parts.
     ///
     /// # Errors
-    /// [`SheetError`], which no release should show.
+    /// [`SheetError`], where two names would be one field to HaloITSM.
     pub fn with(overrides: &BTreeMap<Kind, Override<FieldShape>>, statuses: Statuses) -> Result<Self, SheetError> {
         let flaw = |text: String| SheetError { text };
         let written: Written = serde_json::from_str(STANDARD).map_err(|error| flaw(error.to_string()))?;
+        for name in overrides.values().flat_map(|own| own.fields.keys()) {
+            if let Some(reserved) = reserved(name) {
+                return Err(flaw(format!("field `{name}` cannot be mapped: `{reserved}` is filled by Dewpoint, or is no field")));
+            }
+        }
         let sheet = Sheet::new(written.sheet, overrides)?;
+        // HaloITSM tells names of fields apart neither by case nor by blanks: of two such fields each would undo the other.
+        for (kind, _) in sheet.classes() {
+            let mut names: BTreeMap<String, &str> = BTreeMap::new();
+            for (name, _) in sheet.fields(kind) {
+                if let Some(other) = names.insert(folded(name), name) {
+                    return Err(flaw(format!("fields `{other}` and `{name}` of {kind} are one to HaloITSM")));
+                }
+            }
+        }
         let mut edges = Vec::new();
         for WrittenEdge { relation, upstream, names } in written.edges {
             let relation = relation.parse().map_err(|error: UnknownWord| flaw(error.to_string()))?;
@@ -227,6 +263,29 @@ mod tests {
             assert!(mapping.edge(*relation, Kind::Instance, Kind::Instance).is_some(), "{relation}");
         }
         assert!(MARKS.iter().all(|mark| !mapping.names().contains(mark)));
+    }
+
+    #[test]
+    fn names_that_are_one_to_halo_are_refused() {
+        let own = |name: &str| {
+            let value = dewpoint_target_kit::value_of(Kind::Instance, "ci.size").unwrap();
+            let fields = BTreeMap::from([(name.to_owned(), dewpoint_target_kit::OwnField { value, shape: None })]);
+            let overrides = BTreeMap::from([(Kind::Instance, Override { class: None, fields })]);
+            Mapping::with(&overrides, Statuses::default()).map(drop).map_err(|error| error.text)
+        };
+        own("Size").unwrap();
+        own("Shape").unwrap();
+        for (name, words) in [
+            ("SIZE", "`SIZE` and `Size`"),
+            (" size ", "one to HaloITSM"),
+            ("dewpoint data", "`Dewpoint Data`"),
+            ("native id ", "`Native ID`"),
+            ("asset tag", "no field"),
+            ("Site", "no field"),
+        ] {
+            assert!(own(name).unwrap_err().contains(words), "{name}: {:?}", own(name));
+        }
+        assert_eq!([reserved("STATUS"), reserved("State")], [Some(STATUS), None]);
     }
 
     #[test]

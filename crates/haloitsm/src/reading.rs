@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::asset::{Asset, Id, Note};
+use crate::asset::{Asset, Id, Noted};
 use crate::book::{Book, Listing};
 use crate::mapping::{ACCOUNT_ID, DATA, DELIVERED_AT, ESTATE, KEY, Mapping, NAME, NATIVE_ID, REGION};
 use crate::schema::Schema;
@@ -29,6 +29,7 @@ const AT_ONCE: usize = 4;
 const IDS_MAX: usize = 50;
 
 /// Reads assets as records.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub(crate) api: &'a Api,
     pub(crate) mapping: &'a Mapping,
@@ -57,9 +58,38 @@ impl Reader<'_> {
         Carried { key, estate }
     }
 
-    /// What we noted on an asset; what cannot be read is nothing.
-    pub(crate) fn note(&self, asset: &Asset) -> Note {
-        self.text(asset, DATA).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+    /// What we noted on an asset.
+    pub(crate) fn noted(&self, asset: &Asset) -> Noted {
+        match self.text(asset, DATA) {
+            None => Noted::Nothing,
+            Some(text) => serde_json::from_str(&text).map_or(Noted::Unreadable, Noted::Read),
+        }
+    }
+
+    /// Whether an asset has the tag of the key that it carries.
+    fn is_tagged(asset: &Asset, key: &Key) -> bool {
+        folded(asset.tag()) == folded(&tag(key))
+    }
+
+    /// Of assets that carry the same key of the same estate, the one that stands for it: people copy assets with all that stands on them. It is the one with the
+    /// tag of that key, and the oldest of several.
+    pub(crate) fn originals<'a>(&self, assets: impl IntoIterator<Item = &'a Asset>) -> HashMap<(EstateId, Key), Id> {
+        let mut best: HashMap<(EstateId, Key), (bool, Id)> = HashMap::new();
+        for asset in assets {
+            let Carried { key: Some(key), estate: Some(estate) } = self.carried(asset) else { continue };
+            let rank = (!Self::is_tagged(asset, &key), asset.id);
+            best.entry((estate, key)).and_modify(|found| *found = rank.min(*found)).or_insert(rank);
+        }
+        best.into_iter().map(|(of, (_, id))| (of, id)).collect()
+    }
+
+    /// The asset that an asset is a copy of, where that has the tag of the key that both carry, and this one has not.
+    pub(crate) async fn copied_from(&self, asset: &Asset) -> Result<Option<Id>, TargetError> {
+        let carried = self.carried(asset);
+        let Some(key) = carried.key.as_ref().filter(|key| !Self::is_tagged(asset, key)) else { return Ok(None) };
+        let tag = tag(key);
+        let found = self.tagged(&HashSet::from([tag.clone()])).await?.remove(&tag).unwrap_or_default();
+        Ok(found.iter().filter(|other| other.id != asset.id && self.carried(other) == carried).map(|other| other.id).min())
     }
 
     /// Name of an asset's type, as the mapping spells it.
@@ -69,14 +99,24 @@ impl Reader<'_> {
         self.mapping.classes().into_iter().find(same).unwrap_or(shown).to_owned()
     }
 
-    /// An asset as a record.
-    pub(crate) fn record(&self, asset: &Asset) -> FoundRecord {
+    /// An asset as a record. `is_original` is false of one that is only a copy of one of ours; `stands_for` is the kind of what it was looked for as.
+    pub(crate) fn record(&self, asset: &Asset, is_original: bool, stands_for: Option<Kind>) -> FoundRecord {
         let class = self.class(asset);
-        let Carried { key, estate } = self.carried(asset);
-        let kind = self.note(asset).kind.filter(|_| estate.is_some()).or_else(|| self.mapping.sheet().kinds_of(&class).next());
+        let Carried { key, estate } = if is_original { self.carried(asset) } else { Carried::default() };
+        let is_ours = estate.is_some();
+        let noted = match self.noted(asset) {
+            Noted::Read(note) => note.kind.filter(|_| is_ours),
+            Noted::Nothing | Noted::Unreadable => None,
+        };
+        // A type may be that of several kinds: where nothing tells of which this is one, all that they have is shown.
+        let kinds: Vec<Kind> = match noted.or(stands_for) {
+            Some(kind) => vec![kind],
+            None => self.mapping.sheet().kinds_of(&class).collect(),
+        };
+        let kind = kinds.first().copied().filter(|_| kinds.len() == 1);
         let text = |field: &str| self.text(asset, field);
         let mut fields = BTreeMap::new();
-        for (name, field) in kind.into_iter().flat_map(|kind| self.mapping.sheet().fields(kind)) {
+        for (name, field) in kinds.iter().flat_map(|kind| self.mapping.sheet().fields(*kind)) {
             let shown = match field.shape {
                 FieldShape::Status => asset.status().map(str::to_owned),
                 FieldShape::Text | FieldShape::Lines => text(name),
@@ -88,7 +128,6 @@ impl Reader<'_> {
             let region: Region = text(REGION)?.parse().ok()?;
             Some(Subject { kind: kind?, account, region, native_id: text(NATIVE_ID)?, name: text(NAME) })
         };
-        let is_ours = estate.is_some();
         FoundRecord {
             id: RecordId(asset.id.to_string()),
             class,
@@ -104,34 +143,55 @@ impl Reader<'_> {
 
     /// All assets of the types that ours may have.
     pub(crate) async fn list(&self) -> Result<Arc<Listing>, TargetError> {
-        let mut listing = Listing::new();
+        let mut listing = Listing::default();
         for asset_type in self.schema.marked() {
-            listing.extend(self.api.of_type(asset_type.id).await?.into_iter().map(|asset| (asset.id, asset)));
+            match self.api.of_type(asset_type.id).await {
+                Ok(assets) => listing.assets.extend(assets.into_iter().map(|asset| (asset.id, asset))),
+                Err(error @ TargetError::Forbidden { .. }) => drop(listing.refused.insert(asset_type.id, error)),
+                Err(error) => return Err(error),
+            }
         }
-        let listing = Arc::new(listing);
-        self.book.listed(self.api.caller.clock(), Arc::clone(&listing));
-        Ok(listing)
+        Ok(Arc::new(listing))
     }
 
     /// The same, as it is known.
     async fn listing(&self) -> Result<Arc<Listing>, TargetError> {
         match self.book.listing(self.api.caller.clock()) {
             Some(listing) => Ok(listing),
-            None => self.list().await,
+            None => self.list_anew().await,
         }
     }
 
-    /// Everything that carries an estate id.
-    pub(crate) async fn all(&self) -> Result<Vec<FoundRecord>, TargetError> {
+    /// A full listing, which is kept for a while.
+    async fn list_anew(&self) -> Result<Arc<Listing>, TargetError> {
         let listing = self.list().await?;
-        let mut records: Vec<(Id, FoundRecord)> = listing.iter().map(|(id, asset)| (*id, self.record(asset))).collect();
-        records.retain(|(_, record)| record.estate.is_some());
-        records.sort_unstable_by_key(|(id, _)| *id);
-        Ok(records.into_iter().map(|(_, record)| record).collect())
+        self.book.listed(self.api.caller.clock(), Arc::clone(&listing));
+        Ok(listing)
     }
 
-    /// The assets with these tags: one by one where they are few, else by a listing.
+    /// Everything that carries an estate id. What some types hide is an error: what they hold is not gone.
+    pub(crate) async fn all(&self) -> Result<Vec<FoundRecord>, TargetError> {
+        if let Some(error) = self.schema.flaws.values().next() {
+            return Err(error.clone());
+        }
+        let listing = self.list_anew().await?;
+        if let Some(error) = listing.refused.values().next() {
+            return Err(error.clone());
+        }
+        let originals: HashSet<Id> = self.originals(listing.assets.values()).into_values().collect();
+        let is_copy = |asset: &Asset| self.carried(asset).key.is_some() && !originals.contains(&asset.id);
+        let mut assets: Vec<&Asset> = listing.assets.values().filter(|asset| !is_copy(asset)).collect();
+        assets.sort_unstable_by_key(|asset| asset.id);
+        Ok(assets.into_iter().map(|asset| self.record(asset, true, None)).filter(|record| record.estate.is_some()).collect())
+    }
+
+    /// The assets with these tags as they are now.
     pub(crate) async fn tagged(&self, tags: &HashSet<String>) -> Result<HashMap<String, Vec<Asset>>, TargetError> {
+        self.tagged_in(tags, false).await
+    }
+
+    /// The assets with these tags: one by one where they are few, else by a listing, which may be one of a while ago.
+    async fn tagged_in(&self, tags: &HashSet<String>, may_be_known: bool) -> Result<HashMap<String, Vec<Asset>>, TargetError> {
         let clock = self.api.caller.clock();
         let mut found: HashMap<String, Vec<Asset>> = HashMap::new();
         for tag in tags {
@@ -144,6 +204,7 @@ impl Reader<'_> {
         }
         // After a lost answer nothing is to be listed that takes longer than the batch has time.
         let mut is_sure = unknown.len() <= FEW_MAX || doubt.is_some();
+        let has_unknown = !unknown.is_empty();
         if is_sure {
             let looks = unknown.into_iter().map(|tag| self.by_tag(tag));
             let looks: Vec<(String, Looked)> = futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
@@ -154,13 +215,32 @@ impl Reader<'_> {
                 }
             }
         }
+        let is_missing = || tags.iter().any(|tag| found.get(tag).is_none_or(Vec::is_empty));
+        if is_sure && has_unknown && is_missing() {
+            if found.values().any(|assets| !assets.is_empty()) {
+                self.book.prove(clock);
+            }
+            is_sure = self.proves_searches().await?;
+        }
         if !is_sure {
-            let listing = if doubt.is_some() { self.list().await? } else { self.listing().await? };
+            let listing = if may_be_known && doubt.is_none() { self.listing().await? } else { self.list().await? };
             found.clear();
             let wanted: HashMap<String, &String> = tags.iter().map(|tag| (folded(tag), tag)).collect();
-            for asset in listing.values() {
-                if let Some(tag) = wanted.get(&folded(asset.tag())) {
+            for asset in listing.assets.values() {
+                // Where a tenant does not keep tags, the key tells.
+                let own = self.carried(asset).key.map(|key| folded(&crate::tag::tag(&key)));
+                let named = [Some(folded(asset.tag())), own].into_iter().flatten().find_map(|tag| wanted.get(&tag));
+                if let Some(tag) = named {
                     found.entry((*tag).clone()).or_default().push(asset.clone());
+                }
+            }
+            // Of types that are not listed nothing is known but what a search by tag finds.
+            if let Some(error) = listing.refused.values().next() {
+                for tag in tags.iter().filter(|tag| !found.contains_key(*tag)).cloned().collect::<Vec<_>>() {
+                    match self.by_tag(tag).await? {
+                        (tag, Looked::Found(assets)) => drop(found.insert(tag, assets)),
+                        (_, Looked::Unsure) => return Err(error.clone()),
+                    }
                 }
             }
         }
@@ -168,29 +248,55 @@ impl Reader<'_> {
         Ok(found)
     }
 
+    /// Whether what a search by tag does not find is not there: it has to find an asset of ours that is known to stand there. Tenants may keep no tags that they are
+    /// sent, or look for something else than was meant.
+    async fn proves_searches(&self) -> Result<bool, TargetError> {
+        let clock = self.api.caller.clock();
+        if self.book.is_proven(clock) {
+            return Ok(true);
+        }
+        for own in self.schema.marked() {
+            let id = own.id.to_string();
+            let page = match self.api.few(("assettype_id", &id)).await {
+                Err(TargetError::Forbidden { .. }) => continue,
+                page => page?,
+            };
+            let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| Self::is_tagged(asset, &key)));
+            if let Some(ours) = ours {
+                let (_, looked) = self.by_tag(ours.tag().to_owned()).await?;
+                let is_found = matches!(looked, Looked::Found(assets) if assets.iter().any(|asset| asset.id == ours.id));
+                if is_found {
+                    self.book.prove(clock);
+                }
+                return Ok(is_found);
+            }
+        }
+        Ok(false)
+    }
+
     async fn by_tag(&self, tag: String) -> Result<(String, Looked), TargetError> {
-        let (count, rows) = self.api.few(("inventory_number", &tag)).await?;
+        let page = self.api.few(("inventory_number", &tag)).await?;
         let is_it = |asset: &Asset| folded(asset.tag()) == folded(&tag);
         // A parameter that is not known is ignored, and all that there is comes back.
-        if count != rows.len() as u64 || !rows.iter().all(is_it) {
+        if !page.is_all() || !page.rows.iter().all(is_it) {
             return Ok((tag, Looked::Unsure));
         }
-        let assets = self.whole(rows).await?;
+        let assets = self.whole(page.rows).await?;
         self.book.told(self.api.caller.clock(), &tag, &assets);
         Ok((tag, Looked::Found(assets)))
     }
 
     /// What may be a stranger's record of a native id: it is the tag, a key field, or what the product's own AWS integration knows it by.
     async fn by_native_id(&self, native_id: String) -> Result<Looked, TargetError> {
-        let (count, rows) = self.api.few(("search", &native_id)).await?;
-        if count != rows.len() as u64 {
+        let page = self.api.few(("search", &native_id)).await?;
+        if !page.is_all() {
             return Ok(Looked::Unsure);
         }
         let names = |asset: &Asset| {
             let texts = asset.key_fields().chain([asset.tag()]).chain(asset.aws_id());
             texts.into_iter().any(|text| folded(text) == folded(&native_id))
         };
-        Ok(Looked::Found(self.whole(rows.into_iter().filter(names).collect()).await?))
+        Ok(Looked::Found(self.whole(page.rows.into_iter().filter(names).collect()).await?))
     }
 
     /// Assets with their fields, which some lists leave out.
@@ -206,10 +312,14 @@ impl Reader<'_> {
         Ok(whole)
     }
 
-    /// Records by external or native id.
-    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
+    /// Records by external or native id, or why nothing can be said of one.
+    pub(crate) async fn find(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
+        let flaw = |identity: &Identity| self.schema.flaw(self.mapping.sheet().class(identity.kind)?).cloned();
+        let mut answers: BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>> =
+            identities.iter().filter_map(|identity| Some((identity.key.clone(), Err(flaw(identity)?)))).collect();
+        let identities: Vec<&Identity> = identities.iter().filter(|identity| !answers.contains_key(&identity.key)).collect();
         let tags: HashSet<String> = identities.iter().map(|identity| tag(&identity.key)).collect();
-        let tagged = self.tagged(&tags).await?;
+        let tagged = self.tagged_in(&tags, true).await?;
         let is_free = |tag: &String| tagged.get(tag).is_none_or(Vec::is_empty);
         self.book.absent(self.api.caller.clock(), tags.iter().filter(|tag| is_free(tag)).cloned());
         let mut assets: HashMap<Id, Asset> = tagged.into_values().flatten().map(|asset| (asset.id, asset)).collect();
@@ -226,45 +336,58 @@ impl Reader<'_> {
                 }
             }
         }
+        let mut refused = BTreeMap::new();
         if !is_sure {
-            assets.extend(self.listing().await?.iter().map(|(id, asset)| (*id, asset.clone())));
+            let listing = self.listing().await?;
+            refused.clone_from(&listing.refused);
+            assets.extend(listing.assets.iter().map(|(id, asset)| (*id, asset.clone())));
         }
         for id in identities.iter().filter_map(|identity| Id::of_record(&identity.record.as_ref()?.0)) {
             if !assets.contains_key(&id) {
                 assets.extend(self.api.asset(id).await?.map(|asset| (id, asset)));
             }
         }
-        Ok(self.sorted(identities, assets.into_values()))
+        let refusal = |kind: Kind| refused.get(&self.schema.type_named(self.mapping.sheet().class(kind)?)?.id).cloned();
+        let refusals: BTreeMap<Key, TargetError> =
+            identities.iter().filter_map(|identity| Some((identity.key.clone(), refusal(identity.kind)?))).collect();
+        for (key, records) in self.sorted(&identities, assets.into_values().collect()) {
+            let answer = refusals.get(&key).map_or(Ok(records), |error| Err(error.clone()));
+            answers.insert(key, answer);
+        }
+        Ok(answers)
     }
 
     /// Which assets stand for what.
-    fn sorted(&self, identities: &[Identity], assets: impl Iterator<Item = Asset>) -> BTreeMap<Key, Vec<FoundRecord>> {
+    fn sorted(&self, identities: &[&Identity], assets: Vec<Asset>) -> BTreeMap<Key, Vec<FoundRecord>> {
         let mut found: BTreeMap<Key, BTreeMap<Id, FoundRecord>> =
             identities.iter().map(|identity| (identity.key.clone(), BTreeMap::new())).collect();
         let mut by_native: HashMap<String, Vec<&Identity>> = HashMap::new();
         let mut by_record: HashMap<Id, Vec<&Identity>> = HashMap::new();
+        let by_key: HashMap<&Key, Kind> = identities.iter().map(|identity| (&identity.key, identity.kind)).collect();
         for identity in identities {
             by_native.entry(folded(&identity.native_id)).or_default().push(identity);
             if let Some(id) = identity.record.as_ref().and_then(|record| Id::of_record(&record.0)) {
                 by_record.entry(id).or_default().push(identity);
             }
         }
+        let originals: HashSet<Id> = self.originals(&assets).into_values().collect();
         for asset in assets {
             let Carried { key, estate } = self.carried(&asset);
-            let meant: BTreeSet<Key> = if estate.is_some() {
-                key.into_iter().collect()
+            let is_original = key.is_none() || originals.contains(&asset.id);
+            let meant: BTreeMap<&Key, Kind> = if estate.is_some() && is_original {
+                key.as_ref().and_then(|key| by_key.get_key_value(key)).map(|(key, kind)| (*key, *kind)).into_iter().collect()
             } else {
                 let named = self.native_ids(&asset);
                 let strangers = named.iter().flat_map(|native_id| {
                     let of = by_native.get(&folded(native_id)).into_iter().flatten();
-                    of.filter(|identity| self.is_strangers(identity, native_id, &asset)).map(|identity| identity.key.clone())
+                    of.filter(|identity| self.is_strangers(identity, native_id, &asset))
                 });
-                let referred = by_record.get(&asset.id).into_iter().flatten().map(|identity| identity.key.clone());
-                strangers.chain(referred).collect()
+                let referred = by_record.get(&asset.id).into_iter().flatten();
+                strangers.chain(referred).map(|identity| (&identity.key, identity.kind)).collect()
             };
-            for key in meant {
-                if let Some(records) = found.get_mut(&key) {
-                    records.insert(asset.id, self.record(&asset));
+            for (key, kind) in meant {
+                if let Some(records) = found.get_mut(key) {
+                    records.insert(asset.id, self.record(&asset, is_original, Some(kind)));
                 }
             }
         }
@@ -284,40 +407,64 @@ impl Reader<'_> {
         says_the_same(identity, native_id, account.as_deref(), region.as_deref()) && (kinds.is_empty() || kinds.contains(&identity.kind))
     }
 
-    /// Assets as they are now, with the types that they most likely have. Those that are not there are left out.
-    pub(crate) async fn by_ids(&self, ids: &BTreeMap<Id, Option<Id>>) -> Result<HashMap<Id, Asset>, TargetError> {
-        let clock = self.api.caller.clock();
-        let mut found: HashMap<Id, Asset> = ids.keys().filter_map(|id| Some((*id, self.book.asset(clock, *id)?))).collect();
+    /// Assets as they are now, with the types that they most likely have. Those that are not there are left out; of those that may not be read the answer says why.
+    pub(crate) async fn by_ids(
+        &self,
+        ids: &BTreeMap<Id, Option<Id>>,
+    ) -> Result<(HashMap<Id, Asset>, BTreeMap<Id, TargetError>), TargetError> {
+        let (mut found, mut refused) = (HashMap::new(), BTreeMap::new());
         let mut by_type: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
         for (id, asset_type) in ids {
-            if let Some(asset_type) = asset_type.filter(|_| !found.contains_key(id)) {
-                by_type.entry(asset_type).or_default().push(*id);
+            if let Some(asset_type) = asset_type {
+                by_type.entry(*asset_type).or_default().push(*id);
             }
         }
         for (asset_type, ids) in by_type {
             // One by itself is read whole by one request in any case.
             for chunk in ids.chunks(IDS_MAX).filter(|chunk| chunk.len() > 1) {
                 let chunk: BTreeSet<Id> = chunk.iter().copied().collect();
-                let assets = self.api.by_ids(asset_type, &chunk).await?.unwrap_or_default();
-                self.book.read(clock, &assets);
-                found.extend(assets.into_iter().map(|asset| (asset.id, asset)));
+                match self.api.by_ids(asset_type, &chunk).await {
+                    Ok(Some(assets)) => found.extend(assets.into_iter().map(|asset| (asset.id, asset))),
+                    Ok(None) => self.book.ignores_ids(),
+                    Err(error @ TargetError::Forbidden { .. }) => refused.extend(chunk.into_iter().map(|id| (id, error.clone()))),
+                    Err(error) => return Err(error),
+                }
             }
         }
-        let missing = ids.keys().filter(|id| !found.contains_key(id)).copied().collect::<Vec<_>>();
-        found.extend(self.each(missing).await?);
-        Ok(found)
+        let missing: Vec<Id> = ids.keys().filter(|id| !found.contains_key(id) && !refused.contains_key(id)).copied().collect();
+        let reads = missing.into_iter().map(async |id| (id, self.api.asset(id).await));
+        let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
+        while let Some((id, read)) = reads.next().await {
+            match read {
+                Ok(asset) => found.extend(asset.map(|asset| (id, asset))),
+                Err(error @ TargetError::Forbidden { .. }) => drop(refused.insert(id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((found, refused))
     }
 
-    /// Assets read one by one, with what they are above.
-    pub(crate) async fn each(&self, ids: impl IntoIterator<Item = Id>) -> Result<HashMap<Id, Asset>, TargetError> {
-        let reads = ids.into_iter().map(|id| self.one(id));
-        let read: Vec<Option<Asset>> = futures::stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        Ok(read.into_iter().flatten().map(|asset| (asset.id, asset)).collect())
+    /// Assets read one by one, with what they are above and below, and why some may not be read.
+    pub(crate) async fn each(
+        &self,
+        ids: impl IntoIterator<Item = Id>,
+    ) -> Result<(HashMap<Id, Asset>, BTreeMap<Id, TargetError>), TargetError> {
+        let reads = ids.into_iter().map(async |id| (id, self.one(id).await));
+        let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
+        let (mut found, mut refused) = (HashMap::new(), BTreeMap::new());
+        while let Some((id, read)) = reads.next().await {
+            match read {
+                Ok(asset) => found.extend(asset.map(|asset| (id, asset))),
+                Err(error @ TargetError::Forbidden { .. }) => drop(refused.insert(id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((found, refused))
     }
 
     async fn one(&self, id: Id) -> Result<Option<Asset>, TargetError> {
         let clock = self.api.caller.clock();
-        if let Some(asset) = self.book.asset(clock, id).filter(Asset::shows_children) {
+        if let Some(asset) = self.book.asset(clock, id) {
             return Ok(Some(asset));
         }
         let asset = self.api.asset(id).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dewpoint_core::target::TargetError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -117,6 +118,8 @@ pub(crate) struct Schema {
     pub(crate) statuses: Option<BTreeMap<String, Id>>,
     /// The site of new assets, where there is one.
     pub(crate) site: Option<Id>,
+    /// Why types of ours cannot be used, by folded name.
+    pub(crate) flaws: BTreeMap<String, TargetError>,
 }
 
 impl Schema {
@@ -151,13 +154,18 @@ impl Schema {
             let statuses = restricted.map(|all| all.into_iter().filter_map(|status| status.status_id).collect());
             (raw.id, AssetType { id: raw.id, name: raw.name, fields: own, rows, statuses })
         };
-        Self { types: types.into_iter().map(typed).collect(), fields: by_name, statuses: None, site: None }
+        Self { types: types.into_iter().map(typed).collect(), fields: by_name, ..Self::default() }
     }
 
     /// A type by its name.
     pub(crate) fn type_named(&self, name: &str) -> Option<&AssetType> {
         let name = folded(name);
         self.types.values().find(|own| folded(&own.name) == name)
+    }
+
+    /// Why a type of ours cannot be used.
+    pub(crate) fn flaw(&self, class: &str) -> Option<&TargetError> {
+        self.flaws.get(&folded(class))
     }
 
     /// The types whose assets may be ours.

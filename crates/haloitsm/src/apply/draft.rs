@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::Key;
-use dewpoint_core::target::{TargetError, Write};
+use dewpoint_core::target::{Authority, Operation, TargetError, Write};
 use serde_json::{Map, Value, json};
 
 use super::Batch;
-use crate::asset::{Asset, Id, Note};
+use crate::asset::{Asset, Id, Note, Noted, Way};
 use crate::mapping::{DATA, DELIVERED_AT, ESTATE, KEY};
 use crate::reading::written;
 use crate::schema::AssetType;
@@ -32,14 +32,19 @@ pub(super) struct Draft {
     /// As it was shown; `None` of one that is about to be made.
     asset: Option<Asset>,
     /// Fields to write, by id; empty ones are emptied.
-    values: BTreeMap<Id, String>,
+    pub(super) values: BTreeMap<Id, String>,
+    /// Names of those that the write gave.
+    pub(super) names: BTreeMap<Id, String>,
     members: Map<String, Value>,
+    /// What is noted on it, before and after.
+    noted: Noted,
     note: Note,
     has_other_note: bool,
     /// Whether it is ours, or becomes so.
     is_ours: bool,
-    above: BTreeMap<Id, i32>,
-    no_longer_above: BTreeSet<Id>,
+    /// What it is put below and above, with the relationship's name.
+    added: BTreeMap<(Way, Id), i32>,
+    removed: BTreeSet<(Way, Id)>,
     pub(super) sent: BTreeMap<String, Value>,
     pub(super) left: BTreeMap<String, String>,
     /// Why it cannot be sent.
@@ -53,12 +58,14 @@ impl Draft {
             type_id,
             asset: None,
             values: BTreeMap::new(),
+            names: BTreeMap::new(),
             members: Map::new(),
+            noted: Noted::Nothing,
             note: Note::default(),
             has_other_note: false,
             is_ours: true,
-            above: BTreeMap::new(),
-            no_longer_above: BTreeSet::new(),
+            added: BTreeMap::new(),
+            removed: BTreeSet::new(),
             sent: BTreeMap::new(),
             left: BTreeMap::new(),
             flaw: None,
@@ -70,34 +77,60 @@ impl Draft {
         self.members.insert("inactive".to_owned(), json!(inactive));
     }
 
-    /// Takes it from below another, as an edge of this type. What people put it below stays.
-    pub(super) fn take_edge(&mut self, relation: &str, parent: Id) {
-        let is_noted = self.note.take(relation, parent);
-        self.has_other_note |= is_noted;
-        // What no note can be put on holds what was delivered there, and an edge of another type may need the same pair.
-        if (is_noted || !self.is_ours) && !self.note.is_below(parent) {
-            self.above.remove(&parent);
-            self.no_longer_above.insert(parent);
+    /// Whether it is to be marked as no longer in use, or as in use again.
+    pub(super) fn inactive(&self) -> Option<bool> {
+        self.members.get("inactive").and_then(Value::as_bool)
+    }
+
+    /// The status that it is to have.
+    pub(super) fn status(&self) -> Option<Id> {
+        self.members.get("status_id").and_then(Id::of)
+    }
+
+    /// Takes an edge of this type between it and another asset away. What people related stays.
+    pub(super) fn take_edge(&mut self, way: Way, relation: &str, other: Id) {
+        let taken = self.note.take(way, relation, other);
+        self.has_other_note |= taken.is_some();
+        // Where no note can be, or people emptied it, what the ledger knows to be delivered is all that is known.
+        let is_untold = !self.is_ours || self.noted == Noted::Nothing;
+        if taken.unwrap_or(is_untold && !self.note.holds(way, other)) {
+            self.added.remove(&(way, other));
+            self.removed.insert((way, other));
         }
     }
 
-    /// Takes it from below an asset, whatever the edges are.
-    pub(super) fn take_parent(&mut self, parent: Id) {
-        for relation in self.note.parents.keys().cloned().collect::<Vec<_>>() {
-            self.take_edge(&relation, parent);
+    /// Takes all edges between it and another asset away.
+    pub(super) fn take_asset(&mut self, way: Way, other: Id) {
+        for relation in self.note.relations(way, other) {
+            self.take_edge(way, &relation, other);
         }
     }
 
-    /// Takes it from below all that we put it below.
-    pub(super) fn take_all_parents(&mut self) {
-        for parent in self.note.all_parents() {
-            self.take_parent(parent);
+    /// Takes all edges away that are noted on it.
+    pub(super) fn take_all(&mut self) {
+        for way in [Way::Below, Way::Above] {
+            for other in self.note.all(way) {
+                self.take_asset(way, other);
+            }
+        }
+        if self.is_ours && self.noted == Noted::Nothing {
+            self.left.insert("relationships".to_owned(), format!("field `{DATA}` was emptied: nothing tells which of them are ours"));
         }
     }
 
     /// Whether it is ours, or becomes so.
     pub(super) const fn is_ours(&self) -> bool {
         self.is_ours
+    }
+
+    /// Whether what is noted on it cannot be read.
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.noted == Noted::Unreadable
+    }
+
+    /// What was there of a field.
+    fn shown(&self, field: Id) -> Option<String> {
+        self.asset.as_ref()?.value(field)
     }
 
     /// What HaloITSM's own AWS integration knows it by.
@@ -115,7 +148,9 @@ impl Batch<'_> {
     pub(super) fn draft_of(&self, asset: &Asset) -> Option<Draft> {
         let draft = Draft::new(asset.assettype_id?);
         let is_ours = self.reader.carried(asset).estate.is_some();
-        Some(Draft { asset: Some(asset.clone()), note: self.reader.note(asset), is_ours, ..draft })
+        let noted = self.reader.noted(asset);
+        let note = if let Noted::Read(note) = &noted { note.clone() } else { Note::default() };
+        Some(Draft { asset: Some(asset.clone()), noted, note, is_ours, ..draft })
     }
 
     fn type_of(&self, draft: &Draft) -> Result<&AssetType, TargetError> {
@@ -136,8 +171,15 @@ impl Batch<'_> {
                 }
                 continue;
             }
+            if let Some(why) = asset_type.field(name).and_then(|field| self.filled_by_people(draft, write, name, value, field.id)) {
+                draft.left.insert(name.clone(), why);
+                continue;
+            }
             match asset_type.field(name) {
-                Some(field) if field.is_plain => drop(draft.values.insert(field.id, written(value).unwrap_or_default())),
+                Some(field) if field.is_plain => {
+                    draft.names.insert(field.id, name.clone());
+                    draft.values.insert(field.id, written(value).unwrap_or_default());
+                }
                 Some(_) => drop(draft.left.insert(name.clone(), format!("field `{name}` takes values of a list or dates, and no text"))),
                 None => {
                     draft.sent.insert(name.clone(), Value::Null);
@@ -146,6 +188,23 @@ impl Batch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Why a field is people's by now: what was planned rests on what it showed before.
+    fn filled_by_people(&self, draft: &Draft, write: &Write, name: &str, value: &Value, field: Id) -> Option<String> {
+        let wanted = written(value)?;
+        let shown = draft.shown(field).filter(|shown| *shown != wanted)?;
+        let standard = self.reader.mapping.sheet().field(write.kind, name).map(|field| field.authority);
+        let authority = self.authority.get(name).copied().or(standard)?;
+        let is_peoples = match (&write.operation, authority) {
+            (_, Authority::IfEmpty) | (Operation::Create { .. }, Authority::Initial | Authority::Report) => true,
+            (_, Authority::Owned | Authority::Initial | Authority::Report | Authority::Transition) => false,
+        };
+        let is_known = match &write.operation {
+            Operation::Update { before, .. } => before.get(name).and_then(written).is_some_and(|before| before == shown),
+            _ => false,
+        };
+        (is_peoples && !is_known).then(|| format!("`{}` stands there already", shown.chars().take(40).collect::<String>()))
     }
 
     fn no_status(&self, wanted: &str, asset_type: &AssetType) -> String {
@@ -161,6 +220,14 @@ impl Batch<'_> {
     /// Marks the asset as ours, and as this write's.
     pub(super) fn put_marks(&self, draft: &mut Draft, write: &Write) -> Result<(), TargetError> {
         let key = write.key.as_str();
+        let tag = tag(&write.key);
+        let is_tagged = draft.asset.as_ref().is_some_and(|asset| folded(asset.tag()) == folded(&tag));
+        let takes_over = matches!(write.operation, Operation::Update { take_over: true, .. });
+        if draft.asset.is_some() && (!draft.is_ours || takes_over && !is_tagged) {
+            // It came with what the asset was copied from, or somebody else left it.
+            draft.note = Note::default();
+            draft.has_other_note = true;
+        }
         if !fits(key) {
             return Err(self.rejected("its key does not fit into a field".to_owned()));
         }
@@ -168,8 +235,7 @@ impl Batch<'_> {
             let id = self.mark(draft, mark)?;
             draft.values.insert(id, text.to_owned());
         }
-        let tag = tag(&write.key);
-        if draft.asset.as_ref().is_none_or(|asset| folded(asset.tag()) != folded(&tag)) {
+        if !is_tagged {
             draft.members.insert("inventory_number".to_owned(), json!(tag));
         }
         draft.is_ours = true;
@@ -189,18 +255,40 @@ impl Batch<'_> {
         })
     }
 
-    /// Puts it below another, as an edge of this type.
-    pub(super) fn put_edge(&self, draft: &mut Draft, relation: &str, parent: Id, name: Option<Id>) -> Result<(), TargetError> {
-        if draft.is_ours && draft.note.parents.entry(relation.to_owned()).or_default().insert(parent) {
-            let text = self.note_text(&draft.note)?;
-            if !fits(&text) {
-                draft.note.take(relation, parent);
-                return Err(self.rejected("it is below too many others: what is noted of them does not fit into a field".to_owned()));
+    /// Why what is noted on it cannot be changed.
+    pub(super) fn unreadable(&self, draft: &Draft) -> Option<TargetError> {
+        let why = || {
+            let id = draft.asset.as_ref().map(|asset| asset.id.to_string()).unwrap_or_default();
+            let text = format!("what is noted in field `{DATA}` of asset {id}, which tells our relationships, cannot be read");
+            self.rejected(format!("{text}: put back what stood there, or empty the field"))
+        };
+        (draft.is_ours && draft.is_unreadable()).then(why)
+    }
+
+    /// Puts in an edge of this type between it and another asset. `was_found` says that people have related the two.
+    pub(super) fn put_edge(
+        &self,
+        draft: &mut Draft,
+        (way, other): (Way, Id),
+        relation: &str,
+        name: Option<Id>,
+        was_found: bool,
+    ) -> Result<(), TargetError> {
+        if let Some(error) = self.unreadable(draft) {
+            return Err(error);
+        }
+        if draft.is_ours && draft.note.put(way, relation, other, was_found) {
+            if !fits(&self.note_text(&draft.note)?) {
+                draft.note.take(way, relation, other);
+                return Err(self.rejected("it is related to too many others: what is noted of them does not fit into a field".to_owned()));
             }
             draft.has_other_note = true;
         }
-        draft.no_longer_above.remove(&parent);
-        draft.above.insert(parent, name.map_or(0, |name| name.0));
+        draft.removed.remove(&(way, other));
+        // What people drew keeps the name that they gave it.
+        if !was_found {
+            draft.added.insert((way, other), name.map_or(0, |name| name.0));
+        }
         Ok(())
     }
 
@@ -218,7 +306,14 @@ impl Batch<'_> {
         }
         let mut values = draft.values.clone();
         if draft.is_ours && (draft.has_other_note || !values.is_empty() || !draft.members.is_empty()) {
-            values.insert(self.mark(draft, DATA)?, self.note_text(&draft.note)?);
+            // What cannot be read may be mended yet.
+            if !draft.is_unreadable() {
+                let text = self.note_text(&draft.note)?;
+                if !fits(&text) {
+                    return Err(self.rejected("what is noted of it does not fit into a field".to_owned()));
+                }
+                values.insert(self.mark(draft, DATA)?, text);
+            }
             values.insert(self.mark(draft, DELIVERED_AT)?, self.sending.at.to_string());
         }
         let shown = draft.asset.as_ref().map(Asset::values).unwrap_or_default();
@@ -232,7 +327,7 @@ impl Batch<'_> {
                 }
                 _ => true,
             });
-            if element.is_empty() && !has_other_values && draft.above.is_empty() && draft.no_longer_above.is_empty() {
+            if element.is_empty() && !has_other_values && draft.added.is_empty() && draft.removed.is_empty() {
                 return Ok(None);
             }
             element.insert("id".to_owned(), json!(asset.id));
@@ -249,14 +344,21 @@ impl Batch<'_> {
             element.insert("fields".to_owned(), Value::Array(fields));
             element.insert("_dontaddnewfields".to_owned(), json!(true));
         }
-        if !draft.above.is_empty() {
-            let parents: Vec<Value> = draft.above.iter().map(|(id, name)| json!({ "id": id, "relationship_id": name })).collect();
-            element.insert("add_parent_assets".to_owned(), Value::Array(parents));
-        }
-        if !draft.no_longer_above.is_empty() {
-            let parents: Vec<Value> = draft.no_longer_above.iter().map(|id| json!({ "id": id })).collect();
-            element.insert("delete_parent_assets".to_owned(), Value::Array(parents));
+        for (way, [adds, removes]) in LISTS {
+            let is_its = |found: Way| found == way;
+            let added = draft.added.iter().filter(|((way, _), _)| is_its(*way));
+            let added: Vec<Value> = added.map(|((_, id), name)| json!({ "id": id, "relationship_id": name })).collect();
+            let removed: Vec<Value> = draft.removed.iter().filter(|(way, _)| is_its(*way)).map(|(_, id)| json!({ "id": id })).collect();
+            for (list, rows) in [(adds, added), (removes, removed)] {
+                if !rows.is_empty() {
+                    element.insert(list.to_owned(), Value::Array(rows));
+                }
+            }
         }
         Ok(Some(Value::Object(element)))
     }
 }
+
+/// The members by which relationships are added and removed.
+const LISTS: [(Way, [&str; 2]); 2] =
+    [(Way::Below, ["add_parent_assets", "delete_parent_assets"]), (Way::Above, ["add_child_assets", "delete_child_assets"])];

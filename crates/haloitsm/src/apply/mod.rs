@@ -6,27 +6,107 @@
 mod draft;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use dewpoint_core::model::{EdgeId, Key, Kind};
-use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, Side, TargetError, Write};
+use dewpoint_core::target::{Addressed, Authority, Delivered, End, Operation, RecordId, Retry, Sending, Side, TargetError, Write};
 use dewpoint_target_kit::{Carried, check};
 use serde_json::Value;
 
 use crate::api::{Links, PostFailure};
-use crate::asset::{Asset, Id};
-use crate::mapping::EdgeMapping;
+use crate::asset::{Asset, Id, Noted, Way};
+use crate::mapping::{EdgeMapping, STATUS};
 use crate::reading::Reader;
 use crate::tag::{folded, tag};
 
 use draft::{Draft, On};
 
-/// A batch on its way.
-pub(crate) struct Batch<'a> {
+/// How old what was read of an asset may be when that is written: fields and notes are sent as a whole, with what people wrote to them.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// What is sent besides reads of a part of a batch: its own request, and what that may need first.
+const OTHER_REQUESTS: usize = 2;
+
+/// Writes on their way.
+pub(crate) struct Sender<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) writes: &'a [Write],
     pub(crate) sending: &'a Sending<'a>,
     /// Most elements of a request.
     pub(crate) size: usize,
+    /// Fields whose authority is not the mapping's.
+    pub(crate) authority: &'a BTreeMap<String, Authority>,
+}
+
+impl Sender<'_> {
+    /// Sends all writes, and gives one answer to each. What is done of a batch that fails is remembered: sent again, it goes on where it left off.
+    pub(crate) async fn send(&self) -> Result<Vec<Answer>, TargetError> {
+        let (book, at) = (self.reader.book, self.sending.at);
+        let mut answers: Vec<Option<Answer>> = self.writes.iter().map(|write| book.answer(at, write).map(Ok)).collect();
+        let pending: Vec<usize> = answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(number, _)| number).collect();
+        for part in self.parts(&pending) {
+            let writes: Vec<&Write> = part.iter().filter_map(|number| self.writes.get(*number)).collect();
+            let batch = Batch { reader: self.reader, writes, sending: self.sending, size: self.size, authority: self.authority };
+            let given = match batch.send().await {
+                Ok(given) => given,
+                // What is done is told, and what is left is not tried in vain.
+                Err(error) if error.retry() == Retry::Never && answers.iter().any(Option::is_some) => break,
+                Err(error) => return Err(error),
+            };
+            for (number, answer) in part.into_iter().zip(given) {
+                if let Some(slot) = answers.get_mut(number) {
+                    *slot = Some(answer);
+                }
+            }
+        }
+        book.done();
+        let target = self.reader.api.caller.target();
+        let left_out = || Err(TargetError::Abandoned { target: target.clone(), text: "a part of the batch before it failed".to_owned() });
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
+    }
+
+    /// Parts that need no more requests than there is time for: what cannot end within a lease would be begun for ever.
+    fn parts(&self, pending: &[usize]) -> Vec<Vec<usize>> {
+        let most = self.reader.api.requests.saturating_sub(OTHER_REQUESTS).max(1);
+        let most_assets = if self.reader.book.reads_singly() { most.min(self.size) } else { self.size }.max(1);
+        let mut parts: Vec<Vec<usize>> = Vec::new();
+        let (mut assets, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+        for number in pending {
+            let Some(write) = self.writes.get(*number) else { continue };
+            let held = match &write.operation {
+                Operation::Create { .. } => None,
+                Operation::Update { record, .. } | Operation::Purge { record } => Some((&record.record, write.kind)),
+                Operation::Relate { edge, to_kind, .. } | Operation::Unrelate { edge, to_kind, .. } => {
+                    let mapped = self.reader.mapping.edge(edge.relation, write.kind, *to_kind);
+                    let is_to = mapped.is_some_and(|mapped| mapped.upstream == Side::From);
+                    ends(write).map(|(from, to)| if is_to { (&to.record, *to_kind) } else { (&from.record, write.kind) })
+                }
+            };
+            let is_more = held.is_some_and(|(asset, kind)| {
+                (assets.len() >= most_assets && !assets.contains(asset)) || (kinds.len() >= most && !kinds.contains(&kind))
+            });
+            if is_more || parts.is_empty() {
+                parts.push(Vec::new());
+                assets.clear();
+                kinds.clear();
+            }
+            assets.extend(held.map(|(asset, _)| asset));
+            kinds.extend(held.map(|(_, kind)| kind));
+            if let Some(part) = parts.last_mut() {
+                part.push(*number);
+            }
+        }
+        parts
+    }
+}
+
+/// A part of a batch on its way.
+struct Batch<'a> {
+    reader: Reader<'a>,
+    writes: Vec<&'a Write>,
+    sending: &'a Sending<'a>,
+    size: usize,
+    authority: &'a BTreeMap<String, Authority>,
 }
 
 type Answer = Result<Delivered, TargetError>;
@@ -36,12 +116,44 @@ type Answer = Result<Delivered, TargetError>;
 struct Ground {
     /// Assets as they are, of which the whole has to be known.
     assets: HashMap<Id, Asset>,
+    /// When they were read for this, by the clock's `elapsed`.
+    read_at: HashMap<Id, Duration>,
     /// What records carry that writes speak of. What is not in it is not there.
     carried: HashMap<Id, Carried>,
+    /// Assets that may not be read.
+    refused: BTreeMap<Id, TargetError>,
+    /// Assets that are but copies of others.
+    copies: BTreeMap<Id, Id>,
+    /// What assets are above that are being retired, with the types of these.
+    below: HashMap<Id, BTreeMap<Id, Option<Id>>>,
+    /// What assets are below, of those of which that matters.
+    above: HashMap<Id, BTreeSet<Id>>,
     /// Assets of ours that creates found made.
     made: HashMap<Key, Id>,
     /// Why creates cannot be done.
     taken: HashMap<Key, String>,
+}
+
+impl Ground {
+    fn put(&mut self, assets: impl IntoIterator<Item = (Id, Asset)>, now: Option<Duration>) {
+        for (id, asset) in assets {
+            self.assets.insert(id, asset);
+            match now {
+                Some(now) => drop(self.read_at.insert(id, now)),
+                None => drop(self.read_at.remove(&id)),
+            }
+        }
+    }
+
+    /// Whether an asset is anybody's of Dewpoint.
+    fn is_marked(&self, id: Id) -> bool {
+        self.carried.get(&id).is_some_and(|carried| carried.estate.is_some())
+    }
+
+    /// Which asset's note holds a relationship, and what it is to that: the child's, or, where that is a stranger's, the parent's.
+    fn holder(&self, parent: Id, child: Id) -> (Id, Way, Id) {
+        if !self.is_marked(child) && self.is_marked(parent) { (parent, Way::Above, child) } else { (child, Way::Below, parent) }
+    }
 }
 
 /// An edge as HaloITSM has it.
@@ -53,19 +165,46 @@ struct Link<'w> {
 
 impl Batch<'_> {
     /// Sends all writes, and gives one answer to each.
-    pub(crate) async fn send(&self) -> Result<Vec<Answer>, TargetError> {
-        let mut ground = self.look().await?;
+    async fn send(&self) -> Result<Vec<Answer>, TargetError> {
         let links = self.links().await?;
-        let mut answers: Vec<Option<Answer>> = self.writes.iter().map(|write| self.refusal(write, &ground, links).map(Err)).collect();
-        let orphans = self.orphans(&answers, &mut ground).await?;
-        let drafts = self.drafts(&mut answers, &ground, links, &orphans);
-        self.post(&drafts, &mut answers).await?;
-        for (number, write) in self.writes.iter().enumerate() {
-            if let (Operation::Purge { record }, Some(slot @ None)) = (&write.operation, answers.get_mut(number)) {
-                *slot = Some(self.purge(record, &ground).await);
+        let mut ground = self.look().await?;
+        let mut answers: Vec<Option<Answer>> = self.refusals(&ground, links);
+        let mut orphans = self.orphans(&answers, &ground);
+        let mut unsure = BTreeMap::new();
+        // Those of what has very many go out by themselves, so that there is an end to it.
+        if orphans.len() > self.size {
+            let all: Vec<_> = std::mem::take(&mut orphans).into_iter().collect();
+            for chunk in all.chunks(self.size.max(1)) {
+                let chunk: BTreeMap<Id, Orphan> = chunk.iter().cloned().collect();
+                let mut ground = Ground::default();
+                self.read_orphans(&chunk, &mut ground, &mut unsure).await?;
+                let drafts = self.drafts(&mut vec![Some(Err(self.rejected(String::new()))); self.writes.len()], &ground, links, &chunk);
+                for parent in chunk.values().flat_map(|orphan| orphan.parents.keys()) {
+                    self.reader.book.unread(*parent);
+                }
+                self.post(&drafts, &mut answers).await?;
             }
         }
-        self.reader.book.done();
+        self.read_orphans(&orphans, &mut ground, &mut unsure).await?;
+        if self.refresh(&mut ground).await? {
+            for (slot, refusal) in answers.iter_mut().zip(self.refusals(&ground, links)) {
+                *slot = slot.take().or(refusal);
+            }
+        }
+        let mut drafts = self.drafts(&mut answers, &ground, links, &orphans);
+        for (_, draft) in &mut drafts {
+            let of_it: BTreeSet<Id> = draft.numbers.iter().filter_map(|number| unsure.get(number)).flatten().copied().collect();
+            if let Some(id) = of_it.first().filter(|_| draft.inactive() == Some(true)) {
+                let why = format!("what is noted on asset {id} below it cannot be read: its relationship stays");
+                draft.left.insert("relationships".to_owned(), why);
+            }
+        }
+        self.post(&drafts, &mut answers).await?;
+        for (write, slot) in self.writes.iter().zip(&mut answers) {
+            if let (Operation::Purge { record }, None) = (&write.operation, &slot) {
+                *slot = Some(self.purge(write, record).await);
+            }
+        }
         let target = self.reader.api.caller.target();
         let left_out = || Err(TargetError::Abandoned { target: target.clone(), text: "a part of the batch before it failed".to_owned() });
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
@@ -75,6 +214,10 @@ impl Batch<'_> {
         self.reader.api.caller.rejected(text)
     }
 
+    fn now(&self) -> Duration {
+        self.reader.api.caller.clock().elapsed()
+    }
+
     /// How an edge of a write stands there.
     fn link<'w>(&'w self, write: &Write, edge: &EdgeId, to_kind: Kind, from: &RecordId, to: &RecordId) -> Option<Link<'w>> {
         let mapped = self.reader.mapping.edge(edge.relation, write.kind, to_kind)?;
@@ -82,9 +225,30 @@ impl Batch<'_> {
         Some(Link { edge: mapped, parent: Id::of_record(&parent.0), child: Id::of_record(&child.0) })
     }
 
+    /// The pairs that edges of writes stand for: parent, child, and whether the edge is added.
+    fn pairs(&self) -> Vec<(Id, Id, bool)> {
+        let pair = |write: &&Write| {
+            let (Operation::Relate { edge, to_kind, .. } | Operation::Unrelate { edge, to_kind, .. }) = &write.operation else {
+                return None;
+            };
+            let (from, to) = ends(write)?;
+            let link = self.link(write, edge, *to_kind, &from.record, &to.record)?;
+            Some((link.parent?, link.child?, matches!(write.operation, Operation::Relate { .. })))
+        };
+        self.writes.iter().filter_map(pair).collect()
+    }
+
     /// The type that records of a kind have.
     fn type_of_kind(&self, kind: Kind) -> Option<Id> {
         Some(self.reader.schema.type_named(self.reader.mapping.sheet().class(kind)?)?.id)
+    }
+
+    /// Reads assets for what is to be written now.
+    async fn read(&self, ids: &BTreeMap<Id, Option<Id>>, ground: &mut Ground) -> Result<(), TargetError> {
+        let (assets, refused) = self.reader.by_ids(ids).await?;
+        ground.put(assets, Some(self.now()));
+        ground.refused.extend(refused);
+        Ok(())
     }
 
     /// Where the assets stand that writes speak of.
@@ -93,11 +257,12 @@ impl Batch<'_> {
         let mut whole: BTreeMap<Id, Option<Id>> = BTreeMap::new();
         // Read one by one: what they are above is shown of no others.
         let mut ending: BTreeSet<Id> = BTreeSet::new();
-        let mut checked: BTreeMap<Id, Option<Id>> = BTreeMap::new();
-        for write in self.writes {
+        let mut types: BTreeMap<Id, Option<Id>> = BTreeMap::new();
+        for write in &self.writes {
             let of_kind = self.type_of_kind(write.kind);
             match &write.operation {
-                Operation::Create { .. } => {}
+                // What is removed is read right before.
+                Operation::Create { .. } | Operation::Purge { .. } => {}
                 Operation::Update { record, class, retired, .. } => {
                     let Some(id) = Id::of_record(&record.record.0) else { continue };
                     if *retired == Some(true) {
@@ -106,33 +271,97 @@ impl Batch<'_> {
                         whole.insert(id, self.reader.schema.type_named(class).map(|own| own.id).or(of_kind));
                     }
                 }
-                Operation::Purge { record } => drop(Id::of_record(&record.record.0).map(|id| whole.insert(id, of_kind))),
                 Operation::Relate { edge, to_kind, .. } | Operation::Unrelate { edge, to_kind, .. } => {
                     let Some((from, to)) = ends(write) else { continue };
                     let Some(link) = self.link(write, edge, *to_kind, &from.record, &to.record) else { continue };
                     let kinds = (of_kind, self.type_of_kind(*to_kind));
                     let (of_parent, of_child) = if link.edge.upstream == Side::From { kinds } else { (kinds.1, kinds.0) };
                     whole.extend(link.child.map(|id| (id, of_child)));
-                    checked.extend(link.parent.map(|id| (id, of_parent)));
+                    types.extend(link.parent.map(|id| (id, of_parent)));
                 }
             }
         }
         let mut ground = Ground::default();
-        whole.retain(|id, _| !ending.contains(id));
-        for (id, asset_type) in checked {
-            if whole.contains_key(&id) || ending.contains(&id) {
+        let began = self.now();
+        let (ending, refused) = self.reader.each(ending).await?;
+        ground.refused.extend(refused);
+        for (id, asset) in ending {
+            ground.below.insert(id, asset.children());
+            whole.remove(&id);
+            // It may be from an earlier attempt.
+            let is_new = self.reader.book.is_read_since(id, began);
+            ground.put([(id, asset)], is_new.then_some(began));
+        }
+        let mut parents: BTreeMap<Id, Option<Id>> = BTreeMap::new();
+        for (id, asset_type) in &types {
+            if whole.contains_key(id) || ground.assets.contains_key(id) {
                 continue;
             }
-            match self.reader.book.carried(clock, id) {
-                Some(carried) => drop(ground.carried.insert(id, carried)),
-                None => drop(whole.insert(id, asset_type)),
+            match self.reader.book.carried(clock, *id) {
+                Some(carried) => drop(ground.carried.insert(*id, carried)),
+                None => drop(parents.insert(*id, *asset_type)),
             }
         }
-        ground.assets = self.reader.by_ids(&whole).await?;
-        ground.assets.extend(self.reader.each(ending).await?);
-        ground.carried.extend(ground.assets.iter().map(|(id, asset)| (*id, self.reader.carried(asset))));
+        whole.extend(parents);
+        self.read(&whole, &mut ground).await?;
         self.look_for_made(&mut ground).await?;
+        self.weigh(&mut ground).await?;
+        // What is put above strangers' assets is noted on it.
+        let pairs = self.pairs();
+        let holders = pairs.iter().map(|(parent, child, _)| ground.holder(*parent, *child).0);
+        let unread: BTreeMap<Id, Option<Id>> = holders
+            .filter(|id| ground.carried.contains_key(id) && !ground.assets.contains_key(id))
+            .map(|id| (id, types.get(&id).copied().flatten()))
+            .collect();
+        self.read(&unread, &mut ground).await?;
+        // What people related before us stays when our edge goes.
+        let mut open: BTreeSet<Id> = BTreeSet::new();
+        for (parent, child, is_added) in &pairs {
+            let (holder, way, other) = ground.holder(*parent, *child);
+            let is_young = [parent, child].into_iter().any(|id| self.reader.book.is_young(clock, *id));
+            let Some(Noted::Read(note)) = ground.assets.get(&holder).map(|asset| self.reader.noted(asset)) else { continue };
+            let is_known = note.holds(way, other) && !note.is_found(way, other);
+            if *is_added && !is_known && !is_young && ground.is_marked(holder) {
+                open.insert(*child);
+            }
+        }
+        let (open, refused) = self.reader.each(open).await?;
+        ground.refused.extend(refused);
+        for (id, asset) in open {
+            ground.above.insert(id, asset.parents());
+        }
         Ok(ground)
+    }
+
+    /// What the assets carry that were read.
+    async fn weigh(&self, ground: &mut Ground) -> Result<(), TargetError> {
+        let carried: Vec<(Id, Carried)> = ground.assets.iter().map(|(id, asset)| (*id, self.reader.carried(asset))).collect();
+        ground.carried.extend(carried);
+        for (id, asset) in &ground.assets {
+            if let Some(original) = self.reader.copied_from(asset).await? {
+                ground.copies.insert(*id, original);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once more what was read a while ago, where it is to be written as a whole; whether anything was.
+    async fn refresh(&self, ground: &mut Ground) -> Result<bool, TargetError> {
+        let now = self.now();
+        let is_old = |id: &Id| ground.read_at.get(id).is_none_or(|at| now.saturating_sub(*at) > FRESH);
+        let old: BTreeMap<Id, Option<Id>> =
+            ground.assets.iter().filter(|(id, _)| is_old(id)).map(|(id, asset)| (*id, asset.assettype_id)).collect();
+        if old.is_empty() {
+            return Ok(false);
+        }
+        for id in old.keys() {
+            ground.assets.remove(id);
+            ground.carried.remove(id);
+        }
+        self.read(&old, ground).await?;
+        let carried: Vec<(Id, Carried)> = ground.assets.iter().map(|(id, asset)| (*id, self.reader.carried(asset))).collect();
+        ground.carried.extend(carried);
+        Ok(true)
     }
 
     /// Which creates were done before.
@@ -146,12 +375,19 @@ impl Batch<'_> {
         }
         let mut found = self.reader.tagged(&unknown).await?;
         for (key, tag) in tags {
-            for asset in found.remove(&tag).unwrap_or_default() {
+            let found = found.remove(&tag).unwrap_or_default();
+            let originals = self.reader.originals(&found);
+            if let Some(id) = originals.get(&(self.sending.estate.clone(), key.clone())) {
+                ground.made.insert(key.clone(), *id);
+            }
+            for asset in found {
                 let carried = self.reader.carried(&asset);
                 let why = match &carried.estate {
                     Some(estate) if estate == self.sending.estate && carried.key.as_ref() == Some(key) => {
-                        ground.made.insert(key.clone(), asset.id);
-                        ground.assets.insert(asset.id, asset);
+                        if ground.made.get(key) == Some(&asset.id) {
+                            // How it was told may be from an earlier attempt, or from a list of a minute ago.
+                            ground.put([(asset.id, asset)], None);
+                        }
                         continue;
                     }
                     Some(estate) if estate == self.sending.estate => "and another external id",
@@ -181,21 +417,51 @@ impl Batch<'_> {
         put
     }
 
-    /// Why a write is not to be done.
+    /// Why writes are not to be done.
+    fn refusals(&self, ground: &Ground, links: Option<&Links>) -> Vec<Option<Answer>> {
+        self.writes.iter().map(|write| self.refusal(write, ground, links).map(Err)).collect()
+    }
+
     fn refusal(&self, write: &Write, ground: &Ground, links: Option<&Links>) -> Option<TargetError> {
+        let addressed: Vec<&Addressed> = match &write.operation {
+            // What is removed is judged by what is read right before.
+            Operation::Create { .. } | Operation::Purge { .. } => Vec::new(),
+            Operation::Update { record, .. } => vec![record],
+            Operation::Relate { .. } | Operation::Unrelate { .. } => ends(write).map(|(from, to)| vec![from, to]).unwrap_or_default(),
+        };
+        for id in addressed.into_iter().filter_map(|record| Id::of_record(&record.record.0)) {
+            if let Some(error) = ground.refused.get(&id) {
+                return Some(error.clone());
+            }
+            if let Some(original) = ground.copies.get(&id) {
+                return Some(self.rejected(format!("asset {id} is not the one meant: it is a copy of asset {original}")));
+            }
+        }
         let carried = |record: &RecordId| ground.carried.get(&Id::of_record(&record.0)?).cloned();
-        if let Err(why) = check(write, self.sending.estate, "asset", carried) {
+        if !matches!(write.operation, Operation::Purge { .. })
+            && let Err(why) = check(write, self.sending.estate, "asset", carried)
+        {
             return Some(self.rejected(why));
         }
         match &write.operation {
             Operation::Create { class, .. } => {
-                if let Some(why) = ground.taken.get(&write.key).filter(|_| !ground.made.contains_key(&write.key)) {
+                if ground.made.contains_key(&write.key) {
+                    return None;
+                }
+                if let Some(why) = ground.taken.get(&write.key) {
                     return Some(self.rejected(why.clone()));
+                }
+                if let Some(error) = self.reader.schema.flaw(class) {
+                    return Some(error.clone());
                 }
                 if self.reader.schema.type_named(class).is_none() {
                     return Some(self.rejected(format!("there is no asset type `{class}`: run `dewpoint bootstrap`")));
                 }
-                None
+                self.reader.book.untagged().map(|id| {
+                    let text =
+                        format!("it does not keep the asset tags that it is sent, as of asset {id}: nothing would find what is made");
+                    self.reader.api.caller.unusable(text, "let the API set `inventory_number`, and switch off what changes asset tags")
+                })
             }
             Operation::Relate { .. } | Operation::Unrelate { .. } => {
                 links.and_then(|links| links.unsupported.as_ref()).map(|why| self.rejected(why.clone()))
@@ -204,32 +470,47 @@ impl Batch<'_> {
         }
     }
 
-    /// Assets that we put below others that are being retired, with these and the numbers of the writes that retire them.
-    async fn orphans(&self, answers: &[Option<Answer>], ground: &mut Ground) -> Result<BTreeMap<Id, BTreeMap<Id, usize>>, TargetError> {
-        let mut orphans: BTreeMap<Id, BTreeMap<Id, usize>> = BTreeMap::new();
-        let mut unread: BTreeMap<Id, Option<Id>> = BTreeMap::new();
-        for (number, write) in self.writes.iter().enumerate() {
-            let is_refused = answers.get(number).is_some_and(Option::is_some);
-            if let Operation::Update { record, retired: Some(true), .. } = &write.operation
-                && !is_refused
-                && let Some(asset) = Id::of_record(&record.record.0).and_then(|id| ground.assets.get(&id))
+    /// Assets below others that are being retired.
+    fn orphans(&self, answers: &[Option<Answer>], ground: &Ground) -> BTreeMap<Id, Orphan> {
+        let mut orphans: BTreeMap<Id, Orphan> = BTreeMap::new();
+        for (number, (write, answer)) in self.writes.iter().zip(answers).enumerate() {
+            if let (Operation::Update { record, retired: Some(true), .. }, None) = (&write.operation, answer)
+                && let Some(id) = Id::of_record(&record.record.0)
             {
-                for (child, asset_type) in asset.children() {
-                    orphans.entry(child).or_default().insert(asset.id, number);
-                    unread.insert(child, asset_type);
+                for (child, asset_type) in ground.below.get(&id).into_iter().flatten() {
+                    let orphan = orphans.entry(*child).or_default();
+                    orphan.asset_type = *asset_type;
+                    orphan.parents.insert(id, number);
                 }
             }
         }
-        unread.retain(|id, _| !ground.assets.contains_key(id));
-        ground.assets.extend(self.reader.by_ids(&unread).await?);
-        orphans.retain(|child, parents| {
-            let Some(asset) = ground.assets.get(child) else { return false };
-            let is_ours = self.reader.carried(asset).estate.as_ref() == Some(self.sending.estate);
-            let note = self.reader.note(asset);
-            parents.retain(|parent, _| is_ours && note.is_below(*parent));
-            !parents.is_empty()
-        });
-        Ok(orphans)
+        orphans
+    }
+
+    /// Reads them. `unsure` takes of which nobody knows whether we put them there, by the writes that retire what is above.
+    async fn read_orphans(
+        &self,
+        orphans: &BTreeMap<Id, Orphan>,
+        ground: &mut Ground,
+        unsure: &mut BTreeMap<usize, BTreeSet<Id>>,
+    ) -> Result<(), TargetError> {
+        let unread: BTreeMap<Id, Option<Id>> =
+            orphans.iter().filter(|(id, _)| !ground.assets.contains_key(id)).map(|(id, orphan)| (*id, orphan.asset_type)).collect();
+        self.read(&unread, ground).await?;
+        for (child, orphan) in orphans {
+            let asset = ground.assets.get(child);
+            let carried = asset.map(|asset| self.reader.carried(asset)).unwrap_or_default();
+            let is_unreadable = asset.is_some_and(|asset| carried.estate.is_some() && self.reader.noted(asset) == Noted::Unreadable);
+            if is_unreadable || ground.refused.contains_key(child) {
+                for number in orphan.parents.values() {
+                    unsure.entry(*number).or_default().insert(*child);
+                }
+            }
+            if asset.is_some() {
+                ground.carried.insert(*child, carried);
+            }
+        }
+        Ok(())
     }
 
     /// What each asset becomes.
@@ -238,13 +519,18 @@ impl Batch<'_> {
         answers: &mut [Option<Answer>],
         ground: &Ground,
         links: Option<&Links>,
-        orphans: &BTreeMap<Id, BTreeMap<Id, usize>>,
+        orphans: &BTreeMap<Id, Orphan>,
     ) -> Vec<(On, Draft)> {
         let mut drafts = Drafts { batch: self, ground, drafts: Vec::new(), places: BTreeMap::new() };
-        for (child, parents) in orphans {
-            for (parent, number) in parents {
+        for (child, orphan) in orphans {
+            let Some(asset) = ground.assets.get(child) else { continue };
+            let Noted::Read(note) = self.reader.noted(asset) else { continue };
+            if self.reader.carried(asset).estate.as_ref() != Some(self.sending.estate) {
+                continue;
+            }
+            for (parent, number) in orphan.parents.iter().filter(|(parent, _)| note.holds(Way::Below, **parent)) {
                 if let Some(draft) = drafts.standing(*child) {
-                    draft.take_parent(*parent);
+                    draft.take_asset(Way::Below, *parent);
                     draft.numbers.insert(*number);
                 }
             }
@@ -257,7 +543,7 @@ impl Batch<'_> {
         drafts.drafts
     }
 
-    /// Sends what assets become. Where the first request fails and was for several writes, none of them is known to have been done: that is the batch's failure.
+    /// Sends what assets become. Where a request fails that was for several writes, it is not known which of them is to blame: that is the batch's failure.
     async fn post(&self, drafts: &[(On, Draft)], answers: &mut [Option<Answer>]) -> Result<(), TargetError> {
         let mut elements = Vec::new();
         for (on, draft) in drafts {
@@ -268,38 +554,85 @@ impl Batch<'_> {
                 Err(error) => fail(answers, &draft.numbers, &error),
             }
         }
-        let mut has_done_any = false;
         for chunk in elements.chunks(self.size.max(1)) {
-            let numbers: BTreeSet<usize> = chunk.iter().flat_map(|(_, draft, _)| draft.numbers.iter().copied()).collect();
-            match self.post_chunk(chunk).await {
-                Ok(shown) => {
-                    has_done_any = true;
-                    for (on, draft, _) in chunk {
-                        let found = shown.iter().find(|asset| match (on, draft.made_tag()) {
-                            (On::Standing(id), _) => asset.id == *id,
-                            (On::New(_), Some(tag)) => folded(asset.tag()) == folded(tag),
-                            (On::New(_), None) => false,
-                        });
-                        if let (On::Standing(id), None) = (on, found) {
-                            self.reader.book.unsure(*id);
-                        }
-                        self.note(draft, on, found, answers);
-                    }
-                }
-                Err(error) if !has_done_any && (numbers.len() > 1 || !matches!(error, TargetError::Rejected { .. })) => return Err(error),
-                Err(error) => {
-                    fail(answers, &numbers, &error);
-                    if !matches!(error, TargetError::Rejected { .. }) {
-                        break;
-                    }
-                }
+            let chunk: Vec<&Element<'_>> = chunk.iter().collect();
+            match self.post_chunk(&chunk).await {
+                Ok(shown) => self.note_all(&chunk, &shown, answers),
+                Err(error @ TargetError::Forbidden { .. }) => self.post_by_type(&chunk, &error, answers).await?,
+                Err(error) => self.fail_chunk(&chunk, error, answers)?,
             }
         }
         Ok(())
     }
 
+    fn fail_chunk(&self, chunk: &[&Element<'_>], error: TargetError, answers: &mut [Option<Answer>]) -> Result<(), TargetError> {
+        let numbers = numbers(chunk);
+        if numbers.len() > 1 || !matches!(error, TargetError::Rejected { .. }) {
+            return Err(error);
+        }
+        fail(answers, &numbers, &error);
+        // It may speak of what is not there any more.
+        self.reader.api.doubt_schema();
+        Ok(())
+    }
+
+    /// What may not be written of one type stops nothing of the others.
+    async fn post_by_type(&self, chunk: &[&Element<'_>], error: &TargetError, answers: &mut [Option<Answer>]) -> Result<(), TargetError> {
+        let mut by_type: BTreeMap<Id, Vec<&Element<'_>>> = BTreeMap::new();
+        for element in chunk {
+            by_type.entry(element.1.type_id).or_default().push(element);
+        }
+        let is_one = by_type.len() == 1;
+        let mut forbidden = Vec::new();
+        for (asset_type, part) in by_type {
+            let posted = if is_one { Err(error.clone()) } else { self.post_chunk(&part).await };
+            match posted {
+                Ok(shown) => self.note_all(&part, &shown, answers),
+                Err(error @ TargetError::Forbidden { .. }) => forbidden.push((asset_type, numbers(&part), error)),
+                Err(error) => self.fail_chunk(&part, error, answers)?,
+            }
+        }
+        for (asset_type, numbers, error) in forbidden {
+            // Nothing may be written at all, as it seems.
+            if !self.reader.book.forbidden(asset_type) {
+                return Err(error);
+            }
+            fail(answers, &numbers, &error);
+        }
+        Ok(())
+    }
+
+    fn note_all(&self, chunk: &[&Element<'_>], shown: &[Asset], answers: &mut [Option<Answer>]) {
+        self.reader.book.posted(chunk.iter().map(|(_, draft, _)| draft.type_id));
+        for (on, draft, _) in chunk {
+            let found = match on {
+                On::Standing(id) => shown.iter().find(|asset| asset.id == *id),
+                On::New(key) => self.made(key, draft, shown),
+            };
+            if let (On::Standing(id), None) = (on, found) {
+                self.reader.book.unsure(*id);
+            }
+            self.note(draft, on, found, answers);
+        }
+    }
+
+    /// The asset that was made.
+    fn made<'s>(&self, key: &Key, draft: &Draft, shown: &'s [Asset]) -> Option<&'s Asset> {
+        let is_its = |asset: &&Asset| draft.made_tag().is_some_and(|tag| folded(asset.tag()) == folded(tag));
+        let of_key = || {
+            let carries = |asset: &&Asset| {
+                let carried = self.reader.carried(asset);
+                carried.estate.as_ref() == Some(self.sending.estate) && carried.key.as_ref() == Some(key)
+            };
+            let found = shown.iter().find(carries)?;
+            self.reader.book.lost_tag(found.id);
+            Some(found)
+        };
+        shown.iter().filter(is_its).min_by_key(|asset| asset.id).or_else(of_key)
+    }
+
     /// Sends some of them; what the answer shows, with what it left out.
-    async fn post_chunk(&self, chunk: &[(&On, &Draft, Value)]) -> Result<Vec<Asset>, TargetError> {
+    async fn post_chunk(&self, chunk: &[&Element<'_>]) -> Result<Vec<Asset>, TargetError> {
         let (api, book) = (self.reader.api, self.reader.book);
         let tags: Vec<&str> = chunk.iter().filter_map(|(_, draft, _)| draft.made_tag()).collect();
         let elements: Vec<Value> = chunk.iter().map(|(.., element)| element.clone()).collect();
@@ -317,16 +650,28 @@ impl Batch<'_> {
             }
             Err(PostFailure::Other(error)) => return Err(error),
         };
-        let is_shown = |tag: &&str| shown.iter().any(|asset| folded(asset.tag()) == folded(tag));
+        // By their keys, where a tenant does not keep tags.
+        let keys: HashSet<String> = shown.iter().filter_map(|asset| self.reader.carried(asset).key).map(|key| folded(&tag(&key))).collect();
+        let is_shown = |tag: &&str| keys.contains(&folded(tag)) || shown.iter().any(|asset| folded(asset.tag()) == folded(tag));
         let untold: HashSet<String> = tags.iter().filter(|tag| !is_shown(tag)).map(|tag| (*tag).to_owned()).collect();
+        let unseen: BTreeMap<Id, Option<Id>> = chunk
+            .iter()
+            .filter_map(|(on, draft, _)| if let On::Standing(id) = on { Some((*id, Some(draft.type_id))) } else { None })
+            .filter(|(id, _)| !shown.iter().any(|asset| asset.id == *id && asset.fields.is_some()))
+            .collect();
         if !untold.is_empty() {
             shown.extend(self.reader.tagged(&untold).await?.into_values().flatten());
+        }
+        if !unseen.is_empty() {
+            shown.retain(|asset| !unseen.contains_key(&asset.id));
+            shown.extend(self.reader.by_ids(&unseen).await?.0.into_values());
         }
         Ok(shown)
     }
 
     /// Notes what became of an asset, and what that means to the writes that it was for.
     fn note(&self, draft: &Draft, on: &On, shown: Option<&Asset>, answers: &mut [Option<Answer>]) {
+        let (book, clock) = (self.reader.book, self.reader.api.caller.clock());
         let id = match (on, shown) {
             (On::Standing(id), _) => *id,
             (On::New(_), Some(asset)) => asset.id,
@@ -335,34 +680,74 @@ impl Batch<'_> {
                 return fail(answers, &draft.numbers, &error);
             }
         };
-        for number in &draft.numbers {
-            let Some(write) = self.writes.get(*number) else { continue };
-            // Where several assets change for one write, the one that it is about answers for it.
-            let answer = self.answer(write, id, draft);
-            if let (Some(slot @ None), Some(answer)) = (answers.get_mut(*number), answer) {
-                *slot = Some(Ok(answer));
-            }
-        }
         if let Some(asset) = shown {
             let carried = self.reader.carried(asset);
             if asset.fields.is_some() {
-                self.reader.book.wrote(self.reader.api.caller.clock(), id, carried, asset.tag(), Some(asset.clone()));
+                book.wrote(clock, id, carried, asset.tag(), Some(asset.clone()));
+            }
+        }
+        if matches!(on, On::New(_)) {
+            book.made(clock, id);
+        }
+        book.unread(id);
+        let mut left = draft.left.clone();
+        if let Some(why) = shown.and_then(|asset| self.not_taken(draft, asset, &mut left)) {
+            return fail(answers, &draft.numbers, &self.rejected(why));
+        }
+        for number in &draft.numbers {
+            let Some(write) = self.writes.get(*number) else { continue };
+            // Where several assets change for one write, the one that it is about answers for it.
+            let answer = self.answer(write, id, draft, &left);
+            if let (Some(slot @ None), Some(answer)) = (answers.get_mut(*number), answer) {
+                book.finished(self.sending.at, write, &answer);
+                *slot = Some(Ok(answer));
             }
         }
     }
 
-    fn answer(&self, write: &Write, id: Id, draft: &Draft) -> Option<Delivered> {
+    /// Why what was sent is not done, by what the answer shows. `left` takes single fields that stand as they stood.
+    fn not_taken(&self, draft: &Draft, shown: &Asset, left: &mut BTreeMap<String, String>) -> Option<String> {
+        let id = shown.id;
+        if let Some(wanted) = draft.inactive().filter(|wanted| *wanted != shown.is_inactive()) {
+            let verb = if wanted { "is not marked as inactive" } else { "is still marked as inactive" };
+            return Some(format!("asset {id} {verb}, though it was sent so"));
+        }
+        if let Some(wanted) = draft.status()
+            && let Some(found) = shown.status().filter(|found| self.reader.schema.status(found) != Some(wanted))
+        {
+            left.insert(STATUS.to_owned(), format!("it was not taken: asset {id} has status `{found}`"));
+        }
+        shown.fields.as_ref()?;
+        let values = shown.values();
+        for (field, wanted) in &draft.values {
+            let found = values.get(field).map_or("", String::as_str);
+            if same_text(found, wanted) {
+                continue;
+            }
+            match draft.names.get(field) {
+                Some(name) => drop(left.insert(name.clone(), format!("it was not taken: asset {id} shows another value"))),
+                None => {
+                    return Some(format!(
+                        "asset {id} does not show what marks it as ours, though it was sent: a field is missing or changed"
+                    ));
+                }
+            }
+        }
+        None
+    }
+
+    fn answer(&self, write: &Write, id: Id, draft: &Draft, left: &BTreeMap<String, String>) -> Option<Delivered> {
         let class = self.reader.schema.types.get(&draft.type_id).map(|own| own.name.clone()).unwrap_or_default();
         match &write.operation {
             Operation::Create { class, .. } => {
                 let done = Delivered::to(RecordId(id.to_string()), class.clone());
-                Some(Delivered { sent: draft.sent.clone(), left: draft.left.clone(), ..done })
+                Some(Delivered { sent: draft.sent.clone(), left: left.clone(), ..done })
             }
             Operation::Update { record, class: wanted, .. } => {
                 let class = if folded(&class) == folded(wanted) { wanted.clone() } else { class };
                 let is_it = record.record.0 == id.to_string();
                 let done = Delivered::to(RecordId(id.to_string()), class);
-                is_it.then(|| Delivered { sent: draft.sent.clone(), left: draft.left.clone(), ..done })
+                is_it.then(|| Delivered { sent: draft.sent.clone(), left: left.clone(), ..done })
             }
             Operation::Relate { .. } | Operation::Unrelate { .. } => {
                 let (from, _) = ends(write)?;
@@ -373,14 +758,46 @@ impl Batch<'_> {
         }
     }
 
-    async fn purge(&self, record: &Addressed, ground: &Ground) -> Answer {
-        let class = Id::of_record(&record.record.0).and_then(|id| ground.assets.get(&id)).map(|asset| self.reader.class(asset));
-        if let (Some(id), Some(_)) = (Id::of_record(&record.record.0), &class) {
-            self.reader.api.delete(id).await?;
-            self.reader.book.removed(id);
+    /// Removes an asset that still is the one meant when it is read right before.
+    async fn purge(&self, write: &Write, record: &Addressed) -> Answer {
+        let asset = match Id::of_record(&record.record.0) {
+            Some(id) => self.reader.api.asset(id).await?,
+            None => None,
+        };
+        check(write, self.sending.estate, "asset", |_| asset.as_ref().map(|asset| self.reader.carried(asset)))
+            .map_err(|why| self.rejected(why))?;
+        let Some(asset) = asset else { return Ok(Delivered::to(record.record.clone(), String::new())) };
+        if let Some(original) = self.reader.copied_from(&asset).await? {
+            return Err(self.rejected(format!("asset {} is not the one meant: it is a copy of asset {original}", asset.id)));
         }
-        Ok(Delivered::to(record.record.clone(), class.unwrap_or_default()))
+        self.reader.api.delete(asset.id).await?;
+        self.reader.book.removed(asset.id);
+        let delivered = Delivered::to(record.record.clone(), self.reader.class(&asset));
+        self.reader.book.finished(self.sending.at, write, &delivered);
+        Ok(delivered)
     }
+}
+
+/// An asset with what it becomes, and what is posted of it.
+type Element<'d> = (&'d On, &'d Draft, Value);
+
+/// An asset below others that are being retired.
+#[derive(Debug, Clone, Default)]
+struct Orphan {
+    asset_type: Option<Id>,
+    /// With the numbers of the writes that retire them.
+    parents: BTreeMap<Id, usize>,
+}
+
+/// The writes that assets change for.
+fn numbers(chunk: &[&Element<'_>]) -> BTreeSet<usize> {
+    chunk.iter().flat_map(|(_, draft, _)| draft.numbers.iter().copied()).collect()
+}
+
+/// Whether two texts are the same but for blanks around them and how lines end.
+fn same_text(one: &str, other: &str) -> bool {
+    let plain = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
+    one == other || plain(one) == plain(other)
 }
 
 /// What failed in one part failed.
@@ -456,7 +873,11 @@ impl Drafts<'_, '_> {
                     draft.set_inactive(*retired);
                 }
                 if *retired == Some(true) {
-                    draft.take_all_parents();
+                    if let Some(error) = batch.unreadable(draft) {
+                        draft.flaw = Some(error.clone());
+                        return Err(error);
+                    }
+                    draft.take_all();
                 }
             }
             Operation::Purge { .. } => return Ok(None),
@@ -467,16 +888,21 @@ impl Drafts<'_, '_> {
                 let Some(link) = batch.link(write, edge, *to_kind, &from.record, &to.record) else { return done() };
                 // What is related to itself has no form there, and is left out; what is not there is below nothing.
                 let (Some(parent), Some(child)) = (link.parent, link.child) else { return done() };
-                if parent == child || !ground.assets.contains_key(&child) {
+                if parent == child || !ground.carried.contains_key(&child) {
                     return done();
                 }
-                let draft = self.standing(child).ok_or_else(gone)?;
+                let (holder, way, other) = ground.holder(parent, child);
+                let draft = self.standing(holder).ok_or_else(gone)?;
                 let relation = edge.relation.as_str();
                 if matches!(write.operation, Operation::Relate { .. }) {
                     let name = links.and_then(|links| links.names.get(&edge.relation).copied());
-                    batch.put_edge(draft, relation, parent, name)?;
+                    let was_found = ground.above.get(&child).is_some_and(|parents| parents.contains(&parent));
+                    batch.put_edge(draft, (way, other), relation, name, was_found)?;
                 } else {
-                    draft.take_edge(relation, parent);
+                    if let Some(error) = batch.unreadable(draft) {
+                        return Err(error);
+                    }
+                    draft.take_edge(way, relation, other);
                 }
                 draft.numbers.insert(number);
             }

@@ -4,6 +4,7 @@
 
 mod applying;
 mod contract;
+mod distrust;
 mod faults;
 mod relating;
 mod rig;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dewpoint_core::target::{StepOutcome, Target as _};
@@ -32,6 +33,33 @@ impl crate::Clock for Hurried {
     }
     fn elapsed(&self) -> Duration {
         self.0.elapsed()
+    }
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A clock that tests set forward.
+#[derive(Debug)]
+pub(super) struct Forward(SystemClock, AtomicU64);
+
+impl Forward {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self(SystemClock::new(), AtomicU64::new(0)))
+    }
+
+    pub(super) fn by(&self, seconds: u64) {
+        self.1.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+#[async_trait::async_trait]
+impl crate::Clock for Forward {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed() + Duration::from_secs(self.1.load(Ordering::Relaxed))
     }
     async fn sleep(&self, _: Duration) {
         tokio::task::yield_now().await;
