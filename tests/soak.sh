@@ -3,7 +3,7 @@
 #
 #   tests/run.sh --services-only -- tests/soak.sh [--rounds N] [--seed S] [--cases N] [--fuzz SECONDS]
 #
-#   --rounds N   rounds of kills with ledgers in SQLite and in PostgreSQL, and with ServiceNow and Assets as targets, of two kills on average each (default 300)
+#   --rounds N   rounds of kills with ledgers in SQLite and in PostgreSQL, and with ServiceNow, Assets and Halo as targets, of two kills on average each (default 300)
 #   --seed S     what the kills and the estate follow from, 0 to 2^64 - 1 (default: a new one, printed)
 #   --cases N    cases of each property (default 500; 0 leaves the properties out)
 #   --fuzz N     seconds for each fuzz target (default 600; 0 leaves them out): tests/fuzz.sh, which says what they need
@@ -66,8 +66,8 @@ printf '\n'
 grep -o 'kill: .*: done: .*' "$log" | sed 's/^kill: /soak: /' || true
 sed -n 's/^fuzz: /soak: fuzz: /p' "$log"
 outcome=held
-# One line for each of SQLite, PostgreSQL, ServiceNow and Assets: without them nothing was killed, whatever cargo says.
-(($(grep -c 'kill: .*: done: ' "$log" || true) >= 4)) || status=1
+# One line for each of SQLite, PostgreSQL, ServiceNow, Assets and Halo: without them nothing was killed, whatever cargo says.
+(($(grep -c 'kill: .*: done: ' "$log" || true) >= 5)) || status=1
 ((fuzz == 0 || $(grep -c '^fuzz: .*: done: ' "$log" || true) == 3)) || status=1
 ((status == 0)) || outcome='FAILED'
 printf 'soak: %s: seed %s, %s rounds each, %s cases, %s s of each fuzz target, %s s\n' "$outcome" "$seed" "$rounds" "$cases" "$fuzz" "$((SECONDS - began))"

@@ -13,6 +13,7 @@ mod commands;
 mod ends;
 mod fuzz;
 mod guardrails;
+mod halo;
 mod kill;
 mod layers;
 mod moto;

@@ -80,7 +80,6 @@ targets:
             url = sim.url()
         );
         world.write("dewpoint.yaml", &text);
-        world.write("inventory.json", r#"{"version":1,"resources":[]}"#);
         world.json(&["bootstrap", "assets"], 0);
         let ids = sim.edit(|site| {
             let object_type = site.type_named("Virtual Machine").unwrap().id;

@@ -61,7 +61,8 @@ impl Inventory {
         self.resource("security_group", native_id, json!({ "attributes": { "rules": [] } }), over)
     }
 
-    fn resource(mut self, kind: &str, native_id: &str, base: Value, over: Value) -> Self {
+    /// A resource of any kind, with these fields laid over it.
+    pub fn resource(mut self, kind: &str, native_id: &str, base: Value, over: Value) -> Self {
         let mut resource = json!({
             "key": key(kind, native_id), "kind": kind, "provider": "aws", "native_id": native_id, "account": ACCOUNT, "region": REGION,
             "name": native_id, "tags": {}, "created_at": "2026-01-01T00:00:00Z", "observed_at": "2026-02-01T00:00:00Z",

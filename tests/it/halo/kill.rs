@@ -1,0 +1,148 @@
+//! Syncs to a tenant that are killed at random instants, or meet faults at random.
+
+use std::collections::BTreeMap;
+
+use dewpoint_halo_sim::{CLIENT_SECRET, Effect, Fault, Mishap, Shape, Sim};
+
+use crate::kill::estate::Random;
+use crate::kill::remote::{self, BELOW, Remote, pick};
+use crate::support::World;
+
+#[test]
+fn kill_dash_nine() {
+    remote::kill_dash_nine::<Halo>();
+}
+
+#[test]
+fn faults_at_random() {
+    remote::faults_at_random::<Halo>();
+}
+
+/// The program and a tenant in which there are assets of people.
+struct Halo {
+    world: World,
+    sim: Sim,
+    strangers: BTreeMap<i64, String>,
+}
+
+/// Fields that differ between two tenants with the same content. An owner is written once, and one who comes later only when a read showed that there is none.
+const UNTOLD: &[&str] = &["Dewpoint Delivered At", "Dewpoint Data", "Dewpoint Estate", "Cloud Owner"];
+
+/// An asset of ours: its fields by name, and the name of its type, status and tag.
+type Row = BTreeMap<String, String>;
+
+impl Halo {
+    fn rows(&self) -> BTreeMap<i64, Row> {
+        self.sim.edit(|tenant| {
+            let row = |id: i64| -> Row {
+                let asset = tenant.get(id).unwrap();
+                let fields = tenant.fields.values().map(|field| (field.name.clone(), tenant.value(id, &field.name).to_owned()));
+                let fields = fields.filter(|(_, value)| !value.is_empty());
+                let beside = [
+                    ("type", tenant.types[&asset.assettype_id].name.clone()),
+                    ("status", tenant.statuses[&asset.status_id].name.clone()),
+                    ("tag", asset.inventory_number.clone()),
+                ];
+                fields.chain(beside.map(|(name, value)| (name.to_owned(), value))).collect()
+            };
+            let live = tenant.assets().into_iter().filter(|asset| !asset.inactive).map(|asset| asset.id).collect::<Vec<_>>();
+            live.into_iter().map(|id| (id, row(id))).filter(|(_, row)| row.contains_key("Dewpoint Estate")).collect()
+        })
+    }
+}
+
+fn key_of(row: &Row) -> String {
+    row["Dewpoint Key"].clone()
+}
+
+impl Remote for Halo {
+    const NAME: &'static str = "halo";
+    type Fault = Fault;
+
+    fn start(keys: &str) -> Self {
+        let sim = super::tenant();
+        let world = World::empty().with("HALO_SECRET", CLIENT_SECRET);
+        let target = super::target(&sim, keys);
+        world
+            .write("dewpoint.yaml", &format!("sources: [{{ name: demo, kind: file, path: inventory.json }}]\n{BELOW}\ntargets:\n{target}"));
+        world.json(&["bootstrap", "halo"], 0);
+        let strangers = sim.edit(|tenant| {
+            let object_type = tenant.type_named("Virtual Machine").unwrap();
+            let ids = [
+                tenant.insert(object_type, "PC-7", &[("Name", "kept by hand"), ("Native ID", "i-of-people")]),
+                tenant.insert(object_type, "", &[("Name", "kept by hand, too")]),
+            ];
+            ids.map(|id| (id, format!("{:?}", tenant.get(id)))).into()
+        });
+        Self { world, sim, strangers }
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn requests(&self) -> u64 {
+        self.sim.counters().requests
+    }
+
+    fn writes(&self) -> u64 {
+        let calls = self.sim.counters().by_operation;
+        ["asset_post", "asset_delete"].iter().filter_map(|operation| calls.get(*operation)).sum()
+    }
+
+    fn clear_calls(&self) {
+        self.sim.clear_calls();
+    }
+
+    fn fault(random: &mut Random) -> Fault {
+        let operation = pick(random, &["asset_post", "asset_post", "asset_post", "asset_get", "asset_list", "asset_delete"]);
+        let effects = [
+            Effect::Mishap(Mishap::Reset),
+            Effect::Mishap(Mishap::ResetBody { share: random.unit() }),
+            Effect::Mishap(Mishap::CutConnection { share: random.unit() }),
+            Effect::Mishap(Mishap::CutBody { share: random.unit() }),
+            Effect::Mishap(Mishap::Html { status: 502 }),
+            Effect::Error { status: 500, shape: Shape::Text, message: "no".to_owned() },
+            Effect::Error { status: 400, shape: Shape::Text, message: "no".to_owned() },
+            Effect::Throttle { retry_after_s: Some(700) },
+            Effect::ExpiredToken,
+        ];
+        let effect = pick(random, &effects);
+        let in_place = !matches!(effect, Effect::Throttle { .. } | Effect::ExpiredToken | Effect::Error { status: 400, .. });
+        let fault = Fault::new(effect).operation(operation).nth(u64::from(1 + random.below(4))).times(1);
+        if in_place && random.below(2) == 0 { fault.after_commit() } else { fault }
+    }
+
+    fn faults(&self, script: Vec<Fault>) {
+        self.sim.faults(script);
+    }
+
+    fn struck(&self) -> Vec<String> {
+        self.sim.calls().into_iter().filter_map(|call| call.fault).collect()
+    }
+
+    fn live(&self) -> Vec<String> {
+        let told = |row: &Row| format!("{:?}", row.iter().filter(|(name, _)| !UNTOLD.contains(&name.as_str())).collect::<BTreeMap<_, _>>());
+        let mut lines: Vec<String> = self.rows().values().map(told).collect();
+        lines.extend(self.edges().into_iter().map(|(from, to)| format!("{from} -> {to}")));
+        lines.sort();
+        lines
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.rows().values().map(key_of).collect()
+    }
+
+    /// Groups are above what they protect.
+    fn edges(&self) -> Vec<(String, String)> {
+        let rows = self.rows();
+        let key = |id: i64| rows.get(&id).map(key_of).unwrap_or_else(|| panic!("a relationship with {id}, which is not live"));
+        self.sim.relationships().into_iter().map(|one| (key(one.child), key(one.parent))).collect()
+    }
+
+    fn assert_strangers(&self) {
+        let found: BTreeMap<i64, String> =
+            self.sim.edit(|tenant| self.strangers.keys().map(|id| (*id, format!("{:?}", tenant.get(*id)))).collect());
+        assert_eq!(found, self.strangers, "a stranger's asset is another, or gone");
+    }
+}
