@@ -208,12 +208,12 @@ async fn what_is_removed_is_read_right_before() {
     let rig = Rig::new().await;
     let records = made(&rig, 2).await;
     let batch = [0, 1].map(|number| purge(number, &records[number]));
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_delete").times(2)]);
-    drop(send_as(&rig.target, &estate("ours"), 1, &batch).await);
     set(&rig, &records[0], "Dewpoint Estate", "");
     let answers = send_as(&rig.target, &estate("ours"), 1, &batch).await.unwrap();
     assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
     assert_eq!(rig.sim.assets().len(), 1);
+    let calls: Vec<String> = rig.sim.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(calls, ["asset_get", "asset_get", "asset_delete"], "not in a list before the whole batch");
 }
 
 #[tokio::test]
@@ -240,6 +240,33 @@ async fn strangers_are_read_as_what_they_are_looked_for() {
     let fields = |native_id: &str| found[&volume(native_id).key].as_ref().unwrap()[0].fields.clone();
     assert_eq!(fields("vol-1").get("Volume Type"), Some(&json!("gp2")), "not as a machine, which has no such field");
     assert_eq!(fields("vol-2").get("Support Group"), Some(&json!("storage")), "asset {foreign} is of a type of people's");
+}
+
+#[tokio::test]
+async fn few_are_looked_for_by_few_requests() {
+    let mut rig = Rig::new().await;
+    made(&rig, 3).await;
+    rig.anew();
+    assert!(find(&rig.target, 7).await.is_empty());
+    let lists = rig.calls("asset_list");
+    // A page of each type up to the first one with an asset of ours, and the searches for that.
+    assert!(lists <= 2 + 15 + 2, "{lists}");
+    find(&rig.target, 8).await;
+    assert_eq!(rig.calls("asset_list"), lists + 2, "proven once");
+}
+
+#[tokio::test]
+async fn strangers_are_found_where_searches_do_not_go() {
+    let mut tenant = super::rig::tenant();
+    tenant.add_type("Virtual Machine", &["Name", "Model", "Serial Number"]);
+    let rig = Rig::over(tenant, |_| {}).await;
+    made(&rig, 1).await;
+    let stranger = rig.sim.edit(|tenant| {
+        let machine = tenant.type_named("Virtual Machine").unwrap();
+        tenant.insert(machine, "", &[("Name", "by hand"), ("Native ID", &native_id(1))])
+    });
+    let found = find(&rig.target, 1).await;
+    assert_eq!(found.iter().map(|record| id(&record.id)).collect::<Vec<_>>(), [stranger], "the type's key fields are people's");
 }
 
 #[tokio::test]
@@ -337,9 +364,9 @@ async fn what_has_hundreds_below_it_is_retired_bit_by_bit() {
     rig.anew();
     rig.sim.clear_calls();
     let retire = [update(&rig.target, 0, &records[0], Some(true), &[])];
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_post").nth(4).times(1)]);
+    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_list").nth(4).times(1)]);
     assert!(answer(&rig, 2, retire[0].clone()).await.is_err());
-    assert_eq!(pairs(&rig).len(), 51, "what is done is done");
+    assert_eq!(pairs(&rig).len(), 81, "what is done is done");
     rig.sim.clear_calls();
     send(&rig.target, 2, &retire).await;
     assert_eq!(pairs(&rig), BTreeSet::from([(id(&records[0]), people)]));
@@ -363,7 +390,9 @@ async fn a_batch_ends_where_little_may_be_asked() {
     assert_eq!(rig.calls("asset_post"), 2);
     rig.sim.clear_calls();
     send(&rig.target, 2, &batch).await;
-    assert_eq!((rig.calls("asset_get"), rig.calls("asset_post")), (14, 2), "what was written is not read again");
+    assert_eq!(rig.calls("asset_post"), 2);
+    // What the first attempt had under way when it failed may come in late.
+    assert!(rig.calls("asset_get") <= 14 + 3, "what was written is not read again");
 }
 
 #[tokio::test]
