@@ -600,3 +600,18 @@ async fn another_integration_is_told_of_whatever_it_keeps() {
     let findings = rig.target.doctor().await;
     assert!(findings.iter().any(|finding| finding.check == "AWS integration" && finding.text.contains("not")), "{findings:#?}");
 }
+
+#[tokio::test]
+async fn relationships_that_are_not_taken_are_told() {
+    for ignored in [true, false] {
+        let rig = Rig::new().await;
+        let records = made(&rig, 2).await;
+        if ignored {
+            rig.sim.settings(|settings| settings.ignored_members = ["add_parent_assets".to_owned()].into());
+        }
+        send(&rig.target, 1, &[relate((0, 1), &records[0], &records[1], Attributes::new())]).await;
+        let findings = rig.target.doctor().await;
+        let is_told = findings.iter().any(|finding| finding.check == "relationships" && finding.outcome == Health::Warning);
+        assert_eq!(is_told, ignored, "{findings:#?}");
+    }
+}
