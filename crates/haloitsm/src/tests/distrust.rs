@@ -375,18 +375,33 @@ async fn what_has_hundreds_below_it_is_retired_bit_by_bit() {
 
 #[tokio::test]
 async fn a_batch_ends_where_little_may_be_asked() {
+    // A refusal for the rate is the batch's, so that the engine waits and sends it again.
+    for effect in [no(400), Effect::Throttle { retry_after_s: Some(3600) }] {
+        a_batch_ends_after(effect).await;
+    }
+}
+
+async fn a_batch_ends_after(effect: Effect) {
+    let is_throttle = matches!(effect, Effect::Throttle { .. });
     let mut rig = Rig::new().await;
     let records = made(&rig, 40).await;
     rig.sim.settings(|settings| settings.ignored_parameters = ["assets".to_owned()].into());
-    let slow = HaloConfig { requests_per_minute: NonZeroU32::new(40).unwrap(), clock: Forward::new(), ..config(&rig.sim) };
+    let clock = Forward::new();
+    let slow = HaloConfig {
+        requests_per_minute: NonZeroU32::new(40).unwrap(),
+        clock: Arc::clone(&clock) as Arc<dyn crate::Clock>,
+        ..config(&rig.sim)
+    };
     rig.target = HaloTarget::new(&slow).unwrap();
     let batch: Vec<Write> = (0..30).map(|number| update(&rig.target, number, &records[number], None, &[("Size", json!("x"))])).collect();
     // It learns that assets have to be read one by one.
     send(&rig.target, 1, &batch[..2]).await;
     rig.sim.clear_calls();
     // A quarter of a minute's requests for each part: each is written before the next is read.
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_get").nth(20).times(1)]);
-    send_as(&rig.target, &estate("ours"), 2, &batch).await.unwrap_err();
+    rig.sim.faults(vec![Fault::new(effect).operation("asset_get").nth(20).times(1)]);
+    let failed = send_as(&rig.target, &estate("ours"), 2, &batch).await.unwrap_err();
+    assert_eq!(matches!(failed, TargetError::Busy { .. }), is_throttle, "{failed}");
+    clock.by(3600);
     assert_eq!(rig.calls("asset_post"), 2);
     rig.sim.clear_calls();
     send(&rig.target, 2, &batch).await;
