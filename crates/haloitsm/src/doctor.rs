@@ -1,6 +1,6 @@
 //! The online checks: each names what is missing in the tenant and who has to do what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::doctor::{CREDENTIALS, Finding, Health};
 use dewpoint_core::target::{Step, StepOutcome, TargetError};
@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::asset::{Asset, Id, Noted};
+use crate::asset::{Asset, Id, Noted, Way};
 use crate::book::{Book, Listing};
 use crate::bootstrap;
 use crate::mapping::Mapping;
@@ -30,6 +30,9 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, book: &Book) -> Vec<F
     checks.findings
 }
 
+/// How many assets are read to see whether relationships are taken.
+const SAMPLE: usize = 5;
+
 /// What others did to assets.
 struct Hands {
     /// How many of ours HaloITSM's own AWS integration knows.
@@ -38,6 +41,8 @@ struct Hands {
     others: usize,
     copies: Vec<Id>,
     unreadable: Vec<Id>,
+    /// Some of ours with what we put them below.
+    noted: BTreeMap<Id, BTreeSet<Id>>,
     /// Why some are not shown.
     hidden: Vec<TargetError>,
 }
@@ -58,8 +63,14 @@ impl Hands {
         };
         let copies = ids(&is_copy);
         let unreadable = ids(&|asset| is_ours(asset) && reader.noted(asset) == Noted::Unreadable);
+        let parents = |asset: &Asset| match reader.noted(asset) {
+            Noted::Read(note) => note.all(Way::Below),
+            Noted::Nothing | Noted::Unreadable => BTreeSet::new(),
+        };
+        let noted = assets().filter(is_ours).map(|asset| (asset.id, parents(asset))).filter(|(_, parents)| !parents.is_empty());
+        let noted = noted.take(SAMPLE).collect();
         let hidden = listing.refused.values().cloned().collect();
-        Self { ours: ours.len(), others: others.len(), copies, unreadable, hidden }
+        Self { ours: ours.len(), others: others.len(), copies, unreadable, noted, hidden }
     }
 }
 
@@ -167,10 +178,16 @@ impl Checks<'_> {
         let found = async {
             let schema = self.api.schema(mapping).await?;
             let reader = Reader { api: self.api, mapping, schema: &schema, book };
-            Ok::<_, TargetError>(Hands::of(&reader, &*reader.list().await?))
+            let hands = Hands::of(&reader, &*reader.list().await?);
+            let mut missing = Vec::new();
+            for (child, parents) in &hands.noted {
+                let shown = self.api.asset(*child).await?.map(|asset| asset.parents()).unwrap_or_default();
+                missing.extend((!parents.is_subset(&shown)).then_some(*child));
+            }
+            Ok::<_, TargetError>((hands, missing))
         };
-        let Hands { ours, others, copies, unreadable, hidden } = match found.await {
-            Ok(hands) => hands,
+        let (Hands { ours, others, copies, unreadable, noted, hidden }, missing) = match found.await {
+            Ok(found) => found,
             Err(error) => return self.note(CHECK, Health::Error, error.to_string(), Some("check what the application may see")),
         };
         if ours > 0 {
@@ -203,6 +220,19 @@ impl Checks<'_> {
                 unreadable.len()
             );
             self.note("notes", Health::Warning, text, Some("put back what stood in the field `Dewpoint Data`, or empty it"));
+        }
+        if let Some(first) = missing.first() {
+            let text = format!(
+                "of {} assets that were related, {} lack a relationship that was sent, the first is {first}: people removed it, or it is not taken",
+                noted.len(),
+                missing.len()
+            );
+            self.note(
+                "relationships",
+                Health::Warning,
+                text,
+                Some("relate two assets by the API, and see whether they are shown as related"),
+            );
         }
         for error in hidden {
             self.note("assets", Health::Error, error.to_string(), Some("let the application read assets of all types that it writes"));

@@ -3,26 +3,29 @@
 //! # Whose assets these are
 //!
 //! Each of ours carries, in fields of its own, our key, the estate id, the time of the last delivery, and a note of what we put it below. Its tag
-//! (`inventory_number`) is made of the key: by it an asset is looked for before one is made. What has no estate id is people's. Every write is checked against that
-//! before it goes out.
+//! (`inventory_number`) is made of the key: by it an asset is looked for before one is made. What has no estate id is people's, and so is a copy of one of ours:
+//! of several with one key that with its tag, and the oldest, is meant. Every write is checked against what is read right before it goes out.
 //!
 //! # What goes where
 //!
 //! - One array for a batch, with one element for each asset that changes. Where a tenant empties the fields that an update does not name, people's have to be
 //!   sent along: what is changed is read first.
-//! - Edges are relationships, parent above child: what stops others when it stops is the parent. The child holds the edge ([`Target::keeper`]).
+//! - Edges are relationships, parent above child: what stops others when it stops is the parent. The child holds the edge ([`Target::keeper`]);
+//!   where that is a stranger's asset it is noted on the parent. What people had related before us is noted as well, and stays.
 //! - Retirement is the flag `inactive`, with a status beside it. The asset's relationships that are ours go, on both sides.
 //! - Reads: lists by asset type in pages, whole only where they have as many rows as they count. They tell of no relationships.
 //!
 //! # What is not trusted
 //!
 //! Pages are shorter than asked for; parameters that are not known are ignored, so that a filter filters nothing; a list may leave fields out; names that nothing has
-//! are filed under Unknown; a lost answer may stand for a stored asset; an array may be answered by one object. Each has its check where it matters.
+//! are filed under Unknown; a lost answer may stand for a stored asset; an array may be answered by one object; what is sent may not be taken, tags among it; a search
+//! may find nothing of what is there. Each has its check where it matters: an answer is compared with what was sent, and a search has to find what is known to stand
+//! there before its silence counts.
 //!
 //! # What is scarce
 //!
 //! Requests: 300 in 5 minutes, at the worst. So what was looked up or written is remembered for as long as nobody else can have changed it (`book`), and a batch that
-//! had to wait goes on where it left off.
+//! had to wait goes on where it left off, in parts that end within a lease. What is written as a whole is never what was remembered.
 
 mod api;
 mod apply;

@@ -218,6 +218,12 @@ impl Mapping {
         self.sheet.classes().map(|(_, class)| class).collect()
     }
 
+    /// The kinds whose records are of a type.
+    pub(crate) fn kinds_of(&self, class: &str) -> Vec<Kind> {
+        let is_it = |(_, name): &(Kind, &str)| folded(name) == folded(class);
+        self.sheet.classes().filter(is_it).map(|(kind, _)| kind).collect()
+    }
+
     /// How an edge between two kinds stands there; `None` where it is not kept.
     pub(crate) fn edge(&self, relation: RelationType, from: Kind, to: Kind) -> Option<&EdgeMapping> {
         let has_classes = [from, to].into_iter().all(|kind| self.sheet.class(kind).is_some());

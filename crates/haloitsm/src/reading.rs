@@ -111,7 +111,7 @@ impl Reader<'_> {
         // A type may be that of several kinds: where nothing tells of which this is one, all that they have is shown.
         let kinds: Vec<Kind> = match noted.or(stands_for) {
             Some(kind) => vec![kind],
-            None => self.mapping.sheet().kinds_of(&class).collect(),
+            None => self.mapping.kinds_of(&class),
         };
         let kind = kinds.first().copied().filter(|_| kinds.len() == 1);
         let text = |field: &str| self.text(asset, field);
@@ -217,10 +217,7 @@ impl Reader<'_> {
         }
         let is_missing = || tags.iter().any(|tag| found.get(tag).is_none_or(Vec::is_empty));
         if is_sure && has_unknown && is_missing() {
-            if found.values().any(|assets| !assets.is_empty()) {
-                self.book.prove(clock);
-            }
-            is_sure = self.proves_searches().await?;
+            is_sure = found.values().any(|assets| !assets.is_empty()) || self.proves_searches().await?;
         }
         if !is_sure {
             let listing = if may_be_known && doubt.is_none() { self.listing().await? } else { self.list().await? };
@@ -264,7 +261,11 @@ impl Reader<'_> {
             let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| Self::is_tagged(asset, &key)));
             if let Some(ours) = ours {
                 let (_, looked) = self.by_tag(ours.tag().to_owned()).await?;
-                let is_found = matches!(looked, Looked::Found(assets) if assets.iter().any(|asset| asset.id == ours.id));
+                let has_it = |looked: Looked| matches!(looked, Looked::Found(assets) if assets.iter().any(|asset| asset.id == ours.id));
+                let is_found = match self.text(ours, NATIVE_ID).filter(|_| has_it(looked)) {
+                    Some(native_id) => has_it(self.by_native_id(native_id).await?),
+                    None => false,
+                };
                 if is_found {
                     self.book.prove(clock);
                 }
@@ -327,10 +328,13 @@ impl Reader<'_> {
             identities.iter().map(|identity| identity.native_id.clone()).filter(|id| !id.trim().is_empty()).collect();
         let mut is_sure = natives.len() <= FEW_MAX;
         if is_sure {
+            // In a type of people's the native id may be no key field, and searches go through key fields alone.
+            is_sure = self.schema.marked().all(|own| own.is_searched(NATIVE_ID));
             let looks = natives.into_iter().map(|native_id| self.by_native_id(native_id));
             let looks: Vec<Looked> = futures::stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await?;
             for looked in looks {
                 match looked {
+                    Looked::Found(found) if found.is_empty() => is_sure = is_sure && self.proves_searches().await?,
                     Looked::Found(found) => assets.extend(found.into_iter().map(|asset| (asset.id, asset))),
                     Looked::Unsure => is_sure = false,
                 }
@@ -403,7 +407,7 @@ impl Reader<'_> {
     /// Whether a stranger's asset stands for this, and says nothing else. What type it has speaks of its kind only where it is one of ours.
     fn is_strangers(&self, identity: &Identity, native_id: &str, asset: &Asset) -> bool {
         let (account, region) = (self.text(asset, ACCOUNT_ID), self.text(asset, REGION));
-        let kinds: Vec<Kind> = self.mapping.sheet().kinds_of(&self.class(asset)).collect();
+        let kinds = self.mapping.kinds_of(&self.class(asset));
         says_the_same(identity, native_id, account.as_deref(), region.as_deref()) && (kinds.is_empty() || kinds.contains(&identity.kind))
     }
 

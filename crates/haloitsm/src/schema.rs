@@ -26,6 +26,12 @@ pub(crate) struct RawType {
     pub(crate) fields: Option<Vec<Value>>,
     #[serde(default)]
     pub(crate) allowall_status: Option<bool>,
+    #[serde(default)]
+    keyfield_name: Option<String>,
+    #[serde(default)]
+    keyfield2_name: Option<String>,
+    #[serde(default)]
+    keyfield3_name: Option<String>,
     /// Shown of a single type.
     #[serde(default)]
     pub(crate) allowed_status: Option<Vec<AllowedStatus>>,
@@ -92,6 +98,8 @@ pub(crate) struct AssetType {
     fields: BTreeMap<String, Field>,
     /// Rows of its fields as they were shown: who adds one has to send all.
     pub(crate) rows: Vec<Value>,
+    /// The fields that searches go through, where they are told, by folded name.
+    keys: BTreeSet<String>,
     /// The statuses that its assets can have; all where `None`.
     statuses: Option<BTreeSet<Id>>,
 }
@@ -100,6 +108,11 @@ impl AssetType {
     /// A field by its name.
     pub(crate) fn field(&self, name: &str) -> Option<Field> {
         self.fields.get(&folded(name)).copied()
+    }
+
+    /// Whether searches find its assets by what stands in this field, as far as it tells.
+    pub(crate) fn is_searched(&self, name: &str) -> bool {
+        self.keys.is_empty() || self.keys.contains(&folded(name))
     }
 
     /// Whether its assets can have a status.
@@ -150,9 +163,11 @@ impl Schema {
             for (name, field) in rows.iter().filter_map(of_row) {
                 own.entry(name).or_insert(field);
             }
+            let keys = [raw.keyfield_name, raw.keyfield2_name, raw.keyfield3_name].into_iter().flatten();
+            let keys = keys.map(|name| folded(&name)).filter(|name| !name.is_empty()).collect();
             let restricted = raw.allowed_status.filter(|_| raw.allowall_status == Some(false));
             let statuses = restricted.map(|all| all.into_iter().filter_map(|status| status.status_id).collect());
-            (raw.id, AssetType { id: raw.id, name: raw.name, fields: own, rows, statuses })
+            (raw.id, AssetType { id: raw.id, name: raw.name, fields: own, rows, keys, statuses })
         };
         Self { types: types.into_iter().map(typed).collect(), fields: by_name, ..Self::default() }
     }

@@ -208,12 +208,12 @@ async fn what_is_removed_is_read_right_before() {
     let rig = Rig::new().await;
     let records = made(&rig, 2).await;
     let batch = [0, 1].map(|number| purge(number, &records[number]));
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_delete").times(2)]);
-    drop(send_as(&rig.target, &estate("ours"), 1, &batch).await);
     set(&rig, &records[0], "Dewpoint Estate", "");
     let answers = send_as(&rig.target, &estate("ours"), 1, &batch).await.unwrap();
     assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
     assert_eq!(rig.sim.assets().len(), 1);
+    let calls: Vec<String> = rig.sim.calls().into_iter().map(|call| call.operation).collect();
+    assert_eq!(calls, ["asset_get", "asset_get", "asset_delete"], "not in a list before the whole batch");
 }
 
 #[tokio::test]
@@ -240,6 +240,33 @@ async fn strangers_are_read_as_what_they_are_looked_for() {
     let fields = |native_id: &str| found[&volume(native_id).key].as_ref().unwrap()[0].fields.clone();
     assert_eq!(fields("vol-1").get("Volume Type"), Some(&json!("gp2")), "not as a machine, which has no such field");
     assert_eq!(fields("vol-2").get("Support Group"), Some(&json!("storage")), "asset {foreign} is of a type of people's");
+}
+
+#[tokio::test]
+async fn few_are_looked_for_by_few_requests() {
+    let mut rig = Rig::new().await;
+    made(&rig, 3).await;
+    rig.anew();
+    assert!(find(&rig.target, 7).await.is_empty());
+    let lists = rig.calls("asset_list");
+    // A page of each type up to the first one with an asset of ours, and the searches for that.
+    assert!(lists <= 2 + 15 + 2, "{lists}");
+    find(&rig.target, 8).await;
+    assert_eq!(rig.calls("asset_list"), lists + 2, "proven once");
+}
+
+#[tokio::test]
+async fn strangers_are_found_where_searches_do_not_go() {
+    let mut tenant = super::rig::tenant();
+    tenant.add_type("Virtual Machine", &["Name", "Model", "Serial Number"]);
+    let rig = Rig::over(tenant, |_| {}).await;
+    made(&rig, 1).await;
+    let stranger = rig.sim.edit(|tenant| {
+        let machine = tenant.type_named("Virtual Machine").unwrap();
+        tenant.insert(machine, "", &[("Name", "by hand"), ("Native ID", &native_id(1))])
+    });
+    let found = find(&rig.target, 1).await;
+    assert_eq!(found.iter().map(|record| id(&record.id)).collect::<Vec<_>>(), [stranger], "the type's key fields are people's");
 }
 
 #[tokio::test]
@@ -337,9 +364,9 @@ async fn what_has_hundreds_below_it_is_retired_bit_by_bit() {
     rig.anew();
     rig.sim.clear_calls();
     let retire = [update(&rig.target, 0, &records[0], Some(true), &[])];
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_post").nth(4).times(1)]);
+    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_list").nth(4).times(1)]);
     assert!(answer(&rig, 2, retire[0].clone()).await.is_err());
-    assert_eq!(pairs(&rig).len(), 51, "what is done is done");
+    assert_eq!(pairs(&rig).len(), 81, "what is done is done");
     rig.sim.clear_calls();
     send(&rig.target, 2, &retire).await;
     assert_eq!(pairs(&rig), BTreeSet::from([(id(&records[0]), people)]));
@@ -348,22 +375,39 @@ async fn what_has_hundreds_below_it_is_retired_bit_by_bit() {
 
 #[tokio::test]
 async fn a_batch_ends_where_little_may_be_asked() {
+    // A refusal for the rate is the batch's, so that the engine waits and sends it again.
+    for effect in [no(400), Effect::Throttle { retry_after_s: Some(3600) }] {
+        a_batch_ends_after(effect).await;
+    }
+}
+
+async fn a_batch_ends_after(effect: Effect) {
+    let is_throttle = matches!(effect, Effect::Throttle { .. });
     let mut rig = Rig::new().await;
     let records = made(&rig, 40).await;
     rig.sim.settings(|settings| settings.ignored_parameters = ["assets".to_owned()].into());
-    let slow = HaloConfig { requests_per_minute: NonZeroU32::new(40).unwrap(), clock: Forward::new(), ..config(&rig.sim) };
+    let clock = Forward::new();
+    let slow = HaloConfig {
+        requests_per_minute: NonZeroU32::new(40).unwrap(),
+        clock: Arc::clone(&clock) as Arc<dyn crate::Clock>,
+        ..config(&rig.sim)
+    };
     rig.target = HaloTarget::new(&slow).unwrap();
     let batch: Vec<Write> = (0..30).map(|number| update(&rig.target, number, &records[number], None, &[("Size", json!("x"))])).collect();
     // It learns that assets have to be read one by one.
     send(&rig.target, 1, &batch[..2]).await;
     rig.sim.clear_calls();
     // A quarter of a minute's requests for each part: each is written before the next is read.
-    rig.sim.faults(vec![Fault::new(no(400)).operation("asset_get").nth(20).times(1)]);
-    send_as(&rig.target, &estate("ours"), 2, &batch).await.unwrap_err();
+    rig.sim.faults(vec![Fault::new(effect).operation("asset_get").nth(20).times(1)]);
+    let failed = send_as(&rig.target, &estate("ours"), 2, &batch).await.unwrap_err();
+    assert_eq!(matches!(failed, TargetError::Busy { .. }), is_throttle, "{failed}");
+    clock.by(3600);
     assert_eq!(rig.calls("asset_post"), 2);
     rig.sim.clear_calls();
     send(&rig.target, 2, &batch).await;
-    assert_eq!((rig.calls("asset_get"), rig.calls("asset_post")), (14, 2), "what was written is not read again");
+    assert_eq!(rig.calls("asset_post"), 2);
+    // What the first attempt had under way when it failed may come in late.
+    assert!(rig.calls("asset_get") <= 14 + 3, "what was written is not read again");
 }
 
 #[tokio::test]
@@ -570,4 +614,19 @@ async fn another_integration_is_told_of_whatever_it_keeps() {
     });
     let findings = rig.target.doctor().await;
     assert!(findings.iter().any(|finding| finding.check == "AWS integration" && finding.text.contains("not")), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn relationships_that_are_not_taken_are_told() {
+    for ignored in [true, false] {
+        let rig = Rig::new().await;
+        let records = made(&rig, 2).await;
+        if ignored {
+            rig.sim.settings(|settings| settings.ignored_members = ["add_parent_assets".to_owned()].into());
+        }
+        send(&rig.target, 1, &[relate((0, 1), &records[0], &records[1], Attributes::new())]).await;
+        let findings = rig.target.doctor().await;
+        let is_told = findings.iter().any(|finding| finding.check == "relationships" && finding.outcome == Health::Warning);
+        assert_eq!(is_told, ignored, "{findings:#?}");
+    }
 }
