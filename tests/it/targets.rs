@@ -110,17 +110,7 @@ targets:
         self.assets.edit(|site| {
             let held = |object| {
                 let row: BTreeMap<String, Vec<String>> = site.row(object);
-                let names = [
-                    "Located In",
-                    "Security Groups",
-                    "Allowed Groups",
-                    "Member Of",
-                    "Attached To",
-                    "Connected To",
-                    "Routed From",
-                    "Used By",
-                ];
-                names.iter().map(|name| row.get(*name).map_or(0, Vec::len) as u64).sum::<u64>()
+                crate::assets::HOLDING.iter().map(|name| row.get(*name).map_or(0, Vec::len) as u64).sum::<u64>()
             };
             site.objects().map(held).sum()
         })

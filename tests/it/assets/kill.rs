@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_assets_sim::{Effect, Fault, Mishap, Settings, Sim, Site, Start};
 
+use super::HOLDING;
 use crate::kill::estate::Random;
 use crate::kill::remote::{self, BELOW, Remote, pick};
 use crate::support::World;
@@ -29,10 +30,6 @@ type Row = BTreeMap<String, Vec<String>>;
 
 /// What is told of an object: what differs between two sites with the same content, and what is kept in other objects' ids, left out.
 const UNTOLD: &[&str] = &["Key", "Created", "Updated", "Delivered At", "Dewpoint Data", "Estate ID"];
-
-/// Attributes that hold edges.
-const HOLDING: &[&str] =
-    &["Located In", "Security Groups", "Allowed Groups", "Member Of", "Attached To", "Connected To", "Routed From", "Used By"];
 
 impl Assets {
     /// Objects of ours that are live, by id, with the ids of what they refer to.
