@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::{Digest, Kind, RelationType};
 use dewpoint_core::target::{Adapted, Authority, Ci, Side};
-use dewpoint_target_kit::{Override, Sheet, SheetError, Standing};
+use dewpoint_target_kit::{FieldValue, Override, Sheet, SheetError, Standing};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -200,6 +200,13 @@ impl Mapping {
     #[must_use]
     pub fn names(&self) -> BTreeSet<&str> {
         self.sheet.names()
+    }
+
+    /// The attributes that hold the provider's own id in records of a kind: ours, and what the configuration fills with the same. By them strangers' objects are
+    /// known, which mostly have an attribute of their own for it.
+    pub(crate) fn native_ids(&self, kind: Kind) -> impl Iterator<Item = &str> {
+        let is_native = |value: &FieldValue| matches!(value, FieldValue::Expression(value) if value.source().trim() == "ci.native_id");
+        self.sheet.fields(kind).filter(move |(_, field)| is_native(&field.value)).map(|(name, _)| name)
     }
 
     /// Where an edge between two kinds is held; `None` where it is not kept.

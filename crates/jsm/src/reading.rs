@@ -221,7 +221,11 @@ impl Reader<'_> {
     async fn find_chunk(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Vec<FoundRecord>>, TargetError> {
         let keys: BTreeSet<String> = identities.iter().map(|identity| external_id(&identity.key)).collect();
         let natives: BTreeSet<&str> = identities.iter().map(|identity| identity.native_id.as_str()).collect();
-        let mut clauses = vec![any_of(EXTERNAL_ID, keys.iter().map(String::as_str)), any_of(NATIVE_ID, natives)];
+        let mut clauses = vec![any_of(EXTERNAL_ID, keys.iter().map(String::as_str))];
+        let holding: BTreeSet<&str> = identities.iter().flat_map(|identity| self.mapping.native_ids(identity.kind)).collect();
+        // A query that names what no type has is refused.
+        let holding = holding.into_iter().filter(|name| self.schema.types.values().any(|own| own.attributes.contains_key(*name)));
+        clauses.extend(holding.map(|name| any_of(name, natives.iter().copied())));
         let records: BTreeSet<&str> = identities
             .iter()
             .filter_map(|identity| identity.record.as_ref())
@@ -272,7 +276,8 @@ impl Reader<'_> {
             return Some(record);
         }
         let shown = |attribute: &str| self.text(object, &stand.class, attribute);
-        let says_so = shown(NATIVE_ID).is_some_and(|native_id| says_the_same(identity, native_id, shown(ACCOUNT_ID), shown(REGION)))
+        let mut native_ids = self.mapping.native_ids(identity.kind).filter_map(shown);
+        let says_so = native_ids.any(|native_id| says_the_same(identity, native_id, shown(ACCOUNT_ID), shown(REGION)))
             && self.mapping.sheet().kinds_of(&stand.class).any(|kind| kind == identity.kind);
         says_so.then_some(record)
     }
@@ -291,7 +296,7 @@ impl Reader<'_> {
 
 /// How many of these are asked about at once.
 fn chunk_size(identities: &[Identity]) -> usize {
-    let length = |identity: &Identity| identity.key.as_str().len() + identity.native_id.len();
+    let length = |identity: &Identity| identity.key.as_str().len() + 2 * identity.native_id.len();
     let within = identities.iter().scan(0, |sum, identity| {
         *sum += length(identity);
         Some(*sum)

@@ -12,7 +12,7 @@ use dewpoint_core::testing::contract::{
 use serde_json::json;
 
 use super::rig::{Rig, config};
-use crate::{JsmTarget, Mapping, Override, Statuses};
+use crate::{JsmTarget, Mapping, Override, OwnField, Statuses, value_of};
 
 const ROUTED_FROM: &str = "Routed From";
 
@@ -218,6 +218,23 @@ async fn a_strangers_object_is_read_as_the_kind_that_is_asked_about() {
         let found = rig.target.find(&[asked]).await.remove(&key(1)).unwrap().unwrap();
         assert!(found[0].fields.contains_key(shown) && !found[0].fields.contains_key(hidden), "{kind}: {:?}", found[0].fields);
     }
+}
+
+#[tokio::test]
+async fn strangers_are_known_by_an_attribute_of_their_own() {
+    let mut rig = Rig::bare(Site::new());
+    let field = OwnField { value: value_of(Kind::Instance, "ci.native_id").unwrap(), shape: None };
+    let own = Override { class: Some("Server".to_owned()), fields: BTreeMap::from([("Instance".to_owned(), field)]) };
+    let mapping = Arc::new(Mapping::with(&[(Kind::Instance, own)].into(), Statuses::default()).unwrap());
+    let administrator = crate::JsmConfig { mapping: Arc::clone(&mapping), ..super::rig::config_of(&rig.sim, "admin") };
+    JsmTarget::new(&administrator).unwrap().bootstrap(false).await.unwrap();
+    rig.target = JsmTarget::new(&crate::JsmConfig { mapping, ..config(&rig.sim) }).unwrap();
+    let id = rig.sim.edit(|site| {
+        let object_type = site.type_named("Server").unwrap().id;
+        site.insert(object_type, &[("Name", "kept by hand"), ("Instance", "i-0001")])
+    });
+    assert_eq!(find(&rig.target, 1).await.into_iter().map(|record| record.id.0).collect::<Vec<_>>(), [id.to_string()]);
+    assert_eq!(find(&rig.target, 2).await, []);
 }
 
 #[tokio::test]
