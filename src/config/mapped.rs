@@ -131,14 +131,18 @@ pub(super) fn check_address(node: &Node, name: &str, key: &str, report: &mut Rep
     }
 }
 
-/// Names the fields of mappings that are one of these but for case, where a target tells none apart by it.
+/// Names the fields of mappings that are one of these, or one another, but for case, where a target tells none apart by it.
 pub(super) fn check_spelling(node: &Node, name: &str, usual: &BTreeSet<&str>, why: &str, report: &mut Report) {
-    let mappings = node.get("mapping").map_or(&[][..], Node::entries);
-    let fields = mappings.iter().filter_map(|entry| Some((&entry.key, entry.node.get("fields")?)));
-    for (kind, field) in fields.flat_map(|(kind, fields)| fields.entries().iter().map(move |field| (kind, field))) {
-        if let Some(usual) = usual.iter().find(|usual| **usual != field.key && usual.eq_ignore_ascii_case(&field.key)) {
-            let text = format!("`targets.{name}.mapping.{kind}.fields.{}`: {why}", field.key);
-            report.error(field.key_span, text).help(format!("write `{usual}`"));
+    for kind in node.get("mapping").map_or(&[][..], Node::entries) {
+        let mut seen: BTreeMap<String, &Entry> = BTreeMap::new();
+        for field in kind.node.get("fields").map_or(&[][..], Node::entries) {
+            let told = || format!("`targets.{name}.mapping.{}.fields.{}`: {why}", kind.key, field.key);
+            let is_same = |usual: &&&str| **usual != field.key && usual.eq_ignore_ascii_case(&field.key);
+            match (usual.iter().find(is_same), seen.insert(field.key.to_lowercase(), field)) {
+                (Some(usual), _) => drop(report.error(field.key_span, told()).help(format!("write `{usual}`"))),
+                (None, Some(other)) => drop(report.error(field.key_span, told()).again(other.key_span).help("keep one of them")),
+                (None, None) => {}
+            }
         }
     }
 }

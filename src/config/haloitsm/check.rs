@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use dewpoint_haloitsm::{Mapping, RESERVED, value_of};
+use dewpoint_haloitsm::{Mapping, reserved, value_of};
 
 use crate::config::diagnostic::{Report, Span, quote};
 use crate::config::leaf::{HttpUrl, Leaf};
@@ -39,7 +39,7 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
         if let Ok(mapping) = Mapping::standard() {
             let help = "write asset fields, such as `Support Group`; one of your own has to be under `mapping`";
             check_authority(node, name, mapping.names(), ("an asset field", help), report);
-            let own = mapping.names().into_iter().filter(|field| !RESERVED.contains(field)).collect();
+            let own = mapping.names().into_iter().filter(|field| reserved(field).is_none()).collect();
             check_spelling(node, name, &own, "Halo tells no fields apart by case", report);
         }
     }

@@ -1,6 +1,6 @@
 //! The texts that a target of HaloITSM is made of: names of asset types, fields, statuses, clients and tenants.
 
-use dewpoint_haloitsm::RESERVED;
+use dewpoint_haloitsm::reserved;
 
 use crate::config::diagnostic::quote;
 use crate::config::leaf::{Leaf, Problem, text_leaf};
@@ -51,9 +51,10 @@ impl Leaf for AssetField {
             let problem = Problem::new("field `Status` cannot be mapped: it says where a resource stands in its life");
             return Err(problem.help("set the names of its statuses under `statuses`"));
         }
-        // Halo tells no fields apart by case.
-        if RESERVED.iter().any(|name| name.eq_ignore_ascii_case(text)) {
-            return Err(Problem::new(format!("field {} cannot be mapped", quote(text))).help("Dewpoint fills it"));
+        if reserved(text).is_some() {
+            return Err(
+                Problem::new(format!("field {} cannot be mapped", quote(text))).help("Dewpoint fills it, or it is no field of Halo's")
+            );
         }
         if is_name(text) {
             return Ok(Self(text.to_owned()));

@@ -94,12 +94,13 @@ fn mappings() {
         field("cost center", "ci.cost_center"),
         field("Zones", "{ value: ci.zone, type: line }"),
         field("Zones", "ci.zonee"),
+        "mapping: { instance: { fields: { Rack: ci.name, rack: ci.zone } } }".to_owned(),
         "mapping: { machine: { class: Server } }".to_owned(),
         "authority: { Owner: owned }".to_owned(),
     ];
     assert_snapshot!(each(&format!("{URL}{AUTH}"), &keys.each_ref().map(String::as_str)), @r"
     7:38: `targets.h.mapping.instance.fields.Dewpoint Key`: field `Dewpoint Key` cannot be mapped
-      help: Dewpoint fills it
+      help: Dewpoint fills it, or it is no field of Halo's
     7:38: `targets.h.mapping.instance.fields.status`: field `Status` cannot be mapped: it says where a resource stands in its life
       help: set the names of its statuses under `statuses`
     7:38: `targets.h.mapping.instance.fields.cost center`: Halo tells no fields apart by case
@@ -108,6 +109,8 @@ fn mappings() {
       help: did you mean `lines`?
     7:48: `targets.h.mapping.instance.fields.Zones`: `ci` has no field `zonee`
       help: did you mean `zone`?
+    7:53: `targets.h.mapping.instance.fields.rack`: Halo tells no fields apart by case
+      help: keep one of them
     7:16: `targets.h.mapping.machine`: there is no resource kind `machine`
       help: there are account, region, zone, resource_group, network, subnet, security_group, instance, scaling_group, network_interface, volume, public_address, load_balancer, pool, service
     7:18: `targets.h.authority`: nothing is written to an asset field `Owner`
