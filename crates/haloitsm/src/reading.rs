@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::{Account, Key, Kind, Region};
-use dewpoint_core::target::{FoundRecord, Identity, RecordId, Subject, TargetError};
+use dewpoint_core::target::{FoundEdges, FoundRecord, Identity, RecordId, Side, Subject, TargetError};
 use dewpoint_target_kit::{Carried, says_the_same};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::asset::{Asset, Id, Noted};
+use crate::asset::{Asset, Id, Note, Noted};
 use crate::book::{Book, Listing};
 use crate::mapping::{ACCOUNT_ID, DATA, DELIVERED_AT, ESTATE, KEY, Mapping, NAME, NATIVE_ID, REGION};
 use crate::schema::Schema;
@@ -182,7 +182,38 @@ impl Reader<'_> {
         let is_copy = |asset: &Asset| self.carried(asset).key.is_some() && !originals.contains(&asset.id);
         let mut assets: Vec<&Asset> = listing.assets.values().filter(|asset| !is_copy(asset)).collect();
         assets.sort_unstable_by_key(|asset| asset.id);
-        Ok(assets.into_iter().map(|asset| self.record(asset, true, None)).filter(|record| record.estate.is_some()).collect())
+        let ours = assets.into_iter().map(|asset| (asset, self.record(asset, true, None))).filter(|(_, record)| record.estate.is_some());
+        let (assets, mut records): (Vec<&Asset>, Vec<FoundRecord>) = ours.unzip();
+        self.put_noted_edges(&assets, &mut records);
+        Ok(records)
+    }
+
+    /// Puts in the edges that assets note. Lists tell no relationships: an edge whose relationship people removed is among these.
+    fn put_noted_edges(&self, assets: &[&Asset], records: &mut [FoundRecord]) {
+        let places: HashMap<Id, usize> = assets.iter().enumerate().map(|(place, asset)| (asset.id, place)).collect();
+        let keys: Vec<Option<Key>> = records.iter().map(|record| record.external_id.clone()).collect();
+        let key_at = |place: usize| keys.get(place).cloned().flatten();
+        let read = |asset: &&Asset| match self.noted(asset) {
+            Noted::Read(note) => Some(note),
+            Noted::Nothing => Some(Note::default()),
+            Noted::Unreadable => None,
+        };
+        let notes: Vec<Option<Note>> = assets.iter().map(read).collect();
+        for (record, note) in records.iter_mut().zip(&notes) {
+            record.edges = note.is_some().then(FoundEdges::new);
+        }
+        for (child, note) in notes.iter().enumerate() {
+            for (relation, parents) in note.iter().flat_map(|note| &note.parents) {
+                let Some(edge) = self.mapping.edges().iter().find(|edge| edge.relation.as_str() == relation) else { continue };
+                for parent in parents.iter().filter_map(|parent| places.get(parent).copied()) {
+                    let (from, to) = if edge.upstream == Side::From { (parent, child) } else { (child, parent) };
+                    let edges = records.get_mut(from).and_then(|record| record.edges.as_mut());
+                    if let (Some(edges), Some(to)) = (edges, key_at(to)) {
+                        edges.insert((edge.relation, to), None);
+                    }
+                }
+            }
+        }
     }
 
     /// The assets with these tags as they are now.

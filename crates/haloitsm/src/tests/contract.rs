@@ -87,6 +87,10 @@ impl Rig for HaloRig {
         false
     }
 
+    fn notes_edges(&self) -> bool {
+        true
+    }
+
     fn keeps_edge_attributes(&self) -> bool {
         false
     }
