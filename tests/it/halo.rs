@@ -2,7 +2,11 @@
 
 mod kill;
 
-use dewpoint_halo_sim::{Sim, Start, Status, Tenant};
+use dewpoint_halo_sim::{CLIENT_SECRET, Sim, Start, Status, Tenant};
+use serde_json::json;
+
+use crate::support::inventory::{instance_key, key};
+use crate::support::{Inventory, World};
 
 /// A tenant without limits in which all statuses stand: none can be made by its interface.
 pub(crate) fn tenant() -> Sim {
@@ -27,4 +31,30 @@ pub(crate) fn target(sim: &Sim, keys: &str) -> String {
 {keys}",
         url = sim.url()
     )
+}
+
+#[test]
+fn what_went_while_the_ledger_was_lost_goes() {
+    let sim = tenant();
+    let world = World::empty().with("HALO_SECRET", CLIENT_SECRET);
+    world.write("dewpoint.yaml", &format!("sources: [{{ name: demo, kind: file, path: inventory.json }}]\ntargets:\n{}", target(&sim, "")));
+    world.json(&["bootstrap", "halo"], 0);
+    let machines = Inventory::new().group("sg-1", json!({})).group("sg-2", json!({})).instances(3);
+    let protected =
+        |inventory: Inventory, group: &str| inventory.relation("protected_by", &instance_key("i-0001"), &key("security_group", group));
+    world.put(&protected(protected(machines.clone(), "sg-1"), "sg-2"));
+    world.sync_at("2026-02-01T00:00:00Z", 0);
+    assert_eq!(sim.relationships().len(), 2);
+    let kept = sim.relationships();
+    std::fs::remove_file(world.path("dewpoint.db")).unwrap();
+    world.put(&protected(machines, "sg-1"));
+    for at in ["2026-02-02T00:00:00Z", "2026-02-02T01:00:00Z", "2026-02-02T02:00:00Z"] {
+        world.sync_at(at, 0);
+    }
+    let left = sim.relationships();
+    assert!(left.len() == 1 && kept.contains(&left[0]), "{left:?}");
+    assert_eq!(sim.edit(|tenant| tenant.assets().len()), 5);
+    sim.clear_calls();
+    world.sync_at("2026-02-02T03:00:00Z", 0);
+    assert_eq!(sim.counters().writes, 0);
 }

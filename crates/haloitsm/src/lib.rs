@@ -13,7 +13,8 @@
 //! - Edges are relationships, parent above child: what stops others when it stops is the parent. The child holds the edge ([`Target::keeper`]);
 //!   where that is a stranger's asset it is noted on the parent. What people had related before us is noted as well, and stays.
 //! - Retirement is the flag `inactive`, with a status beside it. The asset's relationships that are ours go, on both sides.
-//! - Reads: lists by asset type in pages, whole only where they have as many rows as they count. They tell of no relationships.
+//! - Reads: lists by asset type in pages, whole only where they have as many rows as they count. They tell of no relationships: of these counts
+//!   what our assets note.
 //!
 //! # What is not trusted
 //!
