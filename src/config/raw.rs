@@ -370,6 +370,9 @@ pub(super) enum RawTarget {
         /// How often the target is read in full to find what others changed; `never` does not look.
         #[serde(default = "default_verify_every")]
         verify_every: Written<DurationOrNever>,
+        /// About how often an object that did not change is told as seen, by its attribute `Delivered At`; `never` leaves that out.
+        #[serde(default = "no_heartbeat")]
+        heartbeat: Written<DurationOrNever>,
         /// Most objects this target may hold of ours; creates beyond it are held. Without it there is no limit.
         #[serde(default)]
         #[schemars(range(min = 1))]
@@ -445,6 +448,9 @@ pub(super) enum RawTarget {
         /// How often the target is read in full to find what others changed; `never` does not look.
         #[serde(default = "default_verify_every")]
         verify_every: Written<DurationOrNever>,
+        /// About how often an asset that did not change is told as seen, by its field `Dewpoint Delivered At`; `never` leaves that out.
+        #[serde(default = "no_heartbeat")]
+        heartbeat: Written<DurationOrNever>,
         /// Most assets this target may hold of ours; creates beyond it are held. Without it there is no limit.
         #[serde(default)]
         #[schemars(range(min = 1))]
@@ -476,6 +482,10 @@ pub(super) enum RawTarget {
 
 fn default_heartbeat() -> Written<DurationOrNever> {
     Written(DurationOrNever(Some(24 * HOUR)))
+}
+
+const fn no_heartbeat() -> Written<DurationOrNever> {
+    Written(DurationOrNever(None))
 }
 
 fn default_verify_every() -> Written<DurationOrNever> {

@@ -283,6 +283,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             mapping,
             statuses,
             verify_every,
+            heartbeat,
             max_records,
             purge,
             rate,
@@ -310,7 +311,8 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
                 proxy,
             };
             let settings = jsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
-            let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
+            let common =
+                Common { include, adopt, authority, verify_every, heartbeat: Some(heartbeat), max_records, purge, batch_size, deadline };
             (name, TargetKind::Jsm(Box::new(settings)), common)
         }
         RawTarget::Halo {
@@ -327,6 +329,7 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
             mapping,
             statuses,
             verify_every,
+            heartbeat,
             max_records,
             purge,
             rate,
@@ -338,7 +341,8 @@ fn target(raw: RawTarget, node: &Node, dir: &Path, report: &mut Report) -> Optio
         } => {
             let raw = haloitsm::RawSettings { url, auth_url, tenant, auth, client, site, mapping, statuses, rate, timeout, ca_file, proxy };
             let settings = haloitsm::convert(raw, node, &format!("targets.{}", name.0), dir, report, secret)?;
-            let common = Common { include, adopt, authority, verify_every, heartbeat: None, max_records, purge, batch_size, deadline };
+            let common =
+                Common { include, adopt, authority, verify_every, heartbeat: Some(heartbeat), max_records, purge, batch_size, deadline };
             (name, TargetKind::Halo(Box::new(settings)), common)
         }
     };

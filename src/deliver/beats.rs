@@ -2,6 +2,7 @@
 //!
 //! A heartbeat is no change: nothing of it is in flight, nothing is retried but by the next run, and what fails is told and ends nothing.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -74,26 +75,32 @@ impl Beating<'_> {
         let newest = beats.due.iter().map(|beat| beat.seen_at).fold(self.at, Timestamp::max);
         let shown = Rows { newest_delivered_at: Some(newest), ..Rows::default() };
         self.ledger.bind(self.lease.lease(), &shown, self.at).await.map_err(|error| of_ledger(&error))?;
-        let (mut failures, mut left_overdue) = (0, beats.overdue);
-        for batch in beats.due.chunks(self.target.batch_size().max(1)) {
+        let mut failures = 0;
+        let mut left: VecDeque<(usize, &Beat)> = beats.due.iter().enumerate().collect();
+        while !left.is_empty() {
             if self.must_stop().await {
                 return Ok(());
             }
-            let overdue = left_overdue.min(batch.len());
-            left_overdue -= overdue;
+            let batch: Vec<(usize, &Beat)> = left.drain(..left.len().min(self.target.batch_size().max(1))).collect();
             beaten.calls += 1;
-            match self.send(batch.to_vec()).await {
+            match self.send(batch.iter().map(|(_, beat)| (*beat).clone()).collect()).await {
                 Ok(answers) => {
                     failures = 0;
                     let mut done: Vec<Key> = Vec::with_capacity(answers.len());
-                    for (place, (beat, answer)) in batch.iter().zip(answers).enumerate() {
+                    let mut put_off = Vec::new();
+                    for ((place, beat), answer) in batch.into_iter().zip(answers) {
                         match answer {
                             Ok(()) => {
-                                *overdue_sent += usize::from(place < overdue);
+                                *overdue_sent += usize::from(place < beats.overdue);
                                 done.push(beat.key.clone());
                             }
+                            Err(TargetError::Busy { .. }) => put_off.push((place, beat)),
                             Err(error) => beaten.failed.push((Some(beat.key.clone()), error.to_string())),
                         }
+                    }
+                    // There was no time for them. Where there is none for any they are late.
+                    if !done.is_empty() {
+                        put_off.into_iter().rev().for_each(|beat| left.push_front(beat));
                     }
                     beaten.sent += done.len() as u64;
                     self.ledger.note_beats(self.lease.lease(), &done, self.at).await.map_err(|error| of_ledger(&error))?;

@@ -273,7 +273,7 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
         None => None,
         Some(import) => {
             let token = import.token.resolve().map_err(|error| unread(&error))?;
-            Some(ImportConfig { token, from: import.from.get(), keeps_missing: import.keeps_missing })
+            Some(ImportConfig { token, from: import.from.get() })
         }
     };
     let mapping = dewpoint_jsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;

@@ -29,6 +29,11 @@ fn quickstart() -> Value {
 impl Cmdbs {
     /// With Assets and Halo set up.
     fn new(guardrails: &str) -> Self {
+        Self::with(guardrails, "")
+    }
+
+    /// With another key for Assets and Halo.
+    fn with(guardrails: &str, key: &str) -> Self {
         let snow = Snow::start(Instance::new().with_data_source("Dewpoint")).unwrap();
         let start = Start { settings: Settings::default().without_limits(), ..Start::new(Site::new()) };
         let assets = Assets::start_with(start).unwrap();
@@ -53,9 +58,10 @@ targets:
     schema: CLOUD
     rate: {{ requests_per_second: 1000 }}
     index_lag: 0s
+    {key}
 {}",
             snow.url(),
-            crate::halo::target(&halo, ""),
+            crate::halo::target(&halo, key),
             url = assets.url()
         );
         world.write("dewpoint.yaml", &text);
@@ -187,6 +193,34 @@ fn one_that_is_down_holds_up_no_other_and_is_brought_level() {
     cmdbs.clear_calls();
     cmdbs.world.sync_at("2026-02-01T04:00:00Z", 0);
     assert_eq!(cmdbs.writes(), [0; 3]);
+}
+
+#[test]
+fn each_tells_when_what_did_not_change_was_last_seen() {
+    let cmdbs = Cmdbs::with("", "heartbeat: 4h");
+    let sync = cmdbs.world.sync_at(FIRST, 0);
+    let count = sync["counts"]["assets"]["create"].clone();
+    let seen_in_assets = || -> BTreeSet<String> {
+        cmdbs.assets.edit(|site| {
+            let rows = site.objects().map(|object| site.row(object).into_iter().collect::<BTreeMap<_, _>>()["Delivered At"].concat());
+            rows.map(|text| text.parse::<jiff::Timestamp>().unwrap().to_string()).collect()
+        })
+    };
+    let seen_in_halo = || -> BTreeSet<String> {
+        cmdbs.halo.edit(|tenant| {
+            let ids: Vec<_> = tenant.assets().into_iter().map(|asset| asset.id).collect();
+            ids.into_iter().map(|id| tenant.value(id, "Dewpoint Delivered At").to_owned()).collect()
+        })
+    };
+    assert_eq!((seen_in_assets(), seen_in_halo()), ([FIRST.to_owned()].into(), [FIRST.to_owned()].into()));
+    let later = "2026-02-01T05:00:00Z";
+    let beaten = cmdbs.world.sync_at(later, 0);
+    assert_eq!(beaten["counts"], json!({ "assets": {}, "cmdb": {}, "halo": {}, "snow": {} }), "{beaten:#}");
+    assert_eq!([&beaten["heartbeats"]["assets"]["sent"], &beaten["heartbeats"]["halo"]["sent"]], [&count, &count], "{beaten:#}");
+    assert_eq!((seen_in_assets(), seen_in_halo()), ([later.to_owned()].into(), [later.to_owned()].into()));
+    cmdbs.clear_calls();
+    let again = cmdbs.world.sync_at("2026-02-01T05:30:00Z", 0);
+    assert_eq!(cmdbs.writes()[1..], [0, 0], "{again:#}");
 }
 
 #[test]

@@ -461,6 +461,8 @@ pub struct Page {
 pub struct Beat {
     /// The CI.
     pub key: Key,
+    /// Its kind.
+    pub kind: Kind,
     /// Its account.
     pub account: Account,
     /// Its region: what a target made only to hang records on it is seen with them.

@@ -46,14 +46,16 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Acquaintance, Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, LeftValue, Page, Sample, Sending, Side, Step,
-    Target, TargetError, Write,
+    Acquaintance, Adapted, Authority, Beat, Ci, Delivered, Fingerprint, FoundRecord, Identity, LeftValue, Page, Sample, Sending, Side,
+    Step, Target, TargetError, Write,
 };
+use dewpoint_target_kit::{Sightings, requests_within};
 use serde::Deserialize;
 
 use crate::api::Api;
@@ -76,6 +78,7 @@ pub struct HaloTarget {
     mapping: Arc<Mapping>,
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
+    requests_per_second: f64,
     book: Book,
 }
 
@@ -90,8 +93,16 @@ impl HaloTarget {
             mapping: Arc::clone(&config.mapping),
             authority: config.authority.clone(),
             batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
+            requests_per_second: f64::from(config.requests_per_minute.get()) / 60.0,
             book: Book::default(),
         })
+    }
+
+    async fn send(&self, batch: &[Write], sightings: &Sightings, sending: &Sending<'_>) -> Result<Vec<apply::Answer>, TargetError> {
+        let api = self.api.until(sending.deadline);
+        let schema = api.schema(&self.mapping).await?;
+        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema, book: &self.book };
+        Sender { reader, writes: batch, sightings, sending, size: self.batch_size, authority: &self.authority }.send().await
     }
 
     async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
@@ -175,10 +186,22 @@ impl Target for HaloTarget {
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        let api = self.api.until(sending.deadline);
-        let schema = api.schema(&self.mapping).await?;
-        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema, book: &self.book };
-        Sender { reader, writes: batch, sending, size: self.batch_size, authority: &self.authority }.send().await
+        self.send(batch, &Sightings::default(), sending).await
+    }
+
+    /// A batch is one request, and the reads that come first: one for each type where the tenant gives many assets of a type at once, else one for each asset.
+    fn beats_within(&self, time: Duration) -> Option<usize> {
+        let requests = requests_within(time, self.requests_per_second);
+        let most_reads =
+            if self.book.reads_singly() { self.batch_size } else { self.mapping.sheet().classes().count().min(self.batch_size) };
+        let (whole, left) = (requests / (most_reads + 1), requests % (most_reads + 1));
+        Some(whole.saturating_mul(self.batch_size).saturating_add(left.saturating_sub(1)))
+    }
+
+    async fn beat(&self, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+        let (sightings, writes) = Sightings::of(beats);
+        let answers = self.send(&writes, &sightings, sending).await?;
+        Ok(answers.into_iter().map(|answer| answer.map(drop)).collect())
     }
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {

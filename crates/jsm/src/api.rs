@@ -346,13 +346,7 @@ impl Api {
         let next = |shown: usize| Place { seen: at.seen + shown, number: at.number + 1 };
         match self.deployment {
             Deployment::Cloud => {
-                let request = Request::post(&format!("{prefix}/object/aql"))
-                    .query("startAt", &at.seen.to_string())
-                    .query("maxResults", &PAGE_OBJECTS.to_string())
-                    .query("includeAttributes", "true")
-                    .json(&json!({ "qlQuery": query }))
-                    .operation("search")
-                    .repeat(Repeat::Safe);
+                let request = cloud_search(&prefix, &query, at.seen, PAGE_OBJECTS);
                 let CloudPage { values, is_last, last, max_results } = self.assets.get(request, OPERATION).await?;
                 // The end is told too early now and then: a page that is full is never taken for the last.
                 let is_full = values.len() >= max_results.unwrap_or(PAGE_OBJECTS).min(PAGE_OBJECTS);
@@ -395,6 +389,26 @@ impl Api {
             }
         }
         Err(self.assets.unreachable("search", "the pages of an answer do not come to an end"))
+    }
+
+    /// How many objects the site says that a schema holds; `None` where it shows no such schema.
+    pub(crate) async fn objects_in_schema(&self, id: &str) -> Result<Option<u64>, TargetError> {
+        Ok(self.schemas().await?.into_iter().find(|head| head.id.0 == id).and_then(|head| head.object_count))
+    }
+
+    /// Any object that a query finds.
+    pub(crate) async fn any(&self, query: &str) -> Result<Option<Object>, TargetError> {
+        let prefix = self.prefix().await?;
+        match self.deployment {
+            Deployment::Cloud => {
+                let page: CloudPage = self.assets.get(cloud_search(&prefix, query, 0, 1), "search").await?;
+                Ok(page.values.into_iter().next())
+            }
+            Deployment::DataCenter => {
+                let page: DataCenterPage = self.assets.get(data_center_search(&prefix, query, 1), "search").await?;
+                Ok(page.object_entries.into_iter().next())
+            }
+        }
     }
 
     /// How many objects a query finds.
@@ -505,15 +519,27 @@ impl Api {
         json!({ "objectTypeId": self.id_value(object_type), "attributes": attributes })
     }
 
-    /// Removes an object; one that is not there is a success.
-    pub(crate) async fn delete(&self, id: &str) -> Result<(), TargetError> {
+    /// Removes an object; whether it was there.
+    pub(crate) async fn delete(&self, id: &str) -> Result<bool, TargetError> {
         let prefix = self.prefix().await?;
         let request = Request::delete(&format!("{prefix}/object")).segment(id).operation("delete").any_body().repeat(Repeat::Safe);
         match self.assets.ask(request).await {
-            Ok(_) | Err(HttpError { kind: HttpErrorKind::NotFound { .. }, .. }) => Ok(()),
+            Ok(_) => Ok(true),
+            Err(HttpError { kind: HttpErrorKind::NotFound { .. }, .. }) => Ok(false),
             Err(error) => Err(self.assets.failed("delete an object", &error)),
         }
     }
+}
+
+/// A search on Cloud: so many objects behind those that were seen.
+fn cloud_search(prefix: &str, query: &str, seen: usize, size: usize) -> Request {
+    Request::post(&format!("{prefix}/object/aql"))
+        .query("startAt", &seen.to_string())
+        .query("maxResults", &size.to_string())
+        .query("includeAttributes", "true")
+        .json(&json!({ "qlQuery": query }))
+        .operation("search")
+        .repeat(Repeat::Safe)
 }
 
 /// A search on Data Center. What is too long for a URL is posted.

@@ -115,7 +115,7 @@ impl Blueprint {
         let mut common: BTreeMap<String, Part> = [
             (EXTERNAL_ID, Part { is_unique: true, ..own(TEXT, "ARN or resource id by which Dewpoint knows the object") }),
             (ESTATE_ID, hidden(TEXT, "Which Dewpoint ledger keeps the object")),
-            (DELIVERED_AT, own(date_time, "When Dewpoint last wrote the object")),
+            (DELIVERED_AT, own(date_time, "When Dewpoint last wrote the object, or, with `heartbeat`, saw its resource")),
             (DATA, hidden(text_area, "What Dewpoint notes for itself; leave it as it is")),
         ]
         .into_iter()

@@ -106,15 +106,13 @@ pub struct JsmConfig {
     pub clock: Arc<dyn Clock>,
 }
 
-/// An external import source of the schema (Cloud).
+/// An external import source of the schema (Cloud). People set it to ignore objects that an import does not show: with "remove" it would delete them.
 #[derive(Debug, Clone)]
 pub struct ImportConfig {
     /// Its token.
     pub token: SecretString,
     /// So many new objects of a batch, and more, are made by it.
     pub from: u32,
-    /// Whether people set it to keep objects that an import does not show. Where that is not said, it fills types that hold nothing only.
-    pub keeps_missing: bool,
 }
 
 /// Where Assets' API lies.
@@ -143,12 +141,12 @@ impl JsmConfig {
     /// # Errors
     /// As for [`Self::api`].
     pub(crate) fn imports(&self) -> Result<Option<Imports>, BuildError> {
-        let Some(ImportConfig { token, from, keeps_missing }) = &self.import else { return Ok(None) };
+        let Some(ImportConfig { token, from }) = &self.import else { return Ok(None) };
         let (ApiBase::Host(base) | ApiBase::Whole(base)) = &self.api_base;
         let auth: Arc<dyn Authenticator> = Arc::new(Fixed::bearer(token)?);
         let client = self.plain(&base.with_path(""), &Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock))))?;
         let caller = Caller::new(client.with_auth(auth), self.name.clone(), Arc::clone(&self.clock));
-        Ok(Some(Imports::new(caller, usize::try_from(*from).unwrap_or(usize::MAX), *keeps_missing)))
+        Ok(Some(Imports::new(caller, usize::try_from(*from).unwrap_or(usize::MAX))))
     }
 
     /// The interface of the site.
@@ -189,11 +187,16 @@ impl JsmConfig {
         Ok(Api::new(caller(&site)?, caller(at)?, self.deployment, base, self.schema.clone()))
     }
 
-    /// Writes of a batch: as many as an import makes at once where there is one, else no more than the rate lets through within half of a lease, at two requests for each object.
+    /// Writes of a batch: as many as an import makes at once where there is one.
     pub(crate) fn batch_size(&self) -> usize {
-        if let Some(import) = &self.import {
-            return usize::try_from(import.from.clamp(BATCH_SIZE_MAX, IMPORT_FROM_MAX)).unwrap_or(1) * 5;
+        match &self.import {
+            Some(import) => usize::try_from(import.from.clamp(BATCH_SIZE_MAX, IMPORT_FROM_MAX)).unwrap_or(1) * 5,
+            None => self.single_size(),
         }
+    }
+
+    /// Writes that are done one by one at a time: no more than the rate lets through within half of a lease, at two requests for each object.
+    pub(crate) fn single_size(&self) -> usize {
         let within = self.rate.per_second * LEASE_HALF.as_secs_f64() / 2.0;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 1 and the most writes of a batch")]
         let most = within.clamp(1.0, f64::from(BATCH_SIZE_MAX)) as usize;

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 
 use crate::api::{Api, Deployment};
 use crate::bootstrap;
+use crate::import::Imports;
 use crate::mapping::Mapping;
 
 /// Objects that a plan includes.
@@ -19,10 +20,13 @@ const OBJECTS_INCLUDED: u64 = 50_000;
 const SKEW_MAX: SignedDuration = SignedDuration::from_hours(12);
 
 /// Everything there is to say of a site. It stops at what makes the rest pointless.
-pub(crate) async fn findings(api: &Api, mapping: &Mapping) -> Vec<Finding> {
+pub(crate) async fn findings(api: &Api, mapping: &Mapping, imports: Option<&Imports>) -> Vec<Finding> {
     let mut checks = Checks { api, findings: Vec::new() };
     if checks.credentials().await {
         checks.schema(mapping).await;
+        if let Some(imports) = imports {
+            checks.imports(imports).await;
+        }
         checks.usage().await;
         checks.clock();
     }
@@ -92,6 +96,20 @@ impl Checks<'_> {
                 let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
                 let mend = format!("run `dewpoint bootstrap {target}`");
                 self.note("schema", Health::Error, format!("{first}{more} missing"), Some(&mend));
+            }
+        }
+    }
+
+    /// Whether the import source is one of the schema, and idle.
+    async fn imports(&mut self, imports: &Imports) {
+        // Where there is no schema yet, that is said.
+        let Ok(schema) = self.api.schema().await else { return };
+        match imports.examine(&schema.id).await {
+            Ok(text) => self.note("imports", Health::Ok, text, None),
+            Err(text) => {
+                let mend =
+                    "give the token of an import source of the type External import, which is enabled, in the schema that `schema` names";
+                self.note("imports", Health::Error, text, Some(mend));
             }
         }
     }

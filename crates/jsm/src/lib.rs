@@ -45,10 +45,12 @@ use async_trait::async_trait;
 use dewpoint_core::doctor::Finding;
 use dewpoint_core::model::{Digest, Key, Kind, RelationType, TargetName};
 use dewpoint_core::target::{
-    Acquaintance, Adapted, Authority, Ci, Delivered, Fingerprint, FoundRecord, Identity, LeftValue, Page, Sample, Sending, Side, Step,
-    Target, TargetError, Together, Write,
+    Acquaintance, Adapted, Authority, Beat, Ci, Delivered, Fingerprint, FoundRecord, Identity, LeftValue, Page, Sample, Sending, Side,
+    Step, Target, TargetError, Together, Write,
 };
+use dewpoint_target_kit::{Sightings, requests_within};
 use serde::Deserialize;
+use tokio::sync::OnceCell;
 
 use crate::api::{Api, Base};
 use crate::apply::Batch;
@@ -74,6 +76,8 @@ pub struct JsmTarget {
     mapping: Arc<Mapping>,
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
+    single_size: usize,
+    requests_per_second: f64,
     lag: Duration,
     book: Book,
     resolver: Resolver,
@@ -91,6 +95,8 @@ impl JsmTarget {
             mapping: Arc::clone(&config.mapping),
             authority: config.authority.clone(),
             batch_size: config.batch_size(),
+            single_size: config.single_size(),
+            requests_per_second: config.rate.per_second,
             lag: config.index_lag,
             book: Book::default(),
             resolver: Resolver::default(),
@@ -118,6 +124,28 @@ impl JsmTarget {
             }
             (Deployment::Cloud, _) => self.api.ask_workspace().await,
         }
+    }
+
+    async fn send(&self, batch: &[Write], sightings: &Sightings, sending: &Sending<'_>) -> Result<Vec<apply::Answer>, TargetError> {
+        let api = self.api.until(sending.deadline);
+        let schema = api.schema().await?;
+        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema };
+        let imports = self.imports.as_ref();
+        let Self { book, resolver, lag, single_size, .. } = self;
+        Batch {
+            reader,
+            book,
+            resolver,
+            imports,
+            lag: *lag,
+            single_size: *single_size,
+            writes: batch,
+            sightings,
+            sending,
+            sight: OnceCell::new(),
+        }
+        .send()
+        .await
     }
 
     async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
@@ -163,6 +191,8 @@ impl Target for JsmTarget {
     }
 
     async fn fingerprint(&self, _known: Option<Acquaintance<'_>>) -> Result<Fingerprint, TargetError> {
+        // It is asked when a run begins: people may have changed the schema since the last.
+        self.api.forget_schema();
         Ok(Fingerprint { instance: self.instance().await?, newest_delivered_at: None, sample: Sample::NotTaken })
     }
 
@@ -191,12 +221,19 @@ impl Target for JsmTarget {
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
-        let api = self.api.until(sending.deadline);
-        let schema = api.schema().await?;
-        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema };
-        let imports = self.imports.as_ref();
-        let batch = Batch { reader, book: &self.book, resolver: &self.resolver, imports, lag: self.lag, writes: batch, sending };
-        batch.send().await
+        self.send(batch, &Sightings::default(), sending).await
+    }
+
+    /// One request for each object, and one for each search that they are looked at by.
+    fn beats_within(&self, time: Duration) -> Option<usize> {
+        let requests = requests_within(time, self.requests_per_second);
+        Some(requests.saturating_sub(requests.div_ceil(aql::LISTED_MAX + 1)))
+    }
+
+    async fn beat(&self, beats: &[Beat], sending: &Sending<'_>) -> Result<Vec<Result<(), TargetError>>, TargetError> {
+        let (sightings, writes) = Sightings::of(beats);
+        let answers = self.send(&writes, &sightings, sending).await?;
+        Ok(answers.into_iter().map(|answer| answer.map(drop)).collect())
     }
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
@@ -222,13 +259,13 @@ impl Target for JsmTarget {
             .collect())
     }
 
-    /// At most what the rate lets through within half of a lease, at two requests for each object.
+    /// At most what the rate lets through within half of a lease, at two requests for each object; where there is an import source, what an import makes at once.
     fn batch_size(&self) -> usize {
         self.batch_size
     }
 
     async fn doctor(&self) -> Vec<Finding> {
-        doctor::findings(&self.api, &self.mapping).await
+        doctor::findings(&self.api, &self.mapping, self.imports.as_ref()).await
     }
 
     async fn bootstrap(&self, dry_run: bool) -> Result<Vec<Step>, TargetError> {

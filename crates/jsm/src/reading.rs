@@ -44,12 +44,22 @@ pub(crate) struct Stand {
     pub(crate) data: Option<Data>,
     /// The objects that it refers to, by the attributes that hold edges.
     pub(crate) references: BTreeMap<String, BTreeSet<String>>,
+    /// When we last wrote it, or saw what it stands for.
+    pub(crate) delivered_at: Option<Timestamp>,
 }
 
 impl Stand {
     /// Where a new object of a type stands.
     pub(crate) fn of_nobody(class: String) -> Self {
-        Self { class, key: None, external_id: None, estate: None, data: Some(Data::default()), references: BTreeMap::new() }
+        Self {
+            class,
+            key: None,
+            external_id: None,
+            estate: None,
+            data: Some(Data::default()),
+            references: BTreeMap::new(),
+            delivered_at: None,
+        }
     }
 
     /// What the object carries of ours.
@@ -89,7 +99,8 @@ impl Reader<'_> {
             Some((edge.attribute.clone(), object.references(&attribute.id)))
         });
         let references = references.collect();
-        Stand { key, external_id, estate, data, references, class }
+        let delivered_at = self.text(object, &class, DELIVERED_AT).and_then(|text| text.parse().ok());
+        Stand { key, external_id, estate, data, references, delivered_at, class }
     }
 
     fn class(&self, object: &Object) -> String {
@@ -130,7 +141,7 @@ impl Reader<'_> {
             class: class.clone(),
             external_id: stand.key.clone(),
             estate: stand.estate.clone(),
-            delivered_at: text(DELIVERED_AT).and_then(|text| text.parse::<Timestamp>().ok()).filter(|_| stand.estate.is_some()),
+            delivered_at: stand.delivered_at.filter(|_| stand.estate.is_some()),
             retired: retired == Some(true),
             subject: if stand.estate.is_some() { subject() } else { None },
             fields,

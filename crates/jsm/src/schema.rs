@@ -21,6 +21,9 @@ pub(crate) struct Schemas {
 pub(crate) struct SchemaHead {
     pub(crate) id: Id,
     pub(crate) object_schema_key: String,
+    /// How many objects it holds.
+    #[serde(default)]
+    pub(crate) object_count: Option<u64>,
 }
 
 /// An object type as the schema lists it.

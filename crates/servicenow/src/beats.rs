@@ -9,6 +9,7 @@ use std::time::Duration;
 use dewpoint_core::estate::EstateId;
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{Beat, Sending, TargetError};
+use dewpoint_target_kit::requests_within;
 use jiff::Timestamp;
 
 use crate::apply::misplaced;
@@ -19,9 +20,6 @@ use crate::places::{Host, stub};
 use crate::query::QUERY_BYTES_MAX;
 use crate::records::Reader;
 
-/// The share of the request budget that heartbeats may take: a tenth.
-const SHARE: f64 = 0.1;
-
 /// Ids in one question for marks; each takes 32 characters, and its comma three.
 const IDS_PER_QUERY: usize = QUERY_BYTES_MAX / 35;
 
@@ -30,9 +28,7 @@ const FOR_PLACES: usize = 1;
 
 /// Records that the share of so many requests a second suffices for within a time. Each batch is a payload and the questions whose its records are.
 pub(crate) fn within(time: Duration, per_second: f64, batch_size: usize) -> usize {
-    let requests =
-        Duration::try_from_secs_f64(time.as_secs_f64() * per_second.max(0.0) * SHARE).map_or(u64::MAX, |requests| requests.as_secs());
-    let requests = usize::try_from(requests).unwrap_or(usize::MAX).saturating_sub(FOR_PLACES);
+    let requests = requests_within(time, per_second).saturating_sub(FOR_PLACES);
     let per_batch = 1 + batch_size.div_ceil(IDS_PER_QUERY);
     let (whole, left) = (requests / per_batch, requests % per_batch);
     whole.saturating_mul(batch_size).saturating_add(left.saturating_sub(1) * IDS_PER_QUERY)
@@ -110,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tenth_of_the_requests_is_for_heartbeats() {
+    fn a_batch_is_a_payload_and_the_questions_whose_its_records_are() {
         let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         // 603 requests: one for places, six for each batch of 200 (48 ids to a question), and two more for 48.
         assert_eq!(within(Duration::from_secs(603), 10.0, 200), 100 * 200 + 48);

@@ -45,6 +45,14 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
             let text = format!("`targets.{name}.import`: Data Center has no imports by an interface");
             report.error(entry.key_span, text).help("take it out: objects are made one by one");
         }
+        if let Some(keeps) =
+            node.get("import").and_then(|import| import.get("keeps_missing")).filter(|keeps| keeps.value == Value::Flag(false))
+        {
+            let text = format!("`targets.{name}.import.keeps_missing`: an import would delete the objects that it does not show");
+            let help =
+                "set the import source to ignore missing objects, in the mapping of each type, and write `true`; or take `import` out";
+            report.error(keeps.span, text).help(help);
+        }
         for key in ["url", "api_base"] {
             check_address(node, name, key, report);
         }

@@ -60,15 +60,13 @@ pub struct JsmSettings {
     pub proxy: Option<Proxy>,
 }
 
-/// An external import source of the schema.
+/// An external import source of the schema, which is set to ignore missing objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsmImport {
     /// Its token.
     pub token: Secret,
     /// So many new objects at once, and more, are made by it.
     pub from: NonZeroU32,
-    /// Whether it keeps objects that an import does not show.
-    pub keeps_missing: bool,
 }
 
 /// As whom a site is asked.
@@ -197,11 +195,9 @@ pub(super) fn convert(
     };
     let import = match raw.import {
         None => None,
-        Some(import) => Some(JsmImport {
-            token: kept(import.token, node.get("import")?, "token", &format!("{target}.import")),
-            from: import.from,
-            keeps_missing: import.keeps_missing,
-        }),
+        Some(import) => {
+            Some(JsmImport { token: kept(import.token, node.get("import")?, "token", &format!("{target}.import")), from: import.from })
+        }
     };
     let mut mapping = BTreeMap::new();
     for (word, own) in raw.mapping {

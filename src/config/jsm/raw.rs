@@ -239,7 +239,7 @@ impl RawStatuses {
 /// An external import source of the schema, which makes many new objects at once (Cloud).
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "JsmImport", extend("x-help" = "for example `{ token: env:ASSETS_IMPORT_TOKEN }`"))]
+#[schemars(rename = "JsmImport", extend("x-help" = "for example `{ token: env:ASSETS_IMPORT_TOKEN, keeps_missing: true }`"))]
 pub(in crate::config) struct RawImport {
     /// Token of the import source, as a reference: `env:NAME` or `file:PATH`.
     pub(super) token: Written<SecretRef>,
@@ -247,9 +247,8 @@ pub(in crate::config) struct RawImport {
     #[serde(default = "default_from")]
     #[schemars(range(min = 25, max = 2000))]
     pub(super) from: NonZeroU32,
-    /// The import source is set to keep objects that an import does not show, which nothing tells Dewpoint. Unless this is said, an import fills types that hold
-    /// nothing yet only.
-    #[serde(default)]
+    /// `true`, once the import source is set to ignore missing objects, which no interface tells. Set to remove them, each import would delete all other objects
+    /// of its types.
     pub(super) keeps_missing: bool,
 }
 

@@ -67,7 +67,7 @@ fn names_and_numbers() {
         "rate: { requests_per_second: 5 }",
         "rate: { requests_per_minute: 0 }",
         "statuses: { retired: '' }",
-        "heartbeat: 24h",
+        "heartbeat: off",
     ];
     assert_snapshot!(each(&format!("{URL}{AUTH}"), &keys), @r"
     7:13: `targets.h.tenant`: `https://example` is no name of a tenant
@@ -80,8 +80,8 @@ fn names_and_numbers() {
     7:34: `targets.h.rate.requests_per_minute`: expected a whole number from 1 to 100000, found 0
     7:26: `targets.h.statuses.retired`: the name is empty
       help: write it as Halo shows it, in up to 100 characters
-    7:5: unknown key `heartbeat` in `targets.h`
-      help: `heartbeat` goes with `kind: servicenow`
+    7:16: `targets.h.heartbeat`: `off` is not possible here: expected a duration such as `15m`
+      help: or write `never`
     ");
 }
 

@@ -122,7 +122,7 @@ fn unknown_keys() {
     9:5: unknown key `statuses` in `targets.cmdb`
       help: `statuses` goes with `kind: servicenow` or `kind: jsm` or `kind: haloitsm`
     10:5: unknown key `heartbeat` in `targets.cmdb`
-      help: `heartbeat` goes with `kind: servicenow`
+      help: `heartbeat` goes with `kind: servicenow` or `kind: jsm` or `kind: haloitsm`
     11:5: unknown key `hearbeat` in `targets.cmdb`
       help: known here: `adopt`, `authority`, `batch_size`, `deadline`, `include`, `kind`, `max_records`, `name`, `path`, `purge`, `verify_every`
     ");

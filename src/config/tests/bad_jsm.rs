@@ -36,9 +36,11 @@ fn attributes_that_are_dewpoints_own() {
 #[test]
 fn imports() {
     let keys = [
-        "import: { token: hunter2 }",
-        "import: { token: env:IMPORT, from: 1 }",
+        "import: { token: hunter2, keeps_missing: true }",
+        "import: { token: env:IMPORT, from: 1, keeps_missing: true }",
         "import: { token: env:IMPORT, keep_missing: true }",
+        "import: { token: env:IMPORT }",
+        "import: { token: env:IMPORT, keeps_missing: false }",
         "import: {}",
     ];
     assert_snapshot!(each(CLOUD, &keys), @r#"
@@ -47,14 +49,20 @@ fn imports() {
     8:40: `targets.a.import.from`: expected a whole number from 25 to 2000, found 1
     8:34: unknown key `keep_missing` in `targets.a.import`
       help: did you mean `keeps_missing`?
+    8:13: key `keeps_missing` is missing in `targets.a.import`
+      help: `keeps_missing`: `true`, once the import source is set to ignore missing objects, which no interface tells
+    8:49: `targets.a.import.keeps_missing`: an import would delete the objects that it does not show
+      help: set the import source to ignore missing objects, in the mapping of each type, and write `true`; or take `import` out
+    8:13: key `keeps_missing` is missing in `targets.a.import`
+      help: `keeps_missing`: `true`, once the import source is set to ignore missing objects, which no interface tells
     8:13: key `token` is missing in `targets.a.import`
       help: `token`: Token of the import source, as a reference: `env:NAME` or `file:PATH`
     "#);
-    assert_snapshot!(each(DATA_CENTER, &["import: { token: env:IMPORT }"]), @r#"
+    assert_snapshot!(each(DATA_CENTER, &["import: { token: env:IMPORT, keeps_missing: true }"]), @r#"
     9:5: `targets.a.import`: Data Center has no imports by an interface
       help: take it out: objects are made one by one
     "#);
-    for good in ["import: { token: env:IMPORT }", "import: { token: env:IMPORT, from: 500, keeps_missing: true }"] {
+    for good in ["import: { token: env:IMPORT, keeps_missing: true }", "import: { token: env:IMPORT, from: 500, keeps_missing: true }"] {
         try_load(&format!("{SITE}{CLOUD}    {good}\n")).map_err(|errors| errors.render(false)).unwrap();
     }
 }

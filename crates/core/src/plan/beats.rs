@@ -96,6 +96,7 @@ pub fn beats(input: &Input<'_>, changing: &BTreeSet<&Key>, pace: &Pace) -> Beats
         let Candidate { key, resource, row, seen_at, .. } = candidate;
         Some(Beat {
             key: (*key).clone(),
+            kind: resource.kind,
             account: resource.account.clone(),
             region: resource.region.clone(),
             record: row.addressed(key)?,

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::estate::{EstateId, Stage};
 use crate::model::{Attributes, EdgeId, Key, Kind, Provider, RelationType};
 use crate::target::{
-    Addressed, Ci, Delivered, End, FoundRecord, Identity, Operation, Place, RecordId, Sending, Subject, Target, TargetError, Write,
+    Addressed, Beat, Ci, Delivered, End, FoundRecord, Identity, Operation, Place, RecordId, Sending, Subject, Target, TargetError, Write,
 };
 
 /// An empty CMDB with the target under test, and what the tests must see or do behind its back.
@@ -245,6 +245,20 @@ pub async fn send_as(
 pub async fn send(target: &dyn Target, second: i64, batch: &[Write]) -> Vec<RecordId> {
     let answers = send_as(target, &estate("ours"), second, batch).await.unwrap();
     answers.into_iter().map(|answer| answer.unwrap().record).collect()
+}
+
+/// That the resource of a record was seen.
+pub fn beat(target: &dyn Target, number: usize, record: &RecordId, second: i64) -> Beat {
+    let Place { account, region, .. } = place();
+    let (class, _) = fields(target, &ci(number));
+    Beat { key: key(number), kind: Kind::Instance, account, region, record: ours(number, record), class, seen_at: at(second) }
+}
+
+async fn send_beats(target: &dyn Target, who: &str, beats: &[Beat]) -> Vec<Result<(), TargetError>> {
+    let sending = Sending { estate: &estate(who), at: at(90_000), deadline: Instant::now() + Duration::from_secs(60) };
+    let answers = target.beat(beats, &sending).await.unwrap();
+    assert_eq!(answers.len(), beats.len(), "one answer for each beat");
+    answers
 }
 
 pub async fn find(target: &dyn Target, number: usize) -> Vec<FoundRecord> {
@@ -631,6 +645,57 @@ pub async fn odd_values_come_back_as_they_went(rig: &dyn Rig) {
     assert_eq!(find(target, 1).await[0].fields, shown(fields, &delivered));
 }
 
+/// Of targets that keep a time at which resources were last seen.
+pub async fn a_heartbeat_moves_one_time_and_no_time_back(rig: &dyn Rig) {
+    let target = rig.target();
+    let own = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
+    send(target, 0, &[relate((1, 2), &own[0], &own[1], Attributes::new())]).await;
+    let (before, edges) = (rig.records().await, rig.edges().await);
+    for answer in send_beats(target, "ours", &[beat(target, 1, &own[0], 86_400), beat(target, 2, &own[1], 86_401)]).await {
+        assert!(answer.is_ok(), "{answer:?}");
+    }
+    let after = rig.records().await;
+    for (record, row) in &after {
+        let moved: Vec<&String> = row.keys().filter(|column| row.get(*column) != before[record].get(*column)).collect();
+        assert_eq!(row.len(), before[record].len());
+        assert!(moved.len() <= usize::from(*record != own[2]), "{record:?}: {moved:?}");
+    }
+    assert_eq!((after.len(), rig.edges().await), (before.len(), edges));
+    let mut told = Vec::new();
+    for number in 1..=3 {
+        told.push(find(target, number).await[0].delivered_at);
+    }
+    assert_eq!(told, [Some(at(86_400)), Some(at(86_401)), Some(at(0))], "the time of each observation");
+    for earlier in [beat(target, 1, &own[0], 3_600), beat(target, 1, &own[0], 86_400)] {
+        assert!(send_beats(target, "ours", &[earlier]).await[0].is_ok());
+        assert_eq!(rig.records().await, after);
+    }
+}
+
+/// Of targets that keep a time at which resources were last seen.
+pub async fn a_heartbeat_goes_to_the_record_that_is_meant(rig: &dyn Rig) {
+    let target = rig.target();
+    let own = send(target, 0, &[create(target, 1), create(target, 2), create(target, 3)]).await;
+    let stranger = rig.stranger(Stranger::new(&native_id(4), Some(ACCOUNT))).await;
+    send(target, 1, &[update(target, 3, &own[2], Some(true), &rig.stage(Stage::Retired))]).await;
+    send(target, 2, &[purge(3, &own[2])]).await;
+    let before = rig.records().await;
+    let refused = [
+        Beat { record: theirs(&stranger), ..beat(target, 4, &stranger, 86_400) },
+        beat(target, 4, &stranger, 86_400),
+        beat(target, 2, &own[0], 86_400),
+        beat(target, 3, &own[2], 86_400),
+    ];
+    for (beat, answer) in refused.iter().zip(send_beats(target, "ours", &refused).await) {
+        assert!(matches!(answer, Err(TargetError::Rejected { .. })), "{beat:?}: {answer:?}");
+    }
+    let of_another = send_beats(target, "another", &[beat(target, 1, &own[0], 86_400)]).await;
+    assert!(matches!(of_another[0], Err(TargetError::Rejected { .. })), "{of_another:?}");
+    assert_eq!(rig.records().await, before);
+    let mixed = send_beats(target, "ours", &[refused[0].clone(), beat(target, 1, &own[0], 86_400)]).await;
+    assert_eq!(mixed.iter().map(Result::is_ok).collect::<Vec<_>>(), [false, true], "one that is refused holds up no other");
+}
+
 pub async fn nothing_is_sent_after_the_deadline(rig: &dyn Rig) {
     let target = rig.target();
     let who = estate("ours");
@@ -653,6 +718,11 @@ macro_rules! suite {
         a_full_read_tells_of_our_edges, a_full_read_lacks_an_edge_that_people_removed, reads_go_to_the_end_in_a_stable_order, find_answers_every_identity,
         odd_values_come_back_as_they_went, nothing_is_sent_after_the_deadline,
     ); };
+    // Of a target that has heartbeats.
+    ($rig:path, heartbeats) => {
+        $crate::suite!($rig);
+        $crate::suite!($rig: a_heartbeat_moves_one_time_and_no_time_back, a_heartbeat_goes_to_the_record_that_is_meant,);
+    };
     ($rig:path: $($test:ident,)+) => {
         $(#[tokio::test]
         async fn $test() {

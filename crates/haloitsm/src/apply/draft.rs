@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{Authority, Operation, TargetError, Write};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::Batch;
@@ -47,6 +48,8 @@ pub(super) struct Draft {
     removed: BTreeSet<(Way, Id)>,
     pub(super) sent: BTreeMap<String, Value>,
     pub(super) left: BTreeMap<String, String>,
+    /// Whether only the time is written at which its resource was seen.
+    is_sighting: bool,
     /// Why it cannot be sent.
     pub(super) flaw: Option<TargetError>,
 }
@@ -68,6 +71,7 @@ impl Draft {
             removed: BTreeSet::new(),
             sent: BTreeMap::new(),
             left: BTreeMap::new(),
+            is_sighting: false,
             flaw: None,
         }
     }
@@ -246,6 +250,17 @@ impl Batch<'_> {
         Ok(())
     }
 
+    /// Notes when its resource was seen, and nothing else. What was written since then is known to be later.
+    pub(super) fn put_sighting(&self, draft: &mut Draft, seen_at: Timestamp) -> Result<(), TargetError> {
+        let mark = self.mark(draft, DELIVERED_AT)?;
+        let noted = draft.shown(mark).and_then(|text| text.parse::<Timestamp>().ok());
+        if noted.is_none_or(|noted| noted < seen_at) {
+            draft.values.insert(mark, seen_at.to_string());
+        }
+        draft.is_sighting = true;
+        Ok(())
+    }
+
     fn mark(&self, draft: &Draft, mark: &str) -> Result<Id, TargetError> {
         let asset_type = self.type_of(draft)?;
         let field = asset_type.field(mark).filter(|field| field.is_plain);
@@ -305,7 +320,7 @@ impl Batch<'_> {
             return Err(flaw.clone());
         }
         let mut values = draft.values.clone();
-        if draft.is_ours && (draft.has_other_note || !values.is_empty() || !draft.members.is_empty()) {
+        if draft.is_ours && !draft.is_sighting && (draft.has_other_note || !values.is_empty() || !draft.members.is_empty()) {
             // What cannot be read may be mended yet.
             if !draft.is_unreadable() {
                 let text = self.note_text(&draft.note)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use dewpoint_core::model::{EdgeId, Key, Kind};
 use dewpoint_core::target::{Addressed, Authority, Delivered, End, Operation, RecordId, Retry, Sending, Side, TargetError, Write};
-use dewpoint_target_kit::{Carried, check};
+use dewpoint_target_kit::{Carried, Sightings, check};
 use serde_json::Value;
 
 use crate::api::{Links, PostFailure};
@@ -31,6 +31,8 @@ const OTHER_REQUESTS: usize = 2;
 pub(crate) struct Sender<'a> {
     pub(crate) reader: Reader<'a>,
     pub(crate) writes: &'a [Write],
+    /// When the resources behind records were seen of which only that is noted.
+    pub(crate) sightings: &'a Sightings,
     pub(crate) sending: &'a Sending<'a>,
     /// Most elements of a request.
     pub(crate) size: usize,
@@ -46,7 +48,8 @@ impl Sender<'_> {
         let pending: Vec<usize> = answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(number, _)| number).collect();
         for part in self.parts(&pending) {
             let writes: Vec<&Write> = part.iter().filter_map(|number| self.writes.get(*number)).collect();
-            let batch = Batch { reader: self.reader, writes, sending: self.sending, size: self.size, authority: self.authority };
+            let Self { reader, sightings, sending, size, authority, .. } = *self;
+            let batch = Batch { reader, writes, sightings, sending, size, authority };
             let given = match batch.send().await {
                 Ok(given) => given,
                 // What is done is told, and what is left is not tried in vain.
@@ -104,12 +107,14 @@ impl Sender<'_> {
 struct Batch<'a> {
     reader: Reader<'a>,
     writes: Vec<&'a Write>,
+    sightings: &'a Sightings,
     sending: &'a Sending<'a>,
     size: usize,
     authority: &'a BTreeMap<String, Authority>,
 }
 
-type Answer = Result<Delivered, TargetError>;
+/// What became of a write.
+pub(crate) type Answer = Result<Delivered, TargetError>;
 
 /// What is known when a batch is sent.
 #[derive(Default)]
@@ -861,6 +866,14 @@ impl Drafts<'_, '_> {
             }
             Operation::Update { record, fields, retired, take_over, .. } => {
                 let draft = Id::of_record(&record.record.0).and_then(|id| self.standing(id)).ok_or_else(gone)?;
+                if let Some(seen_at) = batch.sightings.at(&record.record) {
+                    if !draft.is_ours() {
+                        return Err(batch.rejected(format!("asset {} is not ours", record.record.0)));
+                    }
+                    draft.numbers.insert(number);
+                    batch.put_sighting(draft, seen_at)?;
+                    return Ok(None);
+                }
                 let aws_id = draft.aws_id();
                 draft.numbers.insert(number);
                 let is_marked = *take_over || draft.is_ours();

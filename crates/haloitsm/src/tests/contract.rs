@@ -120,11 +120,11 @@ impl Drop for HaloRig {
 mod wiping {
     use super::HaloRig;
 
-    dewpoint_core::suite!(HaloRig::wiping);
+    dewpoint_core::suite!(HaloRig::wiping, heartbeats);
 }
 
 mod merging {
     use super::HaloRig;
 
-    dewpoint_core::suite!(HaloRig::merging);
+    dewpoint_core::suite!(HaloRig::merging, heartbeats);
 }

@@ -6,14 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dewpoint_core::target::{Delivered, FoundRecord};
+use dewpoint_core::target::{Delivered, FoundRecord, TargetError};
+use futures::StreamExt as _;
 
 use super::job::{Change, Job, On};
 use super::values::Draft;
-use super::{Answers, Batch, Course, Ground};
+use super::{AT_ONCE, Answers, Batch, Course, Ground};
 use crate::aql::{LISTED_MAX, any_of};
 use crate::external_id::external_id;
-use crate::import::{self, Entries, ImportFailure, Imports, Running};
+use crate::import::{self, Ended, Entries, ImportFailure, Imports};
 use crate::mapping::EXTERNAL_ID;
 use crate::reading::Stand;
 
@@ -31,34 +32,50 @@ struct Planned {
     entry: serde_json::Value,
 }
 
+/// A found object, and how it stands, by the text of its external id, below that text without case: searches and imports compare so.
+type Shown = BTreeMap<String, Vec<(String, FoundRecord, Stand)>>;
+
 impl Batch<'_> {
+    /// Makes sure that no import is under way, which might write over what is written next.
+    pub(super) async fn settle_imports(&self) -> Result<(), TargetError> {
+        let Some(imports) = self.imports else { return Ok(()) };
+        imports.look(&self.reader.schema.id, self.sending.deadline).await?;
+        self.settle(imports).await.map(drop)
+    }
+
     /// Makes new objects by imports, where they are many: first those that refer to nothing new, then those that refer to these. What is left of the jobs is to be
     /// done one by one.
-    pub(super) async fn import(&self, mut jobs: Vec<Job>, ground: &mut Ground, answers: &mut Answers, course: &Course) -> Vec<Job> {
-        let Some(imports) = self.imports else { return jobs };
+    ///
+    /// # Errors
+    /// [`TargetError::Unusable`] where an import did harm: nothing that was done is sure to stand.
+    pub(super) async fn import(
+        &self,
+        mut jobs: Vec<Job>,
+        ground: &mut Ground,
+        answers: &mut Answers,
+        course: &Course,
+    ) -> Result<Vec<Job>, TargetError> {
+        let Some(imports) = self.imports else { return Ok(jobs) };
         let creates = jobs.iter().filter(|job| matches!(job.on, On::New(_))).count();
         if !imports.takes(creates) {
-            return jobs;
+            return Ok(jobs);
         }
         loop {
             let (ready, rest): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| self.is_ready(job, ground));
             jobs = rest;
             if ready.is_empty() || course.halted().is_some() {
                 jobs.splice(0..0, ready);
-                return jobs;
+                return Ok(jobs);
             }
-            let left = if ready.len() < WAVE_MIN || !imports.takes(usize::MAX) {
+            let left = if ready.len() < WAVE_MIN || !imports.takes(creates) {
                 ready
             } else {
                 let mut wave = Wave { ready, ..Wave::default() };
                 match self.import_wave(imports, &mut wave, ground, answers).await {
                     Ok(()) => {}
+                    Err(ImportFailure::Target(error @ TargetError::Unusable { .. })) => return Err(error),
                     Err(ImportFailure::Target(error)) => course.halt(&error),
-                    Err(ImportFailure::Off(why)) => {
-                        let name = self.reader.api.assets.target();
-                        tracing::warn!(target.name = %name, why, "Objects are made one by one: the import cannot be used");
-                        imports.switch_off();
-                    }
+                    Err(ImportFailure::Off(why)) => imports.switch_off(&why),
                 }
                 wave.rest()
             };
@@ -87,24 +104,17 @@ impl Batch<'_> {
         ground: &mut Ground,
         answers: &mut Answers,
     ) -> Result<(), ImportFailure> {
-        let finished = imports.running();
-        if let Some(running) = &finished {
-            self.finish(imports, running).await?;
-        }
         self.plan_all(wave, ground);
-        let own = finished.map(|running| running.external_ids).unwrap_or_default();
         let shown = self.shown(&wave.planned).await?;
         // What stands there already is for those who look before they write; but for what the import of a moment ago made.
-        self.take(wave, &shown, &own, ground, answers);
-        let (there, new) = std::mem::take(&mut wave.planned).into_iter().partition(|own| shown.contains_key(&own.external_id));
+        self.take(imports, wave, &shown, ground, answers);
+        let (there, new) = std::mem::take(&mut wave.planned).into_iter().partition(|own| shown.contains_key(&folded(&own.external_id)));
         wave.planned = new;
         wave.left.extend(there.into_iter().map(|own: Planned| own.job));
         if wave.planned.len() < WAVE_MIN {
             return Ok(());
         }
-        if imports.must_prove_harmless() {
-            self.check_emptiness(imports).await?;
-        }
+        self.find_witnesses(imports).await.map_err(ImportFailure::Target)?;
         let mut entries = Entries::new();
         for own in &wave.planned {
             if let Some(own_type) = self.reader.schema.types.get(&own.draft.class) {
@@ -112,36 +122,57 @@ impl Batch<'_> {
             }
         }
         let external_ids: BTreeSet<String> = wave.planned.iter().map(|own| own.external_id.clone()).collect();
-        let witness = ground.made.values().chain(ground.stands.keys()).next().cloned();
         tracing::info!(target.name = %self.reader.api.assets.target(), count = wave.planned.len(), "Making objects by an import");
         let (schema, mapping) = (self.reader.schema, self.reader.mapping);
-        let running = imports.make(schema, mapping, entries, external_ids, witness, self.sending.deadline).await?;
-        self.finish(imports, &running).await?;
-        self.collect(wave, &running.external_ids, ground, answers).await
+        let begun = imports.begin(schema, mapping, entries, external_ids, self.sending.deadline).await;
+        match (begun, self.settle(imports).await.map_err(ImportFailure::Target)?) {
+            // Whatever came of handing it over, it is done.
+            (_, Some(Ended::Done(written))) => self.collect(imports, wave, written, ground, answers).await,
+            (Err(failure), _) => Err(failure),
+            (Ok(()), _) => Err(ImportFailure::Off("an import was cancelled".to_owned())),
+        }
     }
 
-    /// Waits for an import, and looks whether it took anything away.
-    async fn finish(&self, imports: &Imports, running: &Running) -> Result<(), ImportFailure> {
-        imports.finish(running, self.sending.deadline).await?;
-        if let Some(witness) = &running.witness
-            && self.read(witness).await.map_err(ImportFailure::Target)?.is_none()
-        {
-            return Err(ImportFailure::Target(imports.took_away(witness)));
+    /// Waits for what is under way, and looks whether it took anything away.
+    async fn settle(&self, imports: &Imports) -> Result<Option<Ended>, TargetError> {
+        let Some(running) = imports.running() else { return Ok(None) };
+        let ended = imports.settle(&running, &self.reader.schema.id, self.sending.deadline).await?;
+        let looks = imports.witnesses().into_iter().map(|id| async move {
+            let stand = self.read(&id).await;
+            (id, stand)
+        });
+        let looks: Vec<_> = futures::stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        for (id, stand) in looks {
+            if stand?.is_none() {
+                return Err(imports.took_away(&id));
+            }
         }
-        Ok(())
+        imports.ended(running, ended);
+        Ok(Some(ended))
     }
 
-    /// Whether there is nothing that an import could take away.
-    async fn check_emptiness(&self, imports: &Imports) -> Result<(), ImportFailure> {
-        let classes: BTreeSet<&str> = self.reader.mapping.sheet().classes().map(|(_, class)| class).collect();
-        let query = format!("objectSchemaId = {} AND {}", self.reader.schema.id, any_of("objectType", classes));
-        let count = self.reader.api.count(&query).await.map_err(ImportFailure::Target)?;
-        if count > 0 {
-            let why = "there are objects that it might take away: say `keeps_missing: true` if the import source keeps what an import does not show";
-            return Err(ImportFailure::Off(why.to_owned()));
-        }
-        imports.is_harmless();
-        Ok(())
+    /// Finds an object of each type that an import could take away.
+    async fn find_witnesses(&self, imports: &Imports) -> Result<(), TargetError> {
+        let classes: BTreeSet<String> = self.reader.mapping.sheet().classes().map(|(_, class)| class.to_owned()).collect();
+        let looks = classes.into_iter().map(|class| async move {
+            match imports.witness(&class) {
+                // What this process made since is noted.
+                Some(None) => return Ok(()),
+                Some(Some(id)) if self.read(&id).await?.is_some() => return Ok(()),
+                _ => {}
+            }
+            let query = format!("objectSchemaId = {} AND {}", self.reader.schema.id, any_of("objectType", [class.as_str()]));
+            let found = self.reader.api.any(&query).await?;
+            let witness = match found {
+                // A search may show what is gone.
+                Some(object) => self.read(&object.id.0).await?.map(|_| object.id.0),
+                None => None,
+            };
+            imports.note_witness(&class, witness);
+            Ok(())
+        });
+        let looks: Vec<Result<(), TargetError>> = futures::stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
+        looks.into_iter().collect()
     }
 
     /// What is handed over of the new objects; what cannot be is left.
@@ -152,6 +183,15 @@ impl Batch<'_> {
                 None => wave.left.push(job),
             }
         }
+        // Objects whose external ids differ by case alone would be one to an import.
+        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        for own in &wave.planned {
+            *counts.entry(folded(&own.external_id)).or_default() += 1;
+        }
+        let is_alone = |own: &Planned| counts.get(&folded(&own.external_id)) == Some(&1);
+        let (alone, alike) = std::mem::take(&mut wave.planned).into_iter().partition(is_alone);
+        wave.planned = alone;
+        wave.left.extend(alike.into_iter().map(|own: Planned| own.job));
     }
 
     fn plan(&self, job: &Job, ground: &Ground) -> Option<(String, Draft, serde_json::Value)> {
@@ -161,6 +201,8 @@ impl Batch<'_> {
         }
         let mut draft = Draft::of(Stand::of_nobody(class.clone()));
         for change in &job.changes {
+            // What is refused is told by those who make it by itself.
+            self.check_change(change, None, ground).ok()?;
             self.put_change(&mut draft, change, ground).ok()?;
         }
         let written = self.compose(&mut draft).ok()?;
@@ -169,61 +211,73 @@ impl Batch<'_> {
     }
 
     /// Where objects of these external ids stand, as searches show it.
-    async fn shown(&self, planned: &[Planned]) -> Result<BTreeMap<String, (FoundRecord, Stand)>, ImportFailure> {
-        let mut shown = BTreeMap::new();
+    async fn shown(&self, planned: &[Planned]) -> Result<Shown, ImportFailure> {
+        let mut shown = Shown::new();
         for chunk in planned.chunks(LISTED_MAX) {
             let texts = chunk.iter().map(|own| own.external_id.as_str());
             let query = format!("objectSchemaId = {} AND {}", self.reader.schema.id, any_of(EXTERNAL_ID, texts));
             for object in self.reader.api.search(&query).await.map_err(ImportFailure::Target)? {
                 let stand = self.reader.stand(&object);
                 if let Some(text) = stand.external_id.clone() {
-                    shown.insert(text, (self.reader.record(&object, &stand), stand));
+                    let record = self.reader.record(&object, &stand);
+                    shown.entry(folded(&text)).or_default().push((text, record, stand));
                 }
             }
         }
         Ok(shown)
     }
 
-    /// Answers for what an import made, as far as searches show it.
+    /// Answers for what an import made, as far as searches show it. `written` is how many objects it made or changed, where that was told.
     async fn collect(
         &self,
+        imports: &Imports,
         wave: &mut Wave,
-        made: &BTreeSet<String>,
+        written: Option<u64>,
         ground: &mut Ground,
         answers: &mut Answers,
     ) -> Result<(), ImportFailure> {
+        let count = wave.planned.len();
         let mut waited = Duration::ZERO;
         loop {
             let shown = self.shown(&wave.planned).await?;
-            self.take(wave, &shown, made, ground, answers);
-            if wave.planned.is_empty() || waited >= self.lag {
+            self.take(imports, wave, &shown, ground, answers);
+            if wave.planned.is_empty() {
                 return Ok(());
+            }
+            if waited >= self.lag {
+                break;
             }
             let pause = LOOK_PAUSE.min(self.lag.saturating_sub(waited));
             self.reader.api.assets.clock().sleep(pause).await;
             waited += pause;
         }
+        match written {
+            _ if wave.planned.len() < count => Ok(()),
+            Some(written @ 1..) => {
+                let text = format!(
+                    "an import made {written} objects, and no search shows one of them yet: `index_lag` may be too short, or the token of `import` that of another schema's source"
+                );
+                Err(ImportFailure::Target(self.reader.api.assets.unreachable("look for what an import made", text)))
+            }
+            _ => Err(ImportFailure::Off(format!("an import made none of {count} objects"))),
+        }
     }
 
     /// Takes what is shown as it was handed over to an import as done.
-    fn take(
-        &self,
-        wave: &mut Wave,
-        shown: &BTreeMap<String, (FoundRecord, Stand)>,
-        made: &BTreeSet<String>,
-        ground: &mut Ground,
-        answers: &mut Answers,
-    ) {
+    fn take(&self, imports: &Imports, wave: &mut Wave, shown: &Shown, ground: &mut Ground, answers: &mut Answers) {
+        let made = imports.made();
         for own in std::mem::take(&mut wave.planned) {
             let wanted = &own.draft.stand.references;
             let is_as_wanted = |stand: &Stand| {
                 stand.estate.as_ref() == Some(self.sending.estate)
                     && wanted.iter().all(|(attribute, others)| stand.references.get(attribute) == Some(others))
             };
-            let found = shown.get(&own.external_id).filter(|(_, stand)| made.contains(&own.external_id) && is_as_wanted(stand));
-            let Some((record, _)) = found else {
-                wave.planned.push(own);
-                continue;
+            let record = match shown.get(&folded(&own.external_id)).map(Vec::as_slice) {
+                Some([(text, record, stand)]) if *text == own.external_id && made.contains(text) && is_as_wanted(stand) => record,
+                _ => {
+                    wave.planned.push(own);
+                    continue;
+                }
             };
             let id = &record.id.0;
             for change in &own.job.changes {
@@ -235,6 +289,9 @@ impl Batch<'_> {
                 }
             }
             self.wrote(id, Some(own.draft.stand.clone()));
+            if imports.witness(&own.draft.class) == Some(None) {
+                imports.note_witness(&own.draft.class, Some(id.clone()));
+            }
             if let On::New(key) = &own.job.on {
                 ground.made.insert(key.clone(), id.clone());
             }
@@ -242,6 +299,11 @@ impl Batch<'_> {
             ground.stands.insert(id.clone(), own.draft.stand);
         }
     }
+}
+
+/// A text without case.
+fn folded(text: &str) -> String {
+    text.to_lowercase()
 }
 
 /// New objects that refer to nothing new.

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use dewpoint_core::model::{EdgeId, Key};
 use dewpoint_core::target::{Addressed, Delivered, End, Operation, RecordId, Sending, Side, TargetError, Write};
+use dewpoint_target_kit::Sightings;
 use futures::StreamExt as _;
+use tokio::sync::OnceCell;
 
 use crate::book::Book;
 use crate::import::Imports;
@@ -88,11 +90,18 @@ pub(crate) struct Batch<'a> {
     pub(crate) imports: Option<&'a Imports>,
     /// How long after a write searches may show an older state.
     pub(crate) lag: Duration,
+    /// Most writes that are done one by one at a time.
+    pub(crate) single_size: usize,
     pub(crate) writes: &'a [Write],
+    /// When the resources behind records were seen of which only that is noted.
+    pub(crate) sightings: &'a Sightings,
     pub(crate) sending: &'a Sending<'a>,
+    /// Whether objects of the schema are shown to us, once that was in doubt.
+    pub(crate) sight: OnceCell<()>,
 }
 
-type Answer = Result<Delivered, TargetError>;
+/// What became of a write.
+pub(crate) type Answer = Result<Delivered, TargetError>;
 
 /// What is known when a batch is sent.
 #[derive(Default)]
@@ -125,12 +134,24 @@ impl Answers {
 
 impl Batch<'_> {
     /// Sends all writes, and gives one answer to each.
-    pub(crate) async fn send(&self) -> Result<Vec<Answer>, TargetError> {
+    pub(crate) async fn send(mut self) -> Result<Vec<Answer>, TargetError> {
+        self.settle_imports().await?;
+        let creates = self.writes.iter().filter(|write| matches!(write.operation, Operation::Create { .. })).count();
+        let is_for_import = self.imports.is_none_or(|imports| imports.takes(creates));
+        let size = if is_for_import { self.writes.len() } else { self.single_size };
+        let (now, later) = self.writes.split_at_checked(size).unwrap_or((self.writes, &[]));
+        self.writes = now;
+        let mut answers = self.send_all().await?;
+        answers.extend(later.iter().map(|_| Err(self.later())));
+        Ok(answers)
+    }
+
+    async fn send_all(&self) -> Result<Vec<Answer>, TargetError> {
         let mut ground = Ground { stands: self.look().await?, ..Ground::default() };
         self.resolver.resolve(&self.reader, self.texts()).await?;
         let mut answers = Answers(self.writes.iter().map(|_| None).collect());
         let course = Course::default();
-        let jobs = self.import(self.jobs(), &mut ground, &mut answers, &course).await;
+        let jobs = self.import(self.jobs(), &mut ground, &mut answers, &course).await?;
         self.run(jobs, &mut ground, &mut answers, &course).await;
         let retired = self.retired(&answers);
         match self.inbound(&retired).await {
@@ -138,11 +159,15 @@ impl Batch<'_> {
             Err(error) => retired.values().for_each(|number| answers.put(*number, Err(self.put_off(&error)))),
         }
         let Answers(answers) = answers;
-        // Where nothing was done, whoever sends the next batch has to know why.
-        let has_done_any = answers.iter().flatten().any(|answer| matches!(answer, Ok(_) | Err(TargetError::Rejected { .. })));
+        // Where nothing was done, whoever sends the next batch has to know why. What got no answer may have been done.
         let first =
             course.halted().or_else(|| answers.iter().flatten().find_map(|answer| answer.as_ref().err().filter(is_of_all).cloned()));
-        if let Some(error) = first.filter(|_| !has_done_any) {
+        let may_have_done_any = answers.iter().flatten().any(|answer| match answer {
+            Ok(_) | Err(TargetError::Rejected { .. }) => true,
+            Err(TargetError::Unreachable { .. }) => !matches!(first, Some(TargetError::Unreachable { .. })),
+            Err(_) => false,
+        });
+        if let Some(error) = first.filter(|_| !may_have_done_any) {
             return Err(error);
         }
         let left_out = || Err(self.reader.api.assets.unreachable("apply", "it was not sent"));
@@ -230,7 +255,35 @@ impl Batch<'_> {
         if !crate::reading::is_id(id) {
             return Ok(None);
         }
-        Ok(self.reader.api.object(id).await?.map(|object| self.reader.stand(&object)))
+        match self.reader.api.object(id).await? {
+            Some(object) => Ok(Some(self.reader.stand(&object))),
+            None => {
+                self.check_sight().await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes sure that what is not shown is not only hidden from us: whoever lost a role is told of all objects that there are none.
+    async fn check_sight(&self) -> Result<(), TargetError> {
+        let checked = self.sight.get_or_try_init(async || {
+            let (api, schema) = (self.reader.api, &self.reader.schema.id);
+            let is_any_shown = match api.any(&format!("objectSchemaId = {schema}")).await {
+                Ok(found) => found.is_some(),
+                // Sites refuse to search in what they do not show.
+                Err(TargetError::Rejected { .. }) => false,
+                Err(error) => return Err(error),
+            };
+            if is_any_shown || api.objects_in_schema(schema).await? == Some(0) {
+                return Ok(());
+            }
+            Err(TargetError::Forbidden {
+                target: api.assets.target().clone(),
+                operation: "read objects",
+                text: "objects that stood there are not shown, and no other of the schema is: give the user a role in it".to_owned(),
+            })
+        });
+        checked.await.copied()
     }
 
     /// The records that a write speaks of, that stand there, and that are not read by themselves when its turn comes.

@@ -136,7 +136,7 @@ impl Batch<'_> {
         })
     }
 
-    fn check_change(&self, change: &Change, read: Option<(&str, Option<&Stand>)>, ground: &Ground) -> Result<(), TargetError> {
+    pub(super) fn check_change(&self, change: &Change, read: Option<(&str, Option<&Stand>)>, ground: &Ground) -> Result<(), TargetError> {
         match change {
             // Whose it is was looked at when it was found, and is once more here.
             Change::Forget(_) => Ok(()),
@@ -213,6 +213,12 @@ impl Batch<'_> {
                     self.put_marks(draft, write);
                     self.put_fields(draft, write, fields);
                 }
+                Some((_, Operation::Update { record, .. })) if let Some(seen_at) = self.sightings.at(&record.record) => {
+                    if draft.stand.estate.is_none() {
+                        return Err(self.reader.api.assets.rejected(format!("object {} is not ours", record.record.0)));
+                    }
+                    draft.seen_at = Some(seen_at);
+                }
                 Some((write, Operation::Update { record, fields, retired, take_over, .. })) => {
                     if *take_over || record.carries.is_some() || draft.stand.estate.is_some() {
                         self.put_marks(draft, write);
@@ -280,7 +286,9 @@ impl Batch<'_> {
     /// Removes an object, if it is there.
     async fn purge(&self, number: usize, id: Option<&str>) -> Result<Done, TargetError> {
         if let Some(id) = id {
-            self.reader.api.delete(id).await?;
+            if !self.reader.api.delete(id).await? {
+                self.check_sight().await?;
+            }
             self.wrote(id, None);
         }
         let Some(Write { kind, operation: Operation::Purge { record }, .. }) = self.writes.get(number) else {
@@ -303,12 +311,15 @@ impl Batch<'_> {
             }
             match self.reader.api.update(id, self.type_id(&draft.class)?, &written).await {
                 Ok(shown) => {
-                    self.wrote(id, Some(draft.stand.clone()));
-                    return self.check_taken(&shown, draft);
+                    draft.stand.delivered_at = Some(self.noted_at(draft));
+                    let taken = self.check_taken(&shown, draft);
+                    self.wrote(id, taken.is_ok().then(|| draft.stand.clone()));
+                    return taken;
                 }
                 Err(WriteFailure::Invalid { by_attribute, text }) => self.amend(draft, &by_attribute, &text)?,
                 Err(WriteFailure::Gone) => {
                     self.wrote(id, None);
+                    self.check_sight().await?;
                     return Err(self.reader.api.assets.rejected(format!("there is no object {id} any more")));
                 }
                 Err(WriteFailure::Doubt(error)) => {
@@ -328,7 +339,7 @@ impl Batch<'_> {
         };
         let told = shown.text(&attribute.id).and_then(|text| text.parse::<Timestamp>().ok());
         // It is kept to the millisecond.
-        if !shown.has_attributes() || told.is_some_and(|told| told.as_millisecond() == self.sending.at.as_millisecond()) {
+        if !shown.has_attributes() || told.is_some_and(|told| told.as_millisecond() == self.noted_at(draft).as_millisecond()) {
             return Ok(());
         }
         let text =
@@ -352,6 +363,7 @@ impl Batch<'_> {
             let written = self.compose(draft)?;
             match api.create(self.type_id(&draft.class)?, &written).await {
                 Ok(id) => {
+                    draft.stand.delivered_at = Some(self.noted_at(draft));
                     self.wrote(&id, Some(draft.stand.clone()));
                     return Ok(Made::New(id));
                 }
@@ -370,11 +382,12 @@ impl Batch<'_> {
                 Err(WriteFailure::Invalid { by_attribute, text }) => self.amend(draft, &by_attribute, &text)?,
                 Err(WriteFailure::Doubt(error)) => {
                     // It may be there, and not shown yet. A second time it is given up.
-                    match self.seek(key).await? {
-                        Sought::Ours(id, stand) => return Ok(Made::Stands(id, stand)),
-                        Sought::NotOurs(text) => return Err(api.assets.rejected(text)),
-                        Sought::NotShown | Sought::Another(_) if is_in_doubt => return Err(error),
-                        Sought::NotShown | Sought::Another(_) => is_in_doubt = true,
+                    match self.seek(key).await {
+                        Ok(Sought::Ours(id, stand)) => return Ok(Made::Stands(id, stand)),
+                        Ok(Sought::NotOurs(text)) => return Err(api.assets.rejected(text)),
+                        Ok(Sought::NotShown | Sought::Another(_)) if !is_in_doubt => is_in_doubt = true,
+                        // Whatever keeps it from being looked for: nobody knows whether it was made.
+                        Ok(Sought::NotShown | Sought::Another(_)) | Err(_) => return Err(error),
                     }
                 }
                 Err(WriteFailure::Gone) => {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dewpoint_core::model::Key;
 use dewpoint_core::target::{TargetError, Write};
 use dewpoint_target_kit::Shape as _;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Batch;
@@ -37,6 +38,8 @@ pub(super) struct Draft {
     /// Attributes that mark the object, by name, where they change.
     marks: BTreeMap<&'static str, String>,
     has_other_data: bool,
+    /// When its resource was seen, where only that is noted.
+    pub(super) seen_at: Option<Timestamp>,
 }
 
 /// A reference that a write adds.
@@ -60,6 +63,7 @@ impl Draft {
             left: BTreeMap::new(),
             marks: BTreeMap::new(),
             has_other_data: false,
+            seen_at: None,
         }
     }
 
@@ -262,6 +266,11 @@ impl Batch<'_> {
         }
     }
 
+    /// The time that is noted on an object that is written.
+    pub(super) fn noted_at(&self, draft: &Draft) -> Timestamp {
+        draft.seen_at.unwrap_or(self.sending.at)
+    }
+
     /// All that is to be written.
     pub(super) fn compose(&self, draft: &mut Draft) -> Result<Written, TargetError> {
         let mut written = draft.values.clone();
@@ -270,8 +279,10 @@ impl Batch<'_> {
             written.insert(id.clone(), references.collect());
         }
         let mut marks = draft.marks.clone();
-        if draft.stand.estate.is_some() {
-            marks.insert(DELIVERED_AT, date_time(self.sending.at));
+        // What was written since it was seen is known to be later.
+        let is_later = draft.seen_at.is_some() && draft.stand.delivered_at >= draft.seen_at;
+        if draft.stand.estate.is_some() && !is_later {
+            marks.insert(DELIVERED_AT, date_time(self.noted_at(draft)));
         }
         // A stranger's object is noted on what we related it to, where its type has a place for that.
         let has_place = draft.stand.estate.is_some() || self.reader.schema.attribute(&draft.class, DATA).is_some();

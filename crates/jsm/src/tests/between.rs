@@ -154,6 +154,20 @@ async fn nothing_is_made_where_nothing_keeps_it_from_being_made_twice() {
 }
 
 #[tokio::test]
+async fn what_people_make_of_the_schema_between_runs_is_seen() {
+    let rig = Rig::over(Site::new()).await;
+    made(&rig, 1).await;
+    rig.sim.edit(|site| {
+        let external_id = site.attributes.values_mut().find(|attribute| attribute.name == "External ID").unwrap();
+        external_id.unique = false;
+    });
+    // As each run begins.
+    rig.target.fingerprint(None).await.unwrap();
+    let answer = answers(&rig, &[create(&rig.target, 2)]).await.remove(0);
+    assert!(matches!(&answer, Err(TargetError::Rejected { text, .. }) if text.contains("not unique")), "{answer:?}");
+}
+
+#[tokio::test]
 async fn a_copy_is_never_taken_for_what_it_was_made_from() {
     let mut rig = Rig::over(Site::new()).await;
     let records = made(&rig, 1).await;

@@ -111,11 +111,11 @@ fn routed_from(site: &Site, record: &RecordId) -> BTreeSet<String> {
 mod cloud {
     use super::JsmRig;
 
-    dewpoint_core::suite!(JsmRig::cloud);
+    dewpoint_core::suite!(JsmRig::cloud, heartbeats);
 }
 
 mod data_center {
     use super::JsmRig;
 
-    dewpoint_core::suite!(JsmRig::data_center);
+    dewpoint_core::suite!(JsmRig::data_center, heartbeats);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dewpoint_assets_sim::{Clearing, Effect, Fault, Mishap, Reserved, Site};
 use dewpoint_core::target::{Operation, RecordId, Target as _, TargetError, Write};
-use dewpoint_core::testing::contract::{create, estate, fields, find, key, read_all, relate, send, send_as, update};
+use dewpoint_core::testing::contract::{create, estate, fields, find, key, purge, read_all, relate, send, send_as, update};
 use serde_json::{Value, json};
 
 use super::rig::Rig;
@@ -91,6 +91,42 @@ async fn a_site_that_lets_nobody_in_ends_the_batch() {
 }
 
 #[tokio::test]
+async fn a_batch_of_which_something_may_be_done_is_not_told_as_put_off() {
+    let rig = Rig::over(Site::new()).await;
+    rig.sim.settings(|settings| settings.index_lag_s = 3600);
+    let lost = Fault::new(Mishap::Reset).operation("object_create").body_contains(key(1).as_str()).after_commit();
+    let throttled = Fault::new(Effect::RateLimited { retry_after_s: Some(3600) }).operation("object_create").body_contains(key(2).as_str());
+    rig.sim.faults(vec![lost, throttled]);
+    let batch: Vec<Write> = (1..=2).map(|number| create(&rig.target, number)).collect();
+    let answers = send_as(&rig.target, &estate("ours"), 0, &batch).await.unwrap();
+    assert!(matches!(answers[0], Err(TargetError::Unreachable { .. })), "{answers:?}");
+    assert!(matches!(answers[1], Err(TargetError::Busy { .. })), "{answers:?}");
+}
+
+/// Who loses a role in a schema is told of each of its objects that there is none.
+#[tokio::test]
+async fn what_is_hidden_is_not_gone() {
+    let rig = Rig::over(Site::new()).await;
+    let records = send(&rig.target, 0, &[create(&rig.target, 1), create(&rig.target, 2)]).await;
+    send(&rig.target, 1, &[update(&rig.target, 1, &records[0], Some(true), &[("Lifecycle", json!("Retired"))])]).await;
+    let schema = rig.sim.edit(|site| site.schema(super::rig::SCHEMA).unwrap().id);
+    rig.sim.edit(|site| site.user_mut("integration").unwrap().roles = [(schema, None)].into());
+    let changed = update(&rig.target, 2, &records[1], None, &[("Size", json!("t3.large"))]);
+    for write in [purge(1, &records[0]), changed] {
+        let answer = send_as(&rig.target, &estate("ours"), 2, &[write]).await;
+        assert!(matches!(answer, Err(TargetError::Forbidden { .. })), "{answer:?}");
+    }
+    assert_eq!(objects(&rig), 2);
+    rig.sim.edit(|site| site.user_mut("integration").unwrap().roles.clear());
+    send(&rig.target, 3, &[purge(1, &records[0])]).await;
+    assert_eq!(objects(&rig), 1);
+    // The last one.
+    send(&rig.target, 4, &[update(&rig.target, 2, &records[1], Some(true), &[("Lifecycle", json!("Retired"))])]).await;
+    send(&rig.target, 5, &[purge(2, &records[1])]).await;
+    send(&rig.target, 5, &[purge(2, &records[1])]).await;
+}
+
+#[tokio::test]
 async fn a_list_that_lacks_something_says_nothing() {
     let rig = Rig::over(Site::new()).await;
     let batch: Vec<Write> = (1..=5).map(|number| create(&rig.target, number)).collect();
@@ -145,4 +181,8 @@ async fn a_site_that_ignores_what_it_is_sent_is_not_believed() {
     let answers = send_as(&rig.target, &estate("ours"), 1, &batch).await.unwrap();
     assert!(answers.iter().all(|answer| matches!(answer, Err(TargetError::Rejected { .. }))), "{answers:?}");
     assert_eq!(objects(&rig), 1);
+    // What it did not take is sent again.
+    rig.sim.settings(|settings| settings.integer_attribute_ids = false);
+    send(&rig.target, 2, &batch[..1]).await;
+    assert_eq!(find(&rig.target, 1).await[0].fields["Size"], json!("t3.large"));
 }

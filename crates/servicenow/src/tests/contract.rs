@@ -133,5 +133,5 @@ dewpoint_core::suite!(SnowRig::new:
     strangers_are_adopted, a_record_takes_a_new_key,
     a_record_that_is_not_the_one_meant_is_left_alone, edges_are_idempotent, a_full_read_tells_of_our_edges, a_full_read_lacks_an_edge_that_people_removed,
     reads_go_to_the_end_in_a_stable_order, find_answers_every_identity, odd_values_come_back_as_they_went,
-    nothing_is_sent_after_the_deadline,
+    nothing_is_sent_after_the_deadline, a_heartbeat_moves_one_time_and_no_time_back, a_heartbeat_goes_to_the_record_that_is_meant,
 );
