@@ -22,6 +22,8 @@ pub(super) struct Heart {
     per_hour: Option<u64>,
     /// Of a record that ends so it wants to hear nothing.
     deaf_to: Option<&'static str>,
+    /// How many it has time for at once, where that is limited.
+    at_once: Option<usize>,
     /// It does not answer.
     is_down: bool,
 }
@@ -36,13 +38,15 @@ impl Heart {
         if self.is_down {
             return Err(TargetError::Unreachable { target: target.clone(), operation: "beat", text: "connection reset".to_owned() });
         }
-        self.told.extend(beats.iter().cloned());
+        let at_once = self.at_once.unwrap_or(beats.len());
+        self.told.extend(beats.iter().take(at_once).cloned());
         let refused = TargetError::Rejected { target: target.clone(), text: "it is not ours any more".to_owned() };
         let answer = |beat: &Beat| match self.deaf_to {
             Some(end) if beat.key.as_str().ends_with(end) => Err(refused.clone()),
             _ => Ok(()),
         };
-        Ok(beats.iter().map(answer).collect())
+        let busy = TargetError::Busy { target: target.clone(), seconds: 0 };
+        Ok(beats.iter().enumerate().map(|(place, beat)| if place < at_once { answer(beat) } else { Err(busy.clone()) }).collect())
     }
 }
 
@@ -147,6 +151,19 @@ async fn lateness_is_told_where_the_budget_is_short() {
     let document = serde_json::to_value(&ended.report).unwrap();
     assert_eq!(document["heartbeats"], serde_json::json!({ "cmdb": { "sent": 4, "late": 2 } }));
     assert_eq!(beaten(&world.sync(31).await), Heartbeat { sent: 2, late: 0 });
+}
+
+#[tokio::test]
+async fn what_there_is_no_time_for_is_told_next() {
+    let world = World::beating(Heart { at_once: Some(4), ..Heart::default() }).await;
+    world.put(10);
+    world.sync(0).await;
+    let ended = world.sync(30).await;
+    assert_eq!((ended.exit(), beaten(&ended)), (Exit::Done, Heartbeat { sent: 10, late: 0 }));
+    let told: std::collections::BTreeSet<_> = world.told().into_iter().map(|beat| beat.key).collect();
+    assert_eq!((told.len(), ended.report.remarks.len()), (10, 0), "{:?}", ended.report.remarks);
+    world.heart(|heart| heart.at_once = Some(0));
+    assert_eq!(beaten(&world.sync(60).await), Heartbeat { sent: 0, late: 10 });
 }
 
 #[tokio::test]
