@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use dewpoint_assets_sim::{Fault as AssetsFault, Mishap as AssetsMishap, Settings, Sim as Assets, Site, Start};
+use dewpoint_assets_sim::{Fault as AssetsFault, Mishap as AssetsMishap, Sim as Assets};
 use dewpoint_halo_sim::{CLIENT_SECRET, Fault as HaloFault, Mishap as HaloMishap, Sim as Halo};
 use dewpoint_servicenow_sim::{Fault as SnowFault, Instance, Mishap as SnowMishap, Sim as Snow};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ struct Cmdbs {
 const FIRST: &str = "2026-02-01T00:00:00Z";
 const DAY_2: &str = "2026-02-02T12:00:00Z";
 
-fn quickstart() -> Value {
+pub(crate) fn quickstart() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/quickstart/inventory.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
@@ -35,8 +35,7 @@ impl Cmdbs {
     /// With another key for Assets and Halo.
     fn with(guardrails: &str, key: &str) -> Self {
         let snow = Snow::start(Instance::new().with_data_source("Dewpoint")).unwrap();
-        let start = Start { settings: Settings::default().without_limits(), ..Start::new(Site::new()) };
-        let assets = Assets::start_with(start).unwrap();
+        let assets = crate::assets::site();
         let halo = crate::halo::tenant();
         let world = World::empty().with("SNOW_PASSWORD", "integration-password").with("ASSETS_TOKEN", "admin-token");
         let world = world.with("HALO_SECRET", CLIENT_SECRET);
@@ -50,19 +49,10 @@ targets:
     url: {}
     auth: {{ basic: {{ username: integration, password: env:SNOW_PASSWORD }} }}
     rate: {{ requests_per_second: 1000 }}
-  - name: assets
-    kind: jsm
-    url: {url}
-    api_base: {url}
-    auth: {{ basic: {{ username: admin@example.com, password: env:ASSETS_TOKEN }} }}
-    schema: CLOUD
-    rate: {{ requests_per_second: 1000 }}
-    index_lag: 0s
-    {key}
-{}",
+{}{}",
             snow.url(),
+            crate::assets::target(&assets, key),
             crate::halo::target(&halo, key),
-            url = assets.url()
         );
         world.write("dewpoint.yaml", &text);
         world.write("inventory.json", &quickstart().to_string());
@@ -92,17 +82,8 @@ targets:
         })
     }
 
-    /// External ids of objects, by type; each has one.
     fn objects(&self) -> BTreeMap<String, BTreeSet<String>> {
-        self.assets.edit(|site| {
-            let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-            for object in site.objects() {
-                let id = site.attribute(object.type_id, "External ID").map(|attribute| object.value(attribute.id).to_owned()).unwrap();
-                let of_type = found.entry(site.types[&object.type_id].name.clone()).or_default();
-                assert!(!id.is_empty() && of_type.insert(id), "{object:?}");
-            }
-            found
-        })
+        crate::assets::objects(&self.assets)
     }
 
     /// What the embedded CMDB holds alive, and how many relations.
@@ -111,15 +92,8 @@ targets:
         (keys, self.world.count("SELECT count(*) FROM ci_relation"))
     }
 
-    /// References that objects hold.
     fn references(&self) -> u64 {
-        self.assets.edit(|site| {
-            let held = |object| {
-                let row: BTreeMap<String, Vec<String>> = site.row(object);
-                crate::assets::HOLDING.iter().map(|name| row.get(*name).map_or(0, Vec::len) as u64).sum::<u64>()
-            };
-            site.objects().map(held).sum()
-        })
+        crate::assets::references(&self.assets)
     }
 }
 

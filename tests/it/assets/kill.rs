@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dewpoint_assets_sim::{Effect, Fault, Mishap, Settings, Sim, Site, Start};
+use dewpoint_assets_sim::{Effect, Fault, Mishap, Sim};
 
 use super::HOLDING;
 use crate::kill::estate::Random;
@@ -17,6 +17,11 @@ fn kill_dash_nine() {
 #[test]
 fn faults_at_random() {
     remote::faults_at_random::<Assets>();
+}
+
+#[test]
+fn first_loads_by_imports() {
+    remote::first_loads_are_killed::<Assets>("import: { token: env:IMPORT_TOKEN, from: 25, keeps_missing: true }");
 }
 
 /// The program and a site on which there are objects of people.
@@ -58,29 +63,19 @@ impl Remote for Assets {
     type Fault = Fault;
 
     fn start(keys: &str) -> Self {
-        let sim = Sim::start_with(Start { settings: Settings::default().without_limits(), ..Start::new(Site::new()) }).unwrap();
-        let world = World::empty().with("ASSETS_TOKEN", "admin-token");
-        let keys: String = keys.lines().map(|line| format!("    {line}\n")).collect();
-        let text = format!(
-            "sources: [{{ name: demo, kind: file, path: inventory.json }}]
-{BELOW}
-targets:
-  - name: assets
-    kind: jsm
-    url: {url}
-    api_base: {url}
-    auth: {{ basic: {{ username: admin@example.com, password: env:ASSETS_TOKEN }} }}
-    schema: CLOUD
-    index_lag: 0s
-    rate: {{ requests_per_second: 1000 }}
-{keys}",
-            url = sim.url()
-        );
+        let sim = super::site();
+        // An import takes a while, in which it can be left behind.
+        sim.settings(|settings| settings.import_processing_s = 1);
+        let world = World::empty().with("ASSETS_TOKEN", "admin-token").with("IMPORT_TOKEN", "import-token-1");
+        let target = super::target(&sim, keys);
+        let text = format!("sources: [{{ name: demo, kind: file, path: inventory.json }}]\n{BELOW}\ntargets:\n{target}");
         world.write("dewpoint.yaml", &text);
         world.json(&["bootstrap", "assets"], 0);
         let ids = sim.edit(|site| {
             let object_type = site.type_named("Virtual Machine").unwrap().id;
             let one = site.insert(object_type, &[("Name", "kept by hand"), ("Native ID", "i-of-people")]);
+            let schema = site.schema("CLOUD").unwrap().id;
+            site.add_import(schema, "Dewpoint");
             [one, site.insert(object_type, &[("Name", "kept by hand, too"), ("Owner", "integration@example.com")])]
         });
         let strangers = sim.edit(|site| ids.map(|id| (id, site.row(site.get(id).unwrap()))).into());

@@ -131,6 +131,44 @@ pub(crate) fn kill_dash_nine<R: Remote>() {
     ));
 }
 
+/// First loads of CMDBs with these keys, each of which is killed, maybe more than once, before it gets to its end.
+pub(crate) fn first_loads_are_killed<R: Remote>(keys: &str) {
+    let name = R::NAME;
+    // Each takes as long as several of the others.
+    let rounds = setting("DEWPOINT_SOAK_ROUNDS").unwrap_or(ROUNDS_DEFAULT).div_ceil(2);
+    let seed = setting("DEWPOINT_SOAK_SEED").unwrap_or_else(|| rand::random::<u32>().into());
+    let mut random = Random::new(seed);
+    let (mut kills, mut cut_off) = (0, 0);
+    for round in 0..rounds {
+        let context = format!("{name}, first loads, seed {seed}, round {round}");
+        let estate = Estate::new(&mut random);
+        let [killed, twin] = std::array::from_fn(|_| started::<R>(&format!("{UNREAD}\n{keys}")));
+        let mut clock = Clock { round, syncs: 0 };
+        for remote in [&killed, &twin] {
+            remote.world().put(&estate.inventory());
+        }
+        let began = Instant::now();
+        sync(&twin, &clock.next(), &context);
+        let length = began.elapsed();
+        for _ in 0..=random.below(2) {
+            kills += u32::from(kill_after(&killed, &clock.next(), length.mul_f64(random.unit())));
+            if is_cut_off(&killed) {
+                cut_off += 1;
+                let_the_lease_end(&killed);
+            }
+        }
+        sync(&killed, &clock.next(), &context);
+        killed.clear_calls();
+        let second = sync(&killed, &clock.next(), &context);
+        assert_eq!(killed.writes(), 0, "{context}: the sync after writes: {second:#}");
+        check(&killed, &estate, &context);
+        assert_same(&killed, &twin, &context);
+        killed.assert_strangers();
+    }
+    assert!(kills > 0, "no kill hit a running sync");
+    say(&format!("{name}: first loads: seed {seed}, {rounds} rounds, {kills} kills ({cut_off} left changes in flight)"));
+}
+
 /// Something goes wrong with single requests of any kind, before or after they were carried out, while the estate moves on.
 pub(crate) fn faults_at_random<R: Remote>() {
     let name = R::NAME;
