@@ -167,7 +167,7 @@ impl Engine<'_, '_> {
     }
 
     fn next_closure(&mut self, creates: &mut VecDeque<Placed>, edges: &mut Edges) -> Vec<Due> {
-        let size = self.batch_size();
+        let size = self.delivery.target.creates_at_once().min(self.size_max).max(1);
         let place = creates.front().map(|create| create.place.clone());
         let mut made = BTreeSet::new();
         let mut batch = Vec::new();

@@ -569,6 +569,11 @@ pub trait Target: Send + Sync {
     /// How many writes [`Target::apply`] takes at once.
     fn batch_size(&self) -> usize;
 
+    /// How many new records [`Target::apply`] takes at once, beside the edges that go out with them; it may be another number with each batch.
+    fn creates_at_once(&self) -> usize {
+        self.batch_size()
+    }
+
     /// How long after a write [`Target::read`] may still show what was before it, count and list alike: whoever reads waits for it. Pure.
     fn read_lag(&self) -> Duration {
         Duration::ZERO

@@ -28,7 +28,7 @@ const LEASE_HALF: Duration = Duration::from_secs(15);
 /// Default of [`ImportConfig::from`].
 pub const IMPORT_FROM_DEFAULT: u32 = 200;
 
-/// Greatest [`ImportConfig::from`], and most writes of a batch where there is an import source.
+/// Greatest [`ImportConfig::from`].
 pub const IMPORT_FROM_MAX: u32 = 2000;
 
 /// Default of [`JsmConfig::rate`], in requests a second: half of the 1 000 a minute that one operation is allowed.
@@ -187,16 +187,8 @@ impl JsmConfig {
         Ok(Api::new(caller(&site)?, caller(at)?, self.deployment, base, self.schema.clone()))
     }
 
-    /// Writes of a batch: as many as an import makes at once where there is one.
+    /// Writes of a batch: no more than the rate lets through within half of a lease, at two requests for each object.
     pub(crate) fn batch_size(&self) -> usize {
-        match &self.import {
-            Some(import) => usize::try_from(import.from.clamp(BATCH_SIZE_MAX, IMPORT_FROM_MAX)).unwrap_or(1) * 5,
-            None => self.single_size(),
-        }
-    }
-
-    /// Writes that are done one by one at a time: no more than the rate lets through within half of a lease, at two requests for each object.
-    pub(crate) fn single_size(&self) -> usize {
         let within = self.rate.per_second * LEASE_HALF.as_secs_f64() / 2.0;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it lies between 1 and the most writes of a batch")]
         let most = within.clamp(1.0, f64::from(BATCH_SIZE_MAX)) as usize;

@@ -31,6 +31,10 @@ use crate::schema::{Attribute, Form, Schema};
 /// Objects of one chunk: how many are taken is not told.
 pub(crate) const CHUNK_OBJECTS: usize = 500;
 
+/// Objects that are handed over at once at most: so many times those that an import is used from, and at least so many.
+const FROMS_AT_ONCE: usize = 5;
+const AT_ONCE_MIN: usize = 1000;
+
 /// Pauses between looks at how far an import is.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -172,6 +176,12 @@ impl Imports {
     pub(crate) fn takes(&self, creates: usize) -> bool {
         let state = self.state();
         matches!(state.in_use, InUse::With { .. }) && creates > 0 && (creates >= self.from || !state.made.is_empty())
+    }
+
+    /// How many new objects it is given at once at most; `None` where it is not used.
+    pub(crate) fn at_once(&self) -> Option<usize> {
+        let is_used = matches!(self.state().in_use, InUse::Unknown | InUse::With { .. });
+        is_used.then(|| self.from.saturating_mul(FROMS_AT_ONCE).max(AT_ONCE_MIN))
     }
 
     /// Uses it no more, since something is in its way.

@@ -76,7 +76,6 @@ pub struct JsmTarget {
     mapping: Arc<Mapping>,
     authority: BTreeMap<String, Authority>,
     batch_size: usize,
-    single_size: usize,
     requests_per_second: f64,
     lag: Duration,
     book: Book,
@@ -95,7 +94,6 @@ impl JsmTarget {
             mapping: Arc::clone(&config.mapping),
             authority: config.authority.clone(),
             batch_size: config.batch_size(),
-            single_size: config.single_size(),
             requests_per_second: config.rate.per_second,
             lag: config.index_lag,
             book: Book::default(),
@@ -131,21 +129,9 @@ impl JsmTarget {
         let schema = api.schema().await?;
         let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema };
         let imports = self.imports.as_ref();
-        let Self { book, resolver, lag, single_size, .. } = self;
-        Batch {
-            reader,
-            book,
-            resolver,
-            imports,
-            lag: *lag,
-            single_size: *single_size,
-            writes: batch,
-            sightings,
-            sending,
-            sight: OnceCell::new(),
-        }
-        .send()
-        .await
+        let Self { book, resolver, lag, .. } = self;
+        let sight = OnceCell::new();
+        Batch { reader, book, resolver, imports, lag: *lag, writes: batch, sightings, sending, sight }.send().await
     }
 
     async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
@@ -259,9 +245,13 @@ impl Target for JsmTarget {
             .collect())
     }
 
-    /// At most what the rate lets through within half of a lease, at two requests for each object; where there is an import source, what an import makes at once.
+    /// At most what the rate lets through within half of a lease, at two requests for each object.
     fn batch_size(&self) -> usize {
         self.batch_size
+    }
+
+    fn creates_at_once(&self) -> usize {
+        self.imports.as_ref().and_then(Imports::at_once).unwrap_or(self.batch_size)
     }
 
     async fn doctor(&self) -> Vec<Finding> {

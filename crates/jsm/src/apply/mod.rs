@@ -90,8 +90,6 @@ pub(crate) struct Batch<'a> {
     pub(crate) imports: Option<&'a Imports>,
     /// How long after a write searches may show an older state.
     pub(crate) lag: Duration,
-    /// Most writes that are done one by one at a time.
-    pub(crate) single_size: usize,
     pub(crate) writes: &'a [Write],
     /// When the resources behind records were seen of which only that is noted.
     pub(crate) sightings: &'a Sightings,
@@ -134,19 +132,8 @@ impl Answers {
 
 impl Batch<'_> {
     /// Sends all writes, and gives one answer to each.
-    pub(crate) async fn send(mut self) -> Result<Vec<Answer>, TargetError> {
+    pub(crate) async fn send(&self) -> Result<Vec<Answer>, TargetError> {
         self.settle_imports().await?;
-        let creates = self.writes.iter().filter(|write| matches!(write.operation, Operation::Create { .. })).count();
-        let is_for_import = self.imports.is_none_or(|imports| imports.takes(creates));
-        let size = if is_for_import { self.writes.len() } else { self.single_size };
-        let (now, later) = self.writes.split_at_checked(size).unwrap_or((self.writes, &[]));
-        self.writes = now;
-        let mut answers = self.send_all().await?;
-        answers.extend(later.iter().map(|_| Err(self.later())));
-        Ok(answers)
-    }
-
-    async fn send_all(&self) -> Result<Vec<Answer>, TargetError> {
         let mut ground = Ground { stands: self.look().await?, ..Ground::default() };
         self.resolver.resolve(&self.reader, self.texts()).await?;
         let mut answers = Answers(self.writes.iter().map(|_| None).collect());
