@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 #[cfg(feature = "aws")]
@@ -14,7 +15,8 @@ use dewpoint_azure::{AzureConfig, AzureSource, SourceBuildError};
 use dewpoint_haloitsm::{HaloConfig, HaloTarget};
 use dewpoint_jsm::{ApiBase, ImportConfig, JsmConfig, JsmTarget};
 use dewpoint_servicenow::{
-    BaseUrl, BuildError, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock,
+    BaseUrl, BuildError, Connection, Mapping, Meter as RequestMeter, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget,
+    SystemClock,
 };
 
 #[cfg(feature = "aws")]
@@ -238,13 +240,29 @@ pub fn target(configured: &TargetConfig, absent: Absent, requests: &Requests) ->
 /// Largest file of certificates that is read, in bytes: that of all public authorities has a quarter of this.
 const CA_BYTES_MAX: u64 = 1024 * 1024;
 
+fn connection(
+    configured: &TargetConfig,
+    timeout: Duration,
+    ca_file: Option<&Path>,
+    proxy: Option<&Proxy>,
+    requests: &Requests,
+) -> Result<Connection, Lack> {
+    Ok(Connection {
+        target: configured.name.clone(),
+        timeout,
+        deadline: configured.deadline,
+        ca_pem: ca_file.map(certificates).transpose()?,
+        proxies: proxies(proxy).map_err(|error| unread(&error))?,
+        meter: Arc::clone(requests),
+        clock: Arc::new(SystemClock::new()),
+    })
+}
+
 fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests: &Requests) -> Result<ServiceNowTarget, Lack> {
     let auth = settings.auth.resolve().map_err(|error| unread(&error))?;
-    let proxies = proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?;
-    let ca_pem = settings.ca_file.as_deref().map(certificates).transpose()?;
     let mapping = Mapping::with(&settings.mapping, &settings.relationships, &settings.statuses).map_err(|error| defect(&error))?;
     let config = ServiceNowConfig {
-        name: configured.name.clone(),
+        connection: connection(configured, settings.timeout, settings.ca_file.as_deref(), settings.proxy.as_ref(), requests)?,
         url: BaseUrl::parse(settings.url.as_str(), Plaintext::Loopback).map_err(|error| unconnected(&error))?,
         auth,
         discovery_source: settings.discovery_source.clone(),
@@ -253,12 +271,6 @@ fn servicenow(configured: &TargetConfig, settings: &ServiceNowSettings, requests
         adopt: configured.adopt,
         batch_size: configured.batch_size,
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
-        timeout: settings.timeout,
-        deadline: configured.deadline,
-        ca_pem,
-        proxies,
-        meter: Arc::clone(requests),
-        clock: Arc::new(SystemClock::new()),
     };
     ServiceNowTarget::new(&config).map_err(|error| unconnected(&error))
 }
@@ -278,7 +290,7 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
     };
     let mapping = dewpoint_jsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;
     let config = JsmConfig {
-        name: configured.name.clone(),
+        connection: connection(configured, settings.timeout, settings.ca_file.as_deref(), settings.proxy.as_ref(), requests)?,
         url: base(settings.url.as_str())?,
         deployment: settings.deployment,
         api_base: match (settings.is_whole, base(settings.api_base.as_str())?) {
@@ -293,12 +305,6 @@ fn jsm(configured: &TargetConfig, settings: &JsmSettings, requests: &Requests) -
         rate: Rate::per_second(f64::from(settings.requests_per_second.get())),
         import,
         index_lag: settings.index_lag,
-        timeout: settings.timeout,
-        deadline: configured.deadline,
-        ca_pem: settings.ca_file.as_deref().map(certificates).transpose()?,
-        proxies: proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?,
-        meter: Arc::clone(requests),
-        clock: Arc::new(SystemClock::new()),
     };
     JsmTarget::new(&config).map_err(|error| unconnected(&error))
 }
@@ -307,7 +313,7 @@ fn halo(configured: &TargetConfig, settings: &HaloSettings, requests: &Requests)
     let base = |url: &str| BaseUrl::parse(url, Plaintext::Loopback).map_err(|error| unconnected(&error));
     let mapping = dewpoint_haloitsm::Mapping::with(&settings.mapping, settings.statuses.clone()).map_err(|error| defect(&error))?;
     let config = HaloConfig {
-        name: configured.name.clone(),
+        connection: connection(configured, settings.timeout, settings.ca_file.as_deref(), settings.proxy.as_ref(), requests)?,
         url: base(settings.url.as_str())?,
         auth_url: settings.auth_url.as_ref().map(|url| base(url.as_str())).transpose()?,
         tenant: settings.tenant.clone(),
@@ -320,12 +326,6 @@ fn halo(configured: &TargetConfig, settings: &HaloSettings, requests: &Requests)
         authority: configured.authority.clone(),
         batch_size: configured.batch_size,
         requests_per_minute: settings.requests_per_minute,
-        timeout: settings.timeout,
-        deadline: configured.deadline,
-        ca_pem: settings.ca_file.as_deref().map(certificates).transpose()?,
-        proxies: proxies(settings.proxy.as_ref()).map_err(|error| unread(&error))?,
-        meter: Arc::clone(requests),
-        clock: Arc::new(SystemClock::new()),
     };
     HaloTarget::new(&config).map_err(|error| unconnected(&error))
 }

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
-use dewpoint_core::model::TargetName;
 use dewpoint_core::target::Authority;
 use dewpoint_http::auth::{Grant, OAuth, OAuthSettings};
-use dewpoint_http::{BaseUrl, BuildError, Client, Clock, Meter, Proxies, Rate, RateBudget, Settings};
-use dewpoint_target_kit::Caller;
+use dewpoint_http::{BaseUrl, BuildError, Rate};
+use dewpoint_target_kit::Connection;
 use secrecy::SecretString;
 
 use crate::api::Api;
@@ -36,8 +34,8 @@ pub const SITE_DEFAULT: &str = "Cloud";
 
 /// One configured tenant.
 pub struct HaloConfig {
-    /// Name from the configuration.
-    pub name: TargetName,
+    /// How it is connected to.
+    pub connection: Connection,
     /// The tenant's address: the API lies behind it at `/api`.
     pub url: BaseUrl,
     /// The authorisation server, where that is not behind `url` at `/auth`.
@@ -62,18 +60,6 @@ pub struct HaloConfig {
     pub batch_size: u32,
     /// How fast it is asked.
     pub requests_per_minute: NonZeroU32,
-    /// Longest that one request may take.
-    pub timeout: Duration,
-    /// Longest that one call may take with all its waits and repeats: a wait past it is told, and not slept through.
-    pub deadline: Duration,
-    /// Certificates of authorities to trust beside the system's, in PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Proxies to go through.
-    pub proxies: Proxies,
-    /// Who is told of calls and waits.
-    pub meter: Arc<dyn Meter>,
-    /// The clock of budgets, waits and deadlines.
-    pub clock: Arc<dyn Clock>,
 }
 
 impl HaloConfig {
@@ -84,17 +70,8 @@ impl HaloConfig {
     pub(crate) fn api(&self) -> Result<Api, BuildError> {
         let rate = Rate { per_second: f64::from(self.requests_per_minute.get()) / 60.0, burst: self.requests_per_minute };
         // Requests for tokens count for the tenant's limit as well.
-        let budget = Arc::new(RateBudget::new(rate, Arc::clone(&self.clock)));
-        let plain = |base: &BaseUrl| -> Result<Client, BuildError> {
-            let mut settings = Settings::new(self.name.as_str(), base.clone());
-            settings.limits.attempt = self.timeout;
-            settings.limits.idle = self.timeout;
-            settings.limits.call = settings.limits.call.min(self.deadline);
-            settings.ca_pem.clone_from(&self.ca_pem);
-            settings.proxies = self.proxies.clone();
-            let client = Client::builder(settings).budget(budget.clone()).meter(Arc::clone(&self.meter));
-            client.clock(Arc::clone(&self.clock)).build()
-        };
+        let budget = self.connection.budget(rate);
+        let plain = |base: &BaseUrl| self.connection.client(base, &budget);
         let settings = OAuthSettings {
             path: if self.auth_url.is_some() { "/token" } else { "/auth/token" }.to_owned(),
             client_id: self.client_id.clone(),
@@ -104,7 +81,7 @@ impl HaloConfig {
             query: self.tenant.iter().map(|tenant| ("tenant".to_owned(), tenant.clone())).collect(),
         };
         let auth = Arc::new(OAuth::new(plain(self.auth_url.as_ref().unwrap_or(&self.url))?, settings));
-        let caller = Caller::new(plain(&self.url)?.with_auth(auth), self.name.clone(), Arc::clone(&self.clock));
+        let caller = self.connection.caller(plain(&self.url)?.with_auth(auth));
         Ok(Api::new(caller, self.client.clone(), self.site.clone(), self.requests_per_minute.get()))
     }
 }
@@ -112,7 +89,7 @@ impl HaloConfig {
 impl fmt::Debug for HaloConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HaloConfig")
-            .field("name", &self.name)
+            .field("name", &self.connection.target)
             .field("url", &self.url)
             .field("auth_url", &self.auth_url)
             .field("tenant", &self.tenant)

@@ -69,7 +69,7 @@ pub use crate::config::{
 pub use crate::mapping::{Mapping, RESERVED, Statuses, reserved};
 pub use crate::shape::FieldShape;
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, SystemClock};
-pub use dewpoint_target_kit::{Override, OwnField, SheetError, value_of};
+pub use dewpoint_target_kit::{Connection, Override, OwnField, SheetError, value_of};
 
 /// One tenant.
 #[derive(Debug)]

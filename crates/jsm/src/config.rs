@@ -5,11 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dewpoint_core::model::TargetName;
 use dewpoint_core::target::Authority;
 use dewpoint_http::auth::{Authenticator, Fixed, Grant, OAuth, OAuthSettings};
-use dewpoint_http::{BaseUrl, BuildError, Client, Clock, Meter, Proxies, Rate, RateBudget, Settings};
-use dewpoint_target_kit::Caller;
+use dewpoint_http::{BaseUrl, BuildError, Rate};
+use dewpoint_target_kit::{Caller, Connection};
 use secrecy::SecretString;
 
 use crate::api::{Api, Base, Deployment};
@@ -68,8 +67,8 @@ pub enum Auth {
 
 /// One configured site.
 pub struct JsmConfig {
-    /// Name from the configuration.
-    pub name: TargetName,
+    /// How it is connected to.
+    pub connection: Connection,
     /// The site.
     pub url: BaseUrl,
     /// Which product it is.
@@ -92,18 +91,6 @@ pub struct JsmConfig {
     pub import: Option<ImportConfig>,
     /// How long after a write a search may show an older state.
     pub index_lag: Duration,
-    /// Longest that one request may take.
-    pub timeout: Duration,
-    /// Longest that one call may take with all its waits and repeats: a wait past it is told, and not slept through.
-    pub deadline: Duration,
-    /// Certificates of authorities to trust beside the system's, in PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Proxies to go through.
-    pub proxies: Proxies,
-    /// Who is told of calls and waits.
-    pub meter: Arc<dyn Meter>,
-    /// The clock of budgets, waits and deadlines.
-    pub clock: Arc<dyn Clock>,
 }
 
 /// An external import source of the schema (Cloud). People set it to ignore objects that an import does not show: with "remove" it would delete them.
@@ -125,17 +112,6 @@ pub enum ApiBase {
 }
 
 impl JsmConfig {
-    fn plain(&self, base: &BaseUrl, budget: &Arc<RateBudget>) -> Result<Client, BuildError> {
-        let mut settings = Settings::new(self.name.as_str(), base.clone());
-        settings.limits.attempt = self.timeout;
-        settings.limits.idle = self.timeout;
-        settings.limits.call = settings.limits.call.min(self.deadline);
-        settings.ca_pem.clone_from(&self.ca_pem);
-        settings.proxies = self.proxies.clone();
-        let client = Client::builder(settings).budget(budget.clone()).meter(Arc::clone(&self.meter));
-        client.clock(Arc::clone(&self.clock)).build()
-    }
-
     /// The import source.
     ///
     /// # Errors
@@ -144,8 +120,8 @@ impl JsmConfig {
         let Some(ImportConfig { token, from }) = &self.import else { return Ok(None) };
         let (ApiBase::Host(base) | ApiBase::Whole(base)) = &self.api_base;
         let auth: Arc<dyn Authenticator> = Arc::new(Fixed::bearer(token)?);
-        let client = self.plain(&base.with_path(""), &Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock))))?;
-        let caller = Caller::new(client.with_auth(auth), self.name.clone(), Arc::clone(&self.clock));
+        let client = self.connection.client(&base.with_path(""), &self.connection.budget(self.rate))?;
+        let caller = self.connection.caller(client.with_auth(auth));
         Ok(Some(Imports::new(caller, usize::try_from(*from).unwrap_or(usize::MAX))))
     }
 
@@ -154,8 +130,8 @@ impl JsmConfig {
     /// # Errors
     /// [`BuildError`] where certificates, proxies or credentials cannot be used.
     pub(crate) fn api(&self) -> Result<Api, BuildError> {
-        let budget = Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock)));
-        let plain = |base: &BaseUrl| self.plain(base, &budget);
+        let budget = self.connection.budget(self.rate);
+        let plain = |base: &BaseUrl| self.connection.client(base, &budget);
         let auth: Arc<dyn Authenticator> = match &self.auth {
             Auth::Basic { username, password } => Arc::new(Fixed::basic(username, password)?),
             Auth::Token(token) => Arc::new(Fixed::bearer(token)?),
@@ -171,9 +147,8 @@ impl JsmConfig {
                 Arc::new(OAuth::new(plain(tokens)?, settings))
             }
         };
-        let caller = |base: &BaseUrl| -> Result<Caller, BuildError> {
-            Ok(Caller::new(plain(base)?.with_auth(Arc::clone(&auth)), self.name.clone(), Arc::clone(&self.clock)))
-        };
+        let caller =
+            |base: &BaseUrl| -> Result<Caller, BuildError> { Ok(self.connection.caller(plain(base)?.with_auth(Arc::clone(&auth)))) };
         let (at, base) = match (&self.api_base, &self.auth) {
             (ApiBase::Whole(base), _) => (base, Base::Here(base.path().to_owned())),
             (ApiBase::Host(base), Auth::OAuth { .. }) => (base, Base::CloudAndWorkspace),
@@ -205,7 +180,7 @@ fn site_behind(base: &BaseUrl) -> Option<BaseUrl> {
 impl fmt::Debug for JsmConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JsmConfig")
-            .field("name", &self.name)
+            .field("name", &self.connection.target)
             .field("url", &self.url)
             .field("deployment", &self.deployment)
             .field("auth", &self.auth)

@@ -67,7 +67,7 @@ pub use crate::config::{
 pub use crate::mapping::{Mapping, RESERVED, Statuses};
 pub use crate::shape::{AttributeShape, Reference};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
-pub use dewpoint_target_kit::{Override, OwnField, SheetError, value_of};
+pub use dewpoint_target_kit::{Connection, Override, OwnField, SheetError, value_of};
 
 /// One site.
 #[derive(Debug)]

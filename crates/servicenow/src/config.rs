@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use dewpoint_core::model::TargetName;
 use dewpoint_core::target::{Adopt, Authority};
 use dewpoint_http::auth::{Fixed, Grant, OAuth, OAuthSettings};
-use dewpoint_http::{BaseUrl, BuildError, Client, Clock, HeaderName, Meter, Proxies, Rate, RateBudget, Settings};
+use dewpoint_http::{BaseUrl, BuildError, Client, HeaderName, Rate};
+use dewpoint_target_kit::Connection;
 use secrecy::SecretString;
 
 use crate::mapping::Mapping;
@@ -48,8 +47,8 @@ pub enum Auth {
 
 /// One configured instance.
 pub struct ServiceNowConfig {
-    /// Name from the configuration.
-    pub name: TargetName,
+    /// How it is connected to.
+    pub connection: Connection,
     /// Where it is.
     pub url: BaseUrl,
     /// As whom it is asked.
@@ -67,18 +66,6 @@ pub struct ServiceNowConfig {
     pub batch_size: u32,
     /// How fast it is asked.
     pub rate: Rate,
-    /// Longest that one request may take.
-    pub timeout: Duration,
-    /// Longest that one call may take with all its waits and repeats: a wait past it is told, and not slept through.
-    pub deadline: Duration,
-    /// Certificates of authorities to trust beside the system's, in PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// Proxies to go through.
-    pub proxies: Proxies,
-    /// Who is told of calls and waits.
-    pub meter: Arc<dyn Meter>,
-    /// The clock of budgets, waits and deadlines.
-    pub clock: Arc<dyn Clock>,
 }
 
 impl ServiceNowConfig {
@@ -87,14 +74,7 @@ impl ServiceNowConfig {
     /// # Errors
     /// [`BuildError`] where the certificates, a proxy or the credentials cannot be used.
     pub(crate) fn client(&self) -> Result<Client, BuildError> {
-        let mut settings = Settings::new(self.name.as_str(), self.url.clone());
-        settings.limits.attempt = self.timeout;
-        settings.limits.idle = self.timeout;
-        settings.limits.call = settings.limits.call.min(self.deadline);
-        settings.ca_pem.clone_from(&self.ca_pem);
-        settings.proxies = self.proxies.clone();
-        let budget = Arc::new(RateBudget::new(self.rate, Arc::clone(&self.clock)));
-        let plain = Client::builder(settings).budget(budget).clock(Arc::clone(&self.clock)).meter(Arc::clone(&self.meter)).build()?;
+        let plain = self.connection.client(&self.url, &self.connection.budget(self.rate))?;
         Ok(match &self.auth {
             Auth::Basic { username, password } => plain.with_auth(Arc::new(Fixed::basic(username, password)?)),
             Auth::ApiKey(key) => plain.with_auth(Arc::new(Fixed::header(HeaderName::from_static("x-sn-apikey"), key)?)),
@@ -120,7 +100,7 @@ impl ServiceNowConfig {
 impl fmt::Debug for ServiceNowConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServiceNowConfig")
-            .field("name", &self.name)
+            .field("name", &self.connection.target)
             .field("url", &self.url)
             .field("auth", &self.auth)
             .field("discovery_source", &self.discovery_source)

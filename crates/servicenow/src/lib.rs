@@ -52,8 +52,6 @@ use dewpoint_core::target::{
     LeftValue, Page, Sample, Sending, Step, Target, TargetError, Together, Write,
 };
 
-use dewpoint_target_kit::Caller;
-
 use crate::api::Api;
 use crate::apply::{Batch, Learnt};
 use crate::book::Book;
@@ -68,6 +66,7 @@ pub use crate::mapping::{Mapping, MappingError, Override, OwnField, RESERVED, va
 pub use crate::references::Reference;
 pub use crate::status::{STATUS_COLUMNS, Status, StatusError, Statuses};
 pub use dewpoint_http::{BaseUrl, BuildError, Clock, Meter, NoMeter, Plaintext, Proxies, Rate, SystemClock};
+pub use dewpoint_target_kit::Connection;
 
 /// One ServiceNow instance.
 #[derive(Debug)]
@@ -93,7 +92,7 @@ impl ServiceNowTarget {
     /// # Errors
     /// [`BuildError`] where certificates, proxies or credentials cannot be used.
     pub fn new(config: &ServiceNowConfig) -> Result<Self, BuildError> {
-        let caller = Caller::new(config.client()?, config.name.clone(), Arc::clone(&config.clock));
+        let caller = config.connection.caller(config.client()?);
         let api = Api::new(caller, config.discovery_source.clone());
         Ok(Self {
             api,

@@ -61,10 +61,17 @@ fn copied(rig: &Rig, record: &RecordId, tag: &str) -> i64 {
     })
 }
 
+/// As the usual application, with a clock of its own.
+fn clocked(rig: &Rig, clock: &Arc<Forward>) -> HaloConfig {
+    let config = config(&rig.sim);
+    let clock = Arc::clone(clock) as Arc<dyn crate::Clock>;
+    HaloConfig { connection: crate::Connection { clock, ..config.connection }, ..config }
+}
+
 /// The same tenant as another process sees it that has a clock of its own.
 fn forward(rig: &mut Rig) -> Arc<Forward> {
     let clock = Forward::new();
-    rig.target = HaloTarget::new(&HaloConfig { clock: Arc::clone(&clock) as Arc<dyn crate::Clock>, ..config(&rig.sim) }).unwrap();
+    rig.target = HaloTarget::new(&clocked(rig, &clock)).unwrap();
     clock
 }
 
@@ -390,11 +397,7 @@ async fn a_batch_ends_after(effect: Effect) {
     let records = made(&rig, 40).await;
     rig.sim.settings(|settings| settings.ignored_parameters = ["assets".to_owned()].into());
     let clock = Forward::new();
-    let slow = HaloConfig {
-        requests_per_minute: NonZeroU32::new(40).unwrap(),
-        clock: Arc::clone(&clock) as Arc<dyn crate::Clock>,
-        ..config(&rig.sim)
-    };
+    let slow = HaloConfig { requests_per_minute: NonZeroU32::new(40).unwrap(), ..clocked(&rig, &clock) };
     rig.target = HaloTarget::new(&slow).unwrap();
     let batch: Vec<Write> = (0..30).map(|number| update(&rig.target, number, &records[number], None, &[("Size", json!("x"))])).collect();
     // It learns that assets have to be read one by one.

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use tokio::sync::OnceCell;
 
-use crate::{BaseUrl, HaloConfig, HaloTarget, Mapping, NoMeter, Plaintext, Proxies, SystemClock};
+use crate::{BaseUrl, Connection, HaloConfig, HaloTarget, Mapping, NoMeter, Plaintext, Proxies, SystemClock};
 
 /// An application that keeps assets and may not configure anything.
 pub(super) const WORKER: &str = "worker";
@@ -69,7 +69,15 @@ impl crate::Clock for Forward {
 /// As one of the tenant's applications.
 pub(super) fn config_of(sim: &Sim, client_id: &str, secret: &str) -> HaloConfig {
     HaloConfig {
-        name: "halo".parse().unwrap(),
+        connection: Connection {
+            target: "halo".parse().unwrap(),
+            timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(600),
+            ca_pem: None,
+            proxies: Proxies::default(),
+            meter: Arc::new(NoMeter),
+            clock: Arc::new(Hurried(SystemClock::new())),
+        },
         url: BaseUrl::parse(&sim.url(), Plaintext::Loopback).unwrap(),
         auth_url: None,
         tenant: Some("acme".to_owned()),
@@ -82,12 +90,6 @@ pub(super) fn config_of(sim: &Sim, client_id: &str, secret: &str) -> HaloConfig 
         authority: BTreeMap::new(),
         batch_size: 50,
         requests_per_minute: NonZeroU32::new(60_000).unwrap(),
-        timeout: Duration::from_secs(30),
-        deadline: Duration::from_secs(600),
-        ca_pem: None,
-        proxies: Proxies::default(),
-        meter: Arc::new(NoMeter),
-        clock: Arc::new(Hurried(SystemClock::new())),
     }
 }
 

@@ -9,7 +9,9 @@ use dewpoint_core::target::{StepOutcome, Target as _};
 use jiff::Timestamp;
 use secrecy::SecretString;
 
-use crate::{ApiBase, Auth, BaseUrl, Deployment, JsmConfig, JsmTarget, Mapping, NoMeter, Plaintext, Proxies, Rate, SystemClock};
+use crate::{
+    ApiBase, Auth, BaseUrl, Connection, Deployment, JsmConfig, JsmTarget, Mapping, NoMeter, Plaintext, Proxies, Rate, SystemClock,
+};
 
 /// Key of the schema.
 pub(super) const SCHEMA: &str = "CLOUD";
@@ -50,7 +52,15 @@ pub(super) fn config_of(sim: &Arc<Sim>, user: &str) -> JsmConfig {
     let is_cloud = sim.edit(|site| site.deployment == Product::Cloud);
     let token = SecretString::from(format!("{user}-token"));
     JsmConfig {
-        name: "assets".parse().unwrap(),
+        connection: Connection {
+            target: "assets".parse().unwrap(),
+            timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(600),
+            ca_pem: None,
+            proxies: Proxies::default(),
+            meter: Arc::new(NoMeter),
+            clock: Arc::new(Hurried { clock: SystemClock::new(), sim: Arc::clone(sim) }),
+        },
         url: url(""),
         deployment: if is_cloud { Deployment::Cloud } else { Deployment::DataCenter },
         api_base: if is_cloud { ApiBase::Host(url("")) } else { ApiBase::Whole(url("/rest/assets/1.0")) },
@@ -62,12 +72,6 @@ pub(super) fn config_of(sim: &Arc<Sim>, user: &str) -> JsmConfig {
         rate: Rate::per_second(1000.0),
         import: None,
         index_lag: Duration::from_secs(10),
-        timeout: Duration::from_secs(30),
-        deadline: Duration::from_secs(600),
-        ca_pem: None,
-        proxies: Proxies::default(),
-        meter: Arc::new(NoMeter),
-        clock: Arc::new(Hurried { clock: SystemClock::new(), sim: Arc::clone(sim) }),
     }
 }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::{Auth, BaseUrl, Mapping, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock};
+use crate::{Auth, BaseUrl, Connection, Mapping, NoMeter, Plaintext, Proxies, Rate, ServiceNowConfig, ServiceNowTarget, SystemClock};
 
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "eu-west-1";
@@ -43,7 +43,15 @@ impl crate::Clock for Hurried {
 
 pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
     ServiceNowConfig {
-        name: "snow".parse().unwrap(),
+        connection: Connection {
+            target: "snow".parse().unwrap(),
+            timeout: Duration::from_secs(30),
+            deadline: Duration::from_secs(600),
+            ca_pem: None,
+            proxies: Proxies::default(),
+            meter: Arc::new(NoMeter),
+            clock: Arc::new(Hurried(SystemClock::new())),
+        },
         url: BaseUrl::parse(&sim.url(), Plaintext::Loopback).unwrap(),
         auth: Auth::Basic { username: "integration".to_owned(), password: SecretString::from("integration-password") },
         discovery_source: "Dewpoint".to_owned(),
@@ -52,12 +60,6 @@ pub(super) fn config(sim: &Sim) -> ServiceNowConfig {
         adopt: Adopt::Never,
         batch_size: 200,
         rate: Rate::per_second(1000.0),
-        timeout: Duration::from_secs(30),
-        deadline: Duration::from_secs(600),
-        ca_pem: None,
-        proxies: Proxies::default(),
-        meter: Arc::new(NoMeter),
-        clock: Arc::new(Hurried(SystemClock::new())),
     }
 }
 

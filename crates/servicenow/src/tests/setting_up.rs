@@ -115,7 +115,9 @@ async fn clocks_and_rate_rules_are_looked_at() {
     let rig = Rig::over(instance);
     let auth = Auth::Basic { username: "admin".to_owned(), password: SecretString::from("admin-password") };
     let clock = Arc::new(Ahead(SystemClock::new()));
-    let config = crate::ServiceNowConfig { auth: auth.clone(), clock, rate: Rate::per_second(1000.0), ..config(&rig.sim) };
+    let config = config(&rig.sim);
+    let connection = crate::Connection { clock, ..config.connection };
+    let config = crate::ServiceNowConfig { auth: auth.clone(), connection, rate: Rate::per_second(1000.0), ..config };
     let findings = ServiceNowTarget::new(&config).unwrap().doctor().await;
     let worst = worst(&findings);
     assert!(
