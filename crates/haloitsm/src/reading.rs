@@ -467,15 +467,9 @@ impl Reader<'_> {
             }
         }
         let missing: Vec<Id> = ids.keys().filter(|id| !found.contains_key(id) && !refused.contains_key(id)).copied().collect();
-        let reads = missing.into_iter().map(async |id| (id, self.api.asset(id).await));
-        let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
-        while let Some((id, read)) = reads.next().await {
-            match read {
-                Ok(asset) => found.extend(asset.map(|asset| (id, asset))),
-                Err(error @ TargetError::Forbidden { .. }) => drop(refused.insert(id, error)),
-                Err(error) => return Err(error),
-            }
-        }
+        let (rest, more_refused) = at_once(missing.into_iter().map(async |id| (id, self.api.asset(id).await))).await?;
+        found.extend(rest);
+        refused.extend(more_refused);
         Ok((found, refused))
     }
 
@@ -484,17 +478,7 @@ impl Reader<'_> {
         &self,
         ids: impl IntoIterator<Item = Id>,
     ) -> Result<(HashMap<Id, Asset>, BTreeMap<Id, TargetError>), TargetError> {
-        let reads = ids.into_iter().map(async |id| (id, self.one(id).await));
-        let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
-        let (mut found, mut refused) = (HashMap::new(), BTreeMap::new());
-        while let Some((id, read)) = reads.next().await {
-            match read {
-                Ok(asset) => found.extend(asset.map(|asset| (id, asset))),
-                Err(error @ TargetError::Forbidden { .. }) => drop(refused.insert(id, error)),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok((found, refused))
+        at_once(ids.into_iter().map(async |id| (id, self.one(id).await))).await
     }
 
     async fn one(&self, id: Id) -> Result<Option<Asset>, TargetError> {
@@ -515,4 +499,20 @@ pub(crate) fn written(value: &Value) -> Option<String> {
         Value::String(text) => Some(text.clone()),
         other => Some(other.to_string()),
     }
+}
+
+/// Reads assets, several at a time: those that are there, and why some may not be read.
+async fn at_once(
+    reads: impl Iterator<Item = impl Future<Output = (Id, Result<Option<Asset>, TargetError>)>>,
+) -> Result<(HashMap<Id, Asset>, BTreeMap<Id, TargetError>), TargetError> {
+    let mut reads = futures::stream::iter(reads).buffer_unordered(AT_ONCE);
+    let (mut found, mut refused) = (HashMap::new(), BTreeMap::new());
+    while let Some((id, read)) = reads.next().await {
+        match read {
+            Ok(asset) => found.extend(asset.map(|asset| (id, asset))),
+            Err(error @ TargetError::Forbidden { .. }) => drop(refused.insert(id, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((found, refused))
 }

@@ -9,11 +9,7 @@ use dewpoint_core::testing::contract::{
 use dewpoint_halo_sim::RETIRED;
 use serde_json::{Value, json};
 
-use super::rig::Rig;
-
-fn id(record: &RecordId) -> i64 {
-    record.0.parse().unwrap()
-}
+use super::rig::{Rig, id};
 
 #[tokio::test]
 async fn a_batch_of_creates_is_one_request() {

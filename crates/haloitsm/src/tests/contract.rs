@@ -10,7 +10,7 @@ use dewpoint_core::testing::contract::{Rig, Stranger};
 use dewpoint_halo_sim::{FieldsUpdate, PostAnswer, Settings};
 use serde_json::{Value, json};
 
-use super::rig::Rig as Instance;
+use super::rig::{Rig as Instance, id};
 use crate::mapping::{ACCOUNT_ID, NATIVE_ID, REGION};
 
 struct HaloRig(Instance);
@@ -31,10 +31,6 @@ impl HaloRig {
         };
         Self(Instance::with(change).await)
     }
-}
-
-fn id(record: &RecordId) -> i64 {
-    record.0.parse().unwrap()
 }
 
 fn record(id: i64) -> RecordId {

@@ -14,26 +14,8 @@ use dewpoint_core::testing::contract::{
 use dewpoint_halo_sim::{AddExisting, BatchFailure, Effect, Fault, Mishap, PostAnswer, RETIRED, Shape};
 use serde_json::{Value, json};
 
-use super::rig::{Forward, Rig, config, config_of};
+use super::rig::{Forward, Rig, config, config_of, id, made, pairs};
 use crate::{HaloConfig, HaloTarget, Mapping, Override, Statuses};
-
-fn id(record: &RecordId) -> i64 {
-    record.0.parse().unwrap()
-}
-
-async fn made(rig: &Rig, count: usize) -> Vec<RecordId> {
-    let batch: Vec<Write> = (0..count).map(|number| create(&rig.target, number)).collect();
-    let mut records = Vec::new();
-    for part in batch.chunks(50) {
-        records.extend(send(&rig.target, 0, part).await);
-    }
-    rig.sim.clear_calls();
-    records
-}
-
-fn pairs(rig: &Rig) -> BTreeSet<(i64, i64)> {
-    rig.sim.relationships().into_iter().map(|edge| (edge.parent, edge.child)).collect()
-}
 
 fn value(rig: &Rig, record: &RecordId, field: &str) -> String {
     rig.sim.edit(|tenant| tenant.value(id(record), field).to_owned())

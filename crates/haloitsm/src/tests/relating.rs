@@ -8,25 +8,7 @@ use dewpoint_core::testing::contract::{create, estate, key, ours, relate, send, 
 use dewpoint_halo_sim::RelationshipWrites;
 use serde_json::json;
 
-use super::rig::{Rig, tenant};
-
-fn id(record: &RecordId) -> i64 {
-    record.0.parse().unwrap()
-}
-
-async fn made(rig: &Rig, count: usize) -> Vec<RecordId> {
-    let batch: Vec<Write> = (0..count).map(|number| create(&rig.target, number)).collect();
-    let mut records = Vec::new();
-    for part in batch.chunks(50) {
-        records.extend(send(&rig.target, 0, part).await);
-    }
-    rig.sim.clear_calls();
-    records
-}
-
-fn pairs(rig: &Rig) -> BTreeSet<(i64, i64)> {
-    rig.sim.relationships().into_iter().map(|edge| (edge.parent, edge.child)).collect()
-}
+use super::rig::{Rig, id, made, pairs, tenant};
 
 /// An edge of another type between two of the suite's CIs.
 fn edge(relation: RelationType, numbers: (usize, usize), records: &[RecordId]) -> Write {

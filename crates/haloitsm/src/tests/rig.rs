@@ -1,12 +1,13 @@
 //! A tenant with the target that writes to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dewpoint_core::target::{StepOutcome, Target as _};
+use dewpoint_core::target::{RecordId, StepOutcome, Target as _, Write};
+use dewpoint_core::testing::contract::{create, send};
 use dewpoint_halo_sim::{Application, CLIENT_ID, CLIENT_SECRET, Settings, Sim, Start, Status, Tenant};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -152,4 +153,25 @@ impl Rig {
     pub(super) fn calls(&self, operation: &str) -> usize {
         self.sim.calls().iter().filter(|call| call.operation == operation).count()
     }
+}
+
+/// The id of an asset.
+pub(super) fn id(record: &RecordId) -> i64 {
+    record.0.parse().unwrap()
+}
+
+/// So many of the suite's assets; what it took is not counted.
+pub(super) async fn made(rig: &Rig, count: usize) -> Vec<RecordId> {
+    let batch: Vec<Write> = (0..count).map(|number| create(&rig.target, number)).collect();
+    let mut records = Vec::new();
+    for part in batch.chunks(50) {
+        records.extend(send(&rig.target, 0, part).await);
+    }
+    rig.sim.clear_calls();
+    records
+}
+
+/// Relationships, by parent and child.
+pub(super) fn pairs(rig: &Rig) -> BTreeSet<(i64, i64)> {
+    rig.sim.relationships().into_iter().map(|edge| (edge.parent, edge.child)).collect()
 }
