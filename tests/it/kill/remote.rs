@@ -166,7 +166,7 @@ pub(crate) fn first_loads_are_killed<R: Remote>(keys: &str) {
         killed.assert_strangers();
     }
     assert!(kills > 0, "no kill hit a running sync");
-    say(&format!("{name}: first loads: seed {seed}, {rounds} rounds, {kills} kills ({cut_off} left changes in flight)"));
+    say(&format!("{name}, first loads: done: seed {seed}, {rounds} rounds, {kills} kills ({cut_off} left changes in flight)"));
 }
 
 /// Something goes wrong with single requests of any kind, before or after they were carried out, while the estate moves on.
