@@ -22,5 +22,6 @@ mod quickstart;
 mod recovery;
 mod rules;
 mod scenarios;
+mod scripts;
 mod servicenow;
 mod targets;

@@ -11,6 +11,7 @@ use dewpoint_core::model::RelationType;
 use dewpoint_core::target::TargetError;
 use dewpoint_http::{Answer, HttpError, HttpErrorKind, Repeat, Request};
 use dewpoint_target_kit::Caller;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -29,6 +30,9 @@ const PAGES_MAX: usize = 20_000;
 
 /// How often a listing is begun that ends with another number of rows than were counted.
 const LISTINGS_MAX: usize = 3;
+
+/// How old what was read of an asset may be when that is written: fields and notes are sent as a whole, with what people wrote to them.
+pub(crate) const FRESH: Duration = Duration::from_secs(5);
 
 /// How long what a tenant is set up with is taken to be what it was.
 const SCHEMA_AGE_MAX: Duration = Duration::from_secs(3600);
@@ -277,11 +281,11 @@ impl Api {
         Ok(Some(asset))
     }
 
-    /// Stores assets. Those that make none may be sent once more: the same values a second time change nothing.
-    pub(crate) async fn post(&self, elements: &[Value], makes_any: bool) -> Result<Vec<Asset>, PostFailure> {
+    /// Stores assets. They are as a read showed them a moment ago: what is not sent soon is to be read anew, and never sent a second time as it is.
+    pub(crate) async fn post(&self, elements: &[Value]) -> Result<Vec<Asset>, PostFailure> {
         const OPERATION: &str = "write assets";
-        let repeat = if makes_any { Repeat::Never } else { Repeat::Safe };
-        let request = Request::post("/api/Asset").json(elements).operation(OPERATION).repeat(repeat);
+        let begin_by = self.caller.clock().now().checked_add(FRESH).unwrap_or(Timestamp::MAX);
+        let request = Request::post("/api/Asset").json(elements).operation(OPERATION).repeat(Repeat::Never).begin_by(begin_by);
         let answer = self.caller.ask(request).await.map_err(|error| {
             let meant = self.caller.failed(OPERATION, &error);
             if error.is_ambiguous() {

@@ -174,14 +174,15 @@ impl Client {
         let url = self.address(&request, &mut tries.call)?;
         let own_limit = later(self.shared.clock.now(), self.shared.settings.limits.call);
         let latest = request.deadline.map_or(own_limit, |deadline| deadline.min(own_limit));
+        let begin_by = request.begin_by.map_or(latest, |at| at.min(latest));
         loop {
-            let error = match Box::pin(self.attempt(&request, &url, latest, &mut tries)).await {
+            let error = match Box::pin(self.attempt(&request, &url, (begin_by, latest), &mut tries)).await {
                 Ok(answer) => return Ok(answer),
                 Err(Stop::Done(error)) => return Err(tries.last_word(error)),
                 Err(Stop::Renewed) => continue,
                 Err(Stop::Failed(error)) => error,
             };
-            let Some(pause) = self.pause(&request, &error, latest, &mut tries) else { return Err(error) };
+            let Some(pause) = self.pause(&request, &error, begin_by, &mut tries) else { return Err(error) };
             tracing::debug!(
                 operation = %request.operation,
                 outcome = error.outcome(),
@@ -226,7 +227,9 @@ impl Client {
         Ok(request.finish(url))
     }
 
-    async fn attempt(&self, request: &Request, url: &Url, latest: Timestamp, tries: &mut Tries) -> Result<Answer, Stop> {
+    /// `times` are when it has to be begun with, and when it has to be over.
+    async fn attempt(&self, request: &Request, url: &Url, times: (Timestamp, Timestamp), tries: &mut Tries) -> Result<Answer, Stop> {
+        let (begin_by, latest) = times;
         let shared = &*self.shared;
         let origin = tries.call.origin.clone();
         let done = |tries: &Tries, kind: HttpErrorKind| Stop::Done(HttpError::new(tries.call.clone(), kind));
@@ -235,7 +238,7 @@ impl Client {
             done(tries, HttpErrorKind::CircuitOpen { origin: origin.clone(), since, until, last })
         };
         shared.breaker.check(&origin).map_err(|open| left_alone(tries, open))?;
-        match self.budget.acquire(request.weight, latest).await {
+        match self.budget.acquire(request.weight, begin_by).await {
             Ok(waited) => self.waited(waited),
             Err(exhausted) => {
                 let said = tries.last.as_ref().and_then(HttpError::said).filter(|said| matches!(said.status, 429 | 503));
@@ -313,7 +316,7 @@ impl Client {
     }
 
     /// How long to wait before the next attempt; `None` where there should be none.
-    fn pause(&self, request: &Request, error: &HttpError, latest: Timestamp, tries: &mut Tries) -> Option<Duration> {
+    fn pause(&self, request: &Request, error: &HttpError, begin_by: Timestamp, tries: &mut Tries) -> Option<Duration> {
         let policy = &self.shared.settings.retry;
         if !may_repeat(&error.kind, request.repeat) {
             return None;
@@ -335,7 +338,7 @@ impl Client {
             self.shared.jitter.pause(policy, tries.failures)
         };
         // No use in waiting for an attempt that has no time.
-        (pause < until(now, latest)).then_some(pause)
+        (pause < until(now, begin_by)).then_some(pause)
     }
 
     fn waited(&self, time: Duration) {

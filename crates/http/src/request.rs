@@ -45,6 +45,7 @@ pub struct Request {
     pub(crate) operation: String,
     pub(crate) repeat: Repeat,
     pub(crate) deadline: Option<Timestamp>,
+    pub(crate) begin_by: Option<Timestamp>,
     pub(crate) expect: Expect,
     pub(crate) body_bytes_max: Option<usize>,
     pub(crate) weight: NonZeroU32,
@@ -66,6 +67,7 @@ impl Request {
             body: None,
             repeat,
             deadline: None,
+            begin_by: None,
             expect: Expect::Json,
             body_bytes_max: None,
             weight: NonZeroU32::MIN,
@@ -177,6 +179,12 @@ impl Request {
     /// When the caller needs an answer, or to know that there is none. A wait that would go beyond is not begun.
     pub fn deadline(mut self, at: Timestamp) -> Self {
         self.deadline = Some(at);
+        self
+    }
+
+    /// When what it was made from is too old: no attempt begins after it. One that began goes on.
+    pub fn begin_by(mut self, at: Timestamp) -> Self {
+        self.begin_by = Some(at);
         self
     }
 

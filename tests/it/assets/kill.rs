@@ -7,7 +7,9 @@ use dewpoint_assets_sim::{Effect, Fault, Mishap, Sim};
 use super::HOLDING;
 use crate::kill::estate::Random;
 use crate::kill::remote::{self, BELOW, Remote, pick};
+use crate::scripts::{Capped, Scripted, Wrong};
 use crate::support::World;
+use crate::support::inventory::ACCOUNT;
 
 #[test]
 fn kill_dash_nine() {
@@ -51,6 +53,64 @@ impl Assets {
             let is_ours = |row: &Row| row.contains_key("Estate ID") && row.get("Lifecycle").is_none_or(|status| status != &["Retired"]);
             rows.filter(|(_, row)| is_ours(row)).collect()
         })
+    }
+
+    /// The one object of a machine.
+    fn id_of(&self, native_id: &str) -> u64 {
+        let rows = self.rows();
+        let mut ids = rows.iter().filter(|(_, row)| key_of(row).ends_with(&format!("/{native_id}"))).map(|(id, _)| id);
+        let (id, other) = (ids.next().unwrap(), ids.next());
+        assert_eq!(other, None, "objects of {native_id}");
+        id.parse().unwrap()
+    }
+}
+
+mod scripts {
+    crate::scripts::scripts!(super::Assets);
+    crate::scripts::scripts!(super::Assets, capped);
+}
+
+impl Capped for Assets {
+    fn small_pages(&self) {
+        self.sim.settings(|settings| settings.page_max = 3);
+    }
+}
+
+impl Scripted for Assets {
+    fn wrong(wrong: Wrong, nth: u64) -> Fault {
+        let create = |effect: Effect| Fault::new(effect).operation("object_create");
+        let fault = match wrong {
+            Wrong::LostAnswer => create(Mishap::Reset.into()).after_commit(),
+            Wrong::LostRequest => create(Mishap::Reset.into()),
+            Wrong::Throttled(seconds) => create(Effect::RateLimited { retry_after_s: Some(seconds) }),
+            Wrong::LoggedOut => Fault::new(Effect::Unauthenticated),
+            Wrong::NotAllowed => create(Effect::Forbidden),
+            Wrong::CutPage => Fault::new(Mishap::CutBody { share: 0.5 }).operation("aql"),
+            Wrong::Poison(id) => create(Effect::Error { status: 400, message: "no".to_owned() }).body_contains(id),
+        };
+        fault.nth(nth)
+    }
+
+    fn times(fault: Fault, times: u64) -> Fault {
+        fault.times(times)
+    }
+
+    fn people_add(&mut self, native_id: &str) {
+        let id = self.sim.edit(|site| {
+            let object_type = site.type_named("Virtual Machine").unwrap().id;
+            site.insert(object_type, &[("Name", "by hand"), ("Native ID", native_id), ("Account ID", ACCOUNT)])
+        });
+        let row = self.sim.edit(|site| site.row(site.get(id).unwrap()));
+        self.strangers.insert(id, row);
+    }
+
+    fn people_rename(&self, native_id: &str, name: &str) {
+        let id = self.id_of(native_id);
+        self.sim.edit(|site| site.change(id, &[("Name", name)]));
+    }
+
+    fn name_of(&self, native_id: &str) -> String {
+        self.rows()[&self.id_of(native_id).to_string()]["Name"].concat()
     }
 }
 

@@ -6,7 +6,9 @@ use dewpoint_halo_sim::{CLIENT_SECRET, Effect, Fault, Mishap, Shape, Sim};
 
 use crate::kill::estate::Random;
 use crate::kill::remote::{self, BELOW, Remote, pick};
+use crate::scripts::{Capped, Scripted, Wrong};
 use crate::support::World;
+use crate::support::inventory::ACCOUNT;
 
 #[test]
 fn kill_dash_nine() {
@@ -48,6 +50,65 @@ impl Halo {
             let live = tenant.assets().into_iter().filter(|asset| !asset.inactive).map(|asset| asset.id).collect::<Vec<_>>();
             live.into_iter().map(|id| (id, row(id))).filter(|(_, row)| row.contains_key("Dewpoint Estate")).collect()
         })
+    }
+
+    /// The one asset of a machine.
+    fn id_of(&self, native_id: &str) -> i64 {
+        let rows = self.rows();
+        let mut ids = rows.iter().filter(|(_, row)| key_of(row).ends_with(&format!("/{native_id}"))).map(|(id, _)| *id);
+        let (id, other) = (ids.next().unwrap(), ids.next());
+        assert_eq!(other, None, "assets of {native_id}");
+        id
+    }
+}
+
+mod scripts {
+    crate::scripts::scripts!(super::Halo);
+    crate::scripts::scripts!(super::Halo, capped);
+}
+
+impl Capped for Halo {
+    fn small_pages(&self) {
+        self.sim.settings(|settings| settings.page_rows_max = 3);
+    }
+}
+
+impl Scripted for Halo {
+    fn wrong(wrong: Wrong, nth: u64) -> Fault {
+        let post = |effect: Effect| Fault::new(effect).operation("asset_post");
+        let fault = match wrong {
+            Wrong::LostAnswer => post(Mishap::Reset.into()).after_commit(),
+            Wrong::LostRequest => post(Mishap::Reset.into()),
+            Wrong::Throttled(seconds) => post(Effect::Throttle { retry_after_s: Some(seconds) }),
+            Wrong::LoggedOut => Fault::new(Effect::ExpiredToken),
+            Wrong::NotAllowed => post(Effect::Forbidden),
+            Wrong::CutPage => Fault::new(Mishap::CutBody { share: 0.5 }).operation("asset_list"),
+            Wrong::Poison(id) => post(Effect::Error { status: 400, shape: Shape::Text, message: "no".to_owned() }).body_contains(id),
+        };
+        fault.nth(nth)
+    }
+
+    fn times(fault: Fault, times: u64) -> Fault {
+        fault.times(times)
+    }
+
+    fn people_add(&mut self, native_id: &str) {
+        let (id, told) = self.sim.edit(|tenant| {
+            let object_type = tenant.type_named("Virtual Machine").unwrap();
+            let id = tenant.insert(object_type, "PC-8", &[("Name", "by hand"), ("Native ID", native_id), ("Account ID", ACCOUNT)]);
+            (id, format!("{:?}", tenant.get(id)))
+        });
+        self.strangers.insert(id, told);
+    }
+
+    fn people_rename(&self, native_id: &str, name: &str) {
+        let id = self.id_of(native_id);
+        self.sim.edit(|tenant| tenant.set(id, "Name", name));
+    }
+
+    fn name_of(&self, native_id: &str) -> String {
+        let id = self.id_of(native_id);
+        self.sim.edit(|tenant| tenant.value(id, "Name").to_owned())
     }
 }
 

@@ -272,7 +272,7 @@ fn check<R: Remote>(remote: &R, estate: &Estate, context: &str) {
 }
 
 #[track_caller]
-fn assert_same<R: Remote>(one: &R, twin: &R, context: &str) {
+pub(crate) fn assert_same<R: Remote>(one: &R, twin: &R, context: &str) {
     let (found, wanted) = (one.live(), twin.live());
     let only = |these: &[String], those: &[String]| these.iter().filter(|line| !those.contains(line)).cloned().collect::<Vec<_>>();
     assert!(found == wanted, "{context}: only here {:#?}\nonly with the twin {:#?}", only(&found, &wanted), only(&wanted, &found));

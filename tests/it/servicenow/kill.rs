@@ -8,6 +8,7 @@ use dewpoint_servicenow_sim::{Effect, Fault, Mishap};
 use super::trial::{Trial, instance};
 use crate::kill::estate::Random;
 use crate::kill::remote::{self, BELOW, Remote, pick};
+use crate::scripts::{Scripted, Wrong};
 use crate::support::World;
 
 #[test]
@@ -114,6 +115,42 @@ impl Remote for Trial {
 
     fn assert_strangers(&self) {
         Self::assert_strangers(self);
+    }
+}
+
+mod scripts {
+    crate::scripts::scripts!(crate::servicenow::trial::Trial);
+}
+
+impl Scripted for Trial {
+    fn wrong(wrong: Wrong, nth: u64) -> Fault {
+        let engine = |effect: Effect| Fault::new(effect).api("identifyreconcile");
+        let fault = match wrong {
+            Wrong::LostAnswer => engine(Mishap::Reset.into()).after_commit(),
+            Wrong::LostRequest => engine(Mishap::Reset.into()),
+            Wrong::Throttled(seconds) => engine(Effect::RateLimited { retry_after_s: seconds }),
+            Wrong::LoggedOut => Fault::new(Effect::Unauthenticated),
+            Wrong::NotAllowed => engine(Effect::Forbidden),
+            Wrong::CutPage => Fault::new(Effect::PartialResult { share: 0.5 }).api("table").class("cmdb_ci_vm_instance"),
+            Wrong::Poison(id) => engine(Effect::Error { status: 400, message: "no".to_owned(), detail: None }).body_contains(id),
+        };
+        fault.nth(nth)
+    }
+
+    fn times(fault: Fault, times: u64) -> Fault {
+        fault.times(times)
+    }
+
+    fn people_add(&mut self, native_id: &str) {
+        Self::people_add(self, "cmdb_ci_vm_instance", &[("name", "by hand"), ("object_id", native_id)]);
+    }
+
+    fn people_rename(&self, native_id: &str, name: &str) {
+        self.people_edit(native_id, &[("name", name)]);
+    }
+
+    fn name_of(&self, native_id: &str) -> String {
+        self.value(native_id, "name")
     }
 }
 

@@ -13,16 +13,13 @@ use dewpoint_core::target::{Addressed, Authority, Delivered, End, Operation, Rec
 use dewpoint_target_kit::{Carried, Sightings, check};
 use serde_json::Value;
 
-use crate::api::{Links, PostFailure};
+use crate::api::{FRESH, Links, PostFailure};
 use crate::asset::{Asset, Id, Noted, Way};
 use crate::mapping::{EdgeMapping, STATUS};
 use crate::reading::Reader;
 use crate::tag::{folded, tag};
 
 use draft::{Draft, On};
-
-/// How old what was read of an asset may be when that is written: fields and notes are sent as a whole, with what people wrote to them.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// What is sent besides reads of a part of a batch: its own request, and what that may need first.
 const OTHER_REQUESTS: usize = 2;
@@ -642,7 +639,7 @@ impl Batch<'_> {
         let tags: Vec<&str> = chunk.iter().filter_map(|(_, draft, _)| draft.made_tag()).collect();
         let elements: Vec<Value> = chunk.iter().map(|(.., element)| element.clone()).collect();
         book.sending(tags.iter().copied());
-        let mut shown = match api.post(&elements, !tags.is_empty()).await {
+        let mut shown = match api.post(&elements).await {
             Ok(shown) => shown,
             Err(PostFailure::Refused(text)) => {
                 // Elements before the one that was refused may have been stored.
@@ -664,12 +661,17 @@ impl Batch<'_> {
             .filter_map(|(on, draft, _)| if let On::Standing(id) = on { Some((*id, Some(draft.type_id))) } else { None })
             .filter(|(id, _)| !shown.iter().any(|asset| asset.id == *id && asset.fields.is_some()))
             .collect();
+        // It is done, whatever keeps us from looking what it came to: to whoever sent it, that is as if there had been no answer.
+        let in_doubt = |error: TargetError| {
+            book.unanswered(api.caller.clock(), tags.iter().copied());
+            api.caller.unreachable("look at what was written", error.to_string())
+        };
         if !untold.is_empty() {
-            shown.extend(self.reader.tagged(&untold).await?.into_values().flatten());
+            shown.extend(self.reader.tagged(&untold).await.map_err(in_doubt)?.into_values().flatten());
         }
         if !unseen.is_empty() {
             shown.retain(|asset| !unseen.contains_key(&asset.id));
-            shown.extend(self.reader.by_ids(&unseen).await?.0.into_values());
+            shown.extend(self.reader.by_ids(&unseen).await.map_err(in_doubt)?.0.into_values());
         }
         Ok(shown)
     }

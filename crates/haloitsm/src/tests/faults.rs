@@ -8,7 +8,7 @@ use dewpoint_core::testing::contract::{create, estate, find, identity, key, nati
 use dewpoint_halo_sim::{BatchFailure, Effect, Fault, Mishap, PostAnswer, RetryAfter, Shape, Throttle};
 use serde_json::json;
 
-use super::rig::{Rig, config};
+use super::rig::{Rig, config, id};
 use crate::HaloTarget;
 
 /// Sends a batch as the engine does: one that fails as a whole is halved, until the bad record stands alone.
@@ -201,8 +201,58 @@ async fn nothing_is_filed_under_an_unknown_site() {
 async fn a_rolling_limit_is_waited_for() {
     let rig = Rig::with(|settings| settings.retry_after = RetryAfter::Never).await;
     rig.sim.faults(vec![Fault::new(Effect::Throttle { retry_after_s: None }).operation("asset_post").times(5)]);
-    send(&rig.target, 0, &creates(&rig, 3)).await;
+    let mut answers = send_as(&rig.target, &estate("ours"), 0, &creates(&rig, 3)).await;
+    for _ in 0..5 {
+        if matches!(answers, Err(TargetError::Busy { .. })) {
+            answers = send_as(&rig.target, &estate("ours"), 0, &creates(&rig, 3)).await;
+        }
+    }
+    assert!(answers.unwrap().iter().all(Result::is_ok));
     assert_eq!((rig.calls("asset_post"), rig.sim.assets().len()), (6, 3), "refused for the rate, nothing was done");
+}
+
+/// An update holds whole fields as they were read: it is not kept for later.
+#[tokio::test]
+async fn what_people_write_while_an_update_waits_stays() {
+    let rig = Rig::new().await;
+    let record = send(&rig.target, 0, &creates(&rig, 1)).await.remove(0);
+    rig.sim.faults(vec![Fault::new(Effect::Throttle { retry_after_s: Some(6) }).operation("asset_post").times(1)]);
+    let changed = [update(&rig.target, 0, &record, None, &[("Size", json!("t3.large"))])];
+    let answer = send_as(&rig.target, &estate("ours"), 1, &changed).await;
+    assert!(matches!(answer, Err(TargetError::Busy { .. })), "{answer:?}");
+    rig.sim.edit(|tenant| tenant.set(id(&record), "Cost Center", "by hand"));
+    rig.sim.faults(Vec::new());
+    send(&rig.target, 2, &changed).await;
+    let value = |field: &str| rig.sim.edit(|tenant| tenant.value(id(&record), field).to_owned());
+    assert_eq!([value("Cost Center"), value("Size")], ["by hand", "t3.large"]);
+}
+
+/// An answer shows the first element alone, and what became of the others may not be looked at.
+#[tokio::test]
+async fn what_cannot_be_looked_at_after_it_was_written_is_not_written_again() {
+    let asked = |rig: &Rig| rig.sim.calls().into_iter().map(|call| call.operation).collect::<Vec<_>>();
+    let object = async || Rig::with(|settings| settings.post_answer = PostAnswer::Object).await;
+    let rig = object().await;
+    send(&rig.target, 0, &creates(&rig, 3)).await;
+    let sound = asked(&rig);
+    let posted = sound.iter().position(|operation| operation == "asset_post").unwrap();
+    let looks: Vec<(String, u64)> = (posted + 1..sound.len())
+        .map(|at| (sound[at].clone(), sound[..=at].iter().filter(|operation| **operation == sound[at]).count() as u64))
+        .collect();
+    assert!(looks.len() > 1, "{sound:?}");
+    for (operation, nth) in looks {
+        for effect in [Effect::Forbidden, Effect::Error { status: 400, shape: Shape::Text, message: "no".to_owned() }] {
+            let rig = object().await;
+            rig.sim.faults(vec![Fault::new(effect.clone()).operation(&operation).nth(nth).times(1)]);
+            let first = send_as(&rig.target, &estate("ours"), 0, &creates(&rig, 3)).await;
+            assert_eq!(rig.calls("asset_post"), 1, "{operation} {nth}, {effect:?}");
+            let is_told = first.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
+            assert!(is_told || matches!(first, Err(TargetError::Unreachable { .. })), "{operation} {nth}, {effect:?}: {first:?}");
+            rig.sim.faults(Vec::new());
+            deliver(&rig, &creates(&rig, 3)).await;
+            assert_eq!(rig.sim.assets().len(), 3, "{operation} {nth}, {effect:?}: {first:?}");
+        }
+    }
 }
 
 #[tokio::test]

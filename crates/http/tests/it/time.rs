@@ -50,6 +50,20 @@ async fn without_a_deadline_the_calls_own_limit_holds() {
 }
 
 #[tokio::test]
+async fn no_attempt_begins_with_what_is_too_old() {
+    let replies = [Reply::status(429, &["retry-after: 3"], ""), Reply::json("[]"), Reply::status(429, &["retry-after: 12"], "")];
+    let server = Server::replies(replies).await;
+    let (builder, clock) = builder(&server);
+    let client = builder.build().unwrap();
+    let soon = || clock.now() + SignedDuration::from_secs(5);
+    client.send(Request::post("/x").begin_by(soon())).await.unwrap();
+    assert_eq!(clock.slept(), [Duration::from_secs(3)]);
+    let error = client.send(Request::post("/x").begin_by(soon())).await.unwrap_err();
+    assert!(matches!(error.kind, HttpErrorKind::Throttled { .. }) && !error.is_ambiguous(), "{error:?}");
+    assert_eq!((clock.slept().len(), server.lines().len()), (1, 3));
+}
+
+#[tokio::test]
 async fn a_refusal_stops_every_request_of_the_credential() {
     let server = Server::replies([Reply::status(429, &["retry-after: 30"], ""), Reply::json("[1]"), Reply::json("[2]")]).await;
     let (builder, clock) = builder(&server);
