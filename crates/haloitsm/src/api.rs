@@ -235,8 +235,8 @@ impl Api {
         let id = asset_type.to_string();
         let query = [&WHOLE[..], &[("assettype_id", id.as_str())]].concat();
         let assets: Vec<Asset> = self.pages("Asset", &query, "list assets").await?;
-        if assets.iter().any(|asset| asset.fields.is_none()) {
-            return Err(self.caller.unreachable("list assets", "the list shows no fields of assets"));
+        if assets.iter().any(|asset| asset.fields.is_none() || asset.assettype_id.is_none()) {
+            return Err(self.caller.unreachable("list assets", "the list does not show types and fields of assets"));
         }
         Ok(assets.into_iter().filter(|asset| asset.assettype_id == Some(asset_type)).collect())
     }

@@ -17,6 +17,9 @@ use crate::tag::folded;
 /// Elements of one request.
 const AT_ONCE: usize = 50;
 
+/// How steps for statuses begin.
+pub(crate) const STATUS: &str = "status";
+
 /// Who has to do what, where something may not be made.
 const ADMINISTRATOR: &str = "let the application act as an administrator, with the scope `all`, while this runs";
 
@@ -55,7 +58,7 @@ impl Part<'_> {
             Self::Group => (format!("asset group `{GROUP}`"), "AssetGroup", ADMINISTRATOR),
             Self::Status(name) => {
                 let mend = "make the status under Configuration > Asset Management, or name one that is there in `statuses`";
-                (format!("status `{name}`"), "Status", mend)
+                (format!("{STATUS} `{name}`"), "Status", mend)
             }
         }
     }
@@ -152,7 +155,7 @@ impl Maker<'_> {
     async fn statuses(&mut self, names: &[String]) -> Result<(), TargetError> {
         let Some(all) = self.api.statuses().await? else {
             for name in names {
-                self.refused(format!("status `{name}`"), "the statuses of assets cannot be read", "give the application the scope `all`");
+                self.refused(format!("{STATUS} `{name}`"), "the statuses of assets cannot be read", "give the application the scope `all`");
             }
             return Ok(());
         };
@@ -239,7 +242,12 @@ impl Maker<'_> {
             match (there, group) {
                 (Some(own), _) => {
                     // Those that are not sent are taken away.
-                    let rows: Vec<Value> = own.rows.iter().cloned().chain(rows).collect();
+                    let Some(shown) = &own.rows else {
+                        let why = "it does not show the fields that it has, which would be taken from it";
+                        self.refused(format!("fields of type `{class}`"), why, ADMINISTRATOR);
+                        continue;
+                    };
+                    let rows: Vec<Value> = shown.iter().cloned().chain(rows).collect();
                     elements.push(json!({ "id": own.id, "fields": rows }));
                 }
                 (None, Some(group)) => elements.push(json!({

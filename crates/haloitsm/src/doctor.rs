@@ -146,8 +146,11 @@ impl Checks<'_> {
             [first, rest @ ..] => {
                 let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
                 let mend = format!("run `dewpoint bootstrap {target}`");
-                self.note(CHECK, Health::Error, format!("{first}{more} missing"), Some(&mend));
-                return false;
+                // Without a status assets are still kept.
+                let is_serious = missing.iter().any(|what| !what.starts_with(bootstrap::STATUS));
+                let outcome = if is_serious { Health::Error } else { Health::Warning };
+                self.note(CHECK, outcome, format!("{first}{more} missing"), Some(&mend));
+                return !is_serious;
             }
         }
         true

@@ -272,6 +272,11 @@ impl Reader<'_> {
                 }
             }
         }
+        if is_sure {
+            for tag in tags {
+                self.book.told(clock, tag, found.get(tag).map_or(&[], Vec::as_slice));
+            }
+        }
         self.book.looked_up(tags);
         Ok(found)
     }
@@ -314,7 +319,10 @@ impl Reader<'_> {
             return Ok((tag, Looked::Unsure));
         }
         let assets = self.whole(page.rows).await?;
-        self.book.told(self.api.caller.clock(), &tag, &assets);
+        // That there is none is not known before a search was proven.
+        if !assets.is_empty() {
+            self.book.told(self.api.caller.clock(), &tag, &assets);
+        }
         Ok((tag, Looked::Found(assets)))
     }
 

@@ -96,8 +96,8 @@ pub(crate) struct AssetType {
     pub(crate) name: String,
     /// By folded name.
     fields: BTreeMap<String, Field>,
-    /// Rows of its fields as they were shown: who adds one has to send all.
-    pub(crate) rows: Vec<Value>,
+    /// Rows of its fields as they were shown: who adds one has to send all. `None` where they were not shown.
+    pub(crate) rows: Option<Vec<Value>>,
     /// The fields that searches go through, where they are told, by folded name.
     keys: BTreeSet<String>,
     /// The statuses that its assets can have; all where `None`.
@@ -153,14 +153,14 @@ impl Schema {
         }
         let names: BTreeMap<Id, String> = fields.into_iter().filter_map(|field| Some((field.id, folded(&field.name?)))).collect();
         let typed = |raw: RawType| {
-            let rows = raw.fields.unwrap_or_default();
+            let rows = raw.fields;
             let of_row = |row: &Value| {
                 let id = row.get("field_id").and_then(Id::of)?;
                 let name = names.get(&id).cloned().or_else(|| row.get("field_name").and_then(Value::as_str).map(folded))?;
                 Some((name, by_id.get(&id).copied().unwrap_or(Field { id, is_plain: false })))
             };
             let mut own = BTreeMap::new();
-            for (name, field) in rows.iter().filter_map(of_row) {
+            for (name, field) in rows.iter().flatten().filter_map(of_row) {
                 own.entry(name).or_insert(field);
             }
             let keys = [raw.keyfield_name, raw.keyfield2_name, raw.keyfield3_name].into_iter().flatten();

@@ -50,7 +50,16 @@ impl Sender<'_> {
             let given = match batch.send().await {
                 Ok(given) => given,
                 // What is done is told, and what is left is not tried in vain.
-                Err(error) if error.retry() == Retry::Never && answers.iter().any(Option::is_some) => break,
+                Err(error) if is_final(&error) && answers.iter().any(Option::is_some) => {
+                    // Somebody else may wait for what was not begun with; this part is what it failed for.
+                    let is_busy = matches!(error, TargetError::Busy { .. });
+                    for (number, slot) in answers.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
+                        if is_busy || part.contains(&number) {
+                            *slot = Some(Err(error.clone()));
+                        }
+                    }
+                    break;
+                }
                 Err(error) => return Err(error),
             };
             for (number, answer) in part.into_iter().zip(given) {
@@ -65,12 +74,26 @@ impl Sender<'_> {
         Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(left_out)).collect())
     }
 
+    /// Whether the asset that a write changes is read by itself, however the tenant lists assets: what it is above or below is shown in no other way.
+    fn is_read_by_itself(&self, write: &Write) -> bool {
+        let is_young = |record: &RecordId| {
+            let clock = self.reader.api.caller.clock();
+            Id::of_record(&record.0).is_some_and(|id| self.reader.book.is_young(clock, id))
+        };
+        match &write.operation {
+            Operation::Update { retired, .. } => *retired == Some(true),
+            // Nobody related what was made a moment ago.
+            Operation::Relate { .. } => ends(write).is_some_and(|(from, to)| !is_young(&from.record) && !is_young(&to.record)),
+            Operation::Create { .. } | Operation::Purge { .. } | Operation::Unrelate { .. } => false,
+        }
+    }
+
     /// Parts that need no more requests than there is time for: what cannot end within a lease would be begun for ever.
     fn parts(&self, pending: &[usize]) -> Vec<Vec<usize>> {
         let most = self.reader.api.requests.saturating_sub(OTHER_REQUESTS).max(1);
         let most_assets = if self.reader.book.reads_singly() { most.min(self.size) } else { self.size }.max(1);
         let mut parts: Vec<Vec<usize>> = Vec::new();
-        let (mut assets, mut kinds) = (BTreeSet::new(), BTreeSet::new());
+        let (mut assets, mut kinds, mut singles) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for number in pending {
             let Some(write) = self.writes.get(*number) else { continue };
             let held = match &write.operation {
@@ -82,14 +105,18 @@ impl Sender<'_> {
                     ends(write).map(|(from, to)| if is_to { (&to.record, *to_kind) } else { (&from.record, write.kind) })
                 }
             };
+            let single = held.filter(|_| self.is_read_by_itself(write)).map(|(asset, _)| asset);
             let is_more = held.is_some_and(|(asset, kind)| {
                 (assets.len() >= most_assets && !assets.contains(asset)) || (kinds.len() >= most && !kinds.contains(&kind))
             });
+            let is_more = is_more || single.is_some_and(|asset| singles.len() >= most && !singles.contains(asset));
             if is_more || parts.is_empty() {
                 parts.push(Vec::new());
                 assets.clear();
                 kinds.clear();
+                singles.clear();
             }
+            singles.extend(single);
             assets.extend(held.map(|(asset, _)| asset));
             kinds.extend(held.map(|(_, kind)| kind));
             if let Some(part) = parts.last_mut() {
@@ -98,6 +125,11 @@ impl Sender<'_> {
         }
         parts
     }
+}
+
+/// Whether there is no sense in going on with other parts of a batch now.
+fn is_final(error: &TargetError) -> bool {
+    error.retry() == Retry::Never || matches!(error, TargetError::Busy { .. })
 }
 
 /// A part of a batch on its way.

@@ -141,6 +141,20 @@ async fn tags_that_are_not_kept_make_no_second_asset() {
     assert_eq!(rig.sim.assets().len(), 3);
 }
 
+/// That a search finds nothing says nothing before it is proven, however often it is asked.
+#[tokio::test]
+async fn a_search_that_was_not_proven_is_not_believed_the_next_time() {
+    let rig = Rig::with(|settings| settings.ignored_members = ["inventory_number".to_owned()].into()).await;
+    let one = [create(&rig.target, 0)];
+    rig.sim.faults(vec![Fault::new(Mishap::Reset).operation("asset_post").after_commit().times(1)]);
+    send_as(&rig.target, &estate("ours"), 0, &one).await.unwrap_err();
+    rig.sim.faults(vec![Fault::new(no(400)).contains("assettype_id=").times(1)]);
+    send_as(&rig.target, &estate("ours"), 0, &one).await.unwrap_err();
+    rig.sim.faults(Vec::new());
+    send(&rig.target, 0, &one).await;
+    assert_eq!(rig.sim.assets().len(), 1);
+}
+
 #[tokio::test]
 async fn a_search_that_finds_nothing_is_tried_on_what_is_there() {
     let mut rig = Rig::new().await;
@@ -387,15 +401,53 @@ async fn a_batch_ends_after(effect: Effect) {
     rig.sim.clear_calls();
     // A quarter of a minute's requests for each part: each is written before the next is read.
     rig.sim.faults(vec![Fault::new(effect).operation("asset_get").nth(20).times(1)]);
-    let failed = send_as(&rig.target, &estate("ours"), 2, &batch).await.unwrap_err();
-    assert_eq!(matches!(failed, TargetError::Busy { .. }), is_throttle, "{failed}");
+    let sent = send_as(&rig.target, &estate("ours"), 2, &batch).await;
+    let rest: Vec<Write> = if is_throttle {
+        // What is done is told, and what is left is to be sent again.
+        let answers = sent.unwrap();
+        assert!(answers.iter().all(|answer| matches!(answer, Ok(_) | Err(TargetError::Busy { .. }))), "{answers:?}");
+        batch.into_iter().zip(answers).filter(|(_, answer)| answer.is_err()).map(|(write, _)| write).collect()
+    } else {
+        sent.unwrap_err();
+        batch
+    };
     clock.by(3600);
     assert_eq!(rig.calls("asset_post"), 2);
     rig.sim.clear_calls();
-    send(&rig.target, 2, &batch).await;
+    send(&rig.target, 2, &rest).await;
     assert_eq!(rig.calls("asset_post"), 2);
     // What the first attempt had under way when it failed may come in late.
     assert!(rig.calls("asset_get") <= 14 + 3, "what was written is not read again");
+}
+
+/// What many retirements need to be read by themselves is no more than there is time for.
+#[tokio::test]
+async fn many_retirements_come_to_an_end_where_little_may_be_asked() {
+    let mut rig = Rig::new().await;
+    let records = made(&rig, 30).await;
+    let clock = Forward::new();
+    let slow = HaloConfig { requests_per_minute: NonZeroU32::new(40).unwrap(), ..clocked(&rig, &clock) };
+    rig.target = HaloTarget::new(&slow).unwrap();
+    let retire: Vec<Write> = (0..30).map(|number| update(&rig.target, number, &records[number], Some(true), &[])).collect();
+    send(&rig.target, 1, &retire).await;
+    let asked: Vec<String> = rig.sim.calls().into_iter().map(|call| call.operation).collect();
+    let read = asked.iter().take_while(|operation| *operation != "asset_post").filter(|operation| *operation == "asset_get").count();
+    assert!(read <= 10, "{read} are read before the first is written");
+    assert!(rig.sim.assets().iter().all(|asset| asset.inactive));
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_midway_is_told() {
+    let mut rig = Rig::new().await;
+    let records = made(&rig, 30).await;
+    let clock = Forward::new();
+    let slow = HaloConfig { requests_per_minute: NonZeroU32::new(40).unwrap(), ..clocked(&rig, &clock) };
+    rig.target = HaloTarget::new(&slow).unwrap();
+    let retire: Vec<Write> = (0..30).map(|number| update(&rig.target, number, &records[number], Some(true), &[])).collect();
+    rig.sim.faults(vec![Fault::new(Effect::ExpiredToken).operation("asset_post").nth(2)]);
+    let answers = send_as(&rig.target, &estate("ours"), 1, &retire).await.unwrap();
+    assert!(answers[0].is_ok(), "{:?}", answers[0]);
+    assert!(answers.iter().any(|answer| matches!(answer, Err(TargetError::Credentials { .. }))), "{answers:?}");
 }
 
 #[tokio::test]

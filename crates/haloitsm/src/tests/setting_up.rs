@@ -127,3 +127,13 @@ async fn a_wrong_secret_is_told_as_one() {
     assert_eq!(findings.len(), 1, "{findings:#?}");
     assert_eq!((findings[0].check.as_str(), findings[0].outcome), ("credentials", Health::Error));
 }
+
+#[tokio::test]
+async fn a_missing_status_ends_no_other_check() {
+    let rig = Rig::new().await;
+    rig.sim.edit(|tenant| tenant.statuses.retain(|_, status| status.name != "Inactive"));
+    let findings = rig.target.doctor().await;
+    let of_status = findings.iter().find(|finding| finding.text.contains("status `Inactive`")).unwrap();
+    assert_eq!(of_status.outcome, Health::Warning, "{of_status:?}");
+    assert!(findings.iter().any(|finding| finding.check == "relationships"), "{findings:#?}");
+}
