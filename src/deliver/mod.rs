@@ -563,6 +563,7 @@ impl Engine<'_, '_> {
             self.awaited.remove(&change.key);
         }
         if change.relation.is_some() {
+            self.outcome.left.extend(delivered.left.into_iter().map(|(field, why)| (change.key.clone(), field, why)));
             return Answer::Done { record: delivered.record, class: delivered.class, fields: None, contributed: false };
         }
         let is_kept = !matches!(change.change, ChangeKind::Adopt | ChangeKind::Create);

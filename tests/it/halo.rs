@@ -5,7 +5,7 @@ mod kill;
 use dewpoint_halo_sim::{CLIENT_SECRET, Sim, Start, Status, Tenant};
 use serde_json::json;
 
-use crate::support::inventory::{instance_key, key};
+use crate::support::inventory::{ACCOUNT, instance_key, key};
 use crate::support::{Inventory, World};
 
 /// A tenant without limits in which all statuses stand: none can be made by its interface.
@@ -57,4 +57,37 @@ fn what_went_while_the_ledger_was_lost_goes() {
     sim.clear_calls();
     world.sync_at("2026-02-02T03:00:00Z", 0);
     assert_eq!(sim.counters().writes, 0);
+}
+
+/// Where both ends of an edge are contributed to, nothing could tell a relationship of ours from one of people.
+#[test]
+fn what_people_relate_stays_where_both_ends_are_theirs() {
+    let sim = tenant();
+    let world = World::empty().with("HALO_SECRET", CLIENT_SECRET);
+    let target = target(&sim, "adopt: contribute");
+    world.write("dewpoint.yaml", &format!("sources: [{{ name: demo, kind: file, path: inventory.json }}]\ntargets:\n{target}"));
+    world.json(&["bootstrap", "halo"], 0);
+    sim.edit(|tenant| {
+        let mut add = |kind: &str, native_id: &str| {
+            let asset_type = tenant.type_named(kind).unwrap();
+            tenant.insert(asset_type, "", &[("Name", "by hand"), ("Native ID", native_id), ("Account ID", ACCOUNT)])
+        };
+        let [group, _] = ["sg-1", "sg-2"].map(|native_id| add("Security Group", native_id));
+        let machine = add("Virtual Machine", "i-0000");
+        tenant.relate(group, machine, 1);
+    });
+    let before = sim.relationships();
+    let machine = Inventory::new().group("sg-1", json!({})).group("sg-2", json!({})).instances(1);
+    let protected =
+        |inventory: Inventory, group: &str| inventory.relation("protected_by", &instance_key("i-0000"), &key("security_group", group));
+    world.put(&protected(protected(machine.clone(), "sg-1"), "sg-2"));
+    let sync = world.sync_at("2026-02-01T00:00:00Z", 0);
+    assert!(sync["remarks"].to_string().contains("`relationships`"), "{sync:#}");
+    assert_eq!(sim.relationships(), before);
+    world.put(&machine);
+    for at in ["2026-02-01T01:00:00Z", "2026-02-01T02:00:00Z"] {
+        world.sync_at(at, 0);
+    }
+    assert_eq!(sim.relationships(), before);
+    assert_eq!(sim.edit(|tenant| tenant.assets().len()), 3);
 }

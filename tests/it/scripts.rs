@@ -61,7 +61,7 @@ macro_rules! scripts {
             answers_that_are_lost_all_along_are_made_up_for, a_short_wait_is_waited_for, a_long_wait_ends_the_run,
             who_is_not_let_in_any_more_goes_on_later, what_is_denied_is_told_and_done_later, a_page_that_is_cut_off_concludes_nothing,
             one_bad_record_fails_alone, a_record_of_people_is_held_and_left, a_record_of_people_is_adopted_where_that_is_allowed,
-            what_people_edit_is_corrected, a_lost_ledger_finds_all, a_ledger_that_is_lost_with_an_answer_makes_no_second_record,
+            a_record_of_people_is_contributed_to_where_that_is_allowed, what_people_edit_is_corrected, a_lost_ledger_finds_all, a_ledger_that_is_lost_with_an_answer_makes_no_second_record,
             an_old_copy_of_the_ledger_makes_nothing_twice,
         );
     };
@@ -332,6 +332,27 @@ pub(crate) fn a_record_of_people_is_adopted_where_that_is_allowed<R: Scripted>()
     play.remote.clear_calls();
     play.sync(0);
     assert_eq!(play.remote.writes(), 0);
+    // It is known for ours by what stands on it alone.
+    play.lose_ledger();
+    play.sync(0);
+    assert_eq!((play.remote.writes(), play.remote.keys().len()), (0, COUNT + 1));
+}
+
+pub(crate) fn a_record_of_people_is_contributed_to_where_that_is_allowed<R: Scripted>() {
+    let mut play = Play::<R>::new("adopt: contribute");
+    play.remote.people_add("i-0003");
+    play.put(&machines(COUNT));
+    for is_ledger_lost in [false, true] {
+        if is_ledger_lost {
+            play.lose_ledger();
+        }
+        play.sync(0);
+        let keys = play.remote.keys();
+        assert_eq!((keys.len(), keys.iter().any(|key| key.ends_with("i-0003"))), (COUNT, false), "{keys:?}");
+        play.remote.clear_calls();
+        play.sync(0);
+        assert_eq!(play.remote.writes(), 0);
+    }
 }
 
 pub(crate) fn what_people_edit_is_corrected<R: Scripted>() {

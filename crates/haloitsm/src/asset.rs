@@ -162,6 +162,23 @@ pub(crate) struct Note {
     /// Of these the ones that were below it before.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) found_children: BTreeSet<Id>,
+    /// People's asset tag, which was kept when the asset was taken over: it stands in place of ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
+    /// Whether people once emptied what was noted: of relationships that are not in it, it does not tell whose they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) was_lost: bool,
+}
+
+impl Noted {
+    /// The note; an empty one where there is none, and `None` where it cannot be read.
+    pub(crate) fn note(self) -> Option<Note> {
+        match self {
+            Self::Nothing => Some(Note::default()),
+            Self::Read(note) => Some(note),
+            Self::Unreadable => None,
+        }
+    }
 }
 
 /// Assets by the type of the edges that lead to them.

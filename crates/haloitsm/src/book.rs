@@ -10,6 +10,7 @@ use dewpoint_target_kit::Carried;
 use jiff::Timestamp;
 
 use crate::asset::{Asset, Id};
+use crate::tag::tag;
 
 /// How long a full listing is used, kept up by what this process writes.
 const LISTING_AGE_MAX: Duration = Duration::from_secs(60);
@@ -282,11 +283,13 @@ impl Book {
     }
 
     /// Notes what an asset carries since it was written, and how it was shown then.
-    pub(crate) fn wrote(&self, clock: &dyn Clock, id: Id, carried: Carried, tag: &str, shown: Option<Asset>) {
+    pub(crate) fn wrote(&self, clock: &dyn Clock, id: Id, carried: Carried, shown: Option<Asset>) {
         let now = clock.elapsed();
         let mut known = self.known();
-        known.doubted.remove(tag);
-        known.absent.remove(tag);
+        if let Some(tag) = carried.key.as_ref().map(tag) {
+            known.doubted.remove(&tag);
+            known.absent.remove(&tag);
+        }
         known.written.insert(id, (carried, now));
         if known.written.len() > FULL_MIN {
             known.written.retain(|_, (_, at)| now.saturating_sub(*at) < WRITTEN_AGE_MAX);

@@ -66,9 +66,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Whether an asset has the tag of the key that it carries.
-    fn is_tagged(asset: &Asset, key: &Key) -> bool {
-        folded(asset.tag()) == folded(&tag(key))
+    /// The tags that the one asset of a key may have: that of the key, and one of people's that was kept when the asset was taken over.
+    fn tags(&self, asset: &Asset, key: &Key) -> HashSet<String> {
+        let kept = self.noted(asset).note().and_then(|note| note.tag);
+        kept.into_iter().chain([tag(key)]).collect()
+    }
+
+    /// Whether an asset has the tag of the key that it carries, or the one that was kept.
+    pub(crate) fn is_tagged(&self, asset: &Asset, key: &Key) -> bool {
+        self.tags(asset, key).iter().any(|tag| folded(asset.tag()) == folded(tag))
     }
 
     /// Of assets that carry the same key of the same estate, the one that stands for it: people copy assets with all that stands on them. It is the one with the
@@ -77,19 +83,19 @@ impl Reader<'_> {
         let mut best: HashMap<(EstateId, Key), (bool, Id)> = HashMap::new();
         for asset in assets {
             let Carried { key: Some(key), estate: Some(estate) } = self.carried(asset) else { continue };
-            let rank = (!Self::is_tagged(asset, &key), asset.id);
+            let rank = (!self.is_tagged(asset, &key), asset.id);
             best.entry((estate, key)).and_modify(|found| *found = rank.min(*found)).or_insert(rank);
         }
         best.into_iter().map(|(of, (_, id))| (of, id)).collect()
     }
 
-    /// The asset that an asset is a copy of, where that has the tag of the key that both carry, and this one has not.
+    /// The asset that an asset is a copy of, where that has a tag that goes with the key that both carry, and this one has not.
     pub(crate) async fn copied_from(&self, asset: &Asset) -> Result<Option<Id>, TargetError> {
         let carried = self.carried(asset);
-        let Some(key) = carried.key.as_ref().filter(|key| !Self::is_tagged(asset, key)) else { return Ok(None) };
-        let tag = tag(key);
-        let found = self.tagged(&HashSet::from([tag.clone()])).await?.remove(&tag).unwrap_or_default();
-        Ok(found.iter().filter(|other| other.id != asset.id && self.carried(other) == carried).map(|other| other.id).min())
+        let Some(key) = carried.key.as_ref().filter(|key| !self.is_tagged(asset, key)) else { return Ok(None) };
+        let found = self.tagged(&self.tags(asset, key)).await?;
+        let others = found.values().flatten().filter(|other| other.id != asset.id && self.carried(other) == carried);
+        Ok(others.map(|other| other.id).min())
     }
 
     /// Name of an asset's type, as the mapping spells it.
@@ -193,12 +199,7 @@ impl Reader<'_> {
         let places: HashMap<Id, usize> = assets.iter().enumerate().map(|(place, asset)| (asset.id, place)).collect();
         let keys: Vec<Option<Key>> = records.iter().map(|record| record.external_id.clone()).collect();
         let key_at = |place: usize| keys.get(place).cloned().flatten();
-        let read = |asset: &&Asset| match self.noted(asset) {
-            Noted::Read(note) => Some(note),
-            Noted::Nothing => Some(Note::default()),
-            Noted::Unreadable => None,
-        };
-        let notes: Vec<Option<Note>> = assets.iter().map(read).collect();
+        let notes: Vec<Option<Note>> = assets.iter().map(|asset| self.noted(asset).note()).collect();
         for (record, note) in records.iter_mut().zip(&notes) {
             record.edges = note.is_some().then(FoundEdges::new);
         }
@@ -294,7 +295,7 @@ impl Reader<'_> {
                 Err(TargetError::Forbidden { .. }) => continue,
                 page => page?,
             };
-            let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| Self::is_tagged(asset, &key)));
+            let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| self.is_tagged(asset, &key)));
             if let Some(ours) = ours {
                 let (_, looked) = self.by_tag(ours.tag().to_owned()).await?;
                 let has_it = |looked: Looked| matches!(looked, Looked::Found(assets) if assets.iter().any(|asset| asset.id == ours.id));
@@ -339,6 +340,25 @@ impl Reader<'_> {
         Ok(Looked::Found(self.whole(page.rows.into_iter().filter(names).collect()).await?))
     }
 
+    /// The assets of these few keys that have other tags, as those have that were taken over, by their native ids.
+    pub(crate) async fn otherwise_tagged(&self, keys: &BTreeMap<&Key, &str>) -> Result<Vec<Asset>, TargetError> {
+        let mut found = Vec::new();
+        let mut is_sure = self.schema.marked().all(|own| own.is_searched(NATIVE_ID));
+        if is_sure {
+            for native_id in keys.values() {
+                match self.by_native_id((*native_id).to_owned()).await? {
+                    Looked::Found(assets) => found.extend(assets),
+                    Looked::Unsure => is_sure = false,
+                }
+            }
+        }
+        if !is_sure {
+            found = self.list().await?.assets.values().cloned().collect();
+        }
+        found.retain(|asset| self.carried(asset).key.is_some_and(|key| keys.contains_key(&key)));
+        Ok(found)
+    }
+
     /// Assets with their fields, which some lists leave out.
     async fn whole(&self, assets: Vec<Asset>) -> Result<Vec<Asset>, TargetError> {
         let mut whole = Vec::with_capacity(assets.len());
@@ -360,8 +380,7 @@ impl Reader<'_> {
         let identities: Vec<&Identity> = identities.iter().filter(|identity| !answers.contains_key(&identity.key)).collect();
         let tags: HashSet<String> = identities.iter().map(|identity| tag(&identity.key)).collect();
         let tagged = self.tagged_in(&tags, true).await?;
-        let is_free = |tag: &String| tagged.get(tag).is_none_or(Vec::is_empty);
-        self.book.absent(self.api.caller.clock(), tags.iter().filter(|tag| is_free(tag)).cloned());
+        let mut free: HashSet<String> = tags.into_iter().filter(|tag| tagged.get(tag).is_none_or(Vec::is_empty)).collect();
         let mut assets: HashMap<Id, Asset> = tagged.into_values().flatten().map(|asset| (asset.id, asset)).collect();
         let natives: HashSet<String> =
             identities.iter().map(|identity| identity.native_id.clone()).filter(|id| !id.trim().is_empty()).collect();
@@ -390,6 +409,11 @@ impl Reader<'_> {
                 assets.extend(self.api.asset(id).await?.map(|asset| (id, asset)));
             }
         }
+        // One that was taken over may have another tag.
+        for key in assets.values().filter_map(|asset| self.carried(asset).key) {
+            free.remove(&tag(&key));
+        }
+        self.book.absent(self.api.caller.clock(), free);
         let refusal = |kind: Kind| refused.get(&self.schema.type_named(self.mapping.sheet().class(kind)?)?.id).cloned();
         let refusals: BTreeMap<Key, TargetError> =
             identities.iter().filter_map(|identity| Some((identity.key.clone(), refusal(identity.kind)?))).collect();

@@ -15,6 +15,8 @@ use crate::schema::AssetType;
 use crate::shape::{FieldShape, fits};
 use crate::tag::{folded, tag};
 
+use super::RELATIONSHIPS;
+
 /// An asset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum On {
@@ -37,9 +39,10 @@ pub(super) struct Draft {
     /// Names of those that the write gave.
     pub(super) names: BTreeMap<Id, String>,
     members: Map<String, Value>,
-    /// What is noted on it, before and after.
-    noted: Noted,
+    /// What is noted on it.
     note: Note,
+    /// Whether what was noted on it cannot be read.
+    is_unreadable: bool,
     has_other_note: bool,
     /// Whether it is ours, or becomes so.
     is_ours: bool,
@@ -63,8 +66,8 @@ impl Draft {
             values: BTreeMap::new(),
             names: BTreeMap::new(),
             members: Map::new(),
-            noted: Noted::Nothing,
             note: Note::default(),
+            is_unreadable: false,
             has_other_note: false,
             is_ours: true,
             added: BTreeMap::new(),
@@ -95,12 +98,19 @@ impl Draft {
     pub(super) fn take_edge(&mut self, way: Way, relation: &str, other: Id) {
         let taken = self.note.take(way, relation, other);
         self.has_other_note |= taken.is_some();
-        // Where no note can be, or people emptied it, what the ledger knows to be delivered is all that is known.
-        let is_untold = !self.is_ours || self.noted == Noted::Nothing;
-        if taken.unwrap_or(is_untold && !self.note.holds(way, other)) {
+        let is_held = self.note.holds(way, other);
+        // Where people emptied what was noted, what the ledger knows to be delivered is all that is known.
+        if taken.unwrap_or(self.note.was_lost && !is_held) {
             self.added.remove(&(way, other));
             self.removed.insert((way, other));
+        } else if self.note.was_lost && !is_held {
+            self.leave_relationships();
         }
+    }
+
+    fn leave_relationships(&mut self) {
+        let why = format!("field `{DATA}` was emptied once: nothing tells which of them are ours");
+        self.left.insert(RELATIONSHIPS.to_owned(), why);
     }
 
     /// Takes all edges between it and another asset away.
@@ -110,15 +120,17 @@ impl Draft {
         }
     }
 
-    /// Takes all edges away that are noted on it.
-    pub(super) fn take_all(&mut self) {
+    /// Takes all edges away that are noted on it. `is_above_others` says that it is above what is not ours.
+    pub(super) fn take_all(&mut self, is_above_others: bool) {
         for way in [Way::Below, Way::Above] {
             for other in self.note.all(way) {
                 self.take_asset(way, other);
             }
         }
-        if self.is_ours && self.noted == Noted::Nothing {
-            self.left.insert("relationships".to_owned(), format!("field `{DATA}` was emptied: nothing tells which of them are ours"));
+        let parents = self.asset.as_ref().map(Asset::parents).unwrap_or_default();
+        let is_below_others = parents.into_iter().any(|parent| !self.removed.contains(&(Way::Below, parent)));
+        if self.note.was_lost && (is_above_others || is_below_others) {
+            self.leave_relationships();
         }
     }
 
@@ -128,8 +140,8 @@ impl Draft {
     }
 
     /// Whether what is noted on it cannot be read.
-    pub(super) fn is_unreadable(&self) -> bool {
-        self.noted == Noted::Unreadable
+    pub(super) const fn is_unreadable(&self) -> bool {
+        self.is_unreadable
     }
 
     /// What was there of a field.
@@ -153,8 +165,12 @@ impl Batch<'_> {
         let draft = Draft::new(asset.assettype_id?);
         let is_ours = self.reader.carried(asset).estate.is_some();
         let noted = self.reader.noted(asset);
-        let note = if let Noted::Read(note) = &noted { note.clone() } else { Note::default() };
-        Some(Draft { asset: Some(asset.clone()), noted, note, is_ours, ..draft })
+        let was_emptied = noted == Noted::Nothing && is_ours;
+        let note = noted.note();
+        let is_unreadable = note.is_none();
+        let mut note = note.unwrap_or_default();
+        note.was_lost |= was_emptied;
+        Some(Draft { asset: Some(asset.clone()), note, is_unreadable, is_ours, ..draft })
     }
 
     fn type_of(&self, draft: &Draft) -> Result<&AssetType, TargetError> {
@@ -221,15 +237,30 @@ impl Batch<'_> {
         }
     }
 
-    /// Marks the asset as ours, and as this write's.
+    /// Marks the asset as ours, and as this write's. A tag that people gave it stays, and is noted.
     pub(super) fn put_marks(&self, draft: &mut Draft, write: &Write) -> Result<(), TargetError> {
         let key = write.key.as_str();
         let tag = tag(&write.key);
-        let is_tagged = draft.asset.as_ref().is_some_and(|asset| folded(asset.tag()) == folded(&tag));
         let takes_over = matches!(write.operation, Operation::Update { take_over: true, .. });
-        if draft.asset.is_some() && (!draft.is_ours || takes_over && !is_tagged) {
+        let was_ours = draft.is_ours;
+        let (is_tagged, peoples) = draft.asset.as_ref().map_or((false, None), |asset| {
+            let shown = asset.tag().trim();
+            let is_of_key = folded(shown) == folded(&tag);
+            let is_kept = draft.note.tag.as_deref().is_some_and(|kept| folded(kept) == folded(shown));
+            // What stands there may be the tag of what it stood for before.
+            let is_of_other_key = self.reader.carried(asset).key.is_some_and(|key| folded(shown) == folded(&crate::tag::tag(&key)));
+            // Nothing tells where a note was emptied or edited.
+            let may_be_kept = takes_over || draft.note.tag.is_some() || draft.note.was_lost || draft.is_unreadable;
+            let is_peoples = !shown.is_empty() && !is_of_key && !is_of_other_key && may_be_kept;
+            (is_of_key || is_kept, is_peoples.then(|| shown.to_owned()))
+        });
+        if draft.asset.is_some() && (!was_ours || takes_over && !is_tagged) {
             // It came with what the asset was copied from, or somebody else left it.
             draft.note = Note::default();
+            draft.has_other_note = true;
+        }
+        if draft.note.tag != peoples {
+            draft.note.tag.clone_from(&peoples);
             draft.has_other_note = true;
         }
         if !fits(key) {
@@ -239,7 +270,7 @@ impl Batch<'_> {
             let id = self.mark(draft, mark)?;
             draft.values.insert(id, text.to_owned());
         }
-        if !is_tagged {
+        if !is_tagged && peoples.is_none() {
             draft.members.insert("inventory_number".to_owned(), json!(tag));
         }
         draft.is_ours = true;

@@ -14,15 +14,18 @@ use dewpoint_target_kit::{Carried, Sightings, check};
 use serde_json::Value;
 
 use crate::api::{FRESH, Links, PostFailure};
-use crate::asset::{Asset, Id, Noted, Way};
+use crate::asset::{Asset, Id, Note, Noted, Way};
 use crate::mapping::{EdgeMapping, STATUS};
-use crate::reading::Reader;
+use crate::reading::{FEW_MAX, Reader};
 use crate::tag::{folded, tag};
 
 use draft::{Draft, On};
 
 /// What is sent besides reads of a part of a batch: its own request, and what that may need first.
 const OTHER_REQUESTS: usize = 2;
+
+/// How relationships are called among what was left as it was.
+const RELATIONSHIPS: &str = "relationships";
 
 /// Writes on their way.
 pub(crate) struct Sender<'a> {
@@ -229,8 +232,8 @@ impl Batch<'_> {
         for (_, draft) in &mut drafts {
             let of_it: BTreeSet<Id> = draft.numbers.iter().filter_map(|number| unsure.get(number)).flatten().copied().collect();
             if let Some(id) = of_it.first().filter(|_| draft.inactive() == Some(true)) {
-                let why = format!("what is noted on asset {id} below it cannot be read: its relationship stays");
-                draft.left.insert("relationships".to_owned(), why);
+                let why = format!("nothing on asset {id} below it can be read that tells whose the relationship is: it stays");
+                draft.left.insert(RELATIONSHIPS.to_owned(), why);
             }
         }
         self.post(&drafts, &mut answers).await?;
@@ -353,7 +356,7 @@ impl Batch<'_> {
         for (parent, child, is_added) in &pairs {
             let (holder, way, other) = ground.holder(*parent, *child);
             let is_young = [parent, child].into_iter().any(|id| self.reader.book.is_young(clock, *id));
-            let Some(Noted::Read(note)) = ground.assets.get(&holder).map(|asset| self.reader.noted(asset)) else { continue };
+            let Some(note) = ground.assets.get(&holder).and_then(|asset| self.reader.noted(asset).note()) else { continue };
             let is_known = note.holds(way, other) && !note.is_found(way, other);
             if *is_added && !is_known && !is_young && ground.is_marked(holder) {
                 open.insert(*child);
@@ -407,7 +410,21 @@ impl Batch<'_> {
         if unknown.is_empty() {
             return Ok(());
         }
+        // Before a request went unanswered, it was looked whether there is an asset of the key; and a listing goes by keys as well.
+        let may_be_otherwise = unknown.len() <= FEW_MAX && self.reader.book.doubt(clock, &unknown).is_none();
         let mut found = self.reader.tagged(&unknown).await?;
+        if may_be_otherwise {
+            let is_missing = |key: &Key| tags.get(key).is_some_and(|tag| unknown.contains(tag) && found.get(tag).is_none_or(Vec::is_empty));
+            let natives = self.writes.iter().filter_map(|write| match &write.operation {
+                Operation::Create { native_id, .. } if is_missing(&write.key) => Some((&write.key, native_id.as_str())),
+                _ => None,
+            });
+            let natives: BTreeMap<&Key, &str> = natives.filter(|(_, native_id)| !native_id.trim().is_empty()).collect();
+            for asset in self.reader.otherwise_tagged(&natives).await? {
+                let tag = self.reader.carried(&asset).key.and_then(|key| tags.get(&key));
+                found.entry(tag.cloned().unwrap_or_default()).or_default().push(asset);
+            }
+        }
         for (key, tag) in tags {
             let found = found.remove(&tag).unwrap_or_default();
             let originals = self.reader.originals(&found);
@@ -531,18 +548,32 @@ impl Batch<'_> {
         let unread: BTreeMap<Id, Option<Id>> =
             orphans.iter().filter(|(id, _)| !ground.assets.contains_key(id)).map(|(id, orphan)| (*id, orphan.asset_type)).collect();
         self.read(&unread, ground).await?;
+        let mut take_unsure = |numbers: &mut dyn Iterator<Item = &usize>, child: Id| {
+            for number in numbers {
+                unsure.entry(*number).or_default().insert(child);
+            }
+        };
         for (child, orphan) in orphans {
-            let asset = ground.assets.get(child);
-            let carried = asset.map(|asset| self.reader.carried(asset)).unwrap_or_default();
-            let is_unreadable = asset.is_some_and(|asset| carried.estate.is_some() && self.reader.noted(asset) == Noted::Unreadable);
-            if is_unreadable || ground.refused.contains_key(child) {
-                for number in orphan.parents.values() {
-                    unsure.entry(*number).or_default().insert(*child);
+            let Some(asset) = ground.assets.get(child) else {
+                if ground.refused.contains_key(child) {
+                    take_unsure(&mut orphan.parents.values(), *child);
                 }
+                continue;
+            };
+            let carried = self.reader.carried(asset);
+            let is_ours = carried.estate.is_some();
+            ground.carried.insert(*child, carried);
+            if let Some(original) = self.reader.copied_from(asset).await? {
+                // What is noted on it came with what it was copied from.
+                ground.copies.insert(*child, original);
+                continue;
             }
-            if asset.is_some() {
-                ground.carried.insert(*child, carried);
-            }
+            let noted = self.reader.noted(asset);
+            let was_emptied = noted == Noted::Nothing;
+            let is_told = |note: &Note, parent: Id| note.holds(Way::Below, parent) || !was_emptied && !note.was_lost;
+            let note = noted.note();
+            let untold = orphan.parents.iter().filter(|(parent, _)| is_ours && !note.as_ref().is_some_and(|note| is_told(note, **parent)));
+            take_unsure(&mut untold.map(|(_, number)| number), *child);
         }
         Ok(())
     }
@@ -559,7 +590,7 @@ impl Batch<'_> {
         for (child, orphan) in orphans {
             let Some(asset) = ground.assets.get(child) else { continue };
             let Noted::Read(note) = self.reader.noted(asset) else { continue };
-            if self.reader.carried(asset).estate.as_ref() != Some(self.sending.estate) {
+            if self.reader.carried(asset).estate.as_ref() != Some(self.sending.estate) || ground.copies.contains_key(child) {
                 continue;
             }
             for (parent, number) in orphan.parents.iter().filter(|(parent, _)| note.holds(Way::Below, **parent)) {
@@ -722,7 +753,7 @@ impl Batch<'_> {
         if let Some(asset) = shown {
             let carried = self.reader.carried(asset);
             if asset.fields.is_some() {
-                book.wrote(clock, id, carried, asset.tag(), Some(asset.clone()));
+                book.wrote(clock, id, carried, Some(asset.clone()));
             }
         }
         if matches!(on, On::New(_)) {
@@ -791,7 +822,8 @@ impl Batch<'_> {
             Operation::Relate { .. } | Operation::Unrelate { .. } => {
                 let (from, _) = ends(write)?;
                 let class = self.reader.mapping.sheet().class(write.kind).unwrap_or_default();
-                Some(Delivered::to(from.record.clone(), class.to_owned()))
+                let left = left.get_key_value(RELATIONSHIPS).map(|(name, why)| (name.clone(), why.clone())).into_iter().collect();
+                Some(Delivered { left, ..Delivered::to(from.record.clone(), class.to_owned()) })
             }
             Operation::Purge { .. } => None,
         }
@@ -899,6 +931,8 @@ impl Drafts<'_, '_> {
                 batch.put_own(draft, write, fields, true)?;
             }
             Operation::Update { record, fields, retired, take_over, .. } => {
+                let below = Id::of_record(&record.record.0).and_then(|id| ground.below.get(&id));
+                let is_above_others = below.into_iter().flatten().any(|(child, _)| !ground.is_marked(*child));
                 let draft = Id::of_record(&record.record.0).and_then(|id| self.standing(id)).ok_or_else(gone)?;
                 if let Some(seen_at) = batch.sightings.at(&record.record) {
                     if !draft.is_ours() {
@@ -924,7 +958,7 @@ impl Drafts<'_, '_> {
                         draft.flaw = Some(error.clone());
                         return Err(error);
                     }
-                    draft.take_all();
+                    draft.take_all(is_above_others);
                 }
             }
             Operation::Purge { .. } => return Ok(None),
@@ -937,6 +971,11 @@ impl Drafts<'_, '_> {
                 let (Some(parent), Some(child)) = (link.parent, link.child) else { return done() };
                 if parent == child || !ground.carried.contains_key(&child) {
                     return done();
+                }
+                if !ground.is_marked(parent) && !ground.is_marked(child) {
+                    let why =
+                        format!("neither asset {child} nor asset {parent} is ours: nothing could tell this relationship from people's");
+                    return Ok(done()?.map(|done| Delivered { left: BTreeMap::from([(RELATIONSHIPS.to_owned(), why)]), ..done }));
                 }
                 let (holder, way, other) = ground.holder(parent, child);
                 let draft = self.standing(holder).ok_or_else(gone)?;

@@ -49,7 +49,8 @@ impl Rig for HaloRig {
         let values: Vec<(&str, &str)> = values.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
         self.0.sim.edit(|tenant| {
             let asset_type = tenant.type_named(name).unwrap();
-            record(tenant.insert(asset_type, "", &values))
+            let tag = format!("IT-{}", tenant.assets().len());
+            record(tenant.insert(asset_type, &tag, &values))
         })
     }
 

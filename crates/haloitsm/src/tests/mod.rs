@@ -6,6 +6,7 @@ mod applying;
 mod contract;
 mod distrust;
 mod faults;
+mod people;
 mod relating;
 mod rig;
 mod setting_up;

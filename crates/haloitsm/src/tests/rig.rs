@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use dewpoint_core::target::{RecordId, StepOutcome, Target as _, Write};
-use dewpoint_core::testing::contract::{create, send};
+use dewpoint_core::target::{Delivered, RecordId, StepOutcome, Target as _, TargetError, Write};
+use dewpoint_core::testing::contract::{create, estate, send, send_as};
 use dewpoint_halo_sim::{Application, CLIENT_ID, CLIENT_SECRET, Settings, Sim, Start, Status, Tenant};
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -174,4 +174,29 @@ pub(super) async fn made(rig: &Rig, count: usize) -> Vec<RecordId> {
 /// Relationships, by parent and child.
 pub(super) fn pairs(rig: &Rig) -> BTreeSet<(i64, i64)> {
     rig.sim.relationships().into_iter().map(|edge| (edge.parent, edge.child)).collect()
+}
+
+/// What a field shows.
+pub(super) fn value(rig: &Rig, record: &RecordId, field: &str) -> String {
+    rig.sim.edit(|tenant| tenant.value(id(record), field).to_owned())
+}
+
+/// Fills a field as people do.
+pub(super) fn set(rig: &Rig, record: &RecordId, field: &str, value: &str) {
+    rig.sim.edit(|tenant| tenant.set(id(record), field, value));
+}
+
+/// What becomes of a write that is sent by itself.
+pub(super) async fn answer(rig: &Rig, second: i64, write: Write) -> Result<Delivered, TargetError> {
+    send_as(&rig.target, &estate("ours"), second, &[write]).await.map(|mut answers| answers.remove(0)).unwrap_or_else(Err)
+}
+
+/// A copy of an asset, as people make one.
+pub(super) fn copied(rig: &Rig, record: &RecordId, tag: &str) -> i64 {
+    rig.sim.edit(|tenant| {
+        let original = tenant.get(id(record)).unwrap().clone();
+        let copy = tenant.insert(original.assettype_id, tag, &[]);
+        tenant.change(copy, |asset| asset.values = original.values);
+        copy
+    })
 }
