@@ -1,8 +1,8 @@
 //! Syncs to a tenant that are killed at random instants, or meet faults at random.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dewpoint_halo_sim::{CLIENT_SECRET, Effect, Fault, Mishap, Shape, Sim};
+use dewpoint_halo_sim::{CLIENT_SECRET, Effect, Fault, Field, FieldsUpdate, Mishap, PostAnswer, Shape, Sim, TypeField};
 
 use crate::kill::estate::Random;
 use crate::kill::remote::{self, BELOW, Remote, pick};
@@ -25,10 +25,17 @@ struct Halo {
     world: World,
     sim: Sim,
     strangers: BTreeMap<i64, String>,
+    /// What people drew, by parent and child.
+    drawn: BTreeSet<(i64, i64)>,
+    /// What people noted on assets in a field of theirs.
+    remarks: BTreeMap<i64, String>,
 }
 
+/// A field of people's on the type of machines.
+const REMARK: &str = "Remark";
+
 /// Fields that differ between two tenants with the same content. An owner is written once, and one who comes later only when a read showed that there is none.
-const UNTOLD: &[&str] = &["Dewpoint Delivered At", "Dewpoint Data", "Dewpoint Estate", "Cloud Owner"];
+const UNTOLD: &[&str] = &["Dewpoint Delivered At", "Dewpoint Data", "Dewpoint Estate", "Cloud Owner", REMARK];
 
 /// An asset of ours: its fields by name, and the name of its type, status and tag.
 type Row = BTreeMap<String, String>;
@@ -112,6 +119,10 @@ impl Scripted for Halo {
     }
 }
 
+fn below(random: &mut Random, count: usize) -> usize {
+    usize::try_from(random.below(u32::try_from(count.max(1)).unwrap())).unwrap()
+}
+
 fn key_of(row: &Row) -> String {
     row["Dewpoint Key"].clone()
 }
@@ -129,13 +140,17 @@ impl Remote for Halo {
         world.json(&["bootstrap", "halo"], 0);
         let strangers = sim.edit(|tenant| {
             let object_type = tenant.type_named("Virtual Machine").unwrap();
+            let field_id = tenant.add_field(Field::text(REMARK));
+            tenant.types.get_mut(&object_type).unwrap().fields.push(TypeField { id: 900, field_id, key: None });
             let ids = [
                 tenant.insert(object_type, "PC-7", &[("Name", "kept by hand"), ("Native ID", "i-of-people")]),
                 tenant.insert(object_type, "", &[("Name", "kept by hand, too")]),
             ];
+            tenant.relate(ids[0], ids[1], 1);
             ids.map(|id| (id, format!("{:?}", tenant.get(id)))).into()
         });
-        Self { world, sim, strangers }
+        let drawn = sim.relationships().into_iter().map(|one| (one.parent, one.child)).collect();
+        Self { world, sim, strangers, drawn, remarks: BTreeMap::new() }
     }
 
     fn world(&self) -> &World {
@@ -165,6 +180,8 @@ impl Remote for Halo {
             Effect::Mishap(Mishap::Html { status: 502 }),
             Effect::Error { status: 500, shape: Shape::Text, message: "no".to_owned() },
             Effect::Error { status: 400, shape: Shape::Text, message: "no".to_owned() },
+            Effect::Throttle { retry_after_s: Some(1) },
+            Effect::Throttle { retry_after_s: Some(4) },
             Effect::Throttle { retry_after_s: Some(700) },
             Effect::ExpiredToken,
         ];
@@ -198,12 +215,48 @@ impl Remote for Halo {
     fn edges(&self) -> Vec<(String, String)> {
         let rows = self.rows();
         let key = |id: i64| rows.get(&id).map(key_of).unwrap_or_else(|| panic!("a relationship with {id}, which is not live"));
-        self.sim.relationships().into_iter().map(|one| (key(one.child), key(one.parent))).collect()
+        let ours = self.sim.relationships().into_iter().filter(|one| !self.drawn.contains(&(one.parent, one.child)));
+        ours.map(|one| (key(one.child), key(one.parent))).collect()
     }
 
     fn assert_strangers(&self) {
         let found: BTreeMap<i64, String> =
             self.sim.edit(|tenant| self.strangers.keys().map(|id| (*id, format!("{:?}", tenant.get(*id)))).collect());
         assert_eq!(found, self.strangers, "a stranger's asset is another, or gone");
+        let related: BTreeSet<(i64, i64)> = self.sim.relationships().into_iter().map(|one| (one.parent, one.child)).collect();
+        self.sim.edit(|tenant| {
+            // What was removed took its relationships along.
+            for (parent, child) in self.drawn.iter().filter(|(parent, child)| tenant.get(*parent).is_some() && tenant.get(*child).is_some())
+            {
+                assert!(related.contains(&(*parent, *child)), "people put {parent} above {child}");
+            }
+            for (id, remark) in self.remarks.iter().filter(|(id, _)| tenant.get(**id).is_some()) {
+                assert_eq!(tenant.value(*id, REMARK), remark, "people's remark on {id}");
+            }
+        });
+    }
+
+    fn vary(&self, random: &mut Random) {
+        let post_answer = pick(random, &[PostAnswer::ByCount, PostAnswer::Array, PostAnswer::Object]);
+        let fields_update = pick(random, &[FieldsUpdate::Wipe, FieldsUpdate::Merge]);
+        crate::kill::say(&format!("{}: answers {post_answer:?}, fields {fields_update:?}", Self::NAME));
+        self.sim.settings(|settings| (settings.post_answer, settings.fields_update) = (post_answer, fields_update));
+    }
+
+    /// They relate an asset of ours to one of theirs, and note something on it.
+    fn people_act(&mut self, random: &mut Random) {
+        let machines = self.rows().into_iter().filter(|(_, row)| row["type"] == "Virtual Machine").map(|(id, _)| id).collect::<Vec<_>>();
+        let theirs = self.strangers.keys().copied().collect::<Vec<_>>();
+        let (Some(own), Some(other)) = (machines.get(below(random, machines.len())), theirs.get(below(random, theirs.len()))) else {
+            return;
+        };
+        let (parent, child) = if random.below(2) == 0 { (*own, *other) } else { (*other, *own) };
+        let remark = format!("remark {}", random.below(1000));
+        self.sim.edit(|tenant| {
+            tenant.relate(parent, child, 1);
+            tenant.set(*own, REMARK, &remark);
+        });
+        self.drawn.insert((parent, child));
+        self.remarks.insert(*own, remark);
     }
 }

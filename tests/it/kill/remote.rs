@@ -51,6 +51,10 @@ pub(crate) trait Remote {
     fn edges(&self) -> Vec<(String, String)>;
     /// Not one of others' records is another.
     fn assert_strangers(&self);
+    /// Settles something that the interface leaves open.
+    fn vary(&self, _: &mut Random) {}
+    /// People do something between two syncs; [`Self::assert_strangers`] asserts that it stays.
+    fn people_act(&mut self, _: &mut Random) {}
 }
 
 #[derive(Default)]
@@ -74,7 +78,8 @@ pub(crate) fn kill_dash_nine<R: Remote>() {
     say(&format!("{name}: seed {seed}, {rounds} rounds"));
     let mut random = Random::new(seed);
     let mut estate = Estate::new(&mut random);
-    let (killed, twin) = (started::<R>(UNREAD), started::<R>(UNREAD));
+    let (mut killed, twin) = (started::<R>(UNREAD), started::<R>(UNREAD));
+    killed.vary(&mut random);
     let mut tally = Tally::default();
     let mut has_waited = false;
     for round in 0..rounds {
@@ -121,6 +126,7 @@ pub(crate) fn kill_dash_nine<R: Remote>() {
         check(&killed, &estate, &context);
         assert_same(&killed, &twin, &context);
         killed.assert_strangers();
+        killed.people_act(&mut random);
         estate.live_on(&mut random);
     }
     assert!(tally.kills > 0, "no kill hit a running sync");
@@ -178,7 +184,8 @@ pub(crate) fn faults_at_random<R: Remote>() {
     let mut estate = Estate::new(&mut random);
     // With every other seed all is read in each round, and faults meet that as well.
     let verify = if seed.is_multiple_of(2) { UNREAD } else { "verify_every: 20m" };
-    let (struck, twin) = (started::<R>(verify), started::<R>(verify));
+    let (mut struck, twin) = (started::<R>(verify), started::<R>(verify));
+    struck.vary(&mut random);
     let mut tally = BTreeMap::<String, u32>::new();
     for round in 0..rounds {
         let mut clock = Clock { round, syncs: 0 };
@@ -193,6 +200,7 @@ pub(crate) fn faults_at_random<R: Remote>() {
             for fault in struck.struck() {
                 *tally.entry(fault).or_default() += 1;
             }
+            struck.people_act(&mut random);
             estate.waver(&mut random);
         }
         let context = format!("{name} with faults, seed {seed}, round {round}, last {script:?}");
