@@ -206,6 +206,10 @@ impl Outcomes {
                     }
                     None => {
                         let row = self.records.entry(change.key.clone()).or_insert_with(|| RecordBrief::unborn(change));
+                        // What was removed is not there again because its successor was refused.
+                        if row.state == DeliveryState::Purged {
+                            *row = RecordBrief { revision: row.revision, ..RecordBrief::unborn(change) };
+                        }
                         (row.state, row.refusal) = (state, refusal);
                     }
                 }

@@ -59,7 +59,8 @@ macro_rules! scripts {
         crate::scripts::scripts!($remote:
             repeats_write_nothing, an_answer_that_is_lost_is_no_second_record,
             answers_that_are_lost_all_along_are_made_up_for, a_short_wait_is_waited_for, a_long_wait_ends_the_run,
-            who_is_not_let_in_any_more_goes_on_later, what_is_denied_is_told_and_done_later, a_page_that_is_cut_off_concludes_nothing,
+            who_is_not_let_in_any_more_goes_on_later, what_is_denied_is_told_and_done_later,
+            what_comes_back_after_its_removal_is_made_though_it_was_refused_once, a_page_that_is_cut_off_concludes_nothing,
             one_bad_record_fails_alone, a_record_of_people_is_held_and_left, a_record_of_people_is_adopted_where_that_is_allowed,
             a_record_of_people_is_contributed_to_where_that_is_allowed, what_people_edit_is_corrected, a_lost_ledger_finds_all, a_ledger_that_is_lost_with_an_answer_makes_no_second_record,
             an_old_copy_of_the_ledger_makes_nothing_twice,
@@ -276,6 +277,25 @@ pub(crate) fn what_is_denied_is_told_and_done_later<R: Scripted>() {
     play.goes_well();
     play.wait(24);
     play.sync(0);
+    play.assert_whole(&machines(COUNT));
+}
+
+pub(crate) fn what_comes_back_after_its_removal_is_made_though_it_was_refused_once<R: Scripted>() {
+    let play = Play::<R>::new("purge: delete\nverify_every: never");
+    play.put(&machines(COUNT));
+    play.sync(0);
+    play.put(&machines(COUNT - 1));
+    play.sync(0);
+    play.wait(3);
+    play.sync(0);
+    play.put(&machines(COUNT));
+    play.goes_wrong(Wrong::NotAllowed, 1, None);
+    play.sync(3);
+    assert!(play.has_struck());
+    play.goes_well();
+    play.wait(1);
+    let sync = play.sync(0);
+    assert!(sync["counts"].to_string().contains("\"create\":1"), "{sync:#}");
     play.assert_whole(&machines(COUNT));
 }
 

@@ -202,6 +202,13 @@ async fn failures_wait_and_are_unparked(place: &Place) {
     deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Update), done(2))], at(3)).await;
     let mended = &state(&*ledger).await.records[&key(2)];
     assert_eq!((mended.state, mended.refusal.clone(), mended.revision), (DeliveryState::Delivered, None, 2));
+
+    let done = done(2);
+    deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Retire), done.clone())], at(4)).await;
+    deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Purge), done)], at(5)).await;
+    deliver(&*ledger, &holder, vec![(change(2, ChangeKind::Create), failed(1, false))], at(6)).await;
+    let successor = &state(&*ledger).await.records[&key(2)];
+    assert_eq!((successor.state, successor.exists(), successor.revision), (DeliveryState::Failed, false, 4), "the tombstone is no record");
 }
 
 async fn a_text_may_hold_anything(place: &Place) {
