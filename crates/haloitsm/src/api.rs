@@ -97,7 +97,7 @@ struct Page<T> {
     /// How many rows the server gives at most, whatever was asked for.
     #[serde(default)]
     page_size: Option<u64>,
-    #[serde(alias = "assets", alias = "clients", alias = "sites")]
+    #[serde(alias = "assets", alias = "clients", alias = "sites", alias = "users")]
     rows: Vec<T>,
 }
 
@@ -182,7 +182,14 @@ impl Api {
         rows.into_iter().map(read).collect()
     }
 
-    async fn page<T: Row>(&self, path: &str, query: &Query<'_>, number: usize, operation: &'static str) -> Result<Sheaf<T>, TargetError> {
+    /// One page of a list.
+    pub(crate) async fn page<T: Row>(
+        &self,
+        path: &str,
+        query: &Query<'_>,
+        number: usize,
+        operation: &'static str,
+    ) -> Result<Sheaf<T>, TargetError> {
         let request = Self::request(path, query, operation)
             .query("pageinate", "true")
             .query("page_size", &PAGE_ROWS.to_string())

@@ -8,6 +8,8 @@ use dewpoint_core::model::Kind;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use crate::resolver::Owner;
+
 /// An id: a whole number, now and then written as `101.0` or as a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -57,6 +59,10 @@ pub(crate) struct Asset {
     status_name: Option<String>,
     #[serde(default)]
     inactive: Option<bool>,
+    #[serde(default)]
+    technical_owner_id: Option<Id>,
+    #[serde(default)]
+    business_owner_id: Option<Id>,
     /// What HaloITSM's own AWS integration knows it by.
     #[serde(default)]
     aws_id: Option<String>,
@@ -108,6 +114,15 @@ impl Asset {
     /// Whether HaloITSM's own AWS integration keeps it, too.
     pub(crate) fn aws_id(&self) -> Option<&str> {
         self.aws_id.as_deref().filter(|id| !id.trim().is_empty())
+    }
+
+    /// Who has this part in it; `None` where nobody has.
+    pub(crate) fn owner(&self, owner: Owner) -> Option<Id> {
+        let id = match owner {
+            Owner::Technical => self.technical_owner_id,
+            Owner::Business => self.business_owner_id,
+        };
+        id.filter(|id| id.0 > 0)
     }
 
     /// What lists show of its key fields.

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use dewpoint_target_kit::Standing;
 
 use crate::mapping::{KEY_FIELDS, MARKS, Mapping};
-use crate::shape::FieldShape;
 
 /// All of it.
 pub(crate) struct Blueprint {
@@ -22,7 +21,7 @@ impl Blueprint {
         let mut types: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (kind, class) in mapping.sheet().classes() {
             let own = types.entry(class.to_owned()).or_default();
-            let is_field = |name: &&str| mapping.sheet().field(kind, name).is_some_and(|field| field.shape != FieldShape::Status);
+            let is_field = |name: &&str| mapping.sheet().field(kind, name).is_some_and(|field| field.shape.has_field());
             let named = mapping.sheet().fields(kind).map(|(name, _)| name);
             for name in KEY_FIELDS.into_iter().chain(named).filter(is_field).chain(MARKS) {
                 if !own.iter().any(|there| there == name) {

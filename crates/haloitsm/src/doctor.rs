@@ -13,6 +13,7 @@ use crate::book::{Book, Listing};
 use crate::bootstrap;
 use crate::mapping::Mapping;
 use crate::reading::Reader;
+use crate::resolver::Resolver;
 
 /// A clock that is off by as much would move what records say of themselves into another day.
 const SKEW_MAX: SignedDuration = SignedDuration::from_hours(12);
@@ -24,6 +25,7 @@ pub(crate) async fn findings(api: &Api, mapping: &Mapping, book: &Book) -> Vec<F
         if checks.configuration(mapping).await {
             checks.relationships(mapping).await;
             checks.writers(mapping, book).await;
+            checks.owners(mapping).await;
         }
         checks.clock();
     }
@@ -156,6 +158,25 @@ impl Checks<'_> {
         true
     }
 
+    /// Whether those can be looked up who are mapped as owners.
+    async fn owners(&mut self, mapping: &Mapping) {
+        const CHECK: &str = "owners";
+        const NOBODY: &str = "nobody";
+        for owner in mapping.owners() {
+            let resolver = Resolver::default();
+            let looked = resolver.resolve(self.api, BTreeSet::from([(owner, NOBODY.to_owned())])).await;
+            let who = owner.who();
+            match looked.map(|()| resolver.why_failed(owner, NOBODY)) {
+                Ok(None) => self.note(CHECK, Health::Ok, format!("{who}s can be looked up"), None),
+                Ok(Some(why)) => {
+                    let mend = format!("let the application see {who}s: agents need the scope `all`");
+                    self.note(CHECK, Health::Warning, format!("{who}s cannot be looked up: {why}"), Some(&mend));
+                }
+                Err(error) => self.note(CHECK, Health::Warning, error.to_string(), None),
+            }
+        }
+    }
+
     async fn relationships(&mut self, mapping: &Mapping) {
         const CHECK: &str = "relationships";
         match self.api.links(mapping).await {
@@ -180,7 +201,8 @@ impl Checks<'_> {
         const CHECK: &str = "AWS integration";
         let found = async {
             let schema = self.api.schema(mapping).await?;
-            let reader = Reader { api: self.api, mapping, schema: &schema, book };
+            let resolver = Resolver::default();
+            let reader = Reader { api: self.api, mapping, schema: &schema, book, resolver: &resolver };
             let hands = Hands::of(&reader, &*reader.list().await?);
             let mut missing = Vec::new();
             for (child, parents) in &hands.noted {

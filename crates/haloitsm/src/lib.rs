@@ -38,6 +38,7 @@ mod config;
 mod doctor;
 mod mapping;
 mod reading;
+mod resolver;
 mod schema;
 mod shape;
 mod tag;
@@ -62,6 +63,8 @@ use crate::api::Api;
 use crate::apply::Sender;
 use crate::book::Book;
 use crate::reading::Reader;
+use crate::resolver::Resolver;
+use crate::schema::Schema;
 
 pub use crate::config::{
     BATCH_SIZE_DEFAULT, BATCH_SIZE_MAX, CLIENT_DEFAULT, HaloConfig, REQUESTS_PER_MINUTE_DEFAULT, SCOPES_DEFAULT, SITE_DEFAULT,
@@ -80,6 +83,7 @@ pub struct HaloTarget {
     batch_size: usize,
     requests_per_second: f64,
     book: Book,
+    resolver: Resolver,
 }
 
 impl HaloTarget {
@@ -95,19 +99,24 @@ impl HaloTarget {
             batch_size: usize::try_from(config.batch_size.clamp(1, BATCH_SIZE_MAX)).unwrap_or(1),
             requests_per_second: f64::from(config.requests_per_minute.get()) / 60.0,
             book: Book::default(),
+            resolver: Resolver::default(),
         })
+    }
+
+    fn reader<'a>(&'a self, api: &'a Api, schema: &'a Schema) -> Reader<'a> {
+        Reader { api, mapping: &self.mapping, schema, book: &self.book, resolver: &self.resolver }
     }
 
     async fn send(&self, batch: &[Write], sightings: &Sightings, sending: &Sending<'_>) -> Result<Vec<apply::Answer>, TargetError> {
         let api = self.api.until(sending.deadline);
         let schema = api.schema(&self.mapping).await?;
-        let reader = Reader { api: &api, mapping: &self.mapping, schema: &schema, book: &self.book };
+        let reader = self.reader(&api, &schema);
         Sender { reader, writes: batch, sightings, sending, size: self.batch_size, authority: &self.authority }.send().await
     }
 
     async fn find_all(&self, identities: &[Identity]) -> Result<BTreeMap<Key, Result<Vec<FoundRecord>, TargetError>>, TargetError> {
         let schema = self.api.schema(&self.mapping).await?;
-        Reader { api: &self.api, mapping: &self.mapping, schema: &schema, book: &self.book }.find(identities).await
+        self.reader(&self.api, &schema).find(identities).await
     }
 }
 
@@ -181,8 +190,7 @@ impl Target for HaloTarget {
         self.book.forget();
         self.api.forget_schema();
         let schema = self.api.schema(&self.mapping).await?;
-        let reader = Reader { api: &self.api, mapping: &self.mapping, schema: &schema, book: &self.book };
-        Ok(Page { records: reader.all().await?, next: None })
+        Ok(Page { records: self.reader(&self.api, &schema).all().await?, next: None })
     }
 
     async fn apply(&self, batch: &[Write], sending: &Sending<'_>) -> Result<Vec<Result<Delivered, TargetError>>, TargetError> {
@@ -206,16 +214,19 @@ impl Target for HaloTarget {
 
     async fn stands_by_now(&self, left: &[LeftValue]) -> Result<Vec<bool>, TargetError> {
         let schema = self.api.schema(&self.mapping).await?;
+        let shape = |value: &LeftValue| self.mapping.sheet().field(value.kind, &value.field).map(|field| field.shape);
+        let owner = |value: &LeftValue| Some((shape(value)?.owner()?, value.value.as_str()?.to_owned()));
+        self.resolver.forget_nobody();
+        self.resolver.resolve(&self.api, left.iter().filter_map(owner).collect()).await?;
         let stands = |value: &LeftValue| {
-            let own = self.mapping.sheet().class(value.kind).and_then(|class| schema.type_named(class));
-            let is_status = self.mapping.sheet().field(value.kind, &value.field).is_some_and(|field| field.shape == FieldShape::Status);
-            own.is_some_and(|own| {
-                if is_status {
+            let Some(own) = self.mapping.sheet().class(value.kind).and_then(|class| schema.type_named(class)) else { return false };
+            match (shape(value), owner(value)) {
+                (_, Some((owner, text))) => self.resolver.get(owner, &text).is_ok(),
+                (Some(FieldShape::Status), _) => {
                     value.value.as_str().and_then(|name| schema.status(name)).is_some_and(|status| own.allows(status))
-                } else {
-                    own.field(&value.field).is_some_and(|field| field.is_plain)
                 }
-            })
+                _ => own.field(&value.field).is_some_and(|field| field.is_plain),
+            }
         };
         Ok(left.iter().map(stands).collect())
     }

@@ -10,6 +10,7 @@ use dewpoint_target_kit::{Override, Sheet, SheetError, Standing};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::resolver::Owner;
 use crate::shape::{FieldShape, standing};
 use crate::tag::folded;
 
@@ -179,6 +180,12 @@ impl Mapping {
                     return Err(flaw(format!("fields `{other}` and `{name}` of {kind} are one to HaloITSM")));
                 }
             }
+            for owner in Owner::ALL {
+                let mut owners = sheet.fields(kind).filter(|(_, field)| field.shape.owner() == Some(owner)).map(|(name, _)| name);
+                if let (Some(one), Some(other)) = (owners.next(), owners.next()) {
+                    return Err(flaw(format!("fields `{one}` and `{other}` of {kind} are both `{}`", owner.member())));
+                }
+            }
         }
         let mut edges = Vec::new();
         for WrittenEdge { relation, upstream, names } in written.edges {
@@ -195,6 +202,12 @@ impl Mapping {
     /// Which fields kinds have.
     pub(crate) const fn sheet(&self) -> &Sheet<FieldShape> {
         &self.sheet
+    }
+
+    /// Which of an asset's own owners are filled.
+    pub(crate) fn owners(&self) -> BTreeSet<Owner> {
+        let of_kind = |(kind, _): (Kind, &str)| self.sheet.fields(kind).filter_map(|(_, field)| field.shape.owner()).collect::<Vec<_>>();
+        self.sheet.classes().flat_map(of_kind).collect()
     }
 
     /// Names of statuses.
@@ -292,6 +305,13 @@ mod tests {
             assert!(own(name).unwrap_err().contains(words), "{name}: {:?}", own(name));
         }
         assert_eq!([reserved("STATUS"), reserved("State")], [Some(STATUS), None]);
+        let owner = || dewpoint_target_kit::OwnField {
+            value: dewpoint_target_kit::value_of(Kind::Instance, "ci.owner").unwrap(),
+            shape: Some(FieldShape::TechnicalOwner),
+        };
+        let fields = BTreeMap::from([("Owner".to_owned(), owner()), ("Keeper".to_owned(), owner())]);
+        let twice = Mapping::with(&BTreeMap::from([(Kind::Instance, Override { class: None, fields })]), Statuses::default());
+        assert!(twice.unwrap_err().text.contains("both `technical_owner_id`"));
     }
 
     #[test]

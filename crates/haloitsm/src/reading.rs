@@ -15,6 +15,7 @@ use crate::api::Api;
 use crate::asset::{Asset, Id, Note, Noted};
 use crate::book::{Book, Listing};
 use crate::mapping::{ACCOUNT_ID, DATA, DELIVERED_AT, ESTATE, KEY, Mapping, NAME, NATIVE_ID, REGION};
+use crate::resolver::Resolver;
 use crate::schema::Schema;
 use crate::shape::FieldShape;
 use crate::tag::{folded, tag};
@@ -35,6 +36,7 @@ pub(crate) struct Reader<'a> {
     pub(crate) mapping: &'a Mapping,
     pub(crate) schema: &'a Schema,
     pub(crate) book: &'a Book,
+    pub(crate) resolver: &'a Resolver,
 }
 
 /// Assets that were looked for one by one.
@@ -125,6 +127,9 @@ impl Reader<'_> {
         for (name, field) in kinds.iter().flat_map(|kind| self.mapping.sheet().fields(*kind)) {
             let shown = match field.shape {
                 FieldShape::Status => asset.status().map(str::to_owned),
+                FieldShape::TechnicalOwner | FieldShape::BusinessOwner => {
+                    field.shape.owner().and_then(|owner| asset.owner(owner)).map(|id| id.to_string())
+                }
                 FieldShape::Text | FieldShape::Lines => text(name),
             };
             fields.extend(shown.and_then(|text| field.shape.shown(&text)).map(|value| (name.to_owned(), value)));

@@ -4,6 +4,8 @@ use dewpoint_target_kit::{Shape, Standing};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::resolver::Owner;
+
 /// Most that a field takes, in units of UTF-16: what is longer is cut without a word.
 ///
 /// Source: the product's database schema, table `INFO`.
@@ -20,6 +22,10 @@ pub enum FieldShape {
     Lines,
     /// The asset's own status, which tells where the resource stands.
     Status,
+    /// The asset's own technical owner: an agent, by mail address or name.
+    TechnicalOwner,
+    /// The asset's own business owner: a user, likewise.
+    BusinessOwner,
 }
 
 impl Shape for FieldShape {
@@ -27,7 +33,7 @@ impl Shape for FieldShape {
         let separator = if *self == Self::Lines { "\n" } else { ", " };
         let Some(text) = joined(&value, separator) else { return Ok(None) };
         let fitted = match self {
-            Self::Text => line(&text),
+            Self::Text | Self::TechnicalOwner | Self::BusinessOwner => line(&text),
             Self::Lines => lines(&text),
             // The name of the status that stands for it is the mapping's to put in.
             Self::Status => text,
@@ -37,6 +43,20 @@ impl Shape for FieldShape {
 }
 
 impl FieldShape {
+    /// The part in the asset that somebody has who is named.
+    pub(crate) const fn owner(self) -> Option<Owner> {
+        match self {
+            Self::TechnicalOwner => Some(Owner::Technical),
+            Self::BusinessOwner => Some(Owner::Business),
+            Self::Text | Self::Lines | Self::Status => None,
+        }
+    }
+
+    /// Whether it is kept in a field that a type has to have, and not in what every asset has.
+    pub(crate) const fn has_field(self) -> bool {
+        matches!(self, Self::Text | Self::Lines)
+    }
+
     /// What an asset shows, as [`Shape::fit`] would have it.
     pub(crate) fn shown(self, text: &str) -> Option<Value> {
         let text = if self == Self::Lines { text.replace("\r\n", "\n") } else { text.to_owned() };

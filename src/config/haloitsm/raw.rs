@@ -49,7 +49,7 @@ pub(in crate::config) struct RawKindMapping {
     /// Asset type of the kind's records.
     pub(super) class: Option<Written<HaloName>>,
     /// Asset fields and their values: CEL expressions over `ci`. What is null is not written. `{ value, type: lines }` keeps the entries of a list on lines of their
-    /// own.
+    /// own; `{ value, type: technical_owner }` and `{ value, type: business_owner }` are the asset's own owners, by mail address or name.
     #[schemars(extend("x-key-leaf" = AssetField::NAME))]
     pub(super) fields: BTreeMap<String, RawField>,
 }
@@ -82,6 +82,10 @@ pub(in crate::config) enum RawShape {
     Text,
     /// Lines; a list has one entry on each.
     Lines,
+    /// The asset's own technical owner: the agent with this mail address or name. It needs no field.
+    TechnicalOwner,
+    /// The asset's own business owner: the user with this mail address or name. It needs no field.
+    BusinessOwner,
 }
 
 impl From<RawShape> for FieldShape {
@@ -89,6 +93,8 @@ impl From<RawShape> for FieldShape {
         match raw {
             RawShape::Text => Self::Text,
             RawShape::Lines => Self::Lines,
+            RawShape::TechnicalOwner => Self::TechnicalOwner,
+            RawShape::BusinessOwner => Self::BusinessOwner,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::Batch;
 use crate::asset::{Asset, Id, Note, Noted, Way};
 use crate::mapping::{DATA, DELIVERED_AT, ESTATE, KEY};
 use crate::reading::written;
+use crate::resolver::Owner;
 use crate::schema::AssetType;
 use crate::shape::{FieldShape, fits};
 use crate::tag::{folded, tag};
@@ -38,6 +39,8 @@ pub(super) struct Draft {
     pub(super) values: BTreeMap<Id, String>,
     /// Names of those that the write gave.
     pub(super) names: BTreeMap<Id, String>,
+    /// Who gets a part in it, with the field's name that the write gave.
+    pub(super) owners: BTreeMap<Owner, (String, Option<Id>)>,
     members: Map<String, Value>,
     /// What is noted on it.
     note: Note,
@@ -65,6 +68,7 @@ impl Draft {
             asset: None,
             values: BTreeMap::new(),
             names: BTreeMap::new(),
+            owners: BTreeMap::new(),
             members: Map::new(),
             note: Note::default(),
             is_unreadable: false,
@@ -191,7 +195,12 @@ impl Batch<'_> {
                 }
                 continue;
             }
-            if let Some(why) = asset_type.field(name).and_then(|field| self.filled_by_people(draft, write, name, value, field.id)) {
+            if let Some(owner) = shape.owner() {
+                self.put_owner(draft, write, name, value, owner);
+                continue;
+            }
+            let shown = asset_type.field(name).and_then(|field| draft.shown(field.id));
+            if let Some(why) = self.filled_by_people(write, name, written(value), shown, written) {
                 draft.left.insert(name.clone(), why);
                 continue;
             }
@@ -210,10 +219,37 @@ impl Batch<'_> {
         Ok(())
     }
 
-    /// Why a field is people's by now: what was planned rests on what it showed before.
-    fn filled_by_people(&self, draft: &Draft, write: &Write, name: &str, value: &Value, field: Id) -> Option<String> {
-        let wanted = written(value)?;
-        let shown = draft.shown(field).filter(|shown| *shown != wanted)?;
+    /// Puts in who has a part in the asset; `null` takes it from whoever has it.
+    fn put_owner(&self, draft: &mut Draft, write: &Write, name: &str, value: &Value, owner: Owner) {
+        let resolved = |value: &Value| written(value).map(|text| self.reader.resolver.get(owner, &text)).transpose();
+        let id = match resolved(value) {
+            Ok(id) => id,
+            Err(why) => return drop(draft.left.insert(name.to_owned(), why)),
+        };
+        let text = |id: Option<Id>| id.map(|id| id.to_string());
+        let shown = text(draft.asset.as_ref().and_then(|asset| asset.owner(owner)));
+        // It was shown as an id, or is known as what was wanted.
+        let known = |value: &Value| resolved(value).map_or_else(|_| written(value), text);
+        if let Some(why) = self.filled_by_people(write, name, text(id), shown, known) {
+            draft.left.insert(name.to_owned(), why);
+            return;
+        }
+        draft.members.insert(owner.member().to_owned(), json!(id.unwrap_or(owner.nobody())));
+        draft.sent.insert(name.to_owned(), json!(text(id)));
+        draft.owners.insert(owner, (name.to_owned(), id));
+    }
+
+    /// Why a field is people's by now: what was planned rests on what it showed before, which `known` reads.
+    fn filled_by_people(
+        &self,
+        write: &Write,
+        name: &str,
+        wanted: Option<String>,
+        shown: Option<String>,
+        known: impl Fn(&Value) -> Option<String>,
+    ) -> Option<String> {
+        let wanted = wanted?;
+        let shown = shown.filter(|shown| *shown != wanted)?;
         let standard = self.reader.mapping.sheet().field(write.kind, name).map(|field| field.authority);
         let authority = self.authority.get(name).copied().or(standard)?;
         let is_peoples = match (&write.operation, authority) {
@@ -221,7 +257,7 @@ impl Batch<'_> {
             (_, Authority::Owned | Authority::Initial | Authority::Report | Authority::Transition) => false,
         };
         let is_known = match &write.operation {
-            Operation::Update { before, .. } => before.get(name).and_then(written).is_some_and(|before| before == shown),
+            Operation::Update { before, .. } => before.get(name).and_then(known).is_some_and(|before| before == shown),
             _ => false,
         };
         (is_peoples && !is_known).then(|| format!("`{}` stands there already", shown.chars().take(40).collect::<String>()))
@@ -368,6 +404,7 @@ impl Batch<'_> {
         if let Some(asset) = &draft.asset {
             element.retain(|name, value| match name.as_str() {
                 "inactive" => *value != json!(asset.is_inactive()),
+                name if let Some(owner) = Owner::of(name) => *value != json!(asset.owner(owner).unwrap_or(owner.nobody())),
                 "status_id" => {
                     asset.status().and_then(|status| self.reader.schema.status(status)).is_none_or(|status| *value != json!(status))
                 }

@@ -17,6 +17,7 @@ use crate::api::{FRESH, Links, PostFailure};
 use crate::asset::{Asset, Id, Note, Noted, Way};
 use crate::mapping::{EdgeMapping, STATUS};
 use crate::reading::{FEW_MAX, Reader};
+use crate::resolver::Owner;
 use crate::tag::{folded, tag};
 
 use draft::{Draft, On};
@@ -204,6 +205,7 @@ impl Batch<'_> {
     /// Sends all writes, and gives one answer to each.
     async fn send(&self) -> Result<Vec<Answer>, TargetError> {
         let links = self.links().await?;
+        self.reader.resolver.resolve(self.reader.api, self.owners()).await?;
         let mut ground = self.look().await?;
         let mut answers: Vec<Option<Answer>> = self.refusals(&ground, links);
         let mut orphans = self.orphans(&answers, &ground);
@@ -449,6 +451,16 @@ impl Batch<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Who is to have parts in assets.
+    fn owners(&self) -> BTreeSet<(Owner, String)> {
+        let of_write = |write: &&Write| -> BTreeSet<(Owner, String)> {
+            let (Operation::Create { fields, .. } | Operation::Update { fields, .. }) = &write.operation else { return BTreeSet::new() };
+            let owner = |name: &str| self.reader.mapping.sheet().field(write.kind, name)?.shape.owner();
+            fields.iter().filter_map(|(name, value)| Some((owner(name)?, value.as_str()?.to_owned()))).collect()
+        };
+        self.writes.iter().flat_map(of_write).collect()
     }
 
     /// What the tenant makes of relationships, where that matters.
@@ -786,6 +798,11 @@ impl Batch<'_> {
             && let Some(found) = shown.status().filter(|found| self.reader.schema.status(found) != Some(wanted))
         {
             left.insert(STATUS.to_owned(), format!("it was not taken: asset {id} has status `{found}`"));
+        }
+        for (owner, (name, wanted)) in draft.owners.iter().filter(|(owner, (_, wanted))| shown.owner(**owner) != *wanted) {
+            let found = shown.owner(*owner).map_or("nobody".to_owned(), |id| id.to_string());
+            let wanted = wanted.map_or("nobody".to_owned(), |id| id.to_string());
+            left.insert(name.clone(), format!("it was not taken: `{}` of asset {id} is {found}, and not {wanted}", owner.member()));
         }
         shown.fields.as_ref()?;
         let values = shown.values();

@@ -6,6 +6,7 @@ mod applying;
 mod contract;
 mod distrust;
 mod faults;
+mod owners;
 mod people;
 mod relating;
 mod rig;
