@@ -91,3 +91,43 @@ fn what_people_relate_stays_where_both_ends_are_theirs() {
     assert_eq!(sim.relationships(), before);
     assert_eq!(sim.edit(|tenant| tenant.assets().len()), 3);
 }
+
+#[test]
+fn owners_are_agents_and_are_found_when_they_come() {
+    let sim = tenant();
+    let world = World::empty().with("HALO_SECRET", CLIENT_SECRET);
+    let keys = "verify_every: 2h\nmapping: { instance: { fields: { Keeper: { value: ci.owner, type: technical_owner } } } }";
+    world.write(
+        "dewpoint.yaml",
+        &format!("sources: [{{ name: demo, kind: file, path: inventory.json }}]\ntargets:\n{}", target(&sim, keys)),
+    );
+    world.json(&["bootstrap", "halo"], 0);
+    let owned = |inventory: Inventory, id: &str, owner: &str| inventory.instance(id, json!({ "tags": { "owner": owner } }));
+    let machines = owned(owned(Inventory::new(), "i-0000", "otto@acme.example"), "i-0001", "gone@acme.example");
+    world.put(&machines);
+    let sync = world.sync_at("2026-02-01T00:00:00Z", 0);
+    assert!(sync["remarks"].to_string().contains("no agent that we may see, or more than one, is `gone@acme.example`"), "{sync:#}");
+    let owners = || {
+        sim.edit(|tenant| {
+            let machines = tenant.assets().into_iter().map(|asset| asset.members.get("technical_owner_id").and_then(|id| id.as_i64()));
+            machines.collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(owners(), [Some(8), None]);
+    // They are shown as ids, which is no difference.
+    for at in ["2026-02-01T01:00:00Z", "2026-02-01T03:00:00Z", "2026-02-01T06:00:00Z"] {
+        sim.clear_calls();
+        let quiet = world.sync_at(at, 0);
+        assert_eq!(sim.counters().writes, 0, "{quiet:#}");
+    }
+    sim.edit(|tenant| tenant.agents.get_mut(&9).unwrap().disabled = false);
+    for at in ["2026-02-01T09:00:00Z", "2026-02-01T12:00:00Z"] {
+        world.sync_at(at, 0);
+    }
+    assert_eq!(owners(), [Some(8), Some(9)]);
+    // People name another one, who is corrected: the field is ours.
+    let id = sim.edit(|tenant| tenant.assets()[0].id);
+    sim.edit(|tenant| tenant.change(id, |asset| drop(asset.members.insert("technical_owner_id".to_owned(), json!(3)))));
+    world.sync_at("2026-02-01T15:00:00Z", 0);
+    assert_eq!(owners(), [Some(8), Some(9)]);
+}

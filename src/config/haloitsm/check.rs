@@ -36,11 +36,30 @@ pub(in crate::config) fn cross_check(root: &Node, source: &str, report: &mut Rep
             check_address(node, name, key, report);
         }
         check_mapping(node, name, source, report, value_of);
+        check_owners(node, name, report);
         if let Ok(mapping) = Mapping::standard() {
             let help = "write asset fields, such as `Support Group`; one of your own has to be under `mapping`";
             check_authority(node, name, mapping.names(), ("an asset field", help), report);
             let own = mapping.names().into_iter().filter(|field| reserved(field).is_none()).collect();
             check_spelling(node, name, &own, "Halo tells no fields apart by case", report);
+        }
+    }
+}
+
+/// An asset has one owner of each sort.
+fn check_owners(node: &Node, name: &str, report: &mut Report) {
+    for entry in node.get("mapping").map_or(&[][..], Node::entries) {
+        let mut owners: BTreeMap<&str, Span> = BTreeMap::new();
+        for field in entry.node.get("fields").map_or(&[][..], Node::entries) {
+            let Some(shape) = field.node.get("type").and_then(Node::text).filter(|shape| shape.ends_with("_owner")) else { continue };
+            match owners.get(shape) {
+                Some(first) => {
+                    let path = format!("`targets.{name}.mapping.{}.fields.{}`", entry.key, field.key);
+                    let text = format!("{path}: another field is the asset's `{shape}` already");
+                    report.error(field.key_span, text).again(*first).help("keep one of them");
+                }
+                None => drop(owners.insert(shape, field.key_span)),
+            }
         }
     }
 }

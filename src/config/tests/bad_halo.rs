@@ -95,6 +95,7 @@ fn mappings() {
         field("Zones", "{ value: ci.zone, type: line }"),
         field("Zones", "ci.zonee"),
         "mapping: { instance: { fields: { Rack: ci.name, rack: ci.zone } } }".to_owned(),
+        "mapping: { instance: { fields: { A: { value: ci.owner, type: technical_owner }, B: { value: ci.owner, type: technical_owner } } } }".to_owned(),
         "mapping: { machine: { class: Server } }".to_owned(),
         "authority: { Owner: owned }".to_owned(),
     ];
@@ -105,11 +106,13 @@ fn mappings() {
       help: set the names of its statuses under `statuses`
     7:38: `targets.h.mapping.instance.fields.cost center`: Halo tells no fields apart by case
       help: write `Cost Center`
-    7:69: `targets.h.mapping.instance.fields.Zones.type`: expected `text` or `lines`, found `line`
+    7:69: `targets.h.mapping.instance.fields.Zones.type`: expected `text`, `lines`, `technical_owner` or `business_owner`, found `line`
       help: did you mean `lines`?
     7:48: `targets.h.mapping.instance.fields.Zones`: `ci` has no field `zonee`
       help: did you mean `zone`?
     7:53: `targets.h.mapping.instance.fields.rack`: Halo tells no fields apart by case
+      help: keep one of them
+    7:85: `targets.h.mapping.instance.fields.B`: another field is the asset's `technical_owner` already
       help: keep one of them
     7:16: `targets.h.mapping.machine`: there is no resource kind `machine`
       help: there are account, region, zone, resource_group, network, subnet, security_group, instance, scaling_group, network_interface, volume, public_address, load_balancer, pool, service
