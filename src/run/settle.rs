@@ -42,7 +42,8 @@ pub(super) async fn settle(
             name: String::new(),
             account: change.account.clone(),
             region: Region::any(),
-            record: None,
+            // It may be known by nothing else: a target may leave people's own id on what was taken over.
+            record: change.record.clone(),
         })
         .collect();
     let keys: Vec<Key> = of_records().map(|change| change.key.clone()).collect();

@@ -2,7 +2,7 @@
 
 mod kill;
 
-use dewpoint_halo_sim::{CLIENT_SECRET, Sim, Start, Status, Tenant};
+use dewpoint_halo_sim::{CLIENT_SECRET, Fault, Mishap, Sim, Start, Status, Tenant};
 use serde_json::json;
 
 use crate::support::inventory::{ACCOUNT, instance_key, key};
@@ -130,4 +130,33 @@ fn owners_are_agents_and_are_found_when_they_come() {
     sim.edit(|tenant| tenant.change(id, |asset| drop(asset.members.insert("technical_owner_id".to_owned(), json!(3)))));
     world.sync_at("2026-02-01T15:00:00Z", 0);
     assert_eq!(owners(), [Some(8), Some(9)]);
+}
+
+/// What was taken over keeps people's tag: by ours it is not found.
+#[test]
+fn a_removal_that_did_not_arrive_is_made_up_for_under_any_tag() {
+    let sim = tenant();
+    let world = World::empty().with("HALO_SECRET", CLIENT_SECRET);
+    let target = target(&sim, "adopt: match\npurge: delete\nverify_every: never");
+    let sources = "sources: [{ name: demo, kind: file, path: inventory.json }]";
+    world.write("dewpoint.yaml", &format!("{sources}\n{}\ntargets:\n{target}", crate::kill::remote::BELOW));
+    world.json(&["bootstrap", "halo"], 0);
+    sim.edit(|tenant| {
+        let machine = tenant.type_named("Virtual Machine").unwrap();
+        tenant.insert(machine, "PC-7", &[("Name", "by hand"), ("Native ID", "i-0000"), ("Account ID", ACCOUNT)])
+    });
+    world.put(&Inventory::new().instances(2));
+    world.sync_at("2026-02-01T00:00:00Z", 0);
+    let tags = || sim.edit(|tenant| tenant.assets().into_iter().map(|asset| asset.inventory_number.clone()).collect::<Vec<_>>());
+    assert_eq!((tags()[0].as_str(), tags().len()), ("PC-7", 2));
+    world.put(&Inventory::new().instances(2).without(&["i-0000"]));
+    world.sync_at("2026-02-01T01:00:00Z", 0);
+    sim.faults(vec![Fault::new(Mishap::Reset).operation("asset_delete")]);
+    world.sync_at("2026-02-01T05:00:00Z", 3);
+    assert_eq!(tags().len(), 2);
+    sim.faults(Vec::new());
+    for at in ["2026-02-01T06:00:00Z", "2026-02-01T09:00:00Z"] {
+        world.sync_at(at, 0);
+    }
+    assert_eq!(tags().len(), 1);
 }

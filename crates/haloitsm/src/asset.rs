@@ -116,13 +116,18 @@ impl Asset {
         self.aws_id.as_deref().filter(|id| !id.trim().is_empty())
     }
 
-    /// Who has this part in it; `None` where nobody has.
+    /// Who has this part in it; `None` where nobody has, or it is not shown.
     pub(crate) fn owner(&self, owner: Owner) -> Option<Id> {
+        self.shown_owner(owner).flatten()
+    }
+
+    /// The same; `None` where it is not shown.
+    pub(crate) fn shown_owner(&self, owner: Owner) -> Option<Option<Id>> {
         let id = match owner {
             Owner::Technical => self.technical_owner_id,
             Owner::Business => self.business_owner_id,
         };
-        id.filter(|id| id.0 > 0)
+        id.map(|id| (id.0 > 0).then_some(id))
     }
 
     /// What lists show of its key fields.

@@ -71,6 +71,12 @@ struct Known {
     read: HashMap<Id, (Asset, Duration)>,
     /// What has a tag, as was told for the batch in hand.
     told: HashMap<String, (Vec<Asset>, Duration)>,
+    /// Tags of which a search for the batch in hand showed nothing: that says nothing before searches are proven.
+    unseen: HashMap<String, Duration>,
+    /// Types of which the batch in hand was shown nothing that a search can be tried on.
+    barren: HashMap<Id, Duration>,
+    /// Types that were listed for the batch in hand.
+    types: HashMap<Id, (Result<Vec<Asset>, TargetError>, Duration)>,
     /// What was done of the batch in hand, by the time that is delivered.
     finished: Vec<(Timestamp, Write, Delivered)>,
     /// What this process made.
@@ -89,8 +95,16 @@ impl Known {
     fn forget(&mut self) {
         self.listing = None;
         self.written.clear();
+        self.forget_looks();
+    }
+
+    /// What was looked at for a batch.
+    fn forget_looks(&mut self) {
         self.read.clear();
         self.told.clear();
+        self.unseen.clear();
+        self.barren.clear();
+        self.types.clear();
     }
 }
 
@@ -144,11 +158,43 @@ impl Book {
         self.known().told.get(tag).filter(|(_, at)| now.saturating_sub(*at) < READ_AGE_MAX).map(|(assets, _)| assets.clone())
     }
 
+    /// Notes that a search for a tag showed nothing.
+    pub(crate) fn saw_nothing(&self, clock: &dyn Clock, tag: &str) {
+        self.known().unseen.insert(tag.to_owned(), clock.elapsed());
+    }
+
+    /// Whether a search for a tag showed nothing, for the batch in hand.
+    pub(crate) fn is_unseen(&self, clock: &dyn Clock, tag: &str) -> bool {
+        let now = clock.elapsed();
+        self.known().unseen.get(tag).is_some_and(|at| now.saturating_sub(*at) < READ_AGE_MAX)
+    }
+
+    /// Notes that a type shows nothing that a search can be tried on.
+    pub(crate) fn found_barren(&self, clock: &dyn Clock, asset_type: Id) {
+        self.known().barren.insert(asset_type, clock.elapsed());
+    }
+
+    /// Whether a type showed nothing that a search can be tried on, for the batch in hand.
+    pub(crate) fn is_barren(&self, clock: &dyn Clock, asset_type: Id) -> bool {
+        let now = clock.elapsed();
+        self.known().barren.get(&asset_type).is_some_and(|at| now.saturating_sub(*at) < READ_AGE_MAX)
+    }
+
+    /// Notes the assets of a type, or why they are not shown.
+    pub(crate) fn listed_type(&self, clock: &dyn Clock, asset_type: Id, assets: Result<Vec<Asset>, TargetError>) {
+        self.known().types.insert(asset_type, (assets, clock.elapsed()));
+    }
+
+    /// The assets of a type as they were listed for the batch in hand.
+    pub(crate) fn of_type(&self, clock: &dyn Clock, asset_type: Id) -> Option<Result<Vec<Asset>, TargetError>> {
+        let now = clock.elapsed();
+        self.known().types.get(&asset_type).filter(|(_, at)| now.saturating_sub(*at) < READ_AGE_MAX).map(|(assets, _)| assets.clone())
+    }
+
     /// The batch is done: the next one reads for itself.
     pub(crate) fn done(&self) {
         let mut known = self.known();
-        known.read.clear();
-        known.told.clear();
+        known.forget_looks();
         known.finished.clear();
     }
 
@@ -252,9 +298,13 @@ impl Book {
     /// Notes that assets of these tags are about to be made.
     pub(crate) fn sending<'t>(&self, tags: impl IntoIterator<Item = &'t str>) {
         let mut known = self.known();
+        // What was looked at before shows none of them.
+        known.types.clear();
+        known.barren.clear();
         for tag in tags {
             known.absent.remove(tag);
             known.told.remove(tag);
+            known.unseen.remove(tag);
             known.doubted.insert(tag.to_owned(), Duration::ZERO);
         }
     }
@@ -268,6 +318,11 @@ impl Book {
         }
         // What was updated may stand in either form.
         known.forget();
+    }
+
+    /// Whether it is not known what became of what was sent with a tag.
+    pub(crate) fn is_doubted(&self, tag: &str) -> bool {
+        self.known().doubted.contains_key(tag)
     }
 
     /// Whether it is not known what became of one of these tags, and how long a look would be too early.

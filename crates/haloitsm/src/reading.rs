@@ -91,13 +91,22 @@ impl Reader<'_> {
         best.into_iter().map(|(of, (_, id))| (of, id)).collect()
     }
 
-    /// The asset that an asset is a copy of, where that has a tag that goes with the key that both carry, and this one has not.
-    pub(crate) async fn copied_from(&self, asset: &Asset) -> Result<Option<Id>, TargetError> {
-        let carried = self.carried(asset);
-        let Some(key) = carried.key.as_ref().filter(|key| !self.is_tagged(asset, key)) else { return Ok(None) };
-        let found = self.tagged(&self.tags(asset, key)).await?;
-        let others = found.values().flatten().filter(|other| other.id != asset.id && self.carried(other) == carried);
-        Ok(others.map(|other| other.id).min())
+    /// Of assets those that are copies, with what they are copies of: another one has a tag that goes with the key that both carry, and this one has not.
+    pub(crate) async fn copies<'a>(&self, assets: impl Iterator<Item = &'a Asset>) -> Result<BTreeMap<Id, Id>, TargetError> {
+        let untagged = |asset: &'a Asset| Some((asset, self.carried(asset).key.filter(|key| !self.is_tagged(asset, key))?));
+        let untagged: Vec<(&Asset, Key)> = assets.filter_map(untagged).collect();
+        let tags: HashSet<String> = untagged.iter().flat_map(|(asset, key)| self.tags(asset, key)).collect();
+        if tags.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let found = self.tagged(&tags).await?;
+        let original = |asset: &Asset, key: &Key| {
+            let carried = self.carried(asset);
+            let others = self.tags(asset, key).into_iter().filter_map(|tag| found.get(&tag)).flatten();
+            let is_it = |other: &&Asset| other.id != asset.id && self.carried(other) == carried && self.is_tagged(other, key);
+            others.filter(is_it).map(|other| other.id).min()
+        };
+        Ok(untagged.iter().filter_map(|(asset, key)| Some((asset.id, original(asset, key)?))).collect())
     }
 
     /// Name of an asset's type, as the mapping spells it.
@@ -157,6 +166,30 @@ impl Reader<'_> {
         let mut listing = Listing::default();
         for asset_type in self.schema.marked() {
             match self.api.of_type(asset_type.id).await {
+                Ok(assets) => listing.assets.extend(assets.into_iter().map(|asset| (asset.id, asset))),
+                Err(error @ TargetError::Forbidden { .. }) => drop(listing.refused.insert(asset_type.id, error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Arc::new(listing))
+    }
+
+    /// The same for the batch in hand: sent again, it goes on with the type that it had not come to.
+    async fn list_for_batch(&self) -> Result<Arc<Listing>, TargetError> {
+        let clock = self.api.caller.clock();
+        let mut listing = Listing::default();
+        for asset_type in self.schema.marked() {
+            let assets = match self.book.of_type(clock, asset_type.id) {
+                Some(assets) => assets,
+                None => {
+                    let assets = self.api.of_type(asset_type.id).await;
+                    if matches!(assets, Ok(_) | Err(TargetError::Forbidden { .. })) {
+                        self.book.listed_type(clock, asset_type.id, assets.clone());
+                    }
+                    assets
+                }
+            };
+            match assets {
                 Ok(assets) => listing.assets.extend(assets.into_iter().map(|asset| (asset.id, asset))),
                 Err(error @ TargetError::Forbidden { .. }) => drop(listing.refused.insert(asset_type.id, error)),
                 Err(error) => return Err(error),
@@ -257,7 +290,7 @@ impl Reader<'_> {
             is_sure = found.values().any(|assets| !assets.is_empty()) || self.proves_searches().await?;
         }
         if !is_sure {
-            let listing = if may_be_known && doubt.is_none() { self.listing().await? } else { self.list().await? };
+            let listing = if may_be_known && doubt.is_none() { self.listing().await? } else { self.list_for_batch().await? };
             found.clear();
             let wanted: HashMap<String, &String> = tags.iter().map(|tag| (folded(tag), tag)).collect();
             for asset in listing.assets.values() {
@@ -294,13 +327,13 @@ impl Reader<'_> {
         if self.book.is_proven(clock) {
             return Ok(true);
         }
-        for own in self.schema.marked() {
+        for own in self.schema.marked().filter(|own| !self.book.is_barren(clock, own.id)) {
             let id = own.id.to_string();
             let page = match self.api.few(("assettype_id", &id)).await {
                 Err(TargetError::Forbidden { .. }) => continue,
                 page => page?,
             };
-            let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| self.is_tagged(asset, &key)));
+            let ours = page.rows.iter().find(|asset| self.carried(asset).key.is_some_and(|key| folded(asset.tag()) == folded(&tag(&key))));
             if let Some(ours) = ours {
                 let (_, looked) = self.by_tag(ours.tag().to_owned()).await?;
                 let has_it = |looked: Looked| matches!(looked, Looked::Found(assets) if assets.iter().any(|asset| asset.id == ours.id));
@@ -313,11 +346,16 @@ impl Reader<'_> {
                 }
                 return Ok(is_found);
             }
+            self.book.found_barren(clock, own.id);
         }
         Ok(false)
     }
 
     async fn by_tag(&self, tag: String) -> Result<(String, Looked), TargetError> {
+        let clock = self.api.caller.clock();
+        if self.book.is_unseen(clock, &tag) {
+            return Ok((tag, Looked::Found(Vec::new())));
+        }
         let page = self.api.few(("inventory_number", &tag)).await?;
         let is_it = |asset: &Asset| folded(asset.tag()) == folded(&tag);
         // A parameter that is not known is ignored, and all that there is comes back.
@@ -326,8 +364,10 @@ impl Reader<'_> {
         }
         let assets = self.whole(page.rows).await?;
         // That there is none is not known before a search was proven.
-        if !assets.is_empty() {
-            self.book.told(self.api.caller.clock(), &tag, &assets);
+        if assets.is_empty() {
+            self.book.saw_nothing(clock, &tag);
+        } else {
+            self.book.told(clock, &tag, &assets);
         }
         Ok((tag, Looked::Found(assets)))
     }
@@ -352,13 +392,14 @@ impl Reader<'_> {
         if is_sure {
             for native_id in keys.values() {
                 match self.by_native_id((*native_id).to_owned()).await? {
+                    Looked::Found(assets) if assets.is_empty() => is_sure = is_sure && self.proves_searches().await?,
                     Looked::Found(assets) => found.extend(assets),
                     Looked::Unsure => is_sure = false,
                 }
             }
         }
         if !is_sure {
-            found = self.list().await?.assets.values().cloned().collect();
+            found = self.list_for_batch().await?.assets.values().cloned().collect();
         }
         found.retain(|asset| self.carried(asset).key.is_some_and(|key| keys.contains_key(&key)));
         Ok(found)

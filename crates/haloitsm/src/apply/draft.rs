@@ -124,15 +124,14 @@ impl Draft {
         }
     }
 
-    /// Takes all edges away that are noted on it. `is_above_others` says that it is above what is not ours.
-    pub(super) fn take_all(&mut self, is_above_others: bool) {
+    /// Takes all edges away that are noted on it. `parents` are all that it is below; `is_above_others` says that it is above what is not ours.
+    pub(super) fn take_all(&mut self, parents: Option<&BTreeSet<Id>>, is_above_others: bool) {
         for way in [Way::Below, Way::Above] {
             for other in self.note.all(way) {
                 self.take_asset(way, other);
             }
         }
-        let parents = self.asset.as_ref().map(Asset::parents).unwrap_or_default();
-        let is_below_others = parents.into_iter().any(|parent| !self.removed.contains(&(Way::Below, parent)));
+        let is_below_others = parents.into_iter().flatten().any(|parent| !self.removed.contains(&(Way::Below, *parent)));
         if self.note.was_lost && (is_above_others || is_below_others) {
             self.leave_relationships();
         }
@@ -404,7 +403,9 @@ impl Batch<'_> {
         if let Some(asset) = &draft.asset {
             element.retain(|name, value| match name.as_str() {
                 "inactive" => *value != json!(asset.is_inactive()),
-                name if let Some(owner) = Owner::of(name) => *value != json!(asset.owner(owner).unwrap_or(owner.nobody())),
+                name if let Some(owner) = Owner::of(name) => {
+                    asset.shown_owner(owner).is_none_or(|shown| *value != json!(shown.unwrap_or(owner.nobody())))
+                }
                 "status_id" => {
                     asset.status().and_then(|status| self.reader.schema.status(status)).is_none_or(|status| *value != json!(status))
                 }

@@ -58,8 +58,9 @@ impl Sender<'_> {
                     // Somebody else may wait for what was not begun with; this part is what it failed for.
                     let is_busy = matches!(error, TargetError::Busy { .. });
                     for (number, slot) in answers.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
-                        if is_busy || part.contains(&number) {
-                            *slot = Some(Err(error.clone()));
+                        let done = self.writes.get(number).and_then(|write| book.answer(at, write));
+                        if done.is_some() || is_busy || part.contains(&number) {
+                            *slot = Some(done.ok_or_else(|| error.clone()));
                         }
                     }
                     break;
@@ -217,6 +218,7 @@ impl Batch<'_> {
                 let chunk: BTreeMap<Id, Orphan> = chunk.iter().cloned().collect();
                 let mut ground = Ground::default();
                 self.read_orphans(&chunk, &mut ground, &mut unsure).await?;
+                self.refresh(&mut ground).await?;
                 let drafts = self.drafts(&mut vec![Some(Err(self.rejected(String::new()))); self.writes.len()], &ground, links, &chunk);
                 for parent in chunk.values().flat_map(|orphan| orphan.parents.keys()) {
                     self.reader.book.unread(*parent);
@@ -326,6 +328,7 @@ impl Batch<'_> {
         ground.refused.extend(refused);
         for (id, asset) in ending {
             ground.below.insert(id, asset.children());
+            ground.above.insert(id, asset.parents());
             whole.remove(&id);
             // It may be from an earlier attempt.
             let is_new = self.reader.book.is_read_since(id, began);
@@ -376,11 +379,7 @@ impl Batch<'_> {
     async fn weigh(&self, ground: &mut Ground) -> Result<(), TargetError> {
         let carried: Vec<(Id, Carried)> = ground.assets.iter().map(|(id, asset)| (*id, self.reader.carried(asset))).collect();
         ground.carried.extend(carried);
-        for (id, asset) in &ground.assets {
-            if let Some(original) = self.reader.copied_from(asset).await? {
-                ground.copies.insert(*id, original);
-            }
-        }
+        ground.copies = self.reader.copies(ground.assets.values()).await?;
         Ok(())
     }
 
@@ -413,10 +412,12 @@ impl Batch<'_> {
             return Ok(());
         }
         // Before a request went unanswered, it was looked whether there is an asset of the key; and a listing goes by keys as well.
-        let may_be_otherwise = unknown.len() <= FEW_MAX && self.reader.book.doubt(clock, &unknown).is_none();
+        let is_few = unknown.len() <= FEW_MAX;
+        let otherwise: HashSet<String> = unknown.iter().filter(|tag| is_few && !self.reader.book.is_doubted(tag)).cloned().collect();
         let mut found = self.reader.tagged(&unknown).await?;
-        if may_be_otherwise {
-            let is_missing = |key: &Key| tags.get(key).is_some_and(|tag| unknown.contains(tag) && found.get(tag).is_none_or(Vec::is_empty));
+        if !otherwise.is_empty() {
+            let is_missing =
+                |key: &Key| tags.get(key).is_some_and(|tag| otherwise.contains(tag) && found.get(tag).is_none_or(Vec::is_empty));
             let natives = self.writes.iter().filter_map(|write| match &write.operation {
                 Operation::Create { native_id, .. } if is_missing(&write.key) => Some((&write.key, native_id.as_str())),
                 _ => None,
@@ -560,6 +561,9 @@ impl Batch<'_> {
         let unread: BTreeMap<Id, Option<Id>> =
             orphans.iter().filter(|(id, _)| !ground.assets.contains_key(id)).map(|(id, orphan)| (*id, orphan.asset_type)).collect();
         self.read(&unread, ground).await?;
+        // What is noted on copies came with what they were copied from.
+        let copies = self.reader.copies(orphans.keys().filter_map(|child| ground.assets.get(child))).await?;
+        ground.copies.extend(copies);
         let mut take_unsure = |numbers: &mut dyn Iterator<Item = &usize>, child: Id| {
             for number in numbers {
                 unsure.entry(*number).or_default().insert(child);
@@ -575,9 +579,7 @@ impl Batch<'_> {
             let carried = self.reader.carried(asset);
             let is_ours = carried.estate.is_some();
             ground.carried.insert(*child, carried);
-            if let Some(original) = self.reader.copied_from(asset).await? {
-                // What is noted on it came with what it was copied from.
-                ground.copies.insert(*child, original);
+            if ground.copies.contains_key(child) {
                 continue;
             }
             let noted = self.reader.noted(asset);
@@ -799,7 +801,8 @@ impl Batch<'_> {
         {
             left.insert(STATUS.to_owned(), format!("it was not taken: asset {id} has status `{found}`"));
         }
-        for (owner, (name, wanted)) in draft.owners.iter().filter(|(owner, (_, wanted))| shown.owner(**owner) != *wanted) {
+        let is_other = |owner: Owner, wanted: Option<Id>| shown.shown_owner(owner).is_some_and(|shown| shown != wanted);
+        for (owner, (name, wanted)) in draft.owners.iter().filter(|(owner, (_, wanted))| is_other(**owner, *wanted)) {
             let found = shown.owner(*owner).map_or("nobody".to_owned(), |id| id.to_string());
             let wanted = wanted.map_or("nobody".to_owned(), |id| id.to_string());
             left.insert(name.clone(), format!("it was not taken: `{}` of asset {id} is {found}, and not {wanted}", owner.member()));
@@ -855,7 +858,7 @@ impl Batch<'_> {
         check(write, self.sending.estate, "asset", |_| asset.as_ref().map(|asset| self.reader.carried(asset)))
             .map_err(|why| self.rejected(why))?;
         let Some(asset) = asset else { return Ok(Delivered::to(record.record.clone(), String::new())) };
-        if let Some(original) = self.reader.copied_from(&asset).await? {
+        if let Some(original) = self.reader.copies(std::iter::once(&asset)).await?.get(&asset.id) {
             return Err(self.rejected(format!("asset {} is not the one meant: it is a copy of asset {original}", asset.id)));
         }
         self.reader.api.delete(asset.id).await?;
@@ -949,6 +952,7 @@ impl Drafts<'_, '_> {
             }
             Operation::Update { record, fields, retired, take_over, .. } => {
                 let below = Id::of_record(&record.record.0).and_then(|id| ground.below.get(&id));
+                let parents = Id::of_record(&record.record.0).and_then(|id| ground.above.get(&id));
                 let is_above_others = below.into_iter().flatten().any(|(child, _)| !ground.is_marked(*child));
                 let draft = Id::of_record(&record.record.0).and_then(|id| self.standing(id)).ok_or_else(gone)?;
                 if let Some(seen_at) = batch.sightings.at(&record.record) {
@@ -975,7 +979,7 @@ impl Drafts<'_, '_> {
                         draft.flaw = Some(error.clone());
                         return Err(error);
                     }
-                    draft.take_all(is_above_others);
+                    draft.take_all(parents, is_above_others);
                 }
             }
             Operation::Purge { .. } => return Ok(None),

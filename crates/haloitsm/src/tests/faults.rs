@@ -322,3 +322,21 @@ async fn a_doubtful_batch_is_looked_for_one_by_one() {
     assert!(rig.calls("asset_list") <= 25, "what was found is not looked for again: {}", rig.calls("asset_list"));
     assert_eq!((rig.calls("asset_post"), rig.sim.assets().len()), (0, 40));
 }
+
+/// Where little may be asked, a look for what may have been made goes on where it left off.
+#[tokio::test]
+async fn a_doubtful_batch_comes_to_an_end_where_little_may_be_asked() {
+    let rig = Rig::new().await;
+    let batch: Vec<Write> = (0..25).map(|number| create(&rig.target, number)).collect();
+    rig.sim.faults(vec![Fault::new(Mishap::Reset).operation("asset_post").times(1)]);
+    send_as(&rig.target, &estate("ours"), 1, &batch).await.unwrap_err();
+    rig.sim.clear_calls();
+    for _ in 0..8 {
+        let refused = Effect::Error { status: 400, shape: Shape::Text, message: "not now".to_owned() };
+        rig.sim.faults(vec![Fault::new(refused).operation("asset_list").nth(11)]);
+        if send_as(&rig.target, &estate("ours"), 1, &batch).await.is_ok() {
+            break;
+        }
+    }
+    assert_eq!(rig.sim.assets().len(), 25, "{:?}", rig.sim.counters().by_operation);
+}

@@ -45,10 +45,15 @@ fn owners(rig: &Rig, record: &RecordId) -> [Option<i64>; 2] {
 
 async fn machine(rig: &Rig, owners: &[(&str, &str)]) -> (RecordId, Delivered) {
     let write = create(&rig.target, 0);
-    let Operation::Create { class, native_id, mut fields } = write.operation.clone() else { panic!("it is a create") };
-    fields.retain(|name, _| !["Keeper", "Sponsor"].contains(&name.as_str()));
-    fields.extend(owners.iter().map(|(name, text)| ((*name).to_owned(), json!(text))));
-    let done = answer(rig, 0, Write { operation: Operation::Create { class, native_id, fields }, ..write }).await.unwrap();
+    let operation = match write.operation.clone() {
+        Operation::Create { class, native_id, mut fields } => {
+            fields.retain(|name, _| !["Keeper", "Sponsor"].contains(&name.as_str()));
+            fields.extend(owners.iter().map(|(name, text)| ((*name).to_owned(), json!(text))));
+            Operation::Create { class, native_id, fields }
+        }
+        other => other,
+    };
+    let done = answer(rig, 0, Write { operation, ..write }).await.unwrap();
     (done.record.clone(), done)
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dewpoint_core::model::{Attributes, EdgeId, Kind, RelationType};
 use dewpoint_core::target::{Addressed, End, Operation, RecordId, Write};
 use dewpoint_core::testing::contract::{create, find, key, native_id, read_all, relate, send, take_over, unrelate, update};
+use dewpoint_halo_sim::{Fault, Mishap};
 use serde_json::json;
 
 use super::rig::{Rig, answer, copied, id, made, pairs, set};
@@ -155,4 +156,40 @@ async fn a_retirement_tells_of_what_it_cannot_know() {
         let done = answer(&rig, 4, update(&rig.target, end, &records[end], Some(true), &[("Size", json!("y"))])).await.unwrap();
         assert!(done.left.is_empty(), "{done:?}");
     }
+}
+
+/// A tag of people's that is found by a search says nothing of tags that are sent.
+#[tokio::test]
+async fn a_tag_that_was_kept_proves_no_search() {
+    let rig = Rig::with(|settings| settings.ignored_members = ["inventory_number".to_owned()].into()).await;
+    let record = stranger(&rig, 1, "PC-7");
+    send(&rig.target, 1, &[take_over(&rig.target, 1, &record)]).await;
+    rig.sim.faults(vec![Fault::new(Mishap::Reset).operation("asset_post").after_commit().times(1)]);
+    answer(&rig, 2, create(&rig.target, 0)).await.unwrap_err();
+    answer(&rig, 2, create(&rig.target, 0)).await.unwrap();
+    assert_eq!(rig.sim.assets().len(), 2);
+}
+
+/// What was relabelled and its copy are not taken for copies of each other.
+#[tokio::test]
+async fn an_original_without_its_tag_is_no_copy_of_its_copy() {
+    let mut rig = Rig::with(|settings| settings.ignored_members = ["inventory_number".to_owned()].into()).await;
+    let record = send(&rig.target, 0, &[create(&rig.target, 0)]).await.remove(0);
+    copied(&rig, &record, "PC-8");
+    rig.anew();
+    answer(&rig, 1, size(&rig, 0, &record, "x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn many_that_were_relabelled_are_looked_for_at_once() {
+    let mut rig = Rig::new().await;
+    let records = made(&rig, 31).await;
+    let edges: Vec<Write> = (1..31).map(|number| relate((0, number), &records[0], &records[number], Attributes::new())).collect();
+    send(&rig.target, 1, &edges).await;
+    records.iter().skip(1).for_each(|record| put_tag(&rig, record, &format!("PC-{}", record.0)));
+    rig.anew();
+    rig.sim.clear_calls();
+    send(&rig.target, 2, &[update(&rig.target, 0, &records[0], Some(true), &[])]).await;
+    assert!(pairs(&rig).is_empty());
+    assert!(rig.calls("asset_list") <= 20, "{:?}", rig.sim.counters().by_operation);
 }
